@@ -1,0 +1,86 @@
+//! What time is it, and where does randomness come from?
+//!
+//! The only place that reads the wall clock or the system's random source.
+//! Both are handed down as trait objects, so that a simulation can replace
+//! them; the pure core takes a time as a plain argument.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Milliseconds since the Unix epoch, the only form of wall time we pass on.
+pub type UnixMs = u64;
+
+/// A source of wall time.
+pub trait Clock: Send + Sync + 'static {
+    /// The time now. May jump in either direction: wall time is never used for
+    /// ordering, only for expiry, freshness and display.
+    fn now_ms(&self) -> UnixMs;
+}
+
+/// A source of unpredictable bytes.
+pub trait Entropy: Send + Sync + 'static {
+    /// Fills the buffer completely.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Clock and randomness as they are handed down through the program.
+#[derive(Clone)]
+pub struct Ambient {
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Ambient {
+    /// The real clock and the operating system's random source.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        }
+    }
+
+    /// Shorthand for the time now.
+    pub fn now_ms(&self) -> UnixMs {
+        self.clock.now_ms()
+    }
+
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// `N` random bytes as lower-case hexadecimal digits.
+    pub fn hex<const N: usize>(&self) -> String {
+        crate::snapshot::hex(&self.bytes::<N>())
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> UnixMs {
+        // A clock before 1970 reads as 0: every signed document is then from
+        // the future, which the trust checks report as a wrong clock.
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            })
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        // Without randomness no key and no journal id would be safe: there is
+        // nothing sensible to go on with.
+        getrandom::fill(buffer).expect("the operating system's random source failed");
+    }
+}

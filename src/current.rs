@@ -1,0 +1,165 @@
+//! What is live right now?
+//!
+//! The only ArcSwap of the program: the live snapshots of all environments and
+//! one merged index of key hashes. A request loads it exactly once and never
+//! holds the guard over an await. Publishing one environment copies a short
+//! vector of `Arc`s; the publisher frees the old value on its own thread.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::{ArcSwap, Guard};
+use rustc_hash::FxHashMap;
+use subtle::ConstantTimeEq;
+
+use crate::{
+    clock::UnixMs,
+    snapshot::{Key, Revision, Snapshot},
+};
+
+/// A small number for an environment uid, stable for the life of the process;
+/// subjects in memory are keyed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnvironmentSlot(pub u32);
+
+/// How old the truth is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the timestamp in force was signed.
+    pub issued_ms: UnixMs,
+    /// After this the edge calls itself stale.
+    pub fresh_until_ms: UnixMs,
+    /// After this the timestamp has expired.
+    pub expires_ms: UnixMs,
+}
+
+impl Freshness {
+    /// Whether answers carry the stale mark.
+    pub fn is_stale(&self, now: UnixMs) -> bool {
+        now > self.fresh_until_ms
+    }
+}
+
+/// One environment as it is served.
+#[derive(Debug)]
+pub struct Environment {
+    /// For keys in memory.
+    pub slot: EnvironmentSlot,
+    /// What is evaluated against.
+    pub snapshot: Arc<Snapshot>,
+    /// Of the timestamp in force.
+    pub freshness: Freshness,
+}
+
+/// All environments: the one value a request reads.
+#[derive(Debug, Default)]
+pub struct Environments {
+    list: Vec<Arc<Environment>>,
+    /// Key hash to (position in `list`, position in that snapshot's keys).
+    keys: FxHashMap<[u8; 32], (u32, u32)>,
+}
+
+impl Environments {
+    /// The environment and key with this hash. The map finds the candidate; the
+    /// comparison that counts takes the same time wherever the hashes differ.
+    pub fn key(&self, sha256: &[u8; 32]) -> Option<(&Arc<Environment>, &Key)> {
+        let (environment, key) = self.keys.get(sha256)?;
+        let environment = &self.list[*environment as usize];
+        let key = &environment.snapshot.keys[*key as usize];
+        bool::from(key.sha256.ct_eq(sha256)).then_some((environment, key))
+    }
+
+    /// The environment with this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Environment>> {
+        self.list
+            .iter()
+            .find(|environment| &*environment.snapshot.environment == name)
+    }
+
+    /// All of them, in the order in which they first appeared.
+    pub fn all(&self) -> &[Arc<Environment>] {
+        &self.list
+    }
+
+    fn new(list: Vec<Arc<Environment>>) -> Self {
+        let mut keys = FxHashMap::default();
+        for (position, environment) in list.iter().enumerate() {
+            for (key_position, key) in environment.snapshot.keys.iter().enumerate() {
+                keys.insert(key.sha256, (position as u32, key_position as u32));
+            }
+        }
+        Self { list, keys }
+    }
+}
+
+/// The holder of the live value.
+#[derive(Debug)]
+pub struct Current {
+    live: ArcSwap<Environments>,
+    /// Serialises publishers and remembers which uid has which slot. Readers
+    /// never touch it.
+    slots: Mutex<Vec<Box<str>>>,
+    published: tokio::sync::watch::Sender<u64>,
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self {
+            live: ArcSwap::from_pointee(Environments::default()),
+            slots: Mutex::default(),
+            published: tokio::sync::watch::Sender::new(0),
+        }
+    }
+}
+
+impl Current {
+    /// The live value. Load it once per request.
+    pub fn load(&self) -> Guard<Arc<Environments>> {
+        self.live.load()
+    }
+
+    /// Puts a snapshot in the place of its environment's old one and returns
+    /// what was live before, for the caller to free off the request threads.
+    pub fn publish(&self, snapshot: Arc<Snapshot>, freshness: Freshness) -> Arc<Environments> {
+        let mut slots = self
+            .slots
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let slot = slots
+            .iter()
+            .position(|uid| *uid == snapshot.environment_uid)
+            .unwrap_or_else(|| {
+                slots.push(snapshot.environment_uid.clone());
+                slots.len() - 1
+            });
+        let environment = Arc::new(Environment {
+            slot: EnvironmentSlot(slot as u32),
+            snapshot,
+            freshness,
+        });
+        let mut list = self.live.load().list.clone();
+        let name = &environment.snapshot.environment;
+        match list
+            .iter_mut()
+            .find(|live| live.snapshot.environment == *name)
+        {
+            Some(place) => *place = environment,
+            None => list.push(environment),
+        }
+        let old = self.live.swap(Arc::new(Environments::new(list)));
+        drop(slots);
+        self.published.send_modify(|count| *count += 1);
+        old
+    }
+
+    /// A receiver that changes with every publish.
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// The revision in force for an environment.
+    pub fn revision(&self, environment: &str) -> Option<Revision> {
+        self.load()
+            .named(environment)
+            .map(|environment| environment.snapshot.revision)
+    }
+}

@@ -1,0 +1,3 @@
+//! todo
+/// The real disk.
+pub struct RealDisk;

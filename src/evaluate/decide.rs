@@ -1,0 +1,92 @@
+//! Which version does the subject see, and why?
+//!
+//! The order of a decision (key and environment are settled before): flow
+//! known → status → version known → entry condition → state. Allocates
+//! nothing; what should be written (an automatic start) is returned, not done.
+
+use std::str::FromStr;
+
+use super::{Reason, state::FlowState, subject::SubjectView};
+use crate::{
+    clock::UnixMs,
+    snapshot::{Flow, Snapshot, Version},
+};
+
+/// How a request names a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Tag {
+    /// A fixed version; 0 is the draft.
+    Number(u32),
+    /// The newest committed version.
+    #[default]
+    Latest,
+}
+
+/// The text was not a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a version number, uncommitted or latest")]
+pub struct TagError;
+
+impl FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "uncommitted" => Ok(Self::Number(0)),
+            digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits.parse().map(Self::Number).map_err(|_| TagError)
+            }
+            _ => Err(TagError),
+        }
+    }
+}
+
+/// What fixed the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionSource {
+    /// The request's tag.
+    Tag,
+}
+
+impl VersionSource {
+    /// As it stands in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// The answer for one flow. `'s` lives in the snapshot, `'u` in the subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'s, 'u> {
+    /// The step that fixed it.
+    pub reason: Reason,
+    /// None only for `UnknownFlow`.
+    pub flow: Option<&'s Flow>,
+    /// None for `UnknownFlow`, `UnknownVersion`, `EmptyVersion`, `SetAside`.
+    pub version: Option<&'s Version>,
+    /// The resolved number; 0 for an empty flow.
+    pub number: u32,
+    /// What fixed the number.
+    pub version_source: VersionSource,
+    /// The stored state, if any. Blocks are active only when `reason` is `Started`.
+    pub state: Option<&'u FlowState>,
+    /// The entry condition holds and the flow is enabled and not started: a
+    /// caller that may save starts it now.
+    pub may_start: bool,
+}
+
+/// Decides one flow for one subject. `sees` says whether the caller's key
+/// sees a project; a flow of another project is unknown to it.
+pub fn decide<'s, 'u>(
+    snapshot: &'s Snapshot,
+    subject: &SubjectView<'u>,
+    sid: &str,
+    tag: Tag,
+    sees: impl Fn(&str) -> bool,
+    now: UnixMs,
+) -> Decision<'s, 'u> {
+    todo!()
+}

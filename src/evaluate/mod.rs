@@ -1,0 +1,21 @@
+//! How do we decide?
+//!
+//! Pure: data in, data out; no I/O, clock, randomness, logging or async, and
+//! no input panics. [`decide`] answers which version of a flow a subject sees
+//! and why; [`transition`] moves a subject through a version; [`predicate`] is
+//! the one engine under every condition.
+
+mod decide;
+pub mod predicate;
+mod reason;
+mod state;
+mod subject;
+mod transition;
+
+pub use decide::{Decision, Tag, TagError, VersionSource, decide};
+pub use reason::Reason;
+pub use state::{BlockState, FlowProgress, FlowState};
+pub use subject::{Profile, Subject, SubjectView};
+pub use transition::{
+    BranchOutcome, Effect, Judge, LiveJudge, RecordedJudge, Side, Step, StepError, transition,
+};

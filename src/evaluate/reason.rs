@@ -1,0 +1,44 @@
+//! Why was it decided so?
+//!
+//! The step of a decision that fixed what is seen. Names are stable: they
+//! stand in answers, receipts and metrics.
+
+/// The step that fixed what the subject sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No flow with this sid is visible to the key.
+    UnknownFlow,
+    /// The flow has no such version here.
+    UnknownVersion,
+    /// The flow is disabled in this environment.
+    Disabled,
+    /// `latest`, and nothing is committed.
+    EmptyVersion,
+    /// The entry condition does not hold and the flow has not been started.
+    EntryCondition,
+    /// Started, and running.
+    Started,
+    /// Finished.
+    Finished,
+    /// Stopped.
+    Stopped,
+    /// The version could not be compiled.
+    SetAside,
+}
+
+impl Reason {
+    /// As it stands in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownFlow => "unknown_flow",
+            Self::UnknownVersion => "unknown_version",
+            Self::Disabled => "disabled",
+            Self::EmptyVersion => "empty_version",
+            Self::EntryCondition => "entry_condition",
+            Self::Started => "started",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::SetAside => "set_aside",
+        }
+    }
+}

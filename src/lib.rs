@@ -1,0 +1,9 @@
+#![forbid(unsafe_code)]
+//! skeleton
+pub mod clock;
+pub mod current;
+pub mod disk;
+pub mod evaluate;
+pub mod limits;
+pub mod progress;
+pub mod snapshot;

@@ -1,0 +1,156 @@
+//! How large may anything get, and why?
+//!
+//! Every hard ceiling of the program has its name, its number and its reason
+//! here. A limit that an operator may choose lives in `config.rs`; what stands
+//! here protects the process from its peers and is the same everywhere.
+//! Relations that must hold between limits are checked at compile time below.
+
+// ---- Names and subjects ----------------------------------------------------
+
+/// A user, group or conversation id in bytes: longer than any e-mail address
+/// (254) or URL-shaped id seen in practice, short enough for a stack buffer.
+pub const SUBJECT_ID_BYTES_MAX: usize = 512;
+
+/// A flow or block sid in bytes; they stand in paths and in source code.
+pub const SID_BYTES_MAX: usize = 128;
+
+/// Stored properties of one user or group after merging.
+pub const PROPERTIES_MAX: usize = 256;
+
+/// Serialised size of one user's or group's properties after merging.
+pub const PROPERTIES_BYTES_MAX: usize = 64 * 1024;
+
+/// Flow states one user document keeps: far more flows than a product has, and
+/// a bound on what one hostile user id can make the ledger store.
+pub const FLOW_STATES_PER_USER_MAX: usize = 1024;
+
+/// Event ids remembered per user and flow; a client repeats a step within a
+/// few of its own steps, not within hundreds.
+pub const EVENT_RING: usize = 16;
+
+// ---- HTTP ------------------------------------------------------------------
+
+/// Request head; browsers' cookies fit, header bombs do not.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// hyper's read buffer for one connection: a head and the start of a body.
+pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Number of request headers hyper parses before it answers 431.
+pub const HEADERS_MAX: usize = 100;
+
+/// Body of one evaluation, step or identify call.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Body of a batch call of a public protocol.
+pub const BATCH_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Nesting of JSON from outside; deeper input has no use and costs stack.
+pub const JSON_DEPTH_MAX: usize = 16;
+
+/// Elements of one JSON array from outside, except documented batches.
+pub const JSON_ARRAY_MAX: usize = 256;
+
+/// One JSON string from outside.
+pub const JSON_STRING_BYTES_MAX: usize = 4 * 1024;
+
+/// Transition names in one call; a block with more paths than this is refused.
+pub const TRANSITIONS_PER_CALL_MAX: usize = 32;
+
+/// Flows one `/v1/evaluate` call may ask for.
+pub const FLOWS_PER_EVALUATE_MAX: usize = 64;
+
+// ---- Flows -----------------------------------------------------------------
+
+/// Logic steps one request may take over all flows it touches. Cycles of logic
+/// alone are refused when authored; this bounds the honest rest.
+pub const LOGIC_STEPS_MAX: usize = 256;
+
+/// Blocks of one version.
+pub const BLOCKS_PER_VERSION_MAX: usize = 10_000;
+
+/// Paths of one version; ten for each block at the largest size.
+pub const PATHS_PER_VERSION_MAX: usize = 100_000;
+
+/// Transition names of one block.
+pub const TRANSITIONS_PER_BLOCK_MAX: usize = 32;
+
+/// Source text of one expression.
+pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Nesting of one expression: evaluation recurses, so this bounds the stack.
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+
+/// Nodes of one compiled expression.
+pub const EXPRESSION_NODES_MAX: usize = 512;
+
+// ---- Signed documents ------------------------------------------------------
+
+/// A root, timestamp, release or control file as fetched.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The index of a release, decoded.
+pub const INDEX_BYTES_MAX: usize = 1024 * 1024;
+
+/// One shard, decoded: 100 000 flows of five versions over 256 shards fit.
+pub const SHARD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// One part, decoded. The largest version (10 000 blocks) fits.
+pub const PART_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// All parts of one snapshot, decoded.
+pub const SNAPSHOT_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Shards of an index: one byte of a hash.
+pub const SHARDS: usize = 256;
+
+/// Root documents one update may walk through.
+pub const ROOT_STEPS_MAX: usize = 64;
+
+/// Signatures one envelope may carry; a threshold above this is refused.
+pub const SIGNATURES_MAX: usize = 16;
+
+/// Keys of one environment inside a snapshot.
+pub const KEYS_PER_ENVIRONMENT_MAX: usize = 2_000;
+
+/// Environments one edge serves; publishing copies a vector of this length.
+pub const ENVIRONMENTS_MAX: usize = 256;
+
+// ---- Progress --------------------------------------------------------------
+
+/// One journal record's body: an identify call with full properties, or the
+/// state of a version with many blocks.
+pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Records one commit takes at the most: bounds the wait of the first of them.
+pub const COMMIT_RECORDS_MAX: usize = 8_192;
+
+/// Bytes one commit takes at the most (a single larger record goes alone).
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Records waiting for the committer before a write is refused with 503.
+pub const COMMIT_QUEUE_MAX: usize = 16_384;
+
+/// Failed syncs in a row before the journal calls itself not writable.
+pub const SYNC_FAILURES_MAX: u32 = 3;
+
+/// Records of one shipped batch.
+pub const SHIP_RECORDS_MAX: usize = 1_024;
+
+/// Bytes of one shipped batch, and so the store's body cap for it.
+pub const SHIP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Records kept in memory until the ledger has them; above it writes answer
+/// 503 and reads go on.
+pub const PENDING_RECORDS_MAX: usize = 1_000_000;
+
+const _: () = {
+    assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
+    assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
+    assert!(RECORD_BYTES_MAX <= SHIP_BYTES_MAX);
+    // A record holds the merged properties of one identify call.
+    assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);
+    assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
+    assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
+    assert!(SHARDS == 256);
+};

@@ -1,0 +1,201 @@
+//! STUB: signatures of the face `Progress` while rooms are built.
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::event::{EventId, GroupDocument};
+use crate::{
+    clock::UnixMs,
+    current::EnvironmentSlot,
+    evaluate::{FlowState, Profile, StepError, Subject},
+    snapshot::{BlockIndex, Flow, NameKey, Snapshot, Version},
+};
+
+/// One environment as progress needs it: its slot and the snapshot in force.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// For keys in memory.
+    pub slot: EnvironmentSlot,
+    /// The snapshot the request was decided against.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// What a request reads of its subject.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The user; possibly one nobody has seen yet.
+    pub subject: Arc<Subject>,
+    /// The group the request named.
+    pub group: Option<Arc<Profile>>,
+    /// Upstream was away: served as if new.
+    pub assumed: bool,
+}
+
+/// A step as a request asks for it.
+#[derive(Clone, Debug)]
+pub struct StepRequest<'a> {
+    /// Where.
+    pub place: Place,
+    /// User id, already checked for length.
+    pub user: &'a str,
+    /// The group named.
+    pub group: Option<&'a str>,
+    /// The conversation named.
+    pub conversation: Option<&'a str>,
+    /// Request attributes (server keys only).
+    pub attributes: Option<&'a Map<String, Value>>,
+    /// The flow (of `place.snapshot`).
+    pub flow: &'a Arc<Flow>,
+    /// The version (of `flow`).
+    pub version: &'a Arc<Version>,
+    /// What is done.
+    pub action: Action<'a>,
+    /// The client's idempotency key, hashed; or the one of an automatic start
+    /// is filled in here by `Progress` itself.
+    pub id: Option<EventId>,
+    /// Fixed for the request.
+    pub now: UnixMs,
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub enum Action<'a> {
+    /// A start by itself: the decision said `may_start`.
+    AutoStart,
+    /// A start that was asked for.
+    Start {
+        /// Skip the entry condition.
+        force: bool,
+    },
+    /// Reset.
+    Reset {
+        /// Skip the entry condition.
+        force: bool,
+    },
+    /// Stop.
+    Stop,
+    /// Finish.
+    Finish,
+    /// Leave a block.
+    Transition {
+        /// Which.
+        block: BlockIndex,
+        /// By which names, as asked.
+        names: &'a [NameKey],
+    },
+}
+
+/// What a step did. Returned only when durable.
+#[derive(Clone, Debug)]
+pub struct Stepped {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// The flow's state before.
+    pub before: FlowState,
+    /// The flow's state after.
+    pub state: FlowState,
+    /// Read-your-writes token: journal id and seq.
+    pub token: Option<Token>,
+}
+
+/// Names the last record a client's answer rests on: `journal-seq`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Journal id.
+    pub journal: Arc<str>,
+    /// Sequence number.
+    pub seq: u64,
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.journal, self.seq)
+    }
+}
+
+/// An identify call.
+#[derive(Clone, Debug)]
+pub struct IdentifyRequest {
+    /// Where.
+    pub place: Place,
+    /// User id.
+    pub user: String,
+    /// Merged; null removes.
+    pub properties: Map<String, Value>,
+    /// Upserted in the same call.
+    pub groups: Vec<GroupDocument>,
+    /// The client's idempotency key, hashed.
+    pub id: Option<EventId>,
+    /// Fixed for the request.
+    pub now: UnixMs,
+}
+
+/// Why a subject cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Unknown here, upstream is away, and the operator chose `refuse`.
+    #[error("the user is not known here and upstream cannot be asked")]
+    Unknown,
+    /// Too many reads wait for upstream already.
+    #[error("too many reads are waiting for upstream")]
+    Busy,
+}
+
+/// Why a write was not taken. Nothing was stored unless `Unclear`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The step does not fit the block.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The subject cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The same idempotency key came with another body.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// After merging there would be more than the limits allow.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The journal or the pending map is full, or the disk cannot be written.
+    #[error("progress cannot be stored now: {0}")]
+    Unavailable(&'static str),
+    /// The record may or may not be durable: the client repeats with the same key.
+    #[error("whether the step was stored is not known")]
+    Unclear,
+}
+
+/// The face of this folder.
+#[derive(Clone)]
+pub struct Progress {}
+
+impl Progress {
+    /// The fast path: what memory holds, without waiting. None on any miss.
+    pub fn cached(&self, slot: EnvironmentSlot, user: &str, group: Option<&str>) -> Option<Read> {
+        todo!()
+    }
+
+    /// Reads through to the ledger on a miss; coalesced and bounded.
+    pub async fn read(
+        &self,
+        place: &Place,
+        user: &str,
+        group: Option<&str>,
+    ) -> Result<Read, ReadError> {
+        todo!()
+    }
+
+    /// Takes a step and returns when it is durable.
+    pub async fn step(&self, request: StepRequest<'_>) -> Result<Stepped, WriteError> {
+        todo!()
+    }
+
+    /// Merges properties and returns when durable.
+    pub async fn identify(&self, request: IdentifyRequest) -> Result<Option<Token>, WriteError> {
+        todo!()
+    }
+
+    /// Whether writes are taken at the moment.
+    pub fn writable(&self) -> bool {
+        todo!()
+    }
+}

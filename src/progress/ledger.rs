@@ -1,0 +1,38 @@
+//! Who keeps progress in the end?
+//!
+//! The consumer-owned trait towards the ledger: upstream over HTTP, the
+//! store's own database, memory in tests. All calls are made from the control
+//! runtime, never from a worker.
+
+use std::{future::Future, pin::Pin};
+
+use super::event::{Batch, BatchAnswer, GroupRecord, UserDocument};
+
+/// A boxed future: the trait is used as `dyn` on the control path only.
+pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
+
+/// The durable, shared truth about users.
+pub trait ProgressLedger: Send + Sync + 'static {
+    /// A user's document; `doc_rev` 0 for one never seen.
+    fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument>;
+    /// A group's record; `doc_rev` 0 for one never seen.
+    fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord>;
+    /// Applies a batch, or (with no records) says where the ledger stands.
+    fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer>;
+    /// Tells the ledger that nothing follows in this journal.
+    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()>;
+}
+
+/// Why the ledger did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Not reached, too slow, or 5xx: try again later.
+    #[error("the ledger cannot be reached: {0}")]
+    Away(String),
+    /// The hash chain does not fit: two edges write under one journal id.
+    #[error("the ledger refused the batch as a fork: {0}")]
+    Fork(String),
+    /// It answered and refused: trying again unchanged will not help.
+    #[error("the ledger refused: {0}")]
+    Refused(String),
+}

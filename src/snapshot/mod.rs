@@ -1,0 +1,53 @@
+//! What do we evaluate against?
+//!
+//! Pure: bytes in, values out; no I/O, clock, randomness, logging or async.
+//! Bytes become meaning in stages, each its own type, so that an unverified
+//! snapshot cannot be evaluated: [`envelope`] turns a file into
+//! verified bytes, [`trust`] applies the order of checks against what was
+//! accepted before, [`parts`] resolves the two-level index, [`compile`] makes
+//! the [`Snapshot`]. [`wire`] is the format, [`pack`] one revision as one file.
+
+pub mod compile;
+pub mod envelope;
+mod fragment;
+mod model;
+pub mod pack;
+pub mod parts;
+pub mod trust;
+pub mod wire;
+
+pub use model::{
+    Block, BlockIndex, BlockKey, Entry, Flow, FlowKey, Key, NameKey, Revision, RevisionError,
+    SetAside, Snapshot, Transition, Version, VersionSlot,
+};
+
+use sha2::{Digest, Sha256};
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+    text
+}
+
+/// SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// SHA-256 in hexadecimal, the form in which documents name each other.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&sha256(bytes))
+}
+
+/// 64 bits of a name: the lower half of murmur3 x64 128 with seed 0. Stable
+/// across releases, because it never leaves memory but is compared with values
+/// computed at other times of the same run.
+pub(crate) fn name_hash(name: &str) -> u64 {
+    // Reading from a slice cannot fail.
+    murmur3::murmur3_x64_128(&mut name.as_bytes(), 0).map_or(0, |hash| hash as u64)
+}
