@@ -144,6 +144,20 @@ pub const SHIP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// 503 and reads go on.
 pub const PENDING_RECORDS_MAX: usize = 1_000_000;
 
+/// Reads waiting for the ledger before a further one is answered at once.
+pub const READ_QUEUE_MAX: usize = 4_096;
+
+/// Reads under way at the ledger at one time.
+pub const READS_IN_FLIGHT_MAX: usize = 256;
+
+/// How often a step may find that its user changed between reading and
+/// deciding before it is answered 503. Each try lost means another step of the
+/// same shard was settled, so the whole makes progress.
+pub const STEP_TRIES_MAX: usize = 16;
+
+/// Groups one identify call may name.
+pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;
+
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);

@@ -119,3 +119,8 @@ pub fn transition(
 ) -> Result<Effect, StepError> {
     todo!()
 }
+
+/// stub
+pub fn reconcile(version: &Version, state: &FlowState) -> Option<FlowState> {
+    todo!()
+}
