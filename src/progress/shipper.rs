@@ -16,7 +16,7 @@ use super::{
     subjects::{Kind, SubjectKey},
 };
 use crate::{
-    current::EnvironmentSlot,
+    current::{Current, EnvironmentSlot},
     disk::journal::{JournalReader, Record},
     limits::{SHIP_BYTES_MAX, SHIP_RECORDS_MAX, SUBJECT_ID_BYTES_MAX},
 };
@@ -26,7 +26,7 @@ pub struct Lane {
     progress: Progress,
     ledger: Arc<dyn ProgressLedger>,
     environment: Box<str>,
-    slot: EnvironmentSlot,
+    current: Arc<Current>,
     journal: Arc<str>,
     reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
@@ -72,13 +72,12 @@ pub enum ShipError {
 }
 
 impl Lane {
-    /// A lane from the start of a journal. The live journal's lane starts with
-    /// a chain nobody can have extended yet; an older one's asks first.
+    /// A lane from the start of a journal.
     pub fn new(
         progress: Progress,
         ledger: Arc<dyn ProgressLedger>,
         environment: &str,
-        slot: EnvironmentSlot,
+        current: Arc<Current>,
         journal: &str,
         reader: JournalReader,
     ) -> Self {
@@ -86,7 +85,7 @@ impl Lane {
             progress,
             ledger,
             environment: environment.into(),
-            slot,
+            current,
             journal: journal.into(),
             reader,
             previous: None,
@@ -237,7 +236,9 @@ impl Lane {
             tracing::warn!(journal = %self.journal, seq = outcome.seq, outcome = ?outcome.outcome,
                 why = outcome.why.as_deref().unwrap_or(""), "a record was not applied");
         }
+        let slot = self.current.slot(&event.environment_uid);
         self.settle_subject(
+            slot,
             Kind::User,
             &event.user,
             outcome.doc_rev,
@@ -245,17 +246,24 @@ impl Lane {
         );
         if let Operation::Identify { groups, .. } = &event.operation {
             for group in groups {
-                self.settle_subject(Kind::Group, &group.identifier, 0, false);
+                self.settle_subject(slot, Kind::Group, &group.identifier, 0, false);
             }
         }
     }
 
-    fn settle_subject(&self, kind: Kind, id: &str, doc_rev: u64, as_recorded: bool) {
+    fn settle_subject(
+        &self,
+        slot: EnvironmentSlot,
+        kind: Kind,
+        id: &str,
+        doc_rev: u64,
+        as_recorded: bool,
+    ) {
         if id.len() > SUBJECT_ID_BYTES_MAX {
             return;
         }
         let memory = &self.progress.memory;
-        let key = SubjectKey::new(kind, self.slot, id);
+        let key = SubjectKey::new(kind, slot, id);
         let entries = match kind {
             Kind::User => &memory.pending,
             Kind::Group => &memory.groups,
