@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,10 +16,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Ambient,
     current::Current,
-    disk::{
-        Disk,
-        journal::{Journal, JournalReader, Recovered, retire},
-    },
+    disk::journal::{Journal, Recovered},
     progress::{
         LedgerError, Progress, ProgressLedger,
         shipper::{Lane, ShipError, Shipped},
@@ -32,8 +28,6 @@ pub(super) struct Shipping {
     pub(super) progress: Progress,
     pub(super) ledger: Arc<dyn ProgressLedger>,
     pub(super) current: Arc<Current>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) folder: PathBuf,
     pub(super) journal: Journal,
     pub(super) recovered: Vec<Recovered>,
     pub(super) environments: Vec<String>,
@@ -60,8 +54,6 @@ pub(super) struct ShippingParts {
     pub(super) progress: Progress,
     pub(super) ledger: Arc<dyn ProgressLedger>,
     pub(super) current: Arc<Current>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) folder: PathBuf,
     pub(super) journal: Journal,
     pub(super) recovered: Vec<Recovered>,
     pub(super) environments: Vec<String>,
@@ -81,8 +73,6 @@ impl Shipping {
             progress: parts.progress,
             ledger: parts.ledger,
             current: parts.current,
-            disk: parts.disk,
-            folder: parts.folder,
             journal: parts.journal,
             recovered: parts.recovered,
             environments: parts.environments,
@@ -107,7 +97,10 @@ impl Shipping {
             }
         }
         let id = self.journal.id().to_owned();
-        let mut lane = self.lane(&environment, &id);
+        let mut lane = match self.lane(&environment, &id) {
+            Ok(lane) => lane,
+            Err(error) => return self.unreadable(&id, &error),
+        };
         let mut synced = self.journal.watch_synced();
         let mut failures = 0;
         loop {
@@ -143,7 +136,14 @@ impl Shipping {
         environment: &str,
         stop: &mut watch::Receiver<bool>,
     ) -> bool {
-        let mut lane = self.lane(environment, journal);
+        let mut lane = match self.lane(environment, journal) {
+            Ok(lane) => lane,
+            Err(error) => {
+                // The others go on; its files stay for somebody to look at.
+                self.unreadable(journal, &error);
+                return true;
+            }
+        };
         let mut failures = 0;
         loop {
             let result = match lane.step(last).await {
@@ -170,15 +170,19 @@ impl Shipping {
         }
     }
 
-    fn lane(&self, environment: &str, journal: &str) -> Lane {
-        Lane::new(
+    fn lane(&self, environment: &str, journal: &str) -> std::io::Result<Lane> {
+        Ok(Lane::new(
             self.progress.clone(),
             self.ledger.clone(),
             environment,
             self.current.clone(),
             journal,
-            JournalReader::open(self.disk.clone(), &self.folder, journal),
-        )
+            self.journal.reader(journal)?,
+        ))
+    }
+
+    fn unreadable(&self, journal: &str, error: &std::io::Error) {
+        tracing::error!(journal, %error, "a journal cannot be opened for shipping; its records stay on disk");
     }
 
     fn moved(&self, environment: &str, outcomes: [u64; 4]) {
@@ -209,14 +213,12 @@ impl Shipping {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.journals_open = status.journals_open.saturating_sub(1);
         }
-        let (disk, folder, journal) = (self.disk.clone(), self.folder.clone(), journal.to_owned());
-        let live = journal == self.journal.id();
-        let writer = self.journal.clone();
+        let (writer, journal) = (self.journal.clone(), journal.to_owned());
         let removed = tokio::task::spawn_blocking(move || {
-            if live {
-                writer.retire(everywhere)
+            if everywhere == u64::MAX {
+                writer.remove_finished(&journal)
             } else {
-                retire(&*disk, &folder, &journal, everywhere)
+                writer.retire(&journal, everywhere)
             }
         });
         if let Ok(Err(error)) = removed.await {

@@ -30,6 +30,15 @@ use crate::{
     snapshot::{FlowKey, name_hash},
 };
 
+/// A flow's new state and the record of it.
+struct Change<'a> {
+    era: u64,
+    newest: &'a Arc<Known>,
+    event: Event,
+    state: FlowState,
+    id: Option<EventId>,
+}
+
 /// The kind byte of progress records in the journal.
 pub(super) const RECORD_KIND: u8 = 1;
 
@@ -52,8 +61,29 @@ impl Progress {
         let before = newest
             .subject
             .state(flow.key, request.version.number, request.conversation)
-            .map(|state| reconcile(request.version, state).unwrap_or_else(|| state.clone()))
+            .cloned()
             .unwrap_or_default();
+        let mut judge = LiveJudge {
+            view: SubjectView {
+                user: &newest.subject,
+                group,
+                attributes: request.attributes,
+                conversation: request.conversation,
+            },
+            now: request.now,
+        };
+        if let Some(effect) = reconcile(request.version, &before, &mut judge) {
+            // An edit of the draft took away where the user stood: the restart
+            // is a record of its own, and the step is decided on it.
+            let restart = StepRequest {
+                action: Action::Reset { force: true },
+                id: None,
+                ..request.clone()
+            };
+            let event = step_event(self, &restart, &newest, &before, &effect, None);
+            let stored = Change { era, newest: &newest, event, state: effect.state, id: None };
+            return self.store(&mut locked, key, &restart, stored).map(|_| Attempt::Raced);
+        }
         let id = event_id(request, &before);
         let unchanged = |state: FlowState| Stepped {
             changed: false,
@@ -70,31 +100,17 @@ impl Progress {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
-        let effect = decide_step(request, &newest.subject, group, &before)?;
+        let effect = transition(request.version, &before, &step_of(&request.action), &mut judge)?;
         if !effect.changed {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
-        let mut subject = (*newest.subject).clone();
-        subject.set_state(
-            flow.key,
-            request.version.number,
-            request.conversation,
-            effect.state.clone(),
-        );
-        if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
-            return Err(WriteError::TooLarge(format!(
-                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
-                subject.flows.len()
-            )));
-        }
         let event = step_event(self, request, &newest, &before, &effect, id);
-        let Some(ticket) = self.enqueue(era, request.now, &event)? else {
+        let state = effect.state.clone();
+        let change = Change { era, newest: &newest, event, state, id };
+        let Some((ticket, last)) = self.store(&mut locked, key, request, change)? else {
             return Ok(Attempt::Raced);
         };
-        let last = (self.journal.id().into(), ticket.seq);
-        let after = Arc::new(newest.after(subject, flow.key, id, last.clone()));
-        self.remember(&mut locked, key, era, &newest, ticket.seq, after);
         Ok(decided(
             Stepped {
                 changed: true,
@@ -104,6 +120,33 @@ impl Progress {
             },
             Some(ticket),
         ))
+    }
+
+    /// Queues a flow's new state and makes it the newest; none when a commit
+    /// failed since the user was looked at.
+    fn store(
+        &self,
+        locked: &mut Locked<'_>,
+        key: &SubjectKey,
+        request: &StepRequest<'_>,
+        change: Change<'_>,
+    ) -> Result<Option<(Ticket, (Arc<str>, u64))>, WriteError> {
+        let (flow, version) = (request.flow.key, request.version.number);
+        let mut subject = (*change.newest.subject).clone();
+        subject.set_state(flow, version, request.conversation, change.state);
+        if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
+            return Err(WriteError::TooLarge(format!(
+                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
+                subject.flows.len()
+            )));
+        }
+        let Some(ticket) = self.enqueue(change.era, request.now, &change.event)? else {
+            return Ok(None);
+        };
+        let last: (Arc<str>, u64) = (self.journal.id().into(), ticket.seq);
+        let after = Arc::new(change.newest.after(subject, flow, change.id, last.clone()));
+        self.remember(locked, key, change.era, change.newest, ticket.seq, after);
+        Ok(Some((ticket, last)))
     }
 
     /// One try at an identify call.
@@ -139,7 +182,7 @@ impl Progress {
         let Some(ticket) = self.enqueue(era, request.now, &event)? else {
             return Ok(Attempt::Raced);
         };
-        let last = (self.journal.id().into(), ticket.seq);
+        let last = (Arc::<str>::from(self.journal.id()), ticket.seq);
         let none = FlowKey(0);
         let after = Arc::new(newest.after(subject, none, None, last.clone()));
         self.remember(&mut locked, key, era, &newest, ticket.seq, after);
@@ -312,13 +355,8 @@ fn event_id(request: &StepRequest<'_>, before: &FlowState) -> Option<EventId> {
     })
 }
 
-fn decide_step(
-    request: &StepRequest<'_>,
-    subject: &Subject,
-    group: Option<&Profile>,
-    before: &FlowState,
-) -> Result<Effect, WriteError> {
-    let step = match &request.action {
+fn step_of<'a>(action: &Action<'a>) -> Step<'a> {
+    match action {
         Action::AutoStart => Step::Start { force: false },
         Action::Start { force } => Step::Start { force: *force },
         Action::Reset { force } => Step::Reset { force: *force },
@@ -328,18 +366,7 @@ fn decide_step(
             block: *block,
             names,
         },
-    };
-    let view = SubjectView {
-        user: subject,
-        group,
-        attributes: request.attributes,
-        conversation: request.conversation,
-    };
-    let mut judge = LiveJudge {
-        view,
-        now: request.now,
-    };
-    Ok(transition(request.version, before, &step, &mut judge)?)
+    }
 }
 
 /// The members every record has.

@@ -139,8 +139,3 @@ pub fn reconcile(version: &Version, state: &FlowState, judge: &mut dyn Judge) ->
     }
     transition(version, state, &Step::Reset { force: true }, judge).ok()
 }
-
-/// stub
-pub fn reconcile(version: &Version, state: &FlowState) -> Option<FlowState> {
-    todo!()
-}
