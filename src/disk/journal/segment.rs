@@ -218,6 +218,7 @@ pub(super) fn open(
         offset: DATA_START,
         expected,
         buffer: Vec::new(),
+        start: 0,
         ready: None,
     };
     if head == Head::Blank {
@@ -256,8 +257,9 @@ pub(super) struct Cursor {
     offset: u64,
     /// The seq the next record must have; unknown at first without header.
     expected: Option<u64>,
-    /// Bytes of the file from `offset` on.
+    /// Bytes of the file; those from `start` on stand at `offset`.
     buffer: Vec<u8>,
+    start: usize,
     ready: Option<Record>,
 }
 
@@ -281,6 +283,7 @@ impl Cursor {
     /// have been read before its records were complete.
     pub(super) fn forget(&mut self) {
         self.buffer.clear();
+        self.start = 0;
         self.ready = None;
     }
 
@@ -304,7 +307,7 @@ impl Cursor {
     pub(super) fn take(&mut self) -> Option<Record> {
         let record = self.ready.take()?;
         let bytes = HEAD_BYTES + record.body.len();
-        self.buffer.drain(..bytes.min(self.buffer.len()));
+        self.start += bytes;
         self.offset += bytes as u64;
         self.expected = record.seq.checked_add(1);
         Some(record)
@@ -313,10 +316,14 @@ impl Cursor {
     /// Parses at the cursor, reading on until there is enough to tell.
     fn parse(&mut self) -> io::Result<Parsed> {
         loop {
-            let needed = match parse(&self.journal, &self.buffer) {
+            let ahead = self.buffer.get(self.start..).unwrap_or_default();
+            let needed = match parse(&self.journal, ahead) {
                 Parsed::Short(needed) => needed,
                 parsed => return Ok(parsed),
             };
+            // What was passed goes once per chunk, not once per record.
+            self.buffer.drain(..self.start.min(self.buffer.len()));
+            self.start = 0;
             let held = self.buffer.len();
             self.buffer.resize(needed.max(CHUNK_BYTES), 0);
             let end = self.offset + held as u64;

@@ -283,7 +283,7 @@ fn the_cap_refuses_records_by_name_and_never_fails_accepted_ones() {
             Ok(ticket) => tickets.push(ticket),
             Err(error) => break error,
         }
-        if of % 5 == 0 {
+        if of.is_multiple_of(5) {
             drain(&mut committer);
         }
     };
