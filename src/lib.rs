@@ -6,4 +6,5 @@ pub mod disk;
 pub mod evaluate;
 pub mod limits;
 pub mod progress;
+pub mod refresh;
 pub mod snapshot;

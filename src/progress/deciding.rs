@@ -22,10 +22,7 @@ use crate::{
         Effect, FlowState, LiveJudge, Profile, Side, Step, Subject, SubjectView, reconcile,
         transition,
     },
-    limits::{
-        FLOW_STATES_PER_USER_MAX, PENDING_RECORDS_MAX, PROPERTIES_BYTES_MAX, PROPERTIES_MAX,
-        RECORD_BYTES_MAX,
-    },
+    limits::{FLOW_STATES_PER_USER_MAX, PROPERTIES_BYTES_MAX, PROPERTIES_MAX, RECORD_BYTES_MAX},
     progress::event::{Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument},
     snapshot::{FlowKey, name_hash},
 };
@@ -81,8 +78,16 @@ impl Progress {
                 ..request.clone()
             };
             let event = step_event(self, &restart, &newest, &before, &effect, None);
-            let stored = Change { era, newest: &newest, event, state: effect.state, id: None };
-            return self.store(&mut locked, key, &restart, stored).map(|_| Attempt::Raced);
+            let stored = Change {
+                era,
+                newest: &newest,
+                event,
+                state: effect.state,
+                id: None,
+            };
+            return self
+                .store(&mut locked, key, &restart, stored)
+                .map(|_| Attempt::Raced);
         }
         let id = event_id(request, &before);
         let unchanged = |state: FlowState| Stepped {
@@ -100,14 +105,25 @@ impl Progress {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
-        let effect = transition(request.version, &before, &step_of(&request.action), &mut judge)?;
+        let effect = transition(
+            request.version,
+            &before,
+            &step_of(&request.action),
+            &mut judge,
+        )?;
         if !effect.changed {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
         let event = step_event(self, request, &newest, &before, &effect, id);
         let state = effect.state.clone();
-        let change = Change { era, newest: &newest, event, state, id };
+        let change = Change {
+            era,
+            newest: &newest,
+            event,
+            state,
+            id,
+        };
         let Some((ticket, last)) = self.store(&mut locked, key, request, change)? else {
             return Ok(Attempt::Raced);
         };
@@ -306,7 +322,7 @@ impl Progress {
 
     /// Queues a record; none when a commit failed since the user was looked at.
     fn enqueue(&self, era: u64, now: u64, event: &Event) -> Result<Option<Ticket>, WriteError> {
-        if self.memory.pending.records() >= PENDING_RECORDS_MAX {
+        if self.memory.pending.records() >= self.records_max {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
         let body = serde_json::to_vec(event).map_err(|error| {
