@@ -5,7 +5,7 @@
 //! holds the guard over an await. Publishing one environment copies a short
 //! vector of `Arc`s; the publisher frees the old value on its own thread.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use rustc_hash::FxHashMap;
@@ -120,19 +120,9 @@ impl Current {
     /// Puts a snapshot in the place of its environment's old one and returns
     /// what was live before, for the caller to free off the request threads.
     pub fn publish(&self, snapshot: Arc<Snapshot>, freshness: Freshness) -> Arc<Environments> {
-        let mut slots = self
-            .slots
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let slot = slots
-            .iter()
-            .position(|uid| *uid == snapshot.environment_uid)
-            .unwrap_or_else(|| {
-                slots.push(snapshot.environment_uid.clone());
-                slots.len() - 1
-            });
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let environment = Arc::new(Environment {
-            slot: EnvironmentSlot(slot as u32),
+            slot: slot_in(&mut slots, &snapshot.environment_uid),
             snapshot,
             freshness,
         });
@@ -151,6 +141,13 @@ impl Current {
         old
     }
 
+    /// The slot of an environment uid, also before its first snapshot: records
+    /// of earlier runs name environments by uid.
+    pub fn slot(&self, environment_uid: &str) -> EnvironmentSlot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slot_in(&mut slots, environment_uid)
+    }
+
     /// A receiver that changes with every publish.
     pub fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
         self.published.subscribe()
@@ -162,4 +159,15 @@ impl Current {
             .named(environment)
             .map(|environment| environment.snapshot.revision)
     }
+}
+
+fn slot_in(slots: &mut Vec<Box<str>>, environment_uid: &str) -> EnvironmentSlot {
+    let position = slots
+        .iter()
+        .position(|uid| **uid == *environment_uid)
+        .unwrap_or_else(|| {
+            slots.push(environment_uid.into());
+            slots.len() - 1
+        });
+    EnvironmentSlot(position as u32)
 }

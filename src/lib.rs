@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! skeleton
+//! partial
 pub mod clock;
 pub mod current;
 pub mod disk;

@@ -4,6 +4,8 @@
 //! request looks at: the user, the group it names and the attributes it
 //! carries. Both are plain data; where they come from is `progress`'s matter.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::state::{FlowProgress, FlowState};
@@ -25,8 +27,9 @@ pub struct Profile {
 /// A user with all progress.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subject {
-    /// Who.
-    pub profile: Profile,
+    /// Who. Shared, because every step makes a new `Subject` and few change
+    /// the properties.
+    pub profile: Arc<Profile>,
     /// Sorted by (flow, version, conversation).
     pub flows: Vec<FlowProgress>,
 }
@@ -35,10 +38,10 @@ impl Subject {
     /// A user nobody has seen yet.
     pub fn unseen(identifier: &str) -> Self {
         Self {
-            profile: Profile {
+            profile: Arc::new(Profile {
                 identifier: identifier.into(),
                 ..Profile::default()
-            },
+            }),
             flows: Vec::new(),
         }
     }

@@ -96,3 +96,22 @@ impl Ticket {
 }
 
 pub struct Committer {}
+
+/// Sequential reader stub.
+pub struct JournalReader {}
+impl JournalReader {
+    pub fn read(
+        &mut self,
+        through: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> std::io::Result<Vec<Record>> {
+        todo!()
+    }
+}
+impl Journal {
+    /// Highest seq of this era that readers may rely on.
+    pub fn durable_through(&self, era: u64) -> u64 {
+        todo!()
+    }
+}

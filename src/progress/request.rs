@@ -1,4 +1,8 @@
-//! STUB: signatures of the face `Progress` while rooms are built.
+//! What do callers ask of progress, and what do they get back?
+//!
+//! Requests borrow what the handler already has; answers are small. Errors say
+//! whether anything was stored, because that is what a client must know.
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -50,8 +54,7 @@ pub struct StepRequest<'a> {
     pub version: &'a Arc<Version>,
     /// What is done.
     pub action: Action<'a>,
-    /// The client's idempotency key, hashed; or the one of an automatic start
-    /// is filled in here by `Progress` itself.
+    /// The client's idempotency key, hashed. An automatic start has its own.
     pub id: Option<EventId>,
     /// Fixed for the request.
     pub now: UnixMs,
@@ -159,43 +162,8 @@ pub enum WriteError {
     /// The journal or the pending map is full, or the disk cannot be written.
     #[error("progress cannot be stored now: {0}")]
     Unavailable(&'static str),
-    /// The record may or may not be durable: the client repeats with the same key.
+    /// The record was written and its sync failed: it may or may not be
+    /// durable, and the client repeats with the same key.
     #[error("whether the step was stored is not known")]
     Unclear,
-}
-
-/// The face of this folder.
-#[derive(Clone)]
-pub struct Progress {}
-
-impl Progress {
-    /// The fast path: what memory holds, without waiting. None on any miss.
-    pub fn cached(&self, slot: EnvironmentSlot, user: &str, group: Option<&str>) -> Option<Read> {
-        todo!()
-    }
-
-    /// Reads through to the ledger on a miss; coalesced and bounded.
-    pub async fn read(
-        &self,
-        place: &Place,
-        user: &str,
-        group: Option<&str>,
-    ) -> Result<Read, ReadError> {
-        todo!()
-    }
-
-    /// Takes a step and returns when it is durable.
-    pub async fn step(&self, request: StepRequest<'_>) -> Result<Stepped, WriteError> {
-        todo!()
-    }
-
-    /// Merges properties and returns when durable.
-    pub async fn identify(&self, request: IdentifyRequest) -> Result<Option<Token>, WriteError> {
-        todo!()
-    }
-
-    /// Whether writes are taken at the moment.
-    pub fn writable(&self) -> bool {
-        todo!()
-    }
 }

@@ -1,0 +1,266 @@
+//! Which journals are shipped, in which order, and when is one forgotten?
+//!
+//! One task per environment. Journals of earlier runs go first, oldest first,
+//! because later records rest on them; each is closed at the ledger when it is
+//! empty. A segment is removed only when every environment's records in it
+//! have their terminal outcome.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    clock::Ambient,
+    current::Current,
+    disk::journal::{Journal, Recovered},
+    progress::{
+        LedgerError, Progress, ProgressLedger,
+        shipper::{Lane, ShipError, Shipped},
+    },
+};
+
+/// Everything the lanes of one edge share.
+pub(super) struct Shipping {
+    pub(super) progress: Progress,
+    pub(super) ledger: Arc<dyn ProgressLedger>,
+    pub(super) current: Arc<Current>,
+    pub(super) journal: Journal,
+    pub(super) recovered: Vec<Recovered>,
+    pub(super) environments: Vec<String>,
+    pub(super) ambient: Ambient,
+    pub(super) pause_first: Duration,
+    pub(super) pause_max: Duration,
+    pub(super) status: Arc<Mutex<ShippingStatus>>,
+    settled: Mutex<BTreeMap<(String, String), u64>>,
+}
+
+/// What `/status` and the metrics say about shipping.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ShippingStatus {
+    /// Outcomes so far: applied, already, superseded, dead.
+    pub(super) outcomes: [u64; 4],
+    /// The last failure until the next success, by environment.
+    pub(super) errors: BTreeMap<String, String>,
+    /// Journals of earlier runs that are not empty yet.
+    pub(super) journals_open: usize,
+}
+
+/// The parts of [`Shipping`] that are handed in.
+pub(super) struct ShippingParts {
+    pub(super) progress: Progress,
+    pub(super) ledger: Arc<dyn ProgressLedger>,
+    pub(super) current: Arc<Current>,
+    pub(super) journal: Journal,
+    pub(super) recovered: Vec<Recovered>,
+    pub(super) environments: Vec<String>,
+    pub(super) ambient: Ambient,
+    pub(super) pause_first: Duration,
+    pub(super) pause_max: Duration,
+}
+
+impl Shipping {
+    /// Nothing is sent before [`Self::run`].
+    pub(super) fn new(parts: ShippingParts) -> Arc<Self> {
+        let status = ShippingStatus {
+            journals_open: parts.recovered.len(),
+            ..ShippingStatus::default()
+        };
+        Arc::new(Self {
+            progress: parts.progress,
+            ledger: parts.ledger,
+            current: parts.current,
+            journal: parts.journal,
+            recovered: parts.recovered,
+            environments: parts.environments,
+            ambient: parts.ambient,
+            pause_first: parts.pause_first,
+            pause_max: parts.pause_max,
+            status: Arc::new(Mutex::new(status)),
+            settled: Mutex::default(),
+        })
+    }
+
+    /// Ships one environment's records until told to stop; then sends what is
+    /// left, as far as the ledger takes it at the first try.
+    pub(super) async fn run(self: Arc<Self>, environment: String, mut stop: watch::Receiver<bool>) {
+        for recovered in &self.recovered {
+            let Some(last) = recovered.last else {
+                self.forget(&recovered.journal, &environment, u64::MAX).await;
+                continue;
+            };
+            if !self.empty(&recovered.journal, last, &environment, &mut stop).await {
+                return;
+            }
+        }
+        let id = self.journal.id().to_owned();
+        let mut lane = match self.lane(&environment, &id) {
+            Ok(lane) => lane,
+            Err(error) => return self.unreadable(&id, &error),
+        };
+        let mut synced = self.journal.watch_synced();
+        let mut failures = 0;
+        loop {
+            let stopping = *stop.borrow();
+            let through = *synced.borrow_and_update();
+            match lane.step(through).await {
+                Ok(Shipped::Moved { outcomes }) => {
+                    failures = 0;
+                    self.moved(&environment, outcomes);
+                    self.forget(&id, &environment, lane.done_through()).await;
+                }
+                Ok(Shipped::Idle) if stopping => return,
+                Ok(Shipped::Idle) => {
+                    tokio::select! {
+                        changed = synced.changed() => if changed.is_err() { return },
+                        _ = stop.changed() => {}
+                    }
+                }
+                Err(_) if stopping => return,
+                Err(error) => {
+                    failures += 1;
+                    self.pause(&environment, &error, failures, &mut stop).await;
+                }
+            }
+        }
+    }
+
+    /// Ships all of an earlier journal and closes it. False when told to stop.
+    async fn empty(
+        &self,
+        journal: &str,
+        last: u64,
+        environment: &str,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let mut lane = match self.lane(environment, journal) {
+            Ok(lane) => lane,
+            Err(error) => {
+                // The others go on; its files stay for somebody to look at.
+                self.unreadable(journal, &error);
+                return true;
+            }
+        };
+        let mut failures = 0;
+        loop {
+            let result = match lane.step(last).await {
+                Ok(Shipped::Moved { outcomes }) => {
+                    failures = 0;
+                    self.moved(environment, outcomes);
+                    continue;
+                }
+                Ok(Shipped::Idle) => lane.close().await.map_err(ShipError::from),
+                Err(error) => Err(error),
+            };
+            let stopping = *stop.borrow();
+            match result {
+                Ok(()) => {
+                    self.forget(journal, environment, u64::MAX).await;
+                    return true;
+                }
+                Err(_) if stopping => return false,
+                Err(error) => {
+                    failures += 1;
+                    self.pause(environment, &error, failures, stop).await;
+                }
+            }
+        }
+    }
+
+    fn lane(&self, environment: &str, journal: &str) -> std::io::Result<Lane> {
+        Ok(Lane::new(
+            self.progress.clone(),
+            self.ledger.clone(),
+            environment,
+            self.current.clone(),
+            journal,
+            self.journal.reader(journal)?,
+        ))
+    }
+
+    fn unreadable(&self, journal: &str, error: &std::io::Error) {
+        tracing::error!(journal, %error, "a journal cannot be opened for shipping; its records stay on disk");
+    }
+
+    fn moved(&self, environment: &str, outcomes: [u64; 4]) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        for (sum, more) in status.outcomes.iter_mut().zip(outcomes) {
+            *sum += more;
+        }
+        if status.errors.remove(environment).is_some() {
+            tracing::info!(environment, "the ledger takes records again");
+        }
+    }
+
+    /// Removes what every environment is done with.
+    async fn forget(&self, journal: &str, environment: &str, through: u64) {
+        let everywhere = {
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            settled.insert((journal.to_owned(), environment.to_owned()), through);
+            let done = |other: &String| {
+                let key = (journal.to_owned(), other.clone());
+                settled.get(&key).copied().unwrap_or(0)
+            };
+            self.environments.iter().map(done).min().unwrap_or(0)
+        };
+        if everywhere == 0 {
+            return;
+        }
+        if everywhere == u64::MAX {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.journals_open = status.journals_open.saturating_sub(1);
+        }
+        let (writer, journal) = (self.journal.clone(), journal.to_owned());
+        let removed = tokio::task::spawn_blocking(move || {
+            if everywhere == u64::MAX {
+                writer.remove_finished(&journal)
+            } else {
+                writer.retire(&journal, everywhere)
+            }
+        });
+        if let Ok(Err(error)) = removed.await {
+            // Kept files cost space, not truth.
+            tracing::warn!(%error, "a shipped journal segment could not be removed");
+        }
+    }
+
+    async fn pause(
+        &self,
+        environment: &str,
+        error: &ShipError,
+        failures: u32,
+        stop: &mut watch::Receiver<bool>,
+    ) {
+        let first = {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status
+                .errors
+                .insert(environment.to_owned(), error.to_string())
+                .is_none()
+        };
+        if first {
+            tracing::warn!(environment, %error, "records cannot be shipped; they stay in the journal");
+        }
+        // A refusal does not go away by asking often.
+        let refused = matches!(
+            error,
+            ShipError::Ledger(LedgerError::Fork(_) | LedgerError::Refused(_))
+        );
+        let longest = if refused {
+            self.pause_max
+        } else {
+            self.pause_first
+                .saturating_mul(1 << failures.saturating_sub(1).min(10))
+                .min(self.pause_max)
+        };
+        let jitter = u32::from(self.ambient.bytes::<1>()[0]);
+        let pause = longest / 2 + longest / 2 * jitter / 255;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

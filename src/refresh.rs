@@ -1,0 +1,549 @@
+//! How does a published revision reach the evaluators?
+//!
+//! One [`Refresher`] per environment: fetch → verify → compile → keep on disk
+//! → publish. Whatever fails, the snapshot in force keeps serving, the failure
+//! has a name in `/status` and the metrics, and the next try comes after a
+//! jittered pause. Parsing, compiling and freeing happen on blocking threads.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    clock::{Ambient, UnixMs},
+    current::{Current, Freshness},
+    disk::keep::{Keep, KeepError},
+    limits::ROOT_STEPS_MAX,
+    snapshot::{
+        Revision, Snapshot,
+        compile::{self, CompileError},
+        pack::{Pack, PackError},
+        parts::{self, PartsError},
+        sha256_hex,
+        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, TrustError},
+        wire::Blob,
+    },
+};
+
+/// A boxed future: the trait is used as `dyn` on the control path only.
+pub type SourceFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// Encoded bytes by their SHA-256.
+pub type Blobs = BTreeMap<String, Vec<u8>>;
+
+/// Where signed documents come from. Nothing it returns is trusted.
+pub trait SnapshotSource: Send + Sync + 'static {
+    /// The root document file with this version, if there is one.
+    fn root<'a>(&'a self, environment: &'a str, version: u64) -> SourceFuture<'a, Option<Vec<u8>>>;
+    /// The timestamp file and its validator; none when it still is the one
+    /// `unless` names after waiting for at most `wait`.
+    fn timestamp<'a>(
+        &'a self,
+        environment: &'a str,
+        unless: Option<&'a str>,
+        wait: Duration,
+    ) -> SourceFuture<'a, Option<FetchedTimestamp>>;
+    /// A release file of at most this many bytes.
+    fn release<'a>(
+        &'a self,
+        environment: &'a str,
+        version: u64,
+        bytes_max: u64,
+    ) -> SourceFuture<'a, Vec<u8>>;
+    /// A control file of at most this many bytes.
+    fn control<'a>(
+        &'a self,
+        environment: &'a str,
+        version: u64,
+        bytes_max: u64,
+    ) -> SourceFuture<'a, Vec<u8>>;
+    /// The encoded bytes of these blobs.
+    fn parts<'a>(&'a self, environment: &'a str, wanted: &'a [Blob]) -> SourceFuture<'a, Blobs>;
+}
+
+/// A timestamp as fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedTimestamp {
+    /// The envelope file.
+    pub file: Vec<u8>,
+    /// Validator for the next call.
+    pub validator: Option<String>,
+}
+
+/// Why a source did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Not reached, too slow, or 5xx.
+    #[error("upstream cannot be reached: {0}")]
+    Away(String),
+    /// It answered and refused, or answered nonsense.
+    #[error("upstream refused: {0}")]
+    Refused(String),
+    /// More bytes than were announced or are allowed.
+    #[error("upstream sent more than {bytes_max} bytes for {what}")]
+    TooLarge {
+        /// Which document.
+        what: String,
+        /// The cap.
+        bytes_max: u64,
+    },
+}
+
+/// Why a refresh failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The source did not deliver.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A document was refused.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A blob was refused.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    /// The pack on disk cannot be read.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The content as a whole cannot be used.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The data folder failed.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The compiling thread died.
+    #[error("compiling the snapshot panicked")]
+    Panicked,
+}
+
+impl RefreshError {
+    /// A stable label for metrics and status.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Source(SourceError::Away(_)) => "upstream_away",
+            Self::Source(_) => "upstream_refused",
+            Self::Trust(error) => error.name(),
+            Self::Parts(_) => "parts",
+            Self::Pack(_) => "pack",
+            Self::Compile(_) => "compile",
+            Self::Keep(_) => "data_folder",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// Nothing new within the wait.
+    Unchanged,
+    /// The same revision, signed again.
+    Fresher,
+    /// A new revision is live.
+    Published(Revision),
+}
+
+/// What `/status` and the metrics say about one environment's supply.
+#[derive(Clone, Debug, Default)]
+pub struct SupplyStatus {
+    /// Start of the last try.
+    pub attempted_ms: Option<UnixMs>,
+    /// Last time upstream confirmed or replaced what is live.
+    pub confirmed_ms: Option<UnixMs>,
+    /// Stable name and text of the last failure, until the next success.
+    pub error: Option<(&'static str, String)>,
+    /// Failures so far.
+    pub failures: u64,
+    /// What is live came from our own disk and was not confirmed since.
+    pub from_disk: bool,
+    /// The current pack was damaged and the one before it is live.
+    pub fell_back: bool,
+}
+
+/// Keeps one environment up to date.
+pub struct Refresher {
+    environment: String,
+    source: Arc<dyn SnapshotSource>,
+    current: Arc<Current>,
+    keep: Arc<Keep>,
+    ambient: Ambient,
+    trust: Trust,
+    /// Files of the revision in force, for the pack.
+    files: Files,
+    live: Option<Arc<Snapshot>>,
+    validator: Option<String>,
+    status: Arc<Mutex<SupplyStatus>>,
+    /// When the pack on disk was written last.
+    kept_ms: UnixMs,
+}
+
+#[derive(Clone, Default)]
+struct Files {
+    roots: Vec<Vec<u8>>,
+    timestamp: Vec<u8>,
+    release: Vec<u8>,
+    control: Vec<u8>,
+}
+
+/// A pack is written again for a fresher timestamp only this often: restarts
+/// then find a timestamp at most this much older than the last confirmed one.
+const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
+
+/// First pause after a failure, doubled each time.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+
+/// Longest pause between tries.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+impl Refresher {
+    /// Starts from the configured trust root and the marks kept on disk; then
+    /// puts the last good snapshot in force, verified again. What is wrong
+    /// with it is returned beside the refresher, which can go on without it.
+    pub fn boot(
+        environment: &str,
+        trust_root: &[u8],
+        source: Arc<dyn SnapshotSource>,
+        current: Arc<Current>,
+        keep: Arc<Keep>,
+        ambient: Ambient,
+    ) -> Result<(Self, Option<RefreshError>), RefreshError> {
+        let marks = keep.marks()?;
+        let trust = Trust::new(environment, trust_root, marks)?;
+        let mut refresher = Self {
+            environment: environment.to_owned(),
+            source,
+            current,
+            keep,
+            ambient,
+            trust,
+            files: Files::default(),
+            live: None,
+            validator: None,
+            status: Arc::default(),
+            kept_ms: 0,
+        };
+        let problem = refresher.boot_from_disk().err();
+        if let Some(problem) = &problem {
+            refresher.failed(problem);
+        }
+        Ok((refresher, problem))
+    }
+
+    /// Shared with `/status`.
+    pub fn status(&self) -> Arc<Mutex<SupplyStatus>> {
+        self.status.clone()
+    }
+
+    /// Refreshes until the task is dropped.
+    pub async fn run(mut self, wait: Duration) {
+        let mut failures = 0_u32;
+        loop {
+            match self.step(wait).await {
+                Ok(refreshed) => {
+                    failures = 0;
+                    if let Refreshed::Published(revision) = refreshed {
+                        tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                    }
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    // Told once at full voice and then quietly: an outage of
+                    // an hour is one fact, not a thousand.
+                    if failures == 1 {
+                        tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
+                    } else {
+                        tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
+                    }
+                    tokio::time::sleep(self.pause(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// One cycle: asks upstream once and takes in what is new.
+    pub async fn step(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
+        self.status_mut().attempted_ms = Some(self.ambient.now_ms());
+        let result = self.fetch_and_publish(wait).await;
+        match &result {
+            Ok(_) => {
+                let now = self.ambient.now_ms();
+                let mut status = self.status_mut();
+                status.confirmed_ms = Some(now);
+                status.error = None;
+                status.from_disk = false;
+            }
+            Err(error) => {
+                // What the validator stands for may not have been taken in.
+                self.validator = None;
+                self.failed(error);
+            }
+        }
+        result
+    }
+
+    fn failed(&self, error: &RefreshError) {
+        let mut status = self.status_mut();
+        status.failures += 1;
+        status.error = Some((error.name(), error.to_string()));
+    }
+
+    fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let longest = PAUSE_FIRST
+            .saturating_mul(1 << failures.saturating_sub(1).min(10))
+            .min(PAUSE_MAX);
+        // Between half and all of it, so that a fleet does not come back in step.
+        let jitter = u32::from(self.ambient.bytes::<1>()[0]);
+        longest / 2 + longest / 2 * jitter / 255
+    }
+
+    fn boot_from_disk(&mut self) -> Result<(), RefreshError> {
+        let Some(kept) = self.keep.load()? else {
+            return Ok(());
+        };
+        let now = self.ambient.now_ms();
+        let pack = Pack::parse(&kept.pack)?;
+        let checked = crate::snapshot::trust::verify_pack(&mut self.trust, &pack, now, Origin::Disk)?;
+        let timestamp = &checked.timestamp;
+        let snapshot = compile::compile(
+            &self.environment,
+            &timestamp.document().environment_uid,
+            timestamp.revision(),
+            &checked.content,
+            checked.control.document(),
+        )?;
+        let snapshot = Arc::new(snapshot);
+        self.current
+            .publish(snapshot.clone(), freshness(timestamp));
+        self.live = Some(snapshot);
+        self.files = Files {
+            roots: pack.roots,
+            timestamp: pack.timestamp,
+            release: pack.release,
+            control: pack.control,
+        };
+        self.kept_ms = timestamp.document().issued_ms;
+        let mut status = self.status_mut();
+        status.from_disk = true;
+        status.fell_back = kept.fell_back;
+        Ok(())
+    }
+
+    async fn fetch_and_publish(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
+        self.fetch_roots().await?;
+        let fetched = self
+            .source
+            .timestamp(&self.environment, self.validator.as_deref(), wait)
+            .await?;
+        let Some(fetched) = fetched else {
+            return Ok(Refreshed::Unchanged);
+        };
+        // A root may have come while we waited for the timestamp it signs.
+        self.fetch_roots().await?;
+        let now = self.ambient.now_ms();
+        let Some(timestamp) = self.trust.timestamp(&fetched.file, now, Origin::Fetched)? else {
+            self.validator = fetched.validator;
+            return Ok(Refreshed::Unchanged);
+        };
+        let mut files = self.files.clone();
+        files.timestamp = fetched.file;
+        let document = timestamp.document();
+        if sha256_hex(&files.release) != document.release.sha256 {
+            files.release = self
+                .source
+                .release(
+                    &self.environment,
+                    document.release.version,
+                    document.release.length,
+                )
+                .await?;
+        }
+        if sha256_hex(&files.control) != document.control.sha256 {
+            files.control = self
+                .source
+                .control(
+                    &self.environment,
+                    document.control.version,
+                    document.control.length,
+                )
+                .await?;
+        }
+        let release = self.trust.release(&timestamp, &files.release)?;
+        let control = self.trust.control(&timestamp, &files.control)?;
+        let same = self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.revision == timestamp.revision());
+        let refreshed = if same {
+            self.keep_fresher(&timestamp, &files).await?;
+            Refreshed::Fresher
+        } else {
+            self.take_in(&timestamp, &release, &control, &files).await?;
+            Refreshed::Published(timestamp.revision())
+        };
+        self.files = files;
+        self.validator = fetched.validator;
+        Ok(refreshed)
+    }
+
+    async fn fetch_roots(&mut self) -> Result<(), RefreshError> {
+        for _ in 0..ROOT_STEPS_MAX {
+            let next = self.trust.root().version + 1;
+            let Some(file) = self.source.root(&self.environment, next).await? else {
+                return Ok(());
+            };
+            self.trust.step_root(&file, self.ambient.now_ms())?;
+            self.files.roots.push(file);
+        }
+        Ok(())
+    }
+
+    /// The same revision under a newer timestamp.
+    async fn keep_fresher(
+        &mut self,
+        timestamp: &CheckedTimestamp,
+        files: &Files,
+    ) -> Result<(), RefreshError> {
+        let Some(live) = self.live.clone() else {
+            return Ok(());
+        };
+        if timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
+            let blobs = self.kept_blobs().await?;
+            self.keep_pack(timestamp, files, blobs).await?;
+        }
+        self.trust.accept(timestamp);
+        self.publish(live, timestamp);
+        Ok(())
+    }
+
+    /// A new revision: blobs, compile, keep, publish.
+    async fn take_in(
+        &mut self,
+        timestamp: &CheckedTimestamp,
+        release: &CheckedRelease,
+        control: &CheckedControl,
+        files: &Files,
+    ) -> Result<(), RefreshError> {
+        let blobs = self.fetch_blobs(release).await?;
+        let environment = self.environment.clone();
+        let (checked, narrowed, at) = (release.clone(), control.clone(), timestamp.clone());
+        let (snapshot, blobs) = off_thread(move || {
+            let content = parts::resolve(&checked, |sha256| blobs.get(sha256).map(Vec::as_slice))?;
+            let snapshot = compile::compile(
+                &environment,
+                &at.document().environment_uid,
+                at.revision(),
+                &content,
+                narrowed.document(),
+            )?;
+            Ok((snapshot, blobs))
+        })
+        .await?;
+        for aside in &snapshot.set_aside {
+            tracing::warn!(environment = %self.environment, flow = %aside.flow, version = ?aside.version, why = %aside.why, "set aside");
+        }
+        self.keep_pack(timestamp, files, blobs).await?;
+        self.trust.accept(timestamp);
+        let snapshot = Arc::new(snapshot);
+        self.live = Some(snapshot.clone());
+        self.publish(snapshot, timestamp);
+        Ok(())
+    }
+
+    fn publish(&self, snapshot: Arc<Snapshot>, timestamp: &CheckedTimestamp) {
+        let old = self.current.publish(snapshot, freshness(timestamp));
+        // Freeing a large snapshot takes tens of milliseconds; requests that
+        // still hold it go on, and whoever is last frees it. This task is
+        // usually the last, so it does that off the control runtime.
+        drop(tokio::task::spawn_blocking(move || drop(old)));
+    }
+
+    /// Everything the release refers to: what the kept pack has is not fetched.
+    async fn fetch_blobs(&self, release: &CheckedRelease) -> Result<Blobs, RefreshError> {
+        let mut known = self.kept_blobs().await?;
+        let mut blobs = Blobs::new();
+        loop {
+            let checked = release.clone();
+            let (missing, kept, rest) = off_thread(move || {
+                let missing =
+                    parts::missing(&checked, |sha256| blobs.get(sha256).map(Vec::as_slice))?;
+                Ok((missing, known, blobs))
+            })
+            .await?;
+            (known, blobs) = (kept, rest);
+            if missing.is_empty() {
+                return Ok(blobs);
+            }
+            let mut wanted = Vec::new();
+            for blob in missing {
+                match known.remove(&blob.sha256) {
+                    Some(bytes) => drop(blobs.insert(blob.sha256, bytes)),
+                    None => wanted.push(blob),
+                }
+            }
+            if !wanted.is_empty() {
+                let fetched = self.source.parts(&self.environment, &wanted).await?;
+                if let Some(absent) = wanted.iter().find(|b| !fetched.contains_key(&b.sha256)) {
+                    let text = format!("part {} was asked for and not sent", absent.sha256);
+                    return Err(SourceError::Refused(text).into());
+                }
+                blobs.extend(fetched);
+            }
+        }
+    }
+
+    async fn kept_blobs(&self) -> Result<Blobs, RefreshError> {
+        let keep = self.keep.clone();
+        off_thread(move || {
+            // A damaged pack is no reason not to fetch everything anew.
+            let kept = keep.load().ok().flatten();
+            let pack = kept.and_then(|kept| Pack::parse(&kept.pack).ok());
+            Ok(pack.map(|pack| pack.blobs).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn keep_pack(
+        &mut self,
+        timestamp: &CheckedTimestamp,
+        files: &Files,
+        blobs: Blobs,
+    ) -> Result<(), RefreshError> {
+        let marks = self.trust.marks_after(timestamp);
+        let revision = timestamp.revision();
+        let keep = self.keep.clone();
+        let pack = Pack {
+            roots: files.roots.clone(),
+            timestamp: files.timestamp.clone(),
+            release: files.release.clone(),
+            control: files.control.clone(),
+            blobs,
+        };
+        off_thread(move || Ok(keep.store(&marks, revision, &pack.to_bytes())?)).await?;
+        self.kept_ms = timestamp.document().issued_ms;
+        Ok(())
+    }
+}
+
+fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
+    let document = timestamp.document();
+    Freshness {
+        issued_ms: document.issued_ms,
+        fresh_until_ms: document.fresh_until_ms,
+        expires_ms: document.expires_ms,
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RefreshError> + Send + 'static,
+) -> Result<T, RefreshError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| RefreshError::Panicked)?
+}

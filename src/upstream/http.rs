@@ -1,0 +1,359 @@
+//! How does the edge speak `/edge/v1` to its upstream?
+//!
+//! One reqwest client for snapshots and progress, a deadline on every call,
+//! and a cap on every answer that is checked while reading, not after. What
+//! arrives is bytes; meaning and trust are other files' matter.
+
+use std::{collections::HashMap, time::Duration};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    limits::{DOCUMENT_BYTES_MAX, PART_BYTES_MAX, SHIP_BYTES_MAX, SNAPSHOT_BYTES_MAX},
+    progress::{
+        LedgerError, LedgerFuture, ProgressLedger,
+        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+    },
+    refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
+    snapshot::{frame, wire::Blob},
+};
+
+/// Everything but letters, digits and `-._~` is encoded in a path segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Blobs asked for in one call; more are asked for in further calls.
+const BLOBS_PER_CALL: usize = 1_024;
+
+/// A user document: states of every flow, properties, event ids.
+const USER_BYTES_MAX: usize = SHIP_BYTES_MAX;
+
+/// Where upstream is and how it is asked.
+#[derive(Clone, Debug)]
+pub struct HttpUpstreamOptions {
+    /// `http://host:port`, without a path.
+    pub url: String,
+    /// Edge key by environment name.
+    pub keys: HashMap<String, String>,
+    /// Deadline of one call, waiting for news not counted.
+    pub timeout: Duration,
+}
+
+/// The client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream client cannot be set up")]
+pub struct HttpUpstreamError(#[from] reqwest::Error);
+
+/// Upstream over HTTP.
+pub struct HttpUpstream {
+    client: reqwest::Client,
+    url: String,
+    keys: HashMap<String, String>,
+    timeout: Duration,
+}
+
+/// What went wrong with one call, before it is put into the caller's terms.
+enum CallError {
+    Away(String),
+    Refused(StatusCode, String),
+    TooLarge(usize),
+}
+
+impl HttpUpstream {
+    /// Builds the client; connects when first used.
+    pub fn new(options: HttpUpstreamOptions) -> Result<Self, HttpUpstreamError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(options.timeout)
+            // A key must never follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            client,
+            url: options.url.trim_end_matches('/').to_owned(),
+            keys: options.keys,
+            timeout: options.timeout,
+        })
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        environment: &str,
+        path: &str,
+        wait: Duration,
+    ) -> RequestBuilder {
+        let url = format!(
+            "{}/edge/v1/environments/{}/{path}",
+            self.url,
+            segment(environment)
+        );
+        let request = self
+            .client
+            .request(method, url)
+            .timeout(self.timeout + wait);
+        match self.keys.get(environment) {
+            Some(key) => request.header("x-api-key", key),
+            None => request,
+        }
+    }
+
+    async fn get(
+        &self,
+        environment: &str,
+        path: &str,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, CallError> {
+        let request = self.request(Method::GET, environment, path, Duration::ZERO);
+        body(send(request).await?, bytes_max).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        bytes_max: usize,
+    ) -> Result<T, LedgerError> {
+        let bytes = match send(request).await {
+            Ok(response) => body(response, bytes_max).await,
+            Err(error) => Err(error),
+        };
+        let bytes = bytes.map_err(ledger_error)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| LedgerError::Away(format!("the answer cannot be read: {error}")))
+    }
+
+    async fn signed(
+        &self,
+        environment: &str,
+        path: &str,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, SourceError> {
+        let bytes_max = usize::try_from(bytes_max)
+            .unwrap_or(usize::MAX)
+            .min(DOCUMENT_BYTES_MAX);
+        self.get(environment, path, bytes_max)
+            .await
+            .map_err(|error| source_error(path, error))
+    }
+
+    async fn fetch_timestamp(
+        &self,
+        environment: &str,
+        unless: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<FetchedTimestamp>, CallError> {
+        let path = format!("timestamp?wait={}s", wait.as_secs());
+        let mut request = self.request(Method::GET, environment, &path, wait);
+        if let Some(validator) = unless {
+            request = request.header(header::IF_NONE_MATCH, validator);
+        }
+        let response = send(request).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let validator = response.headers().get(header::ETAG);
+        let validator = validator.and_then(|etag| etag.to_str().ok());
+        let validator = validator.map(ToOwned::to_owned);
+        let file = body(response, DOCUMENT_BYTES_MAX).await?;
+        Ok(Some(FetchedTimestamp { file, validator }))
+    }
+
+    async fn fetch_parts(&self, environment: &str, wanted: &[Blob]) -> Result<Blobs, SourceError> {
+        let mut blobs = Blobs::new();
+        for some in wanted.chunks(BLOBS_PER_CALL) {
+            let names: Vec<&str> = some.iter().map(|blob| blob.sha256.as_str()).collect();
+            let announced: u64 = some.iter().map(|blob| blob.length).sum();
+            let bytes_max = usize::try_from(announced)
+                .unwrap_or(usize::MAX)
+                .saturating_add(frame::overhead(some.len()))
+                .min(SNAPSHOT_BYTES_MAX + PART_BYTES_MAX);
+            let text = serde_json::to_vec(&names)
+                .map_err(|error| SourceError::Refused(error.to_string()))?;
+            let request = self
+                .request(Method::POST, environment, "parts", Duration::ZERO)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(text);
+            let bytes = match send(request).await {
+                Ok(response) => body(response, bytes_max).await,
+                Err(error) => Err(error),
+            };
+            let bytes = bytes.map_err(|error| source_error("parts", error))?;
+            let framed = frame::decode(&bytes)
+                .map_err(|error| SourceError::Refused(format!("parts: {error}")))?;
+            blobs.extend(framed);
+        }
+        Ok(blobs)
+    }
+}
+
+impl SnapshotSource for HttpUpstream {
+    fn root<'a>(&'a self, environment: &'a str, version: u64) -> SourceFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let path = format!("root/{version}");
+            match self.get(environment, &path, DOCUMENT_BYTES_MAX).await {
+                Ok(file) => Ok(Some(file)),
+                Err(CallError::Refused(StatusCode::NOT_FOUND, _)) => Ok(None),
+                Err(error) => Err(source_error(&path, error)),
+            }
+        })
+    }
+
+    fn timestamp<'a>(
+        &'a self,
+        environment: &'a str,
+        unless: Option<&'a str>,
+        wait: Duration,
+    ) -> SourceFuture<'a, Option<FetchedTimestamp>> {
+        Box::pin(async move {
+            self.fetch_timestamp(environment, unless, wait)
+                .await
+                .map_err(|error| source_error("timestamp", error))
+        })
+    }
+
+    fn release<'a>(
+        &'a self,
+        environment: &'a str,
+        version: u64,
+        bytes_max: u64,
+    ) -> SourceFuture<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.signed(environment, &format!("releases/{version}"), bytes_max)
+                .await
+        })
+    }
+
+    fn control<'a>(
+        &'a self,
+        environment: &'a str,
+        version: u64,
+        bytes_max: u64,
+    ) -> SourceFuture<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.signed(environment, &format!("control/{version}"), bytes_max)
+                .await
+        })
+    }
+
+    fn parts<'a>(&'a self, environment: &'a str, wanted: &'a [Blob]) -> SourceFuture<'a, Blobs> {
+        Box::pin(self.fetch_parts(environment, wanted))
+    }
+}
+
+impl ProgressLedger for HttpUpstream {
+    fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
+        let path = format!("users/{}", segment(user));
+        let request = self.request(Method::GET, environment, &path, Duration::ZERO);
+        Box::pin(self.json(request, USER_BYTES_MAX))
+    }
+
+    fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
+        let path = format!("groups/{}", segment(group));
+        let request = self.request(Method::GET, environment, &path, Duration::ZERO);
+        Box::pin(self.json(request, USER_BYTES_MAX))
+    }
+
+    fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
+        Box::pin(async move {
+            let text = serde_json::to_vec(batch)
+                .map_err(|error| LedgerError::Refused(error.to_string()))?;
+            let request = self
+                .request(Method::POST, environment, "progress", Duration::ZERO)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(text);
+            self.json(request, SHIP_BYTES_MAX).await
+        })
+    }
+
+    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+        Box::pin(async move {
+            let path = format!("journals/{}/close", segment(journal));
+            let request = self.request(Method::POST, environment, &path, Duration::ZERO);
+            send(request).await.map(drop).map_err(ledger_error)
+        })
+    }
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// Sends and sorts by status; 304 passes as an answer.
+async fn send(request: RequestBuilder) -> Result<Response, CallError> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| CallError::Away(chain(&error)))?;
+    let status = response.status();
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(response);
+    }
+    // The start of an error's body says more than its number.
+    let text = body(response, 64 * 1024).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[..text.len().min(512)]).into_owned();
+    let busy = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT;
+    if status.is_server_error() || busy {
+        return Err(CallError::Away(format!("status {status}: {text}")));
+    }
+    Err(CallError::Refused(status, text))
+}
+
+/// Reads a body within a cap.
+async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > bytes_max as u64 {
+        return Err(CallError::TooLarge(bytes_max));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| CallError::Away(chain(&error)))?
+    {
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(CallError::TooLarge(bytes_max));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// reqwest says "error sending request" and keeps the cause in its sources.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn source_error(what: &str, error: CallError) -> SourceError {
+    match error {
+        CallError::Away(text) => SourceError::Away(text),
+        CallError::Refused(status, text) => {
+            SourceError::Refused(format!("{what}: status {status}: {text}"))
+        }
+        CallError::TooLarge(bytes_max) => SourceError::TooLarge {
+            what: what.to_owned(),
+            bytes_max: bytes_max as u64,
+        },
+    }
+}
+
+fn ledger_error(error: CallError) -> LedgerError {
+    match error {
+        CallError::Away(text) => LedgerError::Away(text),
+        CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),
+        CallError::Refused(status, text) => LedgerError::Refused(format!("status {status}: {text}")),
+        CallError::TooLarge(bytes_max) => {
+            LedgerError::Refused(format!("the answer has more than {bytes_max} bytes"))
+        }
+    }
+}

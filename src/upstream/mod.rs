@@ -1,0 +1,8 @@
+//! How does the edge face the control plane?
+//!
+//! Implementations of the traits that `refresh` and `progress` own. All of
+//! them run on the control runtime: a client shared between runtimes hangs.
+
+mod http;
+
+pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};

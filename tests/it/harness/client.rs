@@ -1,0 +1,107 @@
+//! How does a story speak HTTP?
+//!
+//! A blocking face over reqwest: stories read top-down, one step a line.
+
+use reqwest::{Method, header::HeaderMap};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A client with a key.
+pub struct Client {
+    runtime: Runtime,
+    http: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is empty.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        if self.text.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text))
+    }
+
+    /// A header as text; empty when absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap_or("?"))
+    }
+}
+
+/// The JSON of an answer that must have this status.
+#[track_caller]
+pub fn body_of(answer: &Answer, status: u16) -> Value {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    answer.json()
+}
+
+impl Client {
+    pub fn new(url: &str, key: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        Self {
+            runtime,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(super::DEADLINE)
+                .build()
+                .expect("a client"),
+            url: url.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    /// Sends anything; an error is a connection that failed.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if !self.key.is_empty() {
+            request = request.header("x-api-key", &self.key);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        self.runtime.block_on(async {
+            let response = request.send().await?;
+            Ok(Answer {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                text: response.text().await?,
+            })
+        })
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).expect("an answer")
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, &[], Some(body.to_string()))
+            .expect("an answer")
+    }
+}

@@ -1,0 +1,31 @@
+//! How do stories run the real program?
+//!
+//! Every story starts the binary that users run, on port 0 and in a folder of
+//! its own, and speaks to it over loopback. A process is ended by its handle,
+//! never by name, and nothing waits for a fixed time: [`eventually`] asks until
+//! the answer is right or a generous deadline has passed.
+
+mod client;
+mod program;
+
+pub use client::{Answer, Client, body_of};
+pub use program::{Dev, Edge, Program, Store, flowgate, run};
+
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded two-core machine; a passing story never waits it out.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Asks until there is an answer.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < DEADLINE, "still not so: {what}");
+        // Between two questions, not instead of one.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
