@@ -81,8 +81,16 @@ impl Progress {
                 ..request.clone()
             };
             let event = step_event(self, &restart, &newest, &before, &effect, None);
-            let stored = Change { era, newest: &newest, event, state: effect.state, id: None };
-            return self.store(&mut locked, key, &restart, stored).map(|_| Attempt::Raced);
+            let stored = Change {
+                era,
+                newest: &newest,
+                event,
+                state: effect.state,
+                id: None,
+            };
+            return self
+                .store(&mut locked, key, &restart, stored)
+                .map(|_| Attempt::Raced);
         }
         let id = event_id(request, &before);
         let unchanged = |state: FlowState| Stepped {
@@ -100,14 +108,25 @@ impl Progress {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
-        let effect = transition(request.version, &before, &step_of(&request.action), &mut judge)?;
+        let effect = transition(
+            request.version,
+            &before,
+            &step_of(&request.action),
+            &mut judge,
+        )?;
         if !effect.changed {
             let ticket = self.barrier(era, waiting)?;
             return Ok(decided(unchanged(before), ticket));
         }
         let event = step_event(self, request, &newest, &before, &effect, id);
         let state = effect.state.clone();
-        let change = Change { era, newest: &newest, event, state, id };
+        let change = Change {
+            era,
+            newest: &newest,
+            event,
+            state,
+            id,
+        };
         let Some((ticket, last)) = self.store(&mut locked, key, request, change)? else {
             return Ok(Attempt::Raced);
         };

@@ -261,7 +261,10 @@ mod tests {
         let error = Query::parse("userIdentifier=a&userIdentifier=a", Plus::Space);
         assert!(matches!(error, Err(Invalid::Repeated { what: USER })));
         let encoded = Query::parse("version=1&%76ersion=2", Plus::Space);
-        assert!(matches!(encoded, Err(Invalid::Repeated { what: "version" })));
+        assert!(matches!(
+            encoded,
+            Err(Invalid::Repeated { what: "version" })
+        ));
     }
 
     #[test]

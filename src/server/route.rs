@@ -10,10 +10,7 @@ use std::borrow::Cow;
 use hyper::Method;
 
 use super::error::{Invalid, RouteError};
-use crate::{
-    limits::BODY_BYTES_MAX,
-    snapshot::wire::KeyKind,
-};
+use crate::{limits::BODY_BYTES_MAX, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +68,16 @@ impl Intent {
             "finish" => Self::Finish,
             _ => return None,
         })
+    }
+
+    /// As it stands in paths.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Reset => "reset",
+            Self::Stop => "stop",
+            Self::Finish => "finish",
+        }
     }
 
     /// Whether `force` means anything for it.

@@ -209,9 +209,7 @@ impl Fault {
             Self::Missing(Missing::Block { .. } | Missing::BlockInVersion { .. }) => {
                 row(S::NOT_FOUND, "unknown-block", "Unknown block")
             }
-            Self::SetAside { .. } => {
-                row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside")
-            }
+            Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
             Self::Read(error) | Self::Write(WriteError::Read(error)) => match error {
                 ReadError::Unknown => row(
                     S::SERVICE_UNAVAILABLE,
@@ -269,9 +267,7 @@ impl Fault {
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
-            Self::Body(BodyError::TooLarge { limit, .. }) => {
-                Some(format!("at most {limit} bytes"))
-            }
+            Self::Body(BodyError::TooLarge { limit, .. }) => Some(format!("at most {limit} bytes")),
             _ => None,
         }
     }
