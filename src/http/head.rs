@@ -1,0 +1,212 @@
+//! Is this head one that every HTTP implementation reads the same way?
+//!
+//! Two looks at it: at the raw bytes as they arrive, for what hyper's parser
+//! forgives and then hides (bare line feeds; a Content-Length beside a
+//! Transfer-Encoding, which hyper drops), and at the parsed head. Ambiguous
+//! heads are how requests are smuggled past a proxy in front of us.
+
+use std::io::BufRead;
+
+use hyper::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{CONTENT_ENCODING, HOST},
+    http::request::Parts,
+};
+
+/// What the raw bytes of a head showed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HeadMarks {
+    bare_line_feed: bool,
+    content_length: bool,
+    transfer_encoding: bool,
+}
+
+/// Reads a head's lines as they arrive. A pipelined head that came in one read
+/// with the request before it is not seen; hyper then closes the connection
+/// after a request that had both lengths, which is as safe.
+#[derive(Debug, Default)]
+pub(super) struct HeadScan {
+    marks: HeadMarks,
+    /// The first bytes of a line that came in several reads.
+    prefix: [u8; PREFIX],
+    /// Bytes of the current line so far.
+    length: usize,
+    /// The last of them.
+    last: u8,
+    /// The request line was seen: the next empty line ends the head.
+    begun: bool,
+    done: bool,
+}
+
+/// As much of a line as is needed to know its header.
+const PREFIX: usize = "transfer-encoding:".len();
+
+impl HeadScan {
+    /// The next bytes of the connection.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
+        while !self.done && !bytes.is_empty() {
+            let mut rest = bytes;
+            // Reading from memory cannot fail; what it buys is std's memchr.
+            let taken = rest.skip_until(b'\n').unwrap_or(bytes.len());
+            let part = &bytes[..taken];
+            bytes = rest;
+            let (part, complete) = match part.strip_suffix(b"\n") {
+                Some(line) => (line, true),
+                None => (part, false),
+            };
+            if complete && self.length == 0 {
+                self.line(part, part.last().copied());
+                continue;
+            }
+            if self.length < PREFIX {
+                let take = part.len().min(PREFIX - self.length);
+                self.prefix[self.length..self.length + take].copy_from_slice(&part[..take]);
+            }
+            self.length += part.len();
+            self.last = part.last().copied().unwrap_or(self.last);
+            if complete {
+                let (prefix, known) = (self.prefix, self.length.min(PREFIX));
+                self.line(&prefix[..known], Some(self.last));
+                self.length = 0;
+            }
+        }
+    }
+
+    /// A whole line without its line feed, or the beginning of one, and the
+    /// byte before the line feed.
+    fn line(&mut self, start: &[u8], before: Option<u8>) {
+        if before != Some(b'\r') {
+            self.marks.bare_line_feed = true;
+        }
+        match start {
+            [] | [b'\r'] => self.done = self.begun,
+            _ if !self.begun => self.begun = true,
+            [b'c' | b'C', ..] => {
+                self.marks.content_length |= has_name(start, b"content-length:");
+            }
+            [b't' | b'T', ..] => {
+                self.marks.transfer_encoding |= has_name(start, b"transfer-encoding:");
+            }
+            _ => {}
+        }
+    }
+
+    /// What was seen.
+    pub(super) fn marks(&self) -> HeadMarks {
+        self.marks
+    }
+}
+
+fn has_name(line: &[u8], name: &[u8]) -> bool {
+    line.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
+/// Why a request is refused before anybody looks at its route.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Inadmissible {
+    #[error("a line of the head ends in a bare line feed; expected CR LF")]
+    BareLineFeed,
+    #[error("both Content-Length and Transfer-Encoding are given; expected one of them")]
+    TwoLengths,
+    #[error("found {0} Host headers, expected exactly one")]
+    Hosts(usize),
+    #[error("the request target names another authority than the Host header")]
+    OtherAuthority,
+    #[error("method {0} is not served")]
+    Method(Method),
+    #[error("the body has a Content-Encoding; expected none")]
+    Encoded,
+}
+
+impl Inadmissible {
+    /// The status it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// The checks every request passes, whatever it asks for.
+pub(super) fn admit(head: &Parts, marks: HeadMarks) -> Result<(), Inadmissible> {
+    if marks.bare_line_feed {
+        return Err(Inadmissible::BareLineFeed);
+    }
+    if marks.content_length && marks.transfer_encoding {
+        return Err(Inadmissible::TwoLengths);
+    }
+    let host = one_host(&head.headers)?;
+    // CONNECT first: its target is an authority of its own kind.
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(Inadmissible::Method(head.method.clone()));
+    }
+    check_authority(&head.uri, host)?;
+    if head.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Inadmissible::Encoded);
+    }
+    Ok(())
+}
+
+fn one_host(headers: &HeaderMap) -> Result<&[u8], Inadmissible> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Ok(host.as_bytes()),
+        (None, _) => Err(Inadmissible::Hosts(0)),
+        (Some(_), Some(_)) => Err(Inadmissible::Hosts(2 + hosts.count())),
+    }
+}
+
+fn check_authority(uri: &Uri, host: &[u8]) -> Result<(), Inadmissible> {
+    match uri.authority() {
+        None => Ok(()),
+        Some(named) if named.as_str().as_bytes().eq_ignore_ascii_case(host) => Ok(()),
+        Some(_) => Err(Inadmissible::OtherAuthority),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks_of(head: &[u8], chunk: usize) -> HeadMarks {
+        let mut scan = HeadScan::default();
+        for part in head.chunks(chunk) {
+            scan.feed(part);
+        }
+        scan.marks()
+    }
+
+    #[test]
+    fn marks_are_the_same_however_the_head_is_cut() {
+        let clean = HeadMarks::default();
+        let both = HeadMarks {
+            content_length: true,
+            transfer_encoding: true,
+            ..clean
+        };
+        let bare = HeadMarks {
+            bare_line_feed: true,
+            ..clean
+        };
+        let cases: [(&[u8], HeadMarks); 6] = [
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nbody\nbody", clean),
+            (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", clean),
+            (
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-Length:3\r\n\r\n",
+                both,
+            ),
+            (b"GET / HTTP/1.1\nHost: a\r\n\r\n", bare),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", bare),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", bare),
+        ];
+        for (head, expected) in cases {
+            for chunk in [1, 2, 3, 7, head.len()] {
+                let text = String::from_utf8_lossy(head);
+                assert_eq!(marks_of(head, chunk), expected, "{text:?} by {chunk}");
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! How do requests get in and answers out?
+//!
+//! The plumbing that the edge's listeners and the store share: binding, one
+//! acceptor, workers of one thread each, hyper's settings and everything hyper
+//! leaves to its user (deadlines, caps, strict heads). What a request *means*
+//! is the matter of a [`Service`]; this folder knows no route and no key.
+//!
+//! A worker is one thread with a `current_thread` runtime, so futures and
+//! services need not be `Send` and may use `Rc` and `Cell`.
+
+mod accept;
+mod answer;
+mod body;
+mod head;
+pub mod json;
+mod listen;
+mod pulse;
+mod server;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::{future::Future, net::SocketAddr, rc::Rc};
+
+pub use answer::{Answer, empty, json_bytes, problem};
+pub use body::{Body, BodyError};
+pub use listen::{BindError, Listener};
+pub use pulse::Deadlines;
+pub use server::{Options, ServeError, Server, serve};
+
+/// A request whose head was admitted and whose body waits to be read.
+pub type Request = hyper::Request<Body>;
+
+/// Answers requests; one value for each worker.
+pub trait Service: 'static {
+    /// What is remembered between the requests of one connection.
+    type Memory: 'static;
+
+    /// A new connection's memory.
+    fn connected(&self, peer: SocketAddr) -> Self::Memory;
+
+    /// Answers one request. A panic in here costs this request a 500.
+    fn call(
+        self: Rc<Self>,
+        memory: Rc<Self::Memory>,
+        request: Request,
+    ) -> impl Future<Output = Answer> + 'static;
+}

@@ -1,0 +1,83 @@
+//! What does a handler get to see of a request?
+//!
+//! [`Asked`] is the head, once its route is known; [`Posted`] adds the body
+//! and the live value it will be judged against, which was loaded when the key
+//! was checked and stays the same to the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{HeaderMap, header::HeaderName, http::request::Parts};
+
+use super::{
+    auth::{Access, Memory, authorize},
+    error::{AuthError, Fault, Invalid},
+    query::{Plus, Query},
+    route::Route,
+};
+use crate::{
+    current::{Current, Environments},
+    http::Body,
+};
+
+static X_PKG_NAME: HeaderName = HeaderName::from_static("x-pkg-name");
+
+/// A request's head on its way to a handler.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    pub(crate) route: Route,
+    pub(crate) head: &'r Parts,
+    pub(crate) memory: &'r Memory,
+}
+
+impl<'r> Asked<'r> {
+    /// The environment and key of the request in this live value.
+    pub(crate) fn access<'e>(&self, live: &'e Environments) -> Result<Access<'e>, AuthError> {
+        authorize(live, self.memory, self.headers(), self.route)
+    }
+
+    pub(crate) fn headers(&self) -> &'r HeaderMap {
+        &self.head.headers
+    }
+
+    /// The query in Dopt's meaning.
+    pub(crate) fn query(&self) -> Result<Query<'r>, Invalid> {
+        // Only the JavaScript SDKs name their package, and only they put ids
+        // into the query unencoded.
+        let plus = if self.headers().contains_key(&X_PKG_NAME) {
+            Plus::Literal
+        } else {
+            Plus::Space
+        };
+        Query::parse(self.head.uri.query().unwrap_or_default(), plus)
+    }
+
+    /// Checks the key, then reads the body: nobody without a key makes us
+    /// read one.
+    pub(crate) async fn posted(self, current: &Current, body: Body) -> Result<Posted<'r>, Fault> {
+        let live = current.load();
+        self.access(&live)?;
+        // Before the wait the guard becomes an owned value.
+        let live = arc_swap::Guard::into_inner(live);
+        let bytes = body.read(self.route.body_bytes_max()).await?;
+        Ok(Posted {
+            asked: self,
+            live,
+            bytes,
+        })
+    }
+}
+
+/// A request with its body.
+pub(crate) struct Posted<'r> {
+    pub(crate) asked: Asked<'r>,
+    live: Arc<Environments>,
+    pub(crate) bytes: Bytes,
+}
+
+impl Posted<'_> {
+    /// The environment and key of the request.
+    pub(crate) fn access(&self) -> Result<Access<'_>, AuthError> {
+        self.asked.access(&self.live)
+    }
+}

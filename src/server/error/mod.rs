@@ -1,0 +1,357 @@
+//! What do we say when something is wrong?
+//!
+//! Small error enums name what was found and what was expected; [`Fault`]
+//! gathers them, and [`Fault::row`] is the one table that gives each its
+//! status, its problem type and its title. The caller reads about the request;
+//! the log (5xx only) reads about us, and never a user id.
+
+use hyper::{
+    StatusCode,
+    header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use super::route::{Kinds, Protocol};
+use crate::{
+    http::{self, Answer, BodyError, json::JsonError},
+    progress::{ReadError, WriteError},
+    snapshot::wire::KeyKind,
+};
+
+/// The path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RouteError {
+    #[error("there is nothing at this path")]
+    NoSuchPath,
+    #[error("the path is served, the method is not; expected {allow}")]
+    Method { allow: &'static str },
+    #[error(transparent)]
+    Path(Invalid),
+}
+
+/// A value of the request is not what it must be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Invalid {
+    #[error("{what} is missing")]
+    Missing {
+        what: &'static str,
+        expected: &'static str,
+    },
+    #[error("{what} is not understood")]
+    Value {
+        what: &'static str,
+        found: String,
+        expected: &'static str,
+    },
+    #[error("the length of {what} is out of bounds")]
+    Length {
+        what: &'static str,
+        found: usize,
+        expected: &'static str,
+    },
+    #[error("{what} is given more than once")]
+    Repeated { what: &'static str },
+    #[error("{one} and {other} are given together")]
+    Both {
+        one: &'static str,
+        other: &'static str,
+    },
+    #[error("{what} is not supported by this version")]
+    Unsupported {
+        what: &'static str,
+        expected: &'static str,
+    },
+}
+
+impl Invalid {
+    fn found(&self) -> Option<String> {
+        match self {
+            Self::Missing { .. } => Some("nothing".to_owned()),
+            Self::Value { found, .. } => Some(shortened(found)),
+            Self::Length { found, .. } => Some(found.to_string()),
+            Self::Repeated { .. } => Some("several values".to_owned()),
+            Self::Both { .. } => Some("both".to_owned()),
+            Self::Unsupported { what, .. } => Some((*what).to_owned()),
+        }
+    }
+
+    fn expected(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Missing { expected, .. }
+            | Self::Value { expected, .. }
+            | Self::Length { expected, .. }
+            | Self::Unsupported { expected, .. } => expected,
+            Self::Repeated { .. } => "one value",
+            Self::Both { .. } => "exactly one of them",
+        })
+    }
+}
+
+/// Why a key does not open a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("no key is given")]
+    Missing,
+    #[error("the key is not known here")]
+    Unknown,
+    #[error("a {found:?} key may not do this")]
+    Kind { found: KeyKind, expected: Kinds },
+    #[error("attributes are taken only from server keys")]
+    Attributes,
+    #[error("this flow takes no force from public keys")]
+    Force,
+}
+
+/// What was asked for is not in the environment of the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Missing {
+    #[error("flow \"{sid}\" is not in environment {environment}")]
+    Flow { sid: String, environment: String },
+    #[error("flow \"{sid}\" has no version {number} in environment {environment}")]
+    Version {
+        sid: String,
+        number: u32,
+        environment: String,
+    },
+    #[error(
+        "environment {environment} serves no drafts, so flow \"{sid}\" has no version 0 here; \
+         the environment's setting `drafts` switches them on"
+    )]
+    Draft { sid: String, environment: String },
+    #[error("block \"{uid}\" is not in environment {environment}")]
+    Block { uid: String, environment: String },
+    #[error("block \"{uid}\" is not in version {number} of its flow")]
+    BlockInVersion { uid: String, number: u32 },
+}
+
+/// Everything that can be wrong with a request, or with us.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the body is not the JSON that is expected: {0}")]
+    Json(#[from] JsonError),
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("version {number} of flow \"{sid}\" could not be compiled and is set aside")]
+    SetAside { sid: String, number: u32 },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// A row of the table.
+struct Row {
+    status: StatusCode,
+    /// The last part of the problem type; stable.
+    kind: &'static str,
+    title: &'static str,
+}
+
+const fn row(status: StatusCode, kind: &'static str, title: &'static str) -> Row {
+    Row {
+        status,
+        kind,
+        title,
+    }
+}
+
+/// How long a client waits before it tries again, in seconds: what is full or
+/// away is not so for long, and a set-aside version waits for the next publish.
+const RETRY_SOON: &str = "1";
+const RETRY_LATER: &str = "30";
+
+impl Fault {
+    /// The table.
+    fn row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::Route(RouteError::NoSuchPath) => {
+                row(S::NOT_FOUND, "no-such-path", "No such path")
+            }
+            Self::Route(RouteError::Method { .. }) => {
+                row(S::METHOD_NOT_ALLOWED, "method", "Method not allowed")
+            }
+            Self::Route(RouteError::Path(_)) => row(S::BAD_REQUEST, "path", "Malformed path"),
+            Self::Invalid(Invalid::Unsupported { .. }) => {
+                row(S::BAD_REQUEST, "not-supported", "Not supported")
+            }
+            Self::Invalid(_) => row(S::BAD_REQUEST, "invalid-value", "Invalid value"),
+            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+                row(S::UNAUTHORIZED, "key", "Key missing or unknown")
+            }
+            Self::Auth(AuthError::Kind { .. }) => {
+                row(S::FORBIDDEN, "key-kind", "Wrong kind of key")
+            }
+            Self::Auth(AuthError::Attributes) => {
+                row(S::FORBIDDEN, "attributes", "Attributes refused")
+            }
+            Self::Auth(AuthError::Force) => row(S::FORBIDDEN, "force", "Force refused"),
+            Self::Body(BodyError::TooLarge { .. }) => {
+                row(S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
+            }
+            Self::Body(BodyError::Broken(_)) => {
+                row(S::BAD_REQUEST, "body-broken", "Body not readable")
+            }
+            Self::Json(_) => row(S::BAD_REQUEST, "json", "Malformed body"),
+            Self::Missing(Missing::Flow { .. }) => {
+                row(S::NOT_FOUND, "unknown-flow", "Unknown flow")
+            }
+            Self::Missing(Missing::Version { .. } | Missing::Draft { .. }) => {
+                row(S::NOT_FOUND, "unknown-version", "Unknown version")
+            }
+            Self::Missing(Missing::Block { .. } | Missing::BlockInVersion { .. }) => {
+                row(S::NOT_FOUND, "unknown-block", "Unknown block")
+            }
+            Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
+            Self::Read(error) | Self::Write(WriteError::Read(error)) => match error {
+                ReadError::Unknown => row(
+                    S::SERVICE_UNAVAILABLE,
+                    "subject-unknown",
+                    "Subject cannot be read",
+                ),
+                ReadError::Busy => row(S::SERVICE_UNAVAILABLE, "busy", "Too busy"),
+            },
+            Self::Write(WriteError::Step(_)) => {
+                row(S::BAD_REQUEST, "step", "Step does not fit the block")
+            }
+            Self::Write(WriteError::KeyReused) => row(
+                S::CONFLICT,
+                "idempotency-key-reused",
+                "Idempotency key reused",
+            ),
+            Self::Write(WriteError::TooLarge(_)) => row(
+                S::BAD_REQUEST,
+                "properties-too-large",
+                "Too many or too large properties",
+            ),
+            Self::Write(WriteError::Unavailable(_)) => row(
+                S::SERVICE_UNAVAILABLE,
+                "progress-unavailable",
+                "Progress cannot be stored now",
+            ),
+            Self::Write(WriteError::Unclear) => row(
+                S::SERVICE_UNAVAILABLE,
+                "outcome-unknown",
+                "Repeat with the same idempotency key",
+            ),
+        }
+    }
+
+    /// What was found, for the caller.
+    fn found(&self) -> Option<String> {
+        match self {
+            Self::Invalid(invalid) | Self::Route(RouteError::Path(invalid)) => invalid.found(),
+            Self::Auth(AuthError::Kind { found, .. }) => Some(found.name().to_owned()),
+            Self::Body(BodyError::TooLarge { announced, .. }) => {
+                announced.map(|bytes| format!("{bytes} bytes"))
+            }
+            _ => None,
+        }
+    }
+
+    /// What was expected, for the caller.
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Invalid(invalid) | Self::Route(RouteError::Path(invalid)) => {
+                invalid.expected().map(ToOwned::to_owned)
+            }
+            Self::Route(RouteError::Method { allow }) => Some((*allow).to_owned()),
+            Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
+            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+                Some("a key as x-api-key or Authorization".to_owned())
+            }
+            Self::Body(BodyError::TooLarge { limit, .. }) => Some(format!("at most {limit} bytes")),
+            _ => None,
+        }
+    }
+
+    /// The answer in the form of the protocol, and a line in the log when it
+    /// is about us.
+    pub(crate) fn answer(&self, protocol: Protocol) -> Answer {
+        let row = self.row();
+        if row.status.is_server_error() {
+            tracing::warn!(kind = row.kind, fault = %self, "a request could not be served");
+        }
+        let mut answer = match protocol {
+            Protocol::Dopt => self.dopt(&row),
+            Protocol::Flowgate => self.problem(&row),
+        };
+        if let Some((name, value)) = self.extra_header() {
+            let value = HeaderValue::from_static(value);
+            answer.headers_mut().insert(name, value);
+        }
+        answer
+    }
+
+    fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Route(RouteError::Method { allow }) => Some((ALLOW, allow)),
+            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+                Some((WWW_AUTHENTICATE, "Bearer"))
+            }
+            Self::SetAside { .. } => Some((RETRY_AFTER, RETRY_LATER)),
+            other if other.row().status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some((RETRY_AFTER, RETRY_SOON))
+            }
+            _ => None,
+        }
+    }
+
+    fn dopt(&self, row: &Row) -> Answer {
+        let mut details = self.to_string();
+        if let Some(found) = self.found() {
+            details.push_str("; found ");
+            details.push_str(&found);
+        }
+        if let Some(expected) = self.expected() {
+            details.push_str("; expected ");
+            details.push_str(&expected);
+        }
+        let body = serde_json::json!({"code": dopt_code(row.status), "details": details});
+        http::json_bytes(row.status, "application/json", body.to_string())
+    }
+
+    fn problem(&self, row: &Row) -> Answer {
+        let mut body = serde_json::json!({
+            "type": format!("urn:flowgate:problem:{}", row.kind),
+            "title": row.title,
+            "status": row.status.as_u16(),
+            "detail": self.to_string(),
+        });
+        for (name, value) in [("found", self.found()), ("expected", self.expected())] {
+            if let (Some(value), Some(members)) = (value, body.as_object_mut()) {
+                members.insert(name.to_owned(), value.into());
+            }
+        }
+        http::json_bytes(row.status, "application/problem+json", body.to_string())
+    }
+}
+
+/// Dopt knows four codes; other statuses take the nearest.
+fn dopt_code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "unauthorized_error",
+        StatusCode::NOT_FOUND => "not_found_error",
+        other if other.is_server_error() => "internal_server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// Enough of a value to recognise it.
+fn shortened(text: &str) -> String {
+    const KEPT: usize = 100;
+    match text.char_indices().nth(KEPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! How do applications meet the edge?
+//!
+//! [`Edge`] makes one [`EdgeService`] for each worker of the public listener;
+//! [`Admin`] makes the service of the admin listener. A request goes one way:
+//! route → live snapshots, loaded once → key → body → subject → decision →
+//! bytes. With the subject in memory all of it is one synchronous stretch, and
+//! the guard of the live value is never held over an await.
+
+mod admin;
+mod asked;
+mod auth;
+mod error;
+mod protocol;
+mod query;
+mod respond;
+mod route;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+pub use admin::{
+    Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
+};
+
+use self::{
+    asked::Asked,
+    auth::Memory,
+    error::{AuthError, Fault},
+    protocol::{dopt, flows},
+    respond::Stamps,
+    route::{Protocol, ROUTE_NAMES, Route, route},
+};
+use crate::{
+    clock::{Ambient, UnixMs},
+    current::Current,
+    http::{Answer, Body, Request, Service},
+    progress::Progress,
+    telemetry::metrics::{Metrics, RequestCounters},
+};
+
+/// What the public listener needs.
+#[derive(Clone)]
+pub struct Edge {
+    /// The live snapshots.
+    pub current: Arc<Current>,
+    /// Where subjects stand.
+    pub progress: Progress,
+    /// Wall time.
+    pub ambient: Ambient,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+impl Edge {
+    /// The service of one worker.
+    pub fn service(&self) -> EdgeService {
+        EdgeService {
+            current: Arc::clone(&self.current),
+            progress: self.progress.clone(),
+            ambient: self.ambient.clone(),
+            counters: self.metrics.requests(ROUTE_NAMES),
+            stamps: Stamps::default(),
+        }
+    }
+}
+
+/// Answers applications; one for each worker.
+pub struct EdgeService {
+    current: Arc<Current>,
+    progress: Progress,
+    ambient: Ambient,
+    counters: Arc<RequestCounters>,
+    stamps: Stamps,
+}
+
+/// A connection's memory: the hash of the key it used last.
+#[derive(Debug, Default)]
+pub struct EdgeMemory(Memory);
+
+impl Service for EdgeService {
+    type Memory = EdgeMemory;
+
+    fn connected(&self, _: SocketAddr) -> EdgeMemory {
+        EdgeMemory::default()
+    }
+
+    async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let (number, outcome) = match route(&head.method, path) {
+            Ok(matched) => {
+                let asked = Asked {
+                    route: matched.route,
+                    head: &head,
+                    memory: &memory.0,
+                };
+                let outcome = self.dispatch(asked, body, &matched.parameter).await;
+                (matched.route.number(), outcome)
+            }
+            Err(error) => (0, Err(error.into())),
+        };
+        let mut answer = outcome.unwrap_or_else(|fault: Fault| {
+            self.count(&fault);
+            fault.answer(Protocol::of(path))
+        });
+        respond::cross_origin(&head.headers, &mut answer);
+        self.counters.answered(number, answer.status().as_u16());
+        answer
+    }
+}
+
+impl EdgeService {
+    async fn dispatch(
+        &self,
+        asked: Asked<'_>,
+        body: Body,
+        parameter: &str,
+    ) -> Result<Answer, Fault> {
+        let current = &self.current;
+        match asked.route {
+            Route::Preflight => Ok(respond::preflight()),
+            Route::DoptFlow => dopt::flow(self, asked, parameter).await,
+            Route::DoptBlock => dopt::block(self, asked, parameter).await,
+            // The body of Dopt's steps means nothing, but it must be out of
+            // the way of the next request on the connection.
+            Route::DoptIntent(intent) => {
+                let posted = asked.posted(current, body).await?;
+                dopt::intent(self, &posted, parameter, intent).await
+            }
+            Route::DoptTransition => {
+                let posted = asked.posted(current, body).await?;
+                dopt::transition(self, &posted, parameter).await
+            }
+            Route::DoptIdentify => {
+                let posted = asked.posted(current, body).await?;
+                dopt::identify(self, &posted).await
+            }
+            Route::Evaluate => {
+                let posted = asked.posted(current, body).await?;
+                flows::evaluate(self, &posted).await
+            }
+            Route::Intent(intent) => {
+                let posted = asked.posted(current, body).await?;
+                flows::intent(self, &posted, parameter, intent).await
+            }
+            Route::Transition => {
+                let posted = asked.posted(current, body).await?;
+                flows::transition(self, &posted, parameter).await
+            }
+            Route::Identify => {
+                let posted = asked.posted(current, body).await?;
+                flows::identify(self, &posted).await
+            }
+        }
+    }
+
+    fn now(&self) -> UnixMs {
+        self.ambient.now_ms()
+    }
+
+    fn count(&self, fault: &Fault) {
+        match fault {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+                self.counters.unauthorized.add(1);
+            }
+            Fault::Auth(_) => self.counters.forbidden.add(1),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What do Dopt's SDKs ask, and what do they take for an answer?
+//!
+//! The published clients are the specification: intents answer exactly 204, a
+//! 4xx on a step can crash a Node process, so steps that lead nowhere succeed
+//! with `X-Dopt-Intent-Side-Effects: false`; every error is JSON. A `force`
+//! that a flow refuses from public keys counts as not given, for that reason.
+
+mod flow;
+mod identify;
+mod step;
+
+pub(crate) use flow::{block, flow};
+pub(crate) use identify::identify;
+pub(crate) use step::{intent, transition};

@@ -1,0 +1,157 @@
+//! Which headers does an answer carry?
+//!
+//! Every evaluated answer says what it was evaluated against. The values
+//! change once a second or once a snapshot, so each worker keeps them ready
+//! instead of formatting them per request. Cross-origin headers are the same
+//! for everybody: keys, not cookies, say who asks.
+
+use std::cell::RefCell;
+
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
+        HeaderName, HeaderValue, ORIGIN,
+    },
+};
+
+use crate::{
+    clock::UnixMs,
+    current::{Environment, EnvironmentSlot},
+    http::{self, Answer},
+    snapshot::Revision,
+};
+
+static FLOWGATE_REVISION: HeaderName = HeaderName::from_static("flowgate-revision");
+static FLOWGATE_SNAPSHOT_AGE: HeaderName = HeaderName::from_static("flowgate-snapshot-age");
+static FLOWGATE_STALE: HeaderName = HeaderName::from_static("flowgate-stale");
+static SIDE_EFFECTS: HeaderName = HeaderName::from_static("x-dopt-intent-side-effects");
+
+/// Room for all headers of an answer: a map that grows is built twice.
+const HEADERS: usize = 8;
+
+/// What one environment's answers say about the snapshot, ready to be sent.
+#[derive(Debug)]
+struct Stamp {
+    slot: EnvironmentSlot,
+    revision: Revision,
+    revision_value: HeaderValue,
+    age_s: u64,
+    age_value: HeaderValue,
+}
+
+/// The stamps of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    /// One for each environment asked for so far; few.
+    list: RefCell<Vec<Stamp>>,
+}
+
+impl Stamps {
+    /// Puts the stamp of the environment on an answer's headers.
+    fn mark(&self, headers: &mut HeaderMap, environment: &Environment, now: UnixMs) {
+        let revision = environment.snapshot.revision;
+        let age_s = now.saturating_sub(environment.freshness.issued_ms) / 1_000;
+        let mut list = self.list.borrow_mut();
+        let at = match list.iter().position(|stamp| stamp.slot == environment.slot) {
+            Some(at) => at,
+            None => {
+                list.push(Stamp {
+                    slot: environment.slot,
+                    revision,
+                    revision_value: text_value(&revision.to_string()),
+                    age_s,
+                    age_value: HeaderValue::from(age_s),
+                });
+                list.len() - 1
+            }
+        };
+        if let Some(stamp) = list.get_mut(at) {
+            if stamp.revision != revision {
+                stamp.revision = revision;
+                stamp.revision_value = text_value(&revision.to_string());
+            }
+            if stamp.age_s != age_s {
+                stamp.age_s = age_s;
+                stamp.age_value = HeaderValue::from(age_s);
+            }
+            headers.insert(FLOWGATE_REVISION.clone(), stamp.revision_value.clone());
+            headers.insert(FLOWGATE_SNAPSHOT_AGE.clone(), stamp.age_value.clone());
+        }
+        if environment.freshness.is_stale(now) {
+            let value = HeaderValue::from_static("true");
+            headers.insert(FLOWGATE_STALE.clone(), value);
+        }
+    }
+
+    /// 200 with a JSON body, evaluated against the environment.
+    pub(crate) fn evaluated(
+        &self,
+        environment: &Environment,
+        now: UnixMs,
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.mark(&mut headers, environment, now);
+        let mut answer = Answer::new(http_body_util::Full::new(body.into()));
+        *answer.headers_mut() = headers;
+        answer
+    }
+
+    /// 204 of a Dopt intent or transition: whether a change follows by push.
+    pub(crate) fn stepped(&self, environment: &Environment, now: UnixMs, changed: bool) -> Answer {
+        let mut answer = http::empty(StatusCode::NO_CONTENT);
+        let value = HeaderValue::from_static(if changed { "true" } else { "false" });
+        let headers = answer.headers_mut();
+        headers.insert(SIDE_EFFECTS.clone(), value);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.mark(headers, environment, now);
+        answer
+    }
+}
+
+/// A revision has digits and a dot only; should that ever change, an empty
+/// header is better than no answer.
+fn text_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The answer to a preflight.
+pub(crate) fn preflight() -> Answer {
+    let mut answer = http::empty(StatusCode::NO_CONTENT);
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "x-api-key, authorization, content-type, idempotency-key, x-pkg-name, x-pkg-version, \
+             x-fern-language, x-fern-sdk-name, x-fern-sdk-version, x-fern-runtime, \
+             x-fern-runtime-version",
+        ),
+        // What browsers cap the lifetime of a preflight at.
+        (ACCESS_CONTROL_MAX_AGE, "7200"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Lets a browser's script read the answer, errors included, and the headers
+/// its SDK looks for. Other clients send no `Origin` and get no such headers.
+pub(crate) fn cross_origin(request: &HeaderMap, answer: &mut Answer) {
+    if !request.contains_key(ORIGIN) {
+        return;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "X-Dopt-Intent-Side-Effects, Flowgate-Revision, Flowgate-Snapshot-Age, \
+             Flowgate-Stale, Retry-After",
+        ),
+    );
+}

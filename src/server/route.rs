@@ -1,0 +1,366 @@
+//! What is asked for, and who may ask?
+//!
+//! A closed enum: what is not listed here does not exist. Every route carries
+//! the kinds of keys that may use it and the cap of its body, so permissions
+//! never hang on pieces of a path. Routing works on the raw path; only a
+//! parameter is ever decoded, and only after the route is known.
+
+use std::borrow::Cow;
+
+use hyper::Method;
+
+use super::error::{Invalid, RouteError};
+use crate::{limits::BODY_BYTES_MAX, snapshot::wire::KeyKind};
+
+/// A set of key kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kinds(u8);
+
+impl Kinds {
+    const fn of(kinds: &[KeyKind]) -> Self {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < kinds.len() {
+            bits |= 1 << kinds[at] as u8;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether this kind is in the set.
+    pub(crate) const fn contains(self, kind: KeyKind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+
+    /// For people: `blocks or server`.
+    pub(crate) fn describe(self) -> String {
+        const ALL: [KeyKind; 5] = [
+            KeyKind::Blocks,
+            KeyKind::Users,
+            KeyKind::Client,
+            KeyKind::Frontend,
+            KeyKind::Server,
+        ];
+        let own = ALL.into_iter().filter(|kind| self.contains(*kind));
+        own.map(KeyKind::name).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// What can be done to a flow by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Start it.
+    Start,
+    /// Begin anew.
+    Reset,
+    /// Stop it.
+    Stop,
+    /// Finish it.
+    Finish,
+}
+
+impl Intent {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "start" => Self::Start,
+            "reset" => Self::Reset,
+            "stop" => Self::Stop,
+            "finish" => Self::Finish,
+            _ => return None,
+        })
+    }
+
+    /// As it stands in paths.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Reset => "reset",
+            Self::Stop => "stop",
+            Self::Finish => "finish",
+        }
+    }
+
+    /// Whether `force` means anything for it.
+    pub(crate) fn takes_force(self) -> bool {
+        matches!(self, Self::Start | Self::Reset)
+    }
+}
+
+/// In which form errors are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `{code, details}`.
+    Dopt,
+    /// RFC 9457 problem documents.
+    Flowgate,
+}
+
+impl Protocol {
+    /// The protocol a path belongs to, also one that leads nowhere.
+    pub(crate) fn of(path: &str) -> Self {
+        if path.starts_with("/v2/") || path.starts_with("/identify") {
+            Self::Dopt
+        } else {
+            Self::Flowgate
+        }
+    }
+}
+
+/// Everything the public listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// A browser asks whether it may ask.
+    Preflight,
+    /// `GET /v2/flow/:sid`.
+    DoptFlow,
+    /// `POST /v2/flow/:sid/:intent`.
+    DoptIntent(Intent),
+    /// `GET /v2/block/:uid`.
+    DoptBlock,
+    /// `POST /v2/block/:uid/transition`.
+    DoptTransition,
+    /// `POST /identify`.
+    DoptIdentify,
+    /// `POST /v1/evaluate`.
+    Evaluate,
+    /// `POST /v1/flows/:sid/:intent`.
+    Intent(Intent),
+    /// `POST /v1/blocks/:uid/transition`.
+    Transition,
+    /// `POST /v1/identify`.
+    Identify,
+}
+
+/// Names in metrics; [`Route::number`] is an index into them.
+pub(crate) const ROUTE_NAMES: &[&str] = &[
+    "none",
+    "preflight",
+    "dopt_flow",
+    "dopt_intent",
+    "dopt_block",
+    "dopt_transition",
+    "dopt_identify",
+    "evaluate",
+    "intent",
+    "transition",
+    "identify",
+];
+
+impl Route {
+    /// Its place in [`ROUTE_NAMES`]; 0 is for requests without a route.
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Self::Preflight => 1,
+            Self::DoptFlow => 2,
+            Self::DoptIntent(_) => 3,
+            Self::DoptBlock => 4,
+            Self::DoptTransition => 5,
+            Self::DoptIdentify => 6,
+            Self::Evaluate => 7,
+            Self::Intent(_) => 8,
+            Self::Transition => 9,
+            Self::Identify => 10,
+        }
+    }
+
+    /// Which keys open it.
+    pub(crate) const fn permission(self) -> Kinds {
+        match self {
+            // A preflight carries no key, and gives nothing away.
+            Self::Preflight => Kinds::of(&[]),
+            Self::DoptFlow | Self::DoptIntent(_) | Self::DoptBlock | Self::DoptTransition => {
+                Kinds::of(&[KeyKind::Blocks])
+            }
+            Self::DoptIdentify => Kinds::of(&[KeyKind::Users]),
+            Self::Evaluate | Self::Intent(_) | Self::Transition => {
+                Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
+            }
+            Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
+        }
+    }
+
+    /// The longest body it takes.
+    pub(crate) const fn body_bytes_max(self) -> usize {
+        match self {
+            Self::Preflight | Self::DoptFlow | Self::DoptBlock => 0,
+            Self::DoptIntent(_)
+            | Self::DoptTransition
+            | Self::DoptIdentify
+            | Self::Evaluate
+            | Self::Intent(_)
+            | Self::Transition
+            | Self::Identify => BODY_BYTES_MAX,
+        }
+    }
+}
+
+/// A route and what its path said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Matched<'p> {
+    pub(crate) route: Route,
+    /// The flow's sid or the block's uid, decoded; empty where there is none.
+    pub(crate) parameter: Cow<'p, str>,
+}
+
+/// Longest path in segments, plus one that tells a longer one apart.
+const SEGMENTS: usize = 5;
+
+/// Finds the route of a raw path.
+pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
+    let mut segments = [""; SEGMENTS];
+    let used = split(path, &mut segments)?;
+    // The pattern first: a known path with a wrong method is a 405. The last
+    // value says whether the parameter is the last segment, where alone an
+    // encoded slash is meaningful.
+    let (allowed, route, parameter, last) = match &segments[..used] {
+        ["v2", "flow", sid] => (Method::GET, Route::DoptFlow, *sid, true),
+        ["v2", "flow", sid, intent] => match Intent::named(intent) {
+            Some(intent) => (Method::POST, Route::DoptIntent(intent), *sid, false),
+            None => return Err(RouteError::NoSuchPath),
+        },
+        ["v2", "block", uid] => (Method::GET, Route::DoptBlock, *uid, true),
+        ["v2", "block", uid, "transition"] => (Method::POST, Route::DoptTransition, *uid, false),
+        ["identify"] => (Method::POST, Route::DoptIdentify, "", true),
+        ["v1", "evaluate"] => (Method::POST, Route::Evaluate, "", true),
+        ["v1", "flows", sid, intent] => match Intent::named(intent) {
+            Some(intent) => (Method::POST, Route::Intent(intent), *sid, false),
+            None => return Err(RouteError::NoSuchPath),
+        },
+        ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
+        ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
+        _ => return Err(RouteError::NoSuchPath),
+    };
+    if method == Method::OPTIONS {
+        return Ok(Matched {
+            route: Route::Preflight,
+            parameter: Cow::Borrowed(""),
+        });
+    }
+    if *method != allowed {
+        let allow = if allowed == Method::GET {
+            "GET, OPTIONS"
+        } else {
+            "POST, OPTIONS"
+        };
+        return Err(RouteError::Method { allow });
+    }
+    let parameter = decode(parameter, last)?;
+    Ok(Matched { route, parameter })
+}
+
+/// Splits a raw path, refusing what different parsers read differently.
+fn split<'p>(path: &'p str, segments: &mut [&'p str; SEGMENTS]) -> Result<usize, RouteError> {
+    let odd = |byte: u8| byte < b' ' || matches!(byte, b';' | b'\\' | 0x7f);
+    if path.bytes().any(odd) {
+        return Err(RouteError::Path(Invalid::Value {
+            what: "path",
+            found: path.to_owned(),
+            expected: "no semicolon, backslash or control character",
+        }));
+    }
+    let rest = path.strip_prefix('/').ok_or(RouteError::NoSuchPath)?;
+    let mut used = 0;
+    for segment in rest.split('/') {
+        if matches!(segment, "." | "..") {
+            return Err(RouteError::Path(Invalid::Value {
+                what: "path",
+                found: path.to_owned(),
+                expected: "no dot segments",
+            }));
+        }
+        *segments.get_mut(used).ok_or(RouteError::NoSuchPath)? = segment;
+        used += 1;
+    }
+    Ok(used)
+}
+
+fn decode(raw: &str, last: bool) -> Result<Cow<'_, str>, RouteError> {
+    if !raw.contains('%') {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let refuse = |expected| {
+        RouteError::Path(Invalid::Value {
+            what: "path parameter",
+            found: raw.to_owned(),
+            expected,
+        })
+    };
+    let has_slash = raw
+        .as_bytes()
+        .windows(3)
+        .any(|three| three.eq_ignore_ascii_case(b"%2f"));
+    if has_slash && !last {
+        return Err(refuse("no encoded slash before the last segment"));
+    }
+    percent_encoding::percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| refuse("percent-encoded UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: Method, path: &str) -> String {
+        match route(&method, path) {
+            Ok(matched) => format!("{:?} {}", matched.route, matched.parameter),
+            Err(RouteError::NoSuchPath) => "404".to_owned(),
+            Err(RouteError::Method { allow }) => format!("405 {allow}"),
+            Err(RouteError::Path(_)) => "400".to_owned(),
+        }
+    }
+
+    #[test]
+    fn paths_lead_where_they_should_and_nowhere_else() {
+        let get = Method::GET;
+        let post = Method::POST;
+        let cases = [
+            (&get, "/v2/flow/welcome", "DoptFlow welcome"),
+            (&get, "/v2/flow/a%2Fb", "DoptFlow a/b"),
+            (&get, "/v2/flow/a%20b", "DoptFlow a b"),
+            (&get, "/v2/flow/%2e%2e", "DoptFlow .."),
+            (&get, "/v2/flow/%ff", "400"),
+            (&get, "/v2/flow/../block", "400"),
+            (&get, "/v2/./flow/a", "400"),
+            (&get, "/v2/flow/a;b", "400"),
+            (&get, "/v2/flow/a\\b", "400"),
+            (&get, "//v2/flow/a", "404"),
+            (&get, "/v2/flow/a/", "404"),
+            (&get, "/v2/flow", "404"),
+            (&get, "/v%32/flow/a", "404"),
+            (&get, "/V2/flow/a", "404"),
+            (&get, "*", "404"),
+            (&get, "/", "404"),
+            (&get, "/v2/flow/a/b/c/d/e", "404"),
+            (&post, "/v2/flow/welcome", "405 GET, OPTIONS"),
+            (&Method::HEAD, "/v2/flow/welcome", "405 GET, OPTIONS"),
+            (&Method::OPTIONS, "/v2/flow/welcome", "Preflight "),
+            (&Method::OPTIONS, "/v2/nothing", "404"),
+            (&post, "/v2/flow/welcome/start", "DoptIntent(Start) welcome"),
+            (&post, "/v2/flow/a%2fb/start", "400"),
+            (&post, "/v2/flow/welcome/exit", "404"),
+            (&get, "/v2/flow/welcome/start", "405 POST, OPTIONS"),
+            (&get, "/v2/block/b1", "DoptBlock b1"),
+            (&post, "/v2/block/b1/transition", "DoptTransition b1"),
+            (&post, "/identify", "DoptIdentify "),
+            (&post, "/identify/batch", "404"),
+            (&post, "/v1/evaluate", "Evaluate "),
+            (&post, "/v1/flows/w/reset", "Intent(Reset) w"),
+            (&post, "/v1/blocks/b/transition", "Transition b"),
+            (&post, "/v1/identify", "Identify "),
+        ];
+        for (method, path, expected) in cases {
+            assert_eq!(found(method.clone(), path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn public_keys_open_no_identify_route() {
+        for route in [Route::DoptIdentify, Route::Identify] {
+            assert!(!route.permission().contains(KeyKind::Blocks));
+        }
+        assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
+        assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
+        assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
+    }
+}

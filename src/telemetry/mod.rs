@@ -1,0 +1,3 @@
+//! What can be seen of the program from outside?
+
+pub mod metrics;
