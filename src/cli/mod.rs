@@ -15,6 +15,7 @@ mod flags;
 mod health;
 mod key;
 mod serve;
+mod snapshot;
 mod table;
 mod user;
 
@@ -56,7 +57,9 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-
+    /// Look at signed snapshots without any server.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.
     #[command(subcommand)]
     User(user::UserCommand),
@@ -91,6 +94,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Import(arguments) => author::import(&arguments, &variables, console),
         Command::Export(arguments) => author::export(&arguments, &variables, console),
         Command::Key(command) => key::run(command, &variables, console),
+        Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
     }
 }
