@@ -7,3 +7,4 @@ pub mod evaluate;
 pub mod limits;
 pub mod progress;
 pub mod snapshot;
+pub mod store;
