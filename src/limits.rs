@@ -93,6 +93,19 @@ pub const EXPRESSION_NODES_MAX: usize = 512;
 /// A root, timestamp, release or control file as fetched.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Nesting of a signed document or part. Rich text nests lists in lists, so
+/// this is above `JSON_DEPTH_MAX`; readers recurse, so it bounds the stack.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+
+/// Longest life a root may grant to timestamps: a year and a month, for
+/// environments that are carried as files to places without a network.
+pub const TIMESTAMP_LIFE_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
+
+/// How far our clock may lag behind the publisher's before a document counts
+/// as coming from the future. Synchronised machines stay within a second; this
+/// forgives one that drifts for weeks, and it is short against any expiry.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
+
 /// The index of a release, decoded.
 pub const INDEX_BYTES_MAX: usize = 1024 * 1024;
 
@@ -104,6 +117,10 @@ pub const PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// All parts of one snapshot, decoded.
 pub const SNAPSHOT_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// One pack file: every part of a snapshot stored uncompressed, the root chain
+/// and the documents at their largest, and frames around very many small parts.
+pub const PACK_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + 128 * 1024 * 1024;
 
 /// Shards of an index: one byte of a hash.
 pub const SHARDS: usize = 256;
@@ -180,4 +197,6 @@ const _: () = {
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);
+    assert!(DOCUMENT_DEPTH_MAX >= JSON_DEPTH_MAX);
+    assert!(SNAPSHOT_BYTES_MAX + (ROOT_STEPS_MAX + 3) * DOCUMENT_BYTES_MAX <= PACK_BYTES_MAX);
 };

@@ -9,13 +9,17 @@
 
 pub mod compile;
 pub mod envelope;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod fragment;
+mod json;
 mod model;
 pub mod pack;
 pub mod parts;
 pub mod trust;
 pub mod wire;
 
+pub use json::JsonError;
 pub use model::{
     Block, BlockIndex, BlockKey, Entry, Flow, FlowKey, Key, NameKey, Revision, RevisionError,
     SetAside, Snapshot, Transition, Version, VersionSlot,
@@ -32,6 +36,17 @@ pub fn hex(bytes: &[u8]) -> String {
         text.push(DIGITS[usize::from(byte & 15)] as char);
     }
     text
+}
+
+/// Whether a text is a SHA-256 as documents write it: 64 lower-case
+/// hexadecimal digits. Only one spelling, because hashes are compared as text.
+pub(crate) fn is_sha256_hex(text: &str) -> bool {
+    text.len() == 64 && is_lower_hex(text)
+}
+
+/// Whether a text has lower-case hexadecimal digits only.
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// SHA-256 of some bytes.
