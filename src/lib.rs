@@ -10,4 +10,5 @@ pub mod evaluate;
 pub mod limits;
 pub mod progress;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
