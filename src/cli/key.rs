@@ -10,6 +10,7 @@ use super::{
     admin::{Admin, Target},
     console::Console,
     failure::{Failure, Outcome},
+    signing::{self, SigningCommand},
     table::{self, Output},
 };
 use crate::config::Variables;
@@ -68,6 +69,9 @@ pub(super) enum KeyCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Keys that sign snapshots.
+    #[command(subcommand)]
+    Signing(SigningCommand),
 }
 
 /// Kinds of keys.
@@ -149,6 +153,7 @@ pub(super) fn run(
             console.line(&format!("revoked: {id}"))?;
             Ok(Outcome::Done)
         }
+        KeyCommand::Signing(command) => signing::run(&command, console),
     }
 }
 

@@ -15,6 +15,7 @@ mod flags;
 mod health;
 mod key;
 mod serve;
+mod signing;
 mod snapshot;
 mod table;
 mod user;

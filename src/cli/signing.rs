@@ -87,8 +87,7 @@ pub(super) fn run(command: &SigningCommand, console: &mut Console) -> Result<Out
             tell(console, "created", &signing.show())
         }
         SigningCommand::Rotate { role, folder } => {
-            let signing =
-                Signing::rotate(&folder.folder, role.role(), &ambient).map_err(failed)?;
+            let signing = Signing::rotate(&folder.folder, role.role(), &ambient).map_err(failed)?;
             tell(console, "rotated", &signing.show())
         }
         SigningCommand::Show { folder, output } => {
@@ -132,7 +131,12 @@ fn show(
         .iter()
         .map(|(role, id)| json!({"role": role, "key": id}))
         .collect();
-    table::print(console, output, &[("role", "ROLE"), ("key", "KEY ID")], &rows)?;
+    table::print(
+        console,
+        output,
+        &[("role", "ROLE"), ("key", "KEY ID")],
+        &rows,
+    )?;
     if !summary.root_key_present {
         console.line("the root's own key is not in the folder; rotations need it")?;
     }
