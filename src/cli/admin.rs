@@ -50,15 +50,6 @@ pub(super) struct Admin {
     key: Secret,
 }
 
-/// What a store answered that is not a success.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    /// HTTP status.
-    pub(super) status: u16,
-    /// In the store's words.
-    pub(super) text: String,
-}
-
 impl Admin {
     /// Finds the store and the key.
     pub(super) fn find(target: &Target, variables: &Variables) -> Result<Self, Failure> {
@@ -94,23 +85,27 @@ impl Admin {
 
     /// Asks and expects a success.
     pub(super) fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
-        self.call(Method::GET, path, query, None)?
-            .map_err(Into::into)
+        let (status, answer) = self.call(Method::GET, path, query, None)?;
+        json_of(status, &answer)
     }
 
-    /// Asks; a refusal is a value, for commands that know what it means.
-    pub(super) fn try_get(
+    /// Asks for a text.
+    pub(super) fn get_text(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Result<Value, Refusal>, Failure> {
-        self.call(Method::GET, path, query, None)
+    ) -> Result<String, Failure> {
+        let (status, answer) = self.call(Method::GET, path, query, None)?;
+        if status != 200 {
+            return Err(refusal(status, &answer));
+        }
+        String::from_utf8(answer).map_err(|_| Failure::undone("the store's answer is not text"))
     }
 
     /// Changes something and expects a success.
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        self.call(Method::POST, path, &[], Some(body))?
-            .map_err(Into::into)
+        let (status, answer) = self.call(Method::POST, path, &[], Some(body))?;
+        json_of(status, &answer)
     }
 
     fn call(
@@ -119,7 +114,7 @@ impl Admin {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Result<Value, Refusal>, Failure> {
+    ) -> Result<(u16, Vec<u8>), Failure> {
         let mut url = self.base.clone();
         url.set_path("/admin/v1");
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -139,49 +134,41 @@ impl Admin {
             request.headers_mut().insert("content-type", json);
             *request.body_mut() = Some(body.to_string().into());
         }
-        let (status, answer) = runtime()?
+        runtime()?
             .block_on(ask(request, PATIENCE))
             .map_err(|error| {
                 Failure::undone(format!("the store at {} cannot be asked", self.base))
                     .because(&error)
                     .mend("is it running there? --to names another one")
-            })?;
-        Ok(read(status, &answer))
+            })
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let failure = Self::undone(format!(
-            "the store refused ({}): {}",
-            refusal.status, refusal.text
-        ));
-        match refusal.status {
-            401 | 403 => failure.mend(format!(
-                "give an admin key of this store by --key, {ADMIN_KEY_VARIABLE} or --data"
-            )),
-            _ => failure,
-        }
+/// The JSON of a success; everything else is a failure.
+fn json_of(status: u16, answer: &[u8]) -> Result<Value, Failure> {
+    match status {
+        204 => Ok(Value::Null),
+        200..=299 => serde_json::from_slice(answer).map_err(|error| {
+            Failure::undone("the store's answer is not JSON")
+                .because(&error)
+                .mend("is there a flowgate store at this address?")
+        }),
+        _ => Err(refusal(status, answer)),
     }
 }
 
-fn read(status: u16, answer: &[u8]) -> Result<Value, Refusal> {
-    let value: Option<Value> = serde_json::from_slice(answer).ok();
-    match (status, value) {
-        (204, _) => Ok(Value::Null),
-        (200..=299, Some(value)) => Ok(value),
-        (200..=299, None) => Err(Refusal {
-            status,
-            text: "the answer is not JSON (is this a flowgate store?)".to_owned(),
-        }),
-        (_, Some(value)) => Err(Refusal {
-            status,
-            text: problem_text(&value),
-        }),
-        (_, None) => Err(Refusal {
-            status,
-            text: String::from_utf8_lossy(answer).trim().to_owned(),
-        }),
+fn refusal(status: u16, answer: &[u8]) -> Failure {
+    let problem: Option<Value> = serde_json::from_slice(answer).ok();
+    let words = problem.map_or_else(
+        || String::from_utf8_lossy(answer).trim().to_owned(),
+        |problem| problem_text(&problem),
+    );
+    let failure = Failure::undone(format!("the store refused ({status}): {words}"));
+    match status {
+        401 | 403 => failure.mend(format!(
+            "give an admin key of this store by --key, {ADMIN_KEY_VARIABLE} or --data"
+        )),
+        _ => failure,
     }
 }
 
@@ -204,11 +191,15 @@ fn problem_text(problem: &Value) -> String {
             words.push_str(&format!(", {word} {}", text(value)));
         }
     }
-    for list in ["faults", "errors"] {
-        for fault in problem[list].as_array().into_iter().flatten() {
-            words.push_str("\n  ");
-            words.push_str(&text(fault));
-        }
+    for fault in problem["faults"].as_array().into_iter().flatten() {
+        let members = ["file", "position", "rule"].map(|member| fault[member].as_str());
+        let said: Vec<&str> = members
+            .into_iter()
+            .flatten()
+            .filter(|part| !part.is_empty())
+            .collect();
+        words.push_str("\n  ");
+        words.push_str(&said.join(": "));
     }
     words
 }
@@ -341,10 +332,11 @@ mod tests {
     #[test]
     fn a_problem_says_found_and_expected() {
         let problem = json!({"title": "not imported", "detail": "flow \"x\" is not possible",
-            "found": "gate", "expected": ["card", "modal"], "faults": ["block \"a\": no path"]});
+            "found": "gate", "expected": "card or modal",
+            "faults": [{"file": "a.yaml", "position": "block \"a\"", "rule": "no path"}]});
         assert_eq!(
             problem_text(&problem),
-            "flow \"x\" is not possible, found gate, expected [\"card\",\"modal\"]\n  block \"a\": no path"
+            "flow \"x\" is not possible, found gate, expected card or modal\n  a.yaml: block \"a\": no path"
         );
     }
 }

@@ -26,9 +26,6 @@ pub(super) struct ImportArguments {
     /// Form of the files.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Say what would change and change nothing.
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
     target: Target,
     /// Table or JSON.
@@ -69,7 +66,7 @@ pub(super) fn import(
         );
     }
     let files: Result<Vec<Value>, Failure> = arguments.files.iter().map(read_file).collect();
-    let body = json!({"files": files?, "dry_run": arguments.dry_run});
+    let body = json!({"files": files?});
     let answer = Admin::find(&arguments.target, variables)?.post(&["import"], &body)?;
     report(console, arguments, &answer)?;
     Ok(Outcome::Done)
@@ -83,8 +80,8 @@ pub(super) fn export(
 ) -> Result<Outcome, Failure> {
     let environment = arguments.environment.iter();
     let query: Vec<_> = environment.map(|e| ("environment", e.as_str())).collect();
-    let answer = Admin::find(&arguments.target, variables)?.get(&["export"], &query)?;
-    console.print(answer["text"].as_str().unwrap_or_default())?;
+    let text = Admin::find(&arguments.target, variables)?.get_text(&["export"], &query)?;
+    console.print(&text)?;
     Ok(Outcome::Done)
 }
 
@@ -98,7 +95,7 @@ fn read_file(path: &PathBuf) -> Result<Value, Failure> {
     read.map_err(|error| {
         Failure::undone(format!("{} cannot be read as text", path.display())).because(&error)
     })?;
-    Ok(json!({"name": path.display().to_string(), "text": text}))
+    Ok(json!({"name": path.display().to_string(), "content": text}))
 }
 
 fn report(
@@ -109,20 +106,26 @@ fn report(
     if arguments.output == Output::Json {
         return table::json(console, answer);
     }
-    let changes = answer["changes"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    for change in changes {
-        let text = change
-            .as_str()
-            .map_or_else(|| change.to_string(), ToOwned::to_owned);
-        console.line(&text)?;
+    let columns = [
+        ("kind", "CHANGE"),
+        ("sid", "OF"),
+        ("version", "VERSION"),
+        ("environment", "ENVIRONMENT"),
+    ];
+    let changes = answer["changes"].as_array().map(Vec::as_slice);
+    let changes = changes.unwrap_or_default();
+    if changes.is_empty() {
+        return console.line("nothing to change");
     }
-    let summary = match (changes.is_empty(), arguments.dry_run) {
-        (true, _) => "nothing to change",
-        (false, true) => "nothing was changed (dry run)",
-        (false, false) => "imported and published",
-    };
-    console.line(summary)
+    table::print(console, Output::Table, &columns, changes)?;
+    let revisions = answer["revisions"].as_object().into_iter().flatten();
+    let revisions: Vec<String> = revisions
+        .map(|(environment, revision)| {
+            format!("{environment} {}", revision.as_str().unwrap_or("?"))
+        })
+        .collect();
+    console.line(&format!(
+        "imported; revisions in force: {}",
+        revisions.join(", ")
+    ))
 }

@@ -115,3 +115,6 @@ fn refuse(refusal: &clap::Error, console: &mut Console) -> u8 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

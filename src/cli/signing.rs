@@ -84,41 +84,40 @@ pub(super) fn run(command: &SigningCommand, console: &mut Console) -> Result<Out
     match command {
         SigningCommand::Create { folder } => {
             let signing = Signing::create(&folder.folder, &ambient).map_err(failed)?;
-            tell(console, "created", &signing.show())
+            tell(console, "created", &signing.show())?;
+            console.line(
+                "give root.json to every edge (upstream.trust_root); keep keys/ to yourself",
+            )?;
         }
         SigningCommand::Rotate { role, folder } => {
             let signing = Signing::rotate(&folder.folder, role.role(), &ambient).map_err(failed)?;
-            tell(console, "rotated", &signing.show())
+            tell(console, "rotated", &signing.show())?;
+            console.line("edges follow the chain of roots by themselves")?;
+            console
+                .line("a store that is running signs with the new keys from its next start on")?;
         }
         SigningCommand::Show { folder, output } => {
             let signing = Signing::load(&folder.folder).map_err(failed)?;
-            show(console, *output, &signing.show())
+            show(console, *output, &signing.show())?;
         }
     }
+    Ok(Outcome::Done)
 }
 
 fn failed(error: SigningError) -> Failure {
     Failure::undone("the signing folder was not used").because(&error)
 }
 
-fn tell(console: &mut Console, done: &str, summary: &SigningSummary) -> Result<Outcome, Failure> {
+fn tell(console: &mut Console, done: &str, summary: &SigningSummary) -> Result<(), Failure> {
     let root = summary.root_version;
-    console.line(&format!("{done}: root {root} in {}", summary.folder))?;
-    console.line("give root.json to every edge (upstream.trust_root); keep keys/ to yourself")?;
-    console.line("a store that is running signs with the new keys from its next start on")?;
-    Ok(Outcome::Done)
+    console.line(&format!("{done}: root {root} in {}", summary.folder))
 }
 
-fn show(
-    console: &mut Console,
-    output: Output,
-    summary: &SigningSummary,
-) -> Result<Outcome, Failure> {
+fn show(console: &mut Console, output: Output, summary: &SigningSummary) -> Result<(), Failure> {
     if output == Output::Json {
         let value = serde_json::to_value(summary)
             .map_err(|error| Failure::undone("no JSON").because(&error))?;
-        table::json(console, &value)?;
-        return Ok(Outcome::Done);
+        return table::json(console, &value);
     }
     console.line(&format!(
         "root {} in {}, expires {}",
@@ -140,5 +139,5 @@ fn show(
     if !summary.root_key_present {
         console.line("the root's own key is not in the folder; rotations need it")?;
     }
-    Ok(Outcome::Done)
+    Ok(())
 }

@@ -45,14 +45,7 @@ pub(super) fn run(
         output,
     } = command;
     let admin = Admin::find(&target, variables)?;
-    let answer = match admin.try_get(&["users", &user], &[("environment", &environment)])? {
-        Ok(answer) => answer,
-        Err(refusal) if refusal.status == 404 => {
-            console.complain(&refusal.text);
-            return Ok(Outcome::NotSo);
-        }
-        Err(refusal) => return Err(refusal.into()),
-    };
+    let answer = admin.get(&["users", &user], &[("environment", &environment)])?;
     let document: UserDocument = serde_json::from_value(answer.clone()).map_err(|error| {
         Failure::undone("the store's answer is not a user document").because(&error)
     })?;
