@@ -150,17 +150,23 @@ impl<'a> Walk<'a> {
                 None => bounds[index],
             };
         }
-        // Segments before the first one were retired.
-        let mut last = segments
-            .first()
-            .and_then(|(_, header, _)| header.map(|header| header.durable_before))
-            .unwrap_or(0);
+        // The highest seq read; segments before the first one were retired.
+        let mut last = None;
         for ((number, header, mut cursor), bound) in segments.into_iter().zip(bounds) {
+            if last.is_none() {
+                last = begin(header, &mut cursor);
+            }
+            let Some(last) = &mut last else {
+                continue;
+            };
             let records = self.found.records;
-            let end = self.read_segment(&mut cursor, bound, &mut last);
-            self.judge(number, &end, bound, last, header.is_none());
-            if header.is_none() && bound.is_none() && self.found.records > records {
-                self.quarantine(number, "has no valid header");
+            let end = self.read_segment(&mut cursor, bound, last);
+            if let Some(damage) = self.judge(number, end, bound, *last) {
+                self.quarantine(number, &damage);
+            } else if header.is_none() && self.found.records > records {
+                // Without records it is a header whose write failed: the
+                // segment was given up before anything stood in it.
+                self.quarantine(number, "it has records and no valid header");
             }
         }
     }
@@ -195,31 +201,33 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Says what the end of a segment means.
-    fn judge(&mut self, number: u32, end: &End, bound: Option<u64>, last: u64, headless: bool) {
-        match (bound, end) {
-            (None, End::Bad(reason)) => {
-                self.found.torn_tail = true;
-                let name = segment::file_name(&self.journal, number);
-                self.found
-                    .problems
-                    .push(format!("segment {name} ends in a torn tail: {reason}"));
-            }
-            (None, End::Unreadable(reason)) => self.quarantine(number, reason),
-            (None, End::Blank | End::Void) => {}
-            (Some(bound), end) if last < bound => {
-                let found = match end {
-                    End::Bad(reason) | End::Unreadable(reason) => reason.as_str(),
-                    End::Blank => "no further record",
-                    End::Void => "a record of a failed commit",
-                };
-                let what =
-                    format!("{found} found behind seq {last}, seqs through {bound} expected");
-                self.quarantine(number, &what);
-            }
-            (Some(_), _) if headless => self.quarantine(number, "has no valid header"),
-            (Some(_), _) => {}
+    /// Says what is damaged, if the end of a segment means that something is.
+    fn judge(&mut self, number: u32, end: End, bound: Option<u64>, last: u64) -> Option<String> {
+        let Some(bound) = bound else {
+            // Nothing says where the last segment ends.
+            return match end {
+                End::Blank | End::Void => None,
+                End::Unreadable(reason) => Some(reason),
+                End::Bad(reason) => {
+                    self.found.torn_tail = true;
+                    let name = segment::file_name(&self.journal, number);
+                    let problem = format!("segment {name} ends in a torn tail: {reason}");
+                    self.found.problems.push(problem);
+                    None
+                }
+            };
+        };
+        if last >= bound {
+            return None;
         }
+        let found = match end {
+            End::Bad(reason) | End::Unreadable(reason) => reason,
+            End::Blank => "no further record".to_owned(),
+            End::Void => "a record of a failed commit".to_owned(),
+        };
+        Some(format!(
+            "{found} found behind seq {last}, seqs through {bound} expected"
+        ))
     }
 
     /// Counts a damaged segment and keeps a copy of it for whoever looks into
@@ -235,6 +243,20 @@ impl<'a> Walk<'a> {
                 "segment {name} cannot be copied to {QUARANTINE}: {error}"
             ));
         }
+    }
+}
+
+/// The seq behind which a journal's first segment begins. None: it was given
+/// up before anything stood in it.
+fn begin(header: Option<Header>, cursor: &mut Cursor) -> Option<u64> {
+    if let Some(header) = header {
+        return Some(header.durable_before);
+    }
+    match cursor.peek() {
+        Ok(Found::Record(record)) => Some(record.seq.saturating_sub(1)),
+        Ok(Found::Blank | Found::Bad(_)) => None,
+        // Reading it again says what is wrong.
+        Err(_) => Some(0),
     }
 }
 

@@ -121,6 +121,11 @@ impl MemoryDisk {
         state.crash();
     }
 
+    /// Whether the power is on: no [`Fault::PowerLoss`] since the last crash.
+    pub fn powered(&self) -> bool {
+        !self.state().off
+    }
+
     /// What a file holds at the moment, for tests that look at it.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
