@@ -1,10 +1,11 @@
 //! Which version does the subject see, and why?
 //!
 //! The order of a decision (key and environment are settled before): flow
-//! known → status → version known → entry condition → state. Allocates
-//! nothing; what should be written (an automatic start) is returned, not done.
+//! known → version known → status → entry condition → state; a version that
+//! does not exist is unknown in a disabled flow too. Allocates nothing; what
+//! should be written (an automatic start) is returned, not done.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use super::{Reason, state::FlowState, subject::SubjectView};
 use crate::{
@@ -64,9 +65,9 @@ pub struct Decision<'s, 'u> {
     /// The step that fixed it.
     pub reason: Reason,
     /// None only for `UnknownFlow`.
-    pub flow: Option<&'s Flow>,
+    pub flow: Option<&'s Arc<Flow>>,
     /// None for `UnknownFlow`, `UnknownVersion`, `EmptyVersion`, `SetAside`.
-    pub version: Option<&'s Version>,
+    pub version: Option<&'s Arc<Version>>,
     /// The resolved number; 0 for an empty flow.
     pub number: u32,
     /// What fixed the number.
@@ -88,5 +89,62 @@ pub fn decide<'s, 'u>(
     sees: impl Fn(&str) -> bool,
     now: UnixMs,
 ) -> Decision<'s, 'u> {
-    todo!()
+    let unknown = Decision {
+        reason: Reason::UnknownFlow,
+        flow: None,
+        version: None,
+        number: 0,
+        version_source: VersionSource::Tag,
+        state: None,
+        may_start: false,
+    };
+    let Some(flow) = snapshot.flows.get(sid).filter(|flow| sees(&flow.project)) else {
+        return unknown;
+    };
+    let decision = Decision {
+        flow: Some(flow),
+        ..unknown
+    };
+    let slot = match tag {
+        Tag::Number(number) => flow.version(number).ok_or((Reason::UnknownVersion, number)),
+        Tag::Latest => flow.latest().ok_or((Reason::EmptyVersion, 0)),
+    };
+    let slot = match slot {
+        Ok(slot) => slot,
+        Err((reason, number)) => {
+            return Decision {
+                reason,
+                number,
+                ..decision
+            };
+        }
+    };
+    let decision = Decision {
+        number: slot.number,
+        ..decision
+    };
+    let Some(version) = &slot.version else {
+        return Decision {
+            reason: Reason::SetAside,
+            ..decision
+        };
+    };
+    let state = subject
+        .user
+        .state(flow.key, slot.number, subject.conversation);
+    let started = state.filter(|state| state.started);
+    let may_start = flow.enabled && started.is_none() && version.entry.holds(subject, now);
+    Decision {
+        reason: match started {
+            _ if !flow.enabled => Reason::Disabled,
+            None => Reason::EntryCondition,
+            Some(state) if state.finished => Reason::Finished,
+            Some(state) if state.stopped => Reason::Stopped,
+            Some(_) => Reason::Started,
+        },
+        version: Some(version),
+        state,
+        may_start,
+        ..decision
+    }
 }

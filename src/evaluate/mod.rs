@@ -17,5 +17,6 @@ pub use reason::Reason;
 pub use state::{BlockState, FlowProgress, FlowState};
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
-    BranchOutcome, Effect, Judge, LiveJudge, RecordedJudge, Side, Step, StepError, transition,
+    BranchOutcome, Effect, Judge, LiveJudge, RecordedJudge, Side, Step, StepError, reconcile,
+    transition,
 };

@@ -14,7 +14,8 @@ pub enum Reason {
     Disabled,
     /// `latest`, and nothing is committed.
     EmptyVersion,
-    /// The entry condition does not hold and the flow has not been started.
+    /// The flow has not been started: its entry condition decides, and
+    /// `Decision::may_start` says how.
     EntryCondition,
     /// Started, and running.
     Started,

@@ -97,7 +97,7 @@ pub struct Snapshot {
     pub drafts: bool,
     /// By sid.
     pub flows: FxHashMap<Box<str>, Arc<Flow>>,
-    /// The sid of the flow each block uid belongs to.
+    /// The flow each shown block's uid belongs to; logic blocks cannot be asked for.
     pub block_flows: FxHashMap<Box<str>, Arc<Flow>>,
     /// Keys that are not revoked.
     pub keys: Vec<Key>,
@@ -205,7 +205,7 @@ pub struct Version {
     /// `{"kind":"flow","type":"flow","uid":…,"sid":…,"version":N` without the
     /// closing brace: the static head of Dopt's Flow.
     pub json_head: Box<[u8]>,
-    /// Sum of the shown blocks' static bytes, for a buffer of exact capacity.
+    /// The most bytes the shown blocks take, for a buffer that never grows.
     pub json_bytes: usize,
 }
 

@@ -1,15 +1,31 @@
 //! Is a condition true for this subject, now?
 //!
-//! One engine under expressions (and, with later releases, audiences and
-//! constraints). Total: whatever the properties are, the answer is a boolean,
-//! never an error; and it allocates nothing.
+//! One engine under expressions; audiences and constraints will compile to
+//! the same [`form`]. Total: whatever the properties are, the answer is a
+//! boolean, never an error, and finding it allocates nothing. Source text
+//! goes through [`lex`] and [`parse`]; [`eval`] walks the result over
+//! [`value`]s, with [`text`], [`like`] and [`date`] for what needs care.
 
-use super::subject::SubjectView;
-use crate::clock::UnixMs;
+mod date;
+mod eval;
+mod form;
+mod lex;
+mod like;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
+
+use self::{eval::Scene, form::Condition};
+use super::{state::BlockState, subject::SubjectView};
+use crate::{clock::UnixMs, snapshot::BlockKey};
 
 /// A compiled condition.
 #[derive(Debug)]
-pub struct Predicate {}
+pub struct Predicate {
+    root: Condition,
+}
 
 /// Why source text is not an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,13 +38,38 @@ pub struct ExpressionError {
 }
 
 impl Predicate {
-    /// Parses and compiles an expression.
+    /// Parses and compiles an expression that looks at the subject alone, as
+    /// entry conditions do. Block state in it is an error.
     pub fn parse(source: &str) -> Result<Self, ExpressionError> {
-        todo!()
+        parse::parse(source, None).map(|root| Self { root })
     }
 
-    /// Whether it holds.
+    /// Parses and compiles a branch's expression, which may also look at
+    /// blocks. `block` finds the key of a block's sid in the same version.
+    pub fn parse_branch(
+        source: &str,
+        block: &dyn Fn(&str) -> Option<BlockKey>,
+    ) -> Result<Self, ExpressionError> {
+        parse::parse(source, Some(block)).map(|root| Self { root })
+    }
+
+    /// Whether it holds, where there are no blocks to look at.
     pub fn holds(&self, view: &SubjectView<'_>, now: UnixMs) -> bool {
-        todo!()
+        self.holds_in(view, now, None)
+    }
+
+    /// Whether it holds in a flow that stands like this. Without `blocks`
+    /// block state is null; with it a block that is not listed was never entered.
+    pub fn holds_in(
+        &self,
+        view: &SubjectView<'_>,
+        now: UnixMs,
+        blocks: Option<&[BlockState]>,
+    ) -> bool {
+        self.root.holds(&Scene {
+            view: *view,
+            now,
+            blocks,
+        })
     }
 }

@@ -5,11 +5,16 @@
 //! and every answer is recorded in the [`Effect`]; at the ledger the recorded
 //! answers are played back, so that nothing is ever decided twice.
 
-use super::{state::FlowState, subject::SubjectView};
-use crate::{
-    clock::UnixMs,
-    snapshot::{Block, BlockIndex, NameKey, Version},
-};
+mod judge;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use judge::{Judge, LiveJudge, RecordedJudge};
+
+use self::run::Run;
+use super::state::FlowState;
+use crate::snapshot::{BlockIndex, NameKey, Version};
 
 /// What a subject (or the application for it) does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,8 @@ pub enum Step<'a> {
         /// Skips the entry condition, nothing else.
         force: bool,
     },
-    /// Clear everything, then start.
+    /// Clear everything, then start. On a flow that has not been started it is
+    /// a start, so that a visitor who does not qualify leaves no trace.
     Reset {
         /// As for start.
         force: bool,
@@ -46,6 +52,16 @@ pub enum Side {
     False,
 }
 
+impl Side {
+    /// The name of its paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::False => "false",
+        }
+    }
+}
+
 /// One recorded answer, in the order the branches were reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BranchOutcome {
@@ -55,38 +71,13 @@ pub struct BranchOutcome {
     pub side: Side,
 }
 
-/// Answers what depends on properties or time.
-pub trait Judge {
-    /// Whether the entry condition holds. Not asked when `force` is set.
-    fn entry(&mut self, version: &Version) -> bool;
-    /// Which side of this boolean block is taken; none when a recorded run has
-    /// no further answer for it (the record does not fit: `StepError::NotRecorded`).
-    fn branch(&mut self, version: &Version, block: &Block) -> Option<Side>;
-}
-
-/// Evaluates predicates against a subject, now.
-#[derive(Clone, Copy, Debug)]
-pub struct LiveJudge<'a> {
-    /// For whom.
-    pub view: SubjectView<'a>,
-    /// Fixed for the whole request.
-    pub now: UnixMs,
-}
-
-/// Plays recorded answers back, in order.
-#[derive(Clone, Debug)]
-pub struct RecordedJudge<'a> {
-    /// Whether the recorded run had passed the entry condition.
-    pub entry: bool,
-    /// The branches that are still to come: block uid and side.
-    pub branches: &'a [(Box<str>, Side)],
-}
-
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// Whether anything is different from before. When false nothing needs to
-    /// be written.
+    /// Whether the step took effect. When false the state is the one before and
+    /// nothing needs to be written. Leaving a block that is entered again at
+    /// once counts, though the state is the same: clients that showed it as
+    /// left wait to hear of it.
     pub changed: bool,
     /// The state afterwards.
     pub state: FlowState,
@@ -117,5 +108,34 @@ pub fn transition(
     step: &Step<'_>,
     judge: &mut dyn Judge,
 ) -> Result<Effect, StepError> {
-    todo!()
+    let mut run = Run::new(version, before, judge);
+    let changed = match *step {
+        Step::Start { force } => run.start(force)?,
+        Step::Reset { force } => run.reset(force)?,
+        Step::Stop => run.stop(),
+        Step::Finish => run.finish(),
+        Step::Transition { block, names } => run.leave(block, names)?,
+    };
+    Ok(run.into_effect(changed))
+}
+
+/// The restart a subject of the draft needs when an edit took away every block
+/// that was active: a forced reset, or none while the state still fits. Fixed
+/// versions keep their structure, so they always fit.
+pub fn reconcile(version: &Version, state: &FlowState, judge: &mut dyn Judge) -> Option<Effect> {
+    if version.number != 0 || !state.is_running() {
+        return None;
+    }
+    let is_left = |key| {
+        version
+            .find(key)
+            .is_some_and(|index| !version.block(index).is_logic())
+    };
+    let mut active = state.blocks.iter().filter(|block| block.active).peekable();
+    // With nothing active the edit took nothing away.
+    active.peek()?;
+    if active.any(|block| is_left(block.key)) {
+        return None;
+    }
+    transition(version, state, &Step::Reset { force: true }, judge).ok()
 }

@@ -1,0 +1,64 @@
+//! Would logic blocks run in a circle for ever?
+//!
+//! A cycle that passes a shown block waits there for somebody; one of logic
+//! blocks alone has nobody to wait for.
+
+use rustc_hash::FxHashMap;
+
+use super::{Faults, place_of};
+use crate::snapshot::{
+    model::BlockIndex,
+    wire::{BlockKind, VersionPart},
+};
+
+/// How far the search has come with a block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    Never,
+    UnderWay,
+    Done,
+}
+
+/// Finds paths that close a cycle of boolean blocks (a finish block ends it).
+pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, faults: &mut Faults) {
+    let logic = |uid: &str| {
+        let index = by_uid.get(uid)?.0 as usize;
+        (part.blocks.get(index)?.kind == BlockKind::Boolean).then_some(index)
+    };
+    let mut targets: Vec<Vec<usize>> = vec![Vec::new(); part.blocks.len()];
+    for path in &part.paths {
+        let from = path.from.as_deref().and_then(logic);
+        if let (Some(from), Some(to)) = (from, logic(&path.to)) {
+            targets[from].push(to);
+        }
+    }
+    let mut visits = vec![Visit::Never; part.blocks.len()];
+    for first in 0..part.blocks.len() {
+        // Depth first with a stack of our own: a chain may be as long as a
+        // version is large.
+        let mut stack = Vec::new();
+        if visits[first] == Visit::Never {
+            visits[first] = Visit::UnderWay;
+            stack.push((first, 0));
+        }
+        while let Some((block, taken)) = stack.last_mut() {
+            let Some(next) = targets[*block].get(*taken).copied() else {
+                visits[*block] = Visit::Done;
+                stack.pop();
+                continue;
+            };
+            *taken += 1;
+            match visits[next] {
+                Visit::Never => {
+                    visits[next] = Visit::UnderWay;
+                    stack.push((next, 0));
+                }
+                Visit::UnderWay => faults.add(
+                    place_of(&part.blocks[next]),
+                    "closes a cycle of boolean blocks alone, expected a shown block in every cycle",
+                ),
+                Visit::Done => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! How are flows and versions put together?
+//!
+//! In the order of the content: where two flows claim the same name, the later
+//! one is set aside, so that a new flow never takes an old one off the air.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{check::sid_fault, compile_version};
+use crate::snapshot::{
+    model::{Flow, FlowKey, SetAside, Version, VersionSlot},
+    parts::Content,
+    wire::{ControlDocument, FlowPart, VersionPart},
+};
+
+/// Faults of one version that are named in `SetAside`; the store shows all.
+const FAULTS_NAMED: usize = 5;
+
+/// Flows as they are added.
+pub(super) struct Assembly<'c> {
+    /// Finished flows.
+    pub(super) by_sid: FxHashMap<Box<str>, Arc<Flow>>,
+    /// Finished flows by their blocks.
+    pub(super) by_block: FxHashMap<Box<str>, Arc<Flow>>,
+    /// What was left out.
+    pub(super) set_aside: Vec<SetAside>,
+    keys: FxHashMap<FlowKey, &'c str>,
+    /// Block uid to the sid of the flow that has it, logic blocks included.
+    claims: FxHashMap<Box<str>, &'c str>,
+    versions: FxHashMap<(&'c str, u32), &'c VersionPart>,
+    broken: FxHashMap<&'c str, &'c str>,
+    disabled: FxHashSet<&'c str>,
+}
+
+impl<'c> Assembly<'c> {
+    /// Nothing added yet.
+    pub(super) fn new(content: &'c Content, control: &'c ControlDocument) -> Self {
+        let versions = content.versions.iter();
+        let broken = content.broken.iter();
+        Self {
+            by_sid: FxHashMap::default(),
+            by_block: FxHashMap::default(),
+            set_aside: Vec::new(),
+            keys: FxHashMap::default(),
+            claims: FxHashMap::default(),
+            versions: versions
+                .map(|(_, part)| ((part.flow_uid.as_str(), part.number), part))
+                .collect(),
+            broken: broken
+                .map(|(id, why)| (id.as_str(), why.as_str()))
+                .collect(),
+            disabled: control.disabled_flows.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Adds a flow with its versions, or sets it aside.
+    pub(super) fn add(&mut self, part: &'c FlowPart) {
+        if let Some(why) = self.fault(part) {
+            // Its versions go with it, unless it only repeats another flow's uid.
+            for number in &part.versions {
+                self.versions.remove(&(part.uid.as_str(), *number));
+            }
+            self.leave_out(&part.sid, None, why);
+            return;
+        }
+        let mut numbers = part.versions.clone();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let slots: Vec<VersionSlot> = numbers
+            .into_iter()
+            .map(|number| VersionSlot {
+                number,
+                version: self.version(part, number).map(Arc::new),
+            })
+            .collect();
+        if let Some((uid, owner)) = self.foreign_claim(part, &slots) {
+            let why = format!("block uid {uid:?} belongs to flow {owner:?} already");
+            self.leave_out(&part.sid, None, why);
+            return;
+        }
+        self.insert(part, slots.into());
+    }
+
+    /// Names versions that no flow asked for and parts that belong to none.
+    pub(super) fn note_left_over(&mut self) {
+        let mut left: Vec<_> = std::mem::take(&mut self.versions).into_values().collect();
+        left.sort_unstable_by_key(|part| (&part.flow_sid, part.number));
+        for part in left {
+            let why = "no flow lists this version".to_owned();
+            self.leave_out(&part.flow_sid, Some(part.number), why);
+        }
+        let mut broken: Vec<_> = std::mem::take(&mut self.broken).into_iter().collect();
+        broken.sort_unstable();
+        for (id, why) in broken {
+            self.leave_out(id, None, format!("the part cannot be read: {why}"));
+        }
+    }
+
+    fn insert(&mut self, part: &'c FlowPart, versions: Box<[VersionSlot]>) {
+        let flow = Arc::new(Flow {
+            uid: part.uid.as_str().into(),
+            key: FlowKey::of(&part.uid),
+            sid: part.sid.as_str().into(),
+            name: part.name.as_str().into(),
+            project: part.project.as_str().into(),
+            enabled: part.enabled && !self.disabled.contains(part.uid.as_str()),
+            refuse_public_force: part.refuse_public_force,
+            versions,
+        });
+        self.keys.insert(flow.key, &part.uid);
+        for version in flow
+            .versions
+            .iter()
+            .filter_map(|slot| slot.version.as_ref())
+        {
+            for index in &version.shown {
+                let uid = version.block(*index).uid.clone();
+                self.by_block.insert(uid, Arc::clone(&flow));
+            }
+        }
+        self.by_sid.insert(flow.sid.clone(), flow);
+    }
+
+    /// What is wrong with the flow itself.
+    fn fault(&self, part: &FlowPart) -> Option<String> {
+        if let Some(fault) = sid_fault(&part.sid) {
+            return Some(format!("sid: {fault}"));
+        }
+        if self.by_sid.contains_key(part.sid.as_str()) {
+            return Some("another flow has the same sid".to_owned());
+        }
+        match self.keys.get(&FlowKey::of(&part.uid)) {
+            None => None,
+            Some(uid) if *uid == part.uid => Some("another flow has the same uid".to_owned()),
+            Some(uid) => Some(format!("its uid has the same hash as {uid:?}")),
+        }
+    }
+
+    /// Compiles a version, or sets it aside.
+    fn version(&mut self, flow: &'c FlowPart, number: u32) -> Option<Version> {
+        let broken = self
+            .broken
+            .remove(format!("version:{}:{number}", flow.uid).as_str());
+        let compiled = match self.versions.remove(&(flow.uid.as_str(), number)) {
+            Some(part) if part.flow_sid != flow.sid => Err(format!(
+                "it names the flow {:?}, expected {:?}",
+                part.flow_sid, flow.sid
+            )),
+            Some(part) => self.compile(part),
+            None => Err(broken.map_or_else(
+                || "the flow lists this version, but it is missing".to_owned(),
+                |why| format!("the part cannot be read: {why}"),
+            )),
+        };
+        compiled
+            .map_err(|why| self.leave_out(&flow.sid, Some(number), why))
+            .ok()
+    }
+
+    fn compile(&self, part: &'c VersionPart) -> Result<Version, String> {
+        compile_version(part).map_err(|faults| {
+            let named: Vec<String> = faults
+                .iter()
+                .take(FAULTS_NAMED)
+                .map(ToString::to_string)
+                .collect();
+            let more = match faults.len().checked_sub(FAULTS_NAMED) {
+                None | Some(0) => String::new(),
+                Some(more) => format!(", and {more} more"),
+            };
+            format!("{}{more}", named.join("; "))
+        })
+    }
+
+    /// The first block uid that another flow has, if any; otherwise all of
+    /// them belong to this flow from now on.
+    fn foreign_claim(
+        &mut self,
+        flow: &'c FlowPart,
+        slots: &[VersionSlot],
+    ) -> Option<(Box<str>, &'c str)> {
+        let uids = || {
+            let versions = slots.iter().filter_map(|slot| slot.version.as_deref());
+            versions.flat_map(|version| version.blocks.iter().map(|block| &block.uid))
+        };
+        for uid in uids() {
+            if let Some(owner) = self.claims.get(uid) {
+                return Some((uid.clone(), owner));
+            }
+        }
+        self.claims
+            .extend(uids().map(|uid| (uid.clone(), flow.sid.as_str())));
+        None
+    }
+
+    fn leave_out(&mut self, sid: &str, version: Option<u32>, why: String) {
+        self.set_aside.push(SetAside {
+            flow: sid.into(),
+            version,
+            why,
+        });
+    }
+}

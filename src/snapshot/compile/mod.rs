@@ -1,0 +1,151 @@
+//! How does parsed content become a [`Snapshot`]?
+//!
+//! One version at a time, by [`check`] and [`link`]; then flows and versions
+//! are put together. What cannot be served is set aside and named, and the
+//! rest serves. Keys are different: a key or a revocation that cannot be read
+//! fails the whole, because leaving it out would open or close a door that
+//! somebody meant otherwise.
+
+mod check;
+mod flows;
+mod link;
+#[cfg(test)]
+mod tests;
+
+use rustc_hash::FxHashSet;
+
+use super::{
+    model::{Key, Revision, Snapshot, Version},
+    parts::Content,
+    wire::{ControlDocument, KeyPart, VersionPart},
+};
+use crate::limits::KEYS_PER_ENVIRONMENT_MAX;
+
+/// What makes a whole document unreadable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// A key's hash is not one.
+    #[error("key {name:?} has the hash {found:?}, expected 64 lower-case hexadecimal digits")]
+    KeyHash {
+        /// The key's name.
+        name: String,
+        /// What stands there.
+        found: String,
+    },
+    /// Two keys with one hash: which of them counts would be a matter of order.
+    #[error("key {name:?} has the same hash as another key, expected one key for each hash")]
+    KeyTwice {
+        /// The second key's name.
+        name: String,
+    },
+    /// A revocation that cannot be read.
+    #[error("revoked key {found:?} found, expected 64 lower-case hexadecimal digits")]
+    RevokedKey {
+        /// What stands there.
+        found: String,
+    },
+    /// More keys than an edge holds.
+    #[error("{found} keys found, expected at most {KEYS_PER_ENVIRONMENT_MAX}")]
+    TooManyKeys {
+        /// How many.
+        found: usize,
+    },
+}
+
+/// Why one version cannot be compiled: position and rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {rule}")]
+pub struct VersionFault {
+    /// Such as `block "welcome"` or `path 3`.
+    pub place: String,
+    /// What was found and what is allowed.
+    pub rule: String,
+}
+
+/// Compiles one version, or says everything that is wrong with it. The store
+/// validates authored versions by this very function.
+pub fn compile_version(part: &VersionPart) -> Result<Version, Vec<VersionFault>> {
+    let checked = check::check(part)?;
+    Ok(link::link(part, checked))
+}
+
+/// Compiles everything. Faulty flows and versions are set aside and named.
+pub fn compile(
+    environment: &str,
+    environment_uid: &str,
+    revision: Revision,
+    content: &Content,
+    control: &ControlDocument,
+) -> Result<Snapshot, CompileError> {
+    let keys = keys(&content.keys, &control.revoked_keys)?;
+    let mut flows = flows::Assembly::new(content, control);
+    for part in &content.flows {
+        flows.add(part);
+    }
+    flows.note_left_over();
+    Ok(Snapshot {
+        environment: environment.into(),
+        environment_uid: environment_uid.into(),
+        environment_type: content.settings.environment_type,
+        revision,
+        drafts: content.settings.drafts,
+        flows: flows.by_sid,
+        block_flows: flows.by_block,
+        keys,
+        set_aside: flows.set_aside,
+    })
+}
+
+/// The keys that are not revoked.
+fn keys(parts: &[KeyPart], revoked: &[String]) -> Result<Vec<Key>, CompileError> {
+    if parts.len() > KEYS_PER_ENVIRONMENT_MAX {
+        return Err(CompileError::TooManyKeys { found: parts.len() });
+    }
+    let mut gone = FxHashSet::default();
+    for text in revoked {
+        gone.insert(hash(text).ok_or_else(|| CompileError::RevokedKey {
+            found: text.clone(),
+        })?);
+    }
+    let mut seen = FxHashSet::default();
+    let mut keys = Vec::with_capacity(parts.len());
+    for part in parts {
+        let sha256 = hash(&part.sha256).ok_or_else(|| CompileError::KeyHash {
+            name: part.name.clone(),
+            found: part.sha256.clone(),
+        })?;
+        if !seen.insert(sha256) {
+            return Err(CompileError::KeyTwice {
+                name: part.name.clone(),
+            });
+        }
+        if !gone.contains(&sha256) {
+            keys.push(Key {
+                sha256,
+                kind: part.kind,
+                name: part.name.as_str().into(),
+                projects: part
+                    .projects
+                    .iter()
+                    .map(|sid| sid.as_str().into())
+                    .collect(),
+            });
+        }
+    }
+    Ok(keys)
+}
+
+/// The bytes that 64 lower-case hexadecimal digits stand for.
+fn hash(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
