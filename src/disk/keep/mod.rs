@@ -103,16 +103,7 @@ impl Keep {
     /// Makes the environment's folder under `folder` and removes what an
     /// interrupted [`Keep::store`] left there.
     pub fn open(disk: Arc<dyn Disk>, folder: &Path, environment: &str) -> Result<Self, KeepError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let fits = (1..=SID_BYTES_MAX).contains(&environment.len());
-        if !fits || environment.starts_with('.') || !environment.bytes().all(plain) {
-            return Err(KeepError::Name(environment.to_owned()));
-        }
-        let keep = Self {
-            disk,
-            folder: folder.join(environment),
-            environment: environment.to_owned(),
-        };
+        let keep = Self::look(disk, folder, environment)?;
         keep.disk
             .create_dir_all(&keep.folder)
             .map_err(|source| keep.io(&keep.folder, source))?;
@@ -122,6 +113,21 @@ impl Keep {
             keep.remove_unnamed(&body);
         }
         Ok(keep)
+    }
+
+    /// The folder as it is: nothing is made and nothing removed, so that one
+    /// which a running process owns can be read.
+    pub fn look(disk: Arc<dyn Disk>, folder: &Path, environment: &str) -> Result<Self, KeepError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fits = (1..=SID_BYTES_MAX).contains(&environment.len());
+        if !fits || environment.starts_with('.') || !environment.bytes().all(plain) {
+            return Err(KeepError::Name(environment.to_owned()));
+        }
+        Ok(Self {
+            disk,
+            folder: folder.join(environment),
+            environment: environment.to_owned(),
+        })
     }
 
     /// The marks alone; also there when no pack is usable.
