@@ -58,6 +58,12 @@ pub struct RefreshFacts {
     pub last_attempt_ms: Option<UnixMs>,
     /// When it answered last with something that was accepted or not newer.
     pub last_success_ms: Option<UnixMs>,
+    /// Failed attempts so far.
+    pub failures: u64,
+    /// What is live came from this edge's disk and was not confirmed since.
+    pub from_disk: bool,
+    /// The current pack was damaged and the one before it came up.
+    pub fell_back: bool,
     /// Why the last attempt failed; none after a success.
     pub error: Option<String>,
 }
@@ -71,6 +77,16 @@ pub struct ProgressFacts {
     pub backlog_records: u64,
     /// Bytes the journal takes on disk.
     pub journal_bytes: u64,
+    /// Journals of earlier runs that are not empty yet.
+    pub journals_open: u64,
+    /// Shipped records so far by outcome: applied, already, superseded, dead.
+    pub outcomes: [u64; 4],
+    /// Commits of the journal that failed.
+    pub failed_commits: u64,
+    /// Users in memory, about.
+    pub users_cached: u64,
+    /// Background tasks that panicked and have ended.
+    pub task_panics: u64,
     /// Why the last shipping attempt failed; none after a success.
     pub error: Option<String>,
 }
@@ -198,10 +214,25 @@ impl Admin {
                 "writable": facts.progress.writable,
                 "backlog_records": facts.progress.backlog_records,
                 "journal_bytes": facts.progress.journal_bytes,
+                "journals_open": facts.progress.journals_open,
+                "failed_commits": facts.progress.failed_commits,
+                "shipped": shipped(&facts.progress.outcomes),
+                "users_cached": facts.progress.users_cached,
                 "error": facts.progress.error,
             },
         })
     }
+}
+
+/// Names of [`ProgressFacts::outcomes`], in order.
+const OUTCOMES: [&str; 4] = ["applied", "already", "superseded", "dead"];
+
+fn shipped(outcomes: &[u64; 4]) -> Value {
+    let named = OUTCOMES.iter().zip(outcomes);
+    named
+        .map(|(name, count)| ((*name).to_owned(), Value::from(*count)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now: UnixMs) -> Value {
@@ -221,6 +252,9 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "set_aside": set_aside.unwrap_or_default(),
         "last_attempt_ms": facts.refresh.last_attempt_ms,
         "last_success_ms": facts.refresh.last_success_ms,
+        "failures": facts.refresh.failures,
+        "from_disk": facts.refresh.from_disk,
+        "fell_back": facts.refresh.fell_back,
         "error": facts.refresh.error,
     })
 }
@@ -299,9 +333,38 @@ impl Collector for Measured {
                 "Bytes of the journal on disk",
                 progress.journal_bytes,
             ),
+            (
+                "journal_failed_commits",
+                "Commits of the journal that failed",
+                progress.failed_commits,
+            ),
+            (
+                "journals_open",
+                "Journals of earlier runs that are not shipped yet",
+                progress.journals_open,
+            ),
+            ("users_cached", "Users in memory", progress.users_cached),
+            (
+                "task_panics",
+                "Background tasks that panicked and have ended",
+                progress.task_panics,
+            ),
         ] {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             gauge(value).encode(metric)?;
+        }
+        let help = "Records the ledger has settled";
+        let mut family = encoder.encode_descriptor("records", help, None, MetricType::Gauge)?;
+        for (outcome, count) in OUTCOMES.iter().zip(progress.outcomes) {
+            let labels = [("outcome", *outcome)];
+            gauge(count).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Refreshes that failed";
+        let mut family =
+            encoder.encode_descriptor("refresh_failures", help, None, MetricType::Gauge)?;
+        for environment in &facts.environments {
+            let labels = [("environment", environment.name.as_str())];
+            gauge(environment.refresh.failures).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

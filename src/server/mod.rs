@@ -20,6 +20,8 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+pub use respond::Origins;
+
 pub use admin::{
     Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
 };
@@ -51,6 +53,8 @@ pub struct Edge {
     pub ambient: Ambient,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Whose pages may call from a browser.
+    pub origins: Origins,
 }
 
 impl Edge {
@@ -62,6 +66,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            origins: self.origins.clone(),
         }
     }
 }
@@ -73,6 +78,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    origins: Origins,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -105,7 +111,7 @@ impl Service for EdgeService {
             self.count(&fault);
             fault.answer(Protocol::of(path))
         });
-        respond::cross_origin(&head.headers, &mut answer);
+        respond::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
         answer
     }

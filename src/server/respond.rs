@@ -12,7 +12,7 @@ use hyper::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
-        HeaderName, HeaderValue, ORIGIN,
+        HeaderName, HeaderValue, ORIGIN, VARY,
     },
 };
 
@@ -139,14 +139,44 @@ pub(crate) fn preflight() -> Answer {
     answer
 }
 
+/// Whose pages may call from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// Every page.
+    #[default]
+    Any,
+    /// Pages of these origins, as browsers write them.
+    List(Vec<String>),
+}
+
+impl Origins {
+    /// The value that lets this page read the answer.
+    fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+        match self {
+            Self::Any => Some(HeaderValue::from_static("*")),
+            Self::List(list) => list
+                .iter()
+                .any(|own| own.as_bytes() == origin.as_bytes())
+                .then(|| origin.clone()),
+        }
+    }
+}
+
 /// Lets a browser's script read the answer, errors included, and the headers
 /// its SDK looks for. Other clients send no `Origin` and get no such headers.
-pub(crate) fn cross_origin(request: &HeaderMap, answer: &mut Answer) {
-    if !request.contains_key(ORIGIN) {
+pub(crate) fn cross_origin(origins: &Origins, request: &HeaderMap, answer: &mut Answer) {
+    let Some(origin) = request.get(ORIGIN) else {
         return;
-    }
+    };
     let headers = answer.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if *origins != Origins::Any {
+        // A cache must not hand one page's permission to another.
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    let Some(allowed) = origins.allow(origin) else {
+        return;
+    };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
