@@ -331,6 +331,6 @@ impl Edge {
     }
 
     pub fn admin(&self) -> Client {
-        Client::new(&self.program.text("admin_url"), "")
+        Client::new(&self.program.text("edge_admin_url"), "")
     }
 }
