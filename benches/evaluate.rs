@@ -1,1 +1,314 @@
-fn main() {}
+//! What does a decision cost?
+//!
+//! In process, without sockets: one flow for one known user. Each figure is
+//! printed beside its goal; nothing is asserted. The fastest of several rounds
+//! counts, since everything that disturbs a round makes it slower.
+
+#![expect(clippy::print_stdout, reason = "a bench reports to who started it")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use flowgate::{
+    evaluate::{
+        BlockState, Decision, FlowState, LiveJudge, Step, Subject, SubjectView, Tag, decide,
+        transition,
+    },
+    snapshot::{
+        FlowKey, Revision, Snapshot, Version,
+        compile::compile,
+        flow_bytes_max,
+        parts::Content,
+        wire::{ControlDocument, EnvironmentType, FlowPart, SettingsPart, VersionPart},
+        write_flow,
+    },
+};
+use serde_json::{Value, json};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Steps between the flows asked for: prime, so that every flow has its turn
+/// and neighbours in memory do not follow each other.
+const STRIDE: usize = 7919;
+
+/// The time of every request here.
+const NOW: u64 = 1_767_225_600_000;
+
+fn main() {
+    println!("{:<58} {:>10} {:>7}   goal", "question", "figure", "allocs");
+    let few = Scene::new(10);
+    let decided = decisions(&few);
+    growth(&few, &decided);
+    steps(&few);
+    compiling();
+}
+
+/// One decision, and one with its bytes.
+fn decisions(few: &Scene) -> Figure {
+    let known = subject(few.sids.len(), false);
+    let started = subject(few.sids.len(), true);
+    let entry = measure(|turn| {
+        black_box(few.decide(&known, turn));
+    });
+    let goal = "< 200 ns, 0 allocations";
+    line(
+        "decision, entry condition of two comparisons",
+        &entry,
+        "ns",
+        goal,
+    );
+    let running = measure(|turn| {
+        black_box(few.decide(&started, turn));
+    });
+    line("decision, started user", &running, "ns", goal);
+    let mut out = Vec::with_capacity(flow_bytes_max(&few.version(), true));
+    let written = measure(|turn| {
+        let decision = few.decide(&started, turn);
+        out.clear();
+        if let Some(version) = decision.version {
+            write_flow(&mut out, version, decision.state, true, true);
+        }
+        black_box(&out);
+    });
+    let question = "decision and Flow of 5 blocks as bytes";
+    line(question, &written, "ns", "0 allocations");
+    entry
+}
+
+/// The same with very many flows. One flow asked for again and again shows what
+/// the size of the map costs; spread over all flows it is the processor's
+/// caches that are measured.
+fn growth(few: &Scene, decided: &Figure) {
+    let many = Scene::new(100_000);
+    let known = subject(0, false);
+    let one = |scene: &Scene| {
+        measure(|_| {
+            black_box(scene.decide(&known, 0));
+        })
+    };
+    let (among_few, among_many) = (one(few), one(&many));
+    let ratio = among_many.over(&among_few);
+    let question = "one flow among 100 000 / among 10";
+    line(question, &ratio, "x", "<= 1.1");
+    let spread = measure(|turn| {
+        black_box(many.decide(&known, turn));
+    });
+    let question = "any of 100 000 flows / any of 10 (cold caches)";
+    line(question, &spread.over(decided), "x", "none");
+}
+
+fn steps(few: &Scene) {
+    let known = subject(0, false);
+    let version = few.version();
+    let mut judge = LiveJudge {
+        view: view(&known),
+        now: NOW,
+    };
+    let (start, unseen) = (Step::Start { force: false }, FlowState::default());
+    let stepped = measure(|_| {
+        black_box(transition(&version, &unseen, &start, &mut judge)).ok();
+    });
+    line("start of a flow (the pure step)", &stepped, "ns", "none");
+}
+
+fn compiling() {
+    let content = content(10_000);
+    let rounds = (0..5).map(|_| {
+        let begin = Instant::now();
+        let snapshot = black_box(compiled(&content));
+        let taken = begin.elapsed().as_secs_f64() * 1000.0;
+        drop(snapshot);
+        taken
+    });
+    let best = Figure {
+        value: rounds.fold(f64::INFINITY, f64::min),
+        allocations: None,
+    };
+    let question = "compile 10 000 flows of 5 blocks, from parsed parts";
+    line(question, &best, "ms", "part of a cold start of <= 100 ms");
+}
+
+struct Figure {
+    value: f64,
+    /// Where they were counted.
+    allocations: Option<f64>,
+}
+
+impl Figure {
+    fn over(&self, other: &Self) -> Self {
+        Self {
+            value: self.value / other.value,
+            allocations: self.allocations,
+        }
+    }
+}
+
+fn line(question: &str, figure: &Figure, unit: &str, goal: &str) {
+    let value = format!("{:.1} {unit}", figure.value);
+    let allocations = figure
+        .allocations
+        .map_or("-".to_owned(), |count| format!("{count:.2}"));
+    println!("{question:<58} {value:>10} {allocations:>7}   {goal}");
+}
+
+/// Nanoseconds and allocations of one turn.
+fn measure(mut work: impl FnMut(usize)) -> Figure {
+    const ROUNDS: u32 = 12;
+    const ROUND: Duration = Duration::from_millis(40);
+    let mut turn = 0;
+    let mut best = f64::INFINITY;
+    let mut allocations = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let (begin, first) = (Instant::now(), turn);
+        let before = ALLOCATIONS.load(Relaxed);
+        while begin.elapsed() < ROUND {
+            // The clock is asked rarely, so that it does not count.
+            for _ in 0..1000 {
+                work(turn);
+                turn += 1;
+            }
+        }
+        let turns = (turn - first) as f64;
+        best = best.min(begin.elapsed().as_nanos() as f64 / turns);
+        let during = ALLOCATIONS.load(Relaxed) - before;
+        allocations = allocations.min(during as f64 / turns);
+    }
+    Figure {
+        value: best,
+        allocations: Some(allocations),
+    }
+}
+
+/// A snapshot and the names in it, in the order they are asked for.
+struct Scene {
+    snapshot: Snapshot,
+    sids: Vec<String>,
+}
+
+impl Scene {
+    fn new(flows: usize) -> Self {
+        let snapshot = compiled(&content(flows));
+        assert_eq!(snapshot.flows.len(), flows);
+        let sids = (0..flows).map(|place| format!("flow-{}", place * STRIDE % flows));
+        Self {
+            snapshot,
+            sids: sids.collect(),
+        }
+    }
+
+    fn decide<'s, 'u>(&'s self, user: &'u Subject, turn: usize) -> Decision<'s, 'u> {
+        let sid = &self.sids[turn % self.sids.len()];
+        decide(&self.snapshot, &view(user), sid, Tag::Latest, |_| true, NOW)
+    }
+
+    fn version(&self) -> Arc<Version> {
+        let slot = self.snapshot.flows["flow-0"].latest();
+        slot.and_then(|slot| slot.version.clone())
+            .expect("the bench's own version compiles")
+    }
+}
+
+fn content(flows: usize) -> Content {
+    Content {
+        settings: SettingsPart {
+            environment_type: EnvironmentType::Production,
+            drafts: false,
+        },
+        flows: (0..flows).map(flow).collect(),
+        versions: (0..flows)
+            .map(|place| (String::new(), version(place)))
+            .collect(),
+        keys: Vec::new(),
+        broken: Vec::new(),
+    }
+}
+
+fn compiled(content: &Content) -> Snapshot {
+    let control = ControlDocument::default();
+    compile("bench", "e1", Revision::default(), content, &control)
+        .expect("the bench's own content compiles")
+}
+
+fn flow(place: usize) -> FlowPart {
+    FlowPart {
+        uid: format!("f{place}"),
+        sid: format!("flow-{place}"),
+        name: format!("Flow {place}"),
+        project: "web".into(),
+        enabled: true,
+        versions: vec![1],
+        refuse_public_force: false,
+    }
+}
+
+fn version(place: usize) -> VersionPart {
+    let blocks: Vec<Value> = (0..5)
+        .map(|block| {
+            json!({"uid": format!("b{place}-{block}"), "sid": format!("step-{block}"), "kind": "card",
+                "fields": [{"sid": "title", "type": "string", "value": "Welcome aboard"}]})
+        })
+        .collect();
+    let part = json!({"flow_uid": format!("f{place}"), "flow_sid": format!("flow-{place}"), "number": 1,
+        "entry": {"expression": "user.properties.plan = 'pro' AND user.properties.age >= 18"},
+        "blocks": blocks, "paths": [{"uid": "p", "to": format!("b{place}-0")}]});
+    serde_json::from_value(part).expect("the bench's own version is well-formed")
+}
+
+/// A user with a few properties and, if `started`, a state in every flow.
+fn subject(flows: usize, started: bool) -> Subject {
+    let mut subject = Subject::unseen("user-4711");
+    let properties = json!({"plan": "pro", "age": 42, "country": "NO", "role": "admin", "seats": 12,
+        "beta": true, "source": "invite", "team": "core"});
+    if let Value::Object(properties) = properties {
+        subject.profile.properties = properties;
+    }
+    for place in 0..if started { flows } else { 0 } {
+        let block = BlockState {
+            key: flowgate::snapshot::BlockKey::of(&format!("b{place}-0")),
+            active: true,
+            entered: true,
+            exited: false,
+            taken: Box::default(),
+        };
+        let state = FlowState {
+            started: true,
+            blocks: [block].into(),
+            ..FlowState::default()
+        };
+        subject.set_state(FlowKey::of(&format!("f{place}")), 1, None, state);
+    }
+    subject
+}
+
+fn view(user: &Subject) -> SubjectView<'_> {
+    SubjectView {
+        user,
+        group: None,
+        attributes: None,
+        conversation: None,
+    }
+}
