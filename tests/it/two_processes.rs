@@ -159,10 +159,15 @@ fn steps_taken_while_the_store_is_dead_arrive_once() {
             let document = pair.store.user(&format!("offline-{user}"))?;
             (document["doc_rev"].as_u64() >= Some(2)).then_some(document)
         });
-        assert_eq!(document["doc_rev"], 2, "start and transition, each once: {document}");
+        assert_eq!(
+            document["doc_rev"], 2,
+            "start and transition, each once: {document}"
+        );
         let blocks = document["flows"][0]["blocks"].as_array().expect("blocks");
         assert!(
-            blocks.iter().any(|block| block["active"] == true && block["block"] != uid.as_str()),
+            blocks
+                .iter()
+                .any(|block| block["active"] == true && block["block"] != uid.as_str()),
             "the step is in the ledger: {document}"
         );
     }
@@ -248,7 +253,10 @@ fn a_second_edge_on_the_same_folder_is_refused_by_name() {
     let output = run(&mut pair.edge.command(pair.path()));
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("edge") && text.contains("another process"), "{text}");
+    assert!(
+        text.contains("edge") && text.contains("another process"),
+        "{text}"
+    );
 }
 
 #[test]
