@@ -3,6 +3,8 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod dev;
+mod dopt;
 mod harness;
 mod licences;
 mod two_processes;

@@ -7,9 +7,15 @@
 
 mod client;
 mod program;
+mod raw;
+mod shape;
+mod site;
 
 pub use client::{Answer, Client, body_of};
 pub use program::{Dev, Edge, Program, Store, flowgate, run};
+pub use raw::{RawAnswer, raw};
+pub use shape::{check_block, check_dopt_error, check_flow, check_problem};
+pub use site::{PROJECT, Site, project};
 
 use std::time::{Duration, Instant};
 

@@ -112,16 +112,46 @@ pub struct Dev {
 impl Dev {
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
-        let mut command = flowgate();
-        command
-            .args(["dev", "--json", "--edge", "127.0.0.1:0"])
-            .args(["--store", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .arg("--data")
-            .arg(folder.join("dev"));
+        let mut command = Self::command(folder);
+        command.arg("--json");
         Self {
             program: Program::start(command, &folder.join("dev.log")),
             folder: folder.to_owned(),
         }
+    }
+
+    /// The command that starts one on this folder, without `--json`.
+    pub fn command(folder: &Path) -> Command {
+        let mut command = flowgate();
+        command
+            .args(["dev", "--edge", "127.0.0.1:0"])
+            .args(["--store", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(folder.join("dev"));
+        command
+    }
+
+    /// Imports a project written as text, and waits until the edge has it.
+    #[track_caller]
+    pub fn import(&self, project: &str) {
+        let file = self.folder.join("imported.yaml");
+        std::fs::write(&file, project).expect("a project file");
+        let output = run(flowgate()
+            .arg("import")
+            .arg(&file)
+            .args(["--output", "json", "--data"])
+            .arg(self.folder.join("dev")));
+        assert!(output.status.success(), "{output:?}");
+        let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let revision = made["revisions"]["development"].clone();
+        let admin = self.admin();
+        super::eventually("the edge has what was imported", || {
+            let status = admin.get("/status").json();
+            let mut environments = status["environments"].as_array()?.iter();
+            environments
+                .find(|own| own["name"] == "development" && own["revision"] == revision)
+                .map(drop)
+        });
     }
 
     /// A key of an environment.
@@ -276,6 +306,13 @@ impl Edge {
     /// Makes keys and starts it for the development environment.
     #[track_caller]
     pub fn start(folder: &Path, store: &Store) -> Self {
+        Self::start_below(folder, store, store.url(), &[])
+    }
+
+    /// The same with another address for the upstream and further flags,
+    /// which beat the usual ones.
+    #[track_caller]
+    pub fn start_below(folder: &Path, store: &Store, upstream: &str, flags: &[&str]) -> Self {
         let keys = ["blocks", "users", "server"].map(|kind| (kind, store.key(kind)));
         let edge_key = store.key("edge");
         let trust_root = store.trust_root().to_string_lossy().into_owned();
@@ -288,17 +325,22 @@ impl Edge {
             "--admin",
             "127.0.0.1:0",
             "--upstream-url",
-            store.url(),
+            upstream,
             "--trust-root",
             &trust_root,
             "--environment-key",
             &environment_key,
-            "--journal-segment-mb",
-            "4",
-            "--upstream-backoff-max-ms",
-            "200",
         ];
-        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        for pair in [
+            ["--journal-segment-mb", "4"],
+            ["--upstream-backoff-max-ms", "200"],
+        ] {
+            if !flags.contains(&pair[0]) {
+                arguments.extend(pair.map(ToOwned::to_owned));
+            }
+        }
+        arguments.extend(flags.iter().map(ToString::to_string));
         let mut command = flowgate();
         command
             .args(&arguments)
