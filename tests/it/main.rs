@@ -8,4 +8,5 @@ mod dopt;
 mod harness;
 mod licences;
 mod two_processes;
+mod v1;
 mod vectors;

@@ -197,17 +197,25 @@ pub struct Store {
     folder: PathBuf,
     url: String,
     admin_key: String,
+    flags: Vec<String>,
 }
 
 impl Store {
     /// Makes signing keys, starts the store and finds its first admin key.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with further flags.
+    #[track_caller]
+    pub fn start_with(folder: &Path, flags: &[&str]) -> Self {
         let made = run(flowgate()
             .args(["key", "signing", "create", "--folder"])
             .arg(folder.join("signing")));
         assert!(made.status.success(), "{made:?}");
-        let program = Self::launch(folder, "127.0.0.1:0");
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let program = Self::launch(folder, "127.0.0.1:0", &flags);
         let admin_key = std::fs::read_to_string(folder.join("store/admin.key"))
             .expect("the first admin key")
             .trim()
@@ -217,13 +225,15 @@ impl Store {
             program,
             folder: folder.to_owned(),
             admin_key,
+            flags,
         }
     }
 
-    fn launch(folder: &Path, listen: &str) -> Program {
+    fn launch(folder: &Path, listen: &str, flags: &[String]) -> Program {
         let mut command = flowgate();
         command
             .args(["store", "--json", "--listen", listen])
+            .args(flags)
             .arg("--data")
             .arg(folder.join("store"))
             .arg("--signing")
@@ -235,7 +245,7 @@ impl Store {
     #[track_caller]
     pub fn restart(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
-        self.program = Self::launch(&self.folder, &address);
+        self.program = Self::launch(&self.folder, &address, &self.flags);
     }
 
     /// A command that speaks to this store as its administrator.

@@ -62,8 +62,19 @@ impl Site {
     /// The same with further flags for the edge.
     #[track_caller]
     pub fn start_with(flags: &[&str]) -> Self {
+        Self::launch(&[], flags)
+    }
+
+    /// The same with a store whose timestamps are fresh for so many seconds.
+    #[track_caller]
+    pub fn start_fresh_for(seconds: &str) -> Self {
+        Self::launch(&["--fresh-for-s", seconds], &[])
+    }
+
+    #[track_caller]
+    fn launch(store_flags: &[&str], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::start(folder.path());
+        let store = Store::start_with(folder.path(), store_flags);
         store.import(&project(folder.path(), "Hello"));
         let edge = Edge::start_below(folder.path(), &store, store.url(), flags);
         edge.ready();
