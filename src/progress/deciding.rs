@@ -289,11 +289,15 @@ impl Progress {
         }
     }
 
-    /// Lays recovered records over the ledger's document, once it is known.
-    pub(super) fn raise_recovered(&self, key: &SubjectKey, below: Arc<Known>) -> Arc<Known> {
-        if self.memory.pending.is_clear(key.bytes()) {
-            return below;
-        }
+    /// Lays recovered records over the ledger's document, once it is known;
+    /// none when an entry left since the generation it was asked at, because
+    /// the document may lack what that entry held.
+    pub(super) fn raise_recovered(
+        &self,
+        key: &SubjectKey,
+        below: Arc<Known>,
+        generation: u64,
+    ) -> Option<Arc<Known>> {
         let mut locked = self.memory.pending.lock(key.bytes());
         match locked.caught_up(key.bytes(), &self.journal) {
             Some(Entry::Recovered(recovered)) => {
@@ -304,11 +308,11 @@ impl Progress {
                     self.journal.era(),
                 );
                 locked.insert(key.bytes(), Entry::Live(live));
-                raised
+                Some(raised)
             }
             // Somebody else did it, or wrote, in the meantime.
-            Some(Entry::Live(_)) => locked.durable(key.bytes(), &self.journal).unwrap_or(below),
-            Some(Entry::Group(..)) | None => below,
+            Some(Entry::Live(_)) => locked.durable(key.bytes(), &self.journal),
+            Some(Entry::Group(..)) | None => locked.is_generation(generation).then_some(below),
         }
     }
 

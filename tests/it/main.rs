@@ -3,9 +3,13 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod bad_documents;
+mod cli;
 mod dev;
+mod disk;
 mod dopt;
 mod harness;
+mod kill;
 mod licences;
 mod two_processes;
 mod v1;

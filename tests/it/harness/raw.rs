@@ -26,6 +26,21 @@ impl RawAnswer {
         let found = headers.find(|(own, _)| own == name);
         found.map(|(_, value)| value.as_str())
     }
+
+    /// Takes the bytes of a connection apart.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let mut lines = head.split("\r\n");
+        Some(Self {
+            status: lines.next()?.split(' ').nth(1)?.parse().ok()?,
+            headers: lines
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .collect(),
+            body: bytes[end + 4..].to_vec(),
+        })
+    }
 }
 
 /// Sends `METHOD target` with these headers and body to a `http://` address.
@@ -45,24 +60,6 @@ pub fn raw(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> RawA
     drop(stream.write_all(body));
     let mut bytes = Vec::new();
     drop(stream.read_to_end(&mut bytes));
-    taken_apart(&bytes)
-}
-
-#[track_caller]
-fn taken_apart(bytes: &[u8]) -> RawAnswer {
-    let text = String::from_utf8_lossy(bytes);
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("not an HTTP answer: {text:?}"));
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1));
-    let status = status.and_then(|code| code.parse().ok());
-    RawAnswer {
-        status: status.unwrap_or_else(|| panic!("no status in {head:?}")),
-        headers: lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-            .collect(),
-        body: bytes[end + 4..].to_vec(),
-    }
+    RawAnswer::parse(&bytes)
+        .unwrap_or_else(|| panic!("not an HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
 }

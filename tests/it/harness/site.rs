@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Client, Edge, Store, body_of};
 
 /// The project; `TITLE` is content, which may change in place.
-pub const PROJECT: &str = r#"
+const PROJECT: &str = r#"
 flowgate: project/1
 project: demo
 name: Demo

@@ -135,8 +135,8 @@ fn a_conversation_has_its_own_progress() {
 
 #[test]
 fn answers_say_when_they_are_stale() {
-    // Fresh for a second only; a store that is gone signs no further.
-    let mut site = Site::start_fresh_for("1");
+    // Fresh for two seconds only; a store that is gone signs no further.
+    let mut site = Site::start_fresh_for("2");
     let server = site.edge.client("server");
     let body = json!({"subject": {"user": "ada"}, "flows": {"announcement": 1}});
     site.store.program.kill();
