@@ -9,6 +9,7 @@
 mod admin;
 mod asked;
 mod auth;
+mod cors;
 mod error;
 mod protocol;
 mod query;
@@ -23,6 +24,8 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 pub use admin::{
     Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
 };
+
+pub use cors::CorsOrigins;
 
 use self::{
     asked::Asked,
@@ -51,6 +54,8 @@ pub struct Edge {
     pub ambient: Ambient,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Whose pages may read answers.
+    pub cors_origins: CorsOrigins,
 }
 
 impl Edge {
@@ -62,6 +67,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            cors_origins: self.cors_origins.clone(),
         }
     }
 }
@@ -73,6 +79,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    cors_origins: CorsOrigins,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -105,7 +112,7 @@ impl Service for EdgeService {
             self.count(&fault);
             fault.answer(Protocol::of(path))
         });
-        respond::cross_origin(&head.headers, &mut answer);
+        cors::cross_origin(&self.cors_origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
         answer
     }
@@ -120,7 +127,7 @@ impl EdgeService {
     ) -> Result<Answer, Fault> {
         let current = &self.current;
         match asked.route {
-            Route::Preflight => Ok(respond::preflight()),
+            Route::Preflight => Ok(cors::preflight()),
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

@@ -5,15 +5,17 @@
 //! What is live is read from the live value itself; what only other rooms
 //! know (attempts, backlog) comes from a [`StatusSource`].
 
-use std::{fmt, net::SocketAddr, rc::Rc, sync::Arc};
+mod facts;
+mod measured;
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, gauge::ConstGauge},
-};
 use serde_json::{Value, json};
+
+pub use facts::{EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+
+use self::{facts::OUTCOMES, measured::Measured};
 
 use crate::{
     clock::{Ambient, UnixMs},
@@ -23,77 +25,36 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What other rooms know about the state of the process.
-pub trait StatusSource: Send + Sync + 'static {
-    /// The facts now. Called for each scrape and status request; cheap.
-    fn facts(&self) -> Facts;
-}
-
-/// See [`StatusSource`].
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// The process is stopping: not ready, whatever it could answer.
-    pub stopping: bool,
-    /// Every environment this edge is to serve, live or not.
-    pub environments: Vec<EnvironmentFacts>,
-    /// How progress is doing.
-    pub progress: ProgressFacts,
-}
-
-/// One environment as configuration and refresh know it.
-#[derive(Clone, Debug, Default)]
-pub struct EnvironmentFacts {
-    /// Its name.
-    pub name: String,
-    /// Not ready without it.
-    pub required: bool,
-    /// How its refresh is doing.
-    pub refresh: RefreshFacts,
-}
-
-/// How refreshing one environment goes.
-#[derive(Clone, Debug, Default)]
-pub struct RefreshFacts {
-    /// When upstream was asked last.
-    pub last_attempt_ms: Option<UnixMs>,
-    /// When it answered last with something that was accepted or not newer.
-    pub last_success_ms: Option<UnixMs>,
-    /// Why the last attempt failed; none after a success.
-    pub error: Option<String>,
-}
-
-/// How progress is doing.
-#[derive(Clone, Debug, Default)]
-pub struct ProgressFacts {
-    /// Whether writes are taken.
-    pub writable: bool,
-    /// Records that are not applied upstream yet.
-    pub backlog_records: u64,
-    /// Bytes the journal takes on disk.
-    pub journal_bytes: u64,
-    /// Why the last shipping attempt failed; none after a success.
-    pub error: Option<String>,
-}
-
-/// What the admin listener needs.
+/// The admin listener.
 #[derive(Clone)]
 pub struct Admin {
-    /// The live snapshots.
-    pub current: Arc<Current>,
-    /// Wall time.
-    pub ambient: Ambient,
-    /// What was counted.
-    pub metrics: Metrics,
-    /// What other rooms know.
-    pub status: Arc<dyn StatusSource>,
+    current: Arc<Current>,
+    ambient: Ambient,
+    metrics: Metrics,
+    status: Arc<dyn StatusSource>,
 }
 
 impl Admin {
-    /// Registers what is measured at a scrape. Once, before the first service.
-    pub fn register(&self) {
-        let measured = Measured(self.clone());
-        self.metrics
+    /// Looks at the live snapshots, at what was counted, and at what only other
+    /// rooms know. What is measured at a scrape is registered here, so there is
+    /// one of these for each [`Metrics`].
+    pub fn new(
+        current: Arc<Current>,
+        ambient: Ambient,
+        metrics: Metrics,
+        status: Arc<dyn StatusSource>,
+    ) -> Self {
+        let admin = Self {
+            current,
+            ambient,
+            metrics,
+            status,
+        };
+        let measured = Measured(admin.clone());
+        admin
+            .metrics
             .register(|registry| registry.register_collector(Box::new(measured)));
+        admin
     }
 
     /// The service of a worker; one is enough.
@@ -194,14 +155,28 @@ impl Admin {
             "ready": !facts.stopping && self.missing(&facts).is_empty(),
             "stopping": facts.stopping,
             "environments": environments.collect::<Vec<_>>(),
-            "progress": {
-                "writable": facts.progress.writable,
-                "backlog_records": facts.progress.backlog_records,
-                "journal_bytes": facts.progress.journal_bytes,
-                "error": facts.progress.error,
-            },
+            "progress": progress_report(&facts.progress),
         })
     }
+}
+
+fn progress_report(progress: &ProgressFacts) -> Value {
+    let outcomes: serde_json::Map<String, Value> = OUTCOMES
+        .into_iter()
+        .zip(progress.outcomes)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
+    json!({
+        "writable": progress.writable,
+        "backlog_records": progress.backlog_records,
+        "journal_bytes": progress.journal_bytes,
+        "journals_open": progress.journals_open,
+        "outcomes": outcomes,
+        "users_cached": progress.users_cached,
+        "failed_commits": progress.failed_commits,
+        "task_panics": progress.task_panics,
+        "error": progress.error,
+    })
 }
 
 fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now: UnixMs) -> Value {
@@ -221,6 +196,9 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "set_aside": set_aside.unwrap_or_default(),
         "last_attempt_ms": facts.refresh.last_attempt_ms,
         "last_success_ms": facts.refresh.last_success_ms,
+        "failures": facts.refresh.failures,
+        "from_disk": facts.refresh.from_disk,
+        "fell_back": facts.refresh.fell_back,
         "error": facts.refresh.error,
     })
 }
@@ -243,70 +221,4 @@ fn answers(environment: &Environment, now: UnixMs) -> bool {
     let sid = snapshot.flows.keys().next().map_or("", |sid| sid);
     let decision = decide(snapshot, &view, sid, Tag::Latest, |_| true, now);
     snapshot.flows.is_empty() || decision.flow.is_some()
-}
-
-/// Gauges whose values are looked up at the scrape.
-struct Measured(Admin);
-
-impl fmt::Debug for Measured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Measured").finish_non_exhaustive()
-    }
-}
-
-impl Collector for Measured {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let facts = self.0.status.facts();
-        let now = self.0.ambient.now_ms();
-        let live = self.0.current.load();
-        let rows: [(&str, &str, fn(&Environment, UnixMs) -> u64); 4] = [
-            ("snapshot_revision", "Number of the revision", |live, _| {
-                live.snapshot.revision.number
-            }),
-            ("snapshot_age_seconds", "Since it was signed", age_s),
-            (
-                "snapshot_stale",
-                "1 past its fresh-until time",
-                |live, now| u64::from(live.freshness.is_stale(now)),
-            ),
-            (
-                "snapshot_set_aside",
-                "Flows and versions left out",
-                |live, _| live.snapshot.set_aside.len() as u64,
-            ),
-        ];
-        for (name, help, of) in rows {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for environment in live.all() {
-                let labels = [("environment", &*environment.snapshot.environment)];
-                gauge(of(environment, now)).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        let progress = &facts.progress;
-        for (name, help, value) in [
-            (
-                "progress_writable",
-                "1 while writes are taken",
-                u64::from(progress.writable),
-            ),
-            (
-                "progress_backlog_records",
-                "Not applied upstream yet",
-                progress.backlog_records,
-            ),
-            (
-                "journal_bytes",
-                "Bytes of the journal on disk",
-                progress.journal_bytes,
-            ),
-        ] {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            gauge(value).encode(metric)?;
-        }
-        Ok(())
-    }
-}
-
-fn gauge(value: u64) -> ConstGauge<i64> {
-    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
