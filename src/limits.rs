@@ -24,6 +24,10 @@ pub const PROPERTIES_BYTES_MAX: usize = 64 * 1024;
 /// a bound on what one hostile user id can make the ledger store.
 pub const FLOW_STATES_PER_USER_MAX: usize = 1024;
 
+/// Groups one user may belong to: as many as properties, and for the same
+/// reason, since each is carried in the user's document.
+pub const GROUPS_PER_USER_MAX: usize = 256;
+
 /// Event ids remembered per user and flow; a client repeats a step within a
 /// few of its own steps, not within hundreds.
 pub const EVENT_RING: usize = 16;
@@ -133,6 +137,28 @@ pub const KEYS_PER_ENVIRONMENT_MAX: usize = 2_000;
 /// Environments one edge serves; publishing copies a vector of this length.
 pub const ENVIRONMENTS_MAX: usize = 256;
 
+/// Blobs one batch request may ask for: a shard's worth, so that a first pull
+/// of a large environment takes few requests.
+pub const PARTS_PER_REQUEST_MAX: usize = 4_096;
+
+/// Encoded bytes one batch answer carries before it leaves the rest out for
+/// the next request; the largest single part always fits.
+pub const PARTS_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+// ---- Authoring -------------------------------------------------------------
+
+/// One project file, and one import: thousands of flows with their copy text.
+pub const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Faults one import reports; a file with more has one cause, said often.
+pub const IMPORT_FAULTS_MAX: usize = 200;
+
+/// Body of every other authoring call.
+pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest time a request may wait for the next timestamp.
+pub const LONG_POLL_MS_MAX: u64 = 60_000;
+
 // ---- Progress --------------------------------------------------------------
 
 /// One journal record's body: an identify call with full properties, or the
@@ -183,6 +209,7 @@ const _: () = {
     assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
+    assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);
     assert!(DOCUMENT_DEPTH_MAX >= JSON_DEPTH_MAX);
     assert!(SNAPSHOT_BYTES_MAX + (ROOT_STEPS_MAX + 3) * DOCUMENT_BYTES_MAX <= PACK_BYTES_MAX);

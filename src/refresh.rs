@@ -24,7 +24,10 @@ use crate::{
         pack::{Pack, PackError},
         parts::{self, PartsError},
         sha256_hex,
-        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, TrustError},
+        trust::{
+            CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, TrustError,
+            VerifyError, verify_pack,
+        },
         wire::Blob,
     },
 };
@@ -102,6 +105,9 @@ pub enum RefreshError {
     /// A document was refused.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The pack on disk was refused.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// A blob was refused.
     #[error(transparent)]
     Parts(#[from] PartsError),
@@ -126,8 +132,9 @@ impl RefreshError {
             Self::Source(SourceError::Away(_)) => "upstream_away",
             Self::Source(_) => "upstream_refused",
             Self::Trust(error) => error.name(),
-            Self::Parts(_) => "parts",
-            Self::Pack(_) => "pack",
+            Self::Verify(error) => error.name(),
+            Self::Parts(error) => error.name(),
+            Self::Pack(error) => error.name(),
             Self::Compile(_) => "compile",
             Self::Keep(_) => "data_folder",
             Self::Panicked => "panicked",
@@ -182,7 +189,6 @@ pub struct Refresher {
 
 #[derive(Clone, Default)]
 struct Files {
-    roots: Vec<Vec<u8>>,
     timestamp: Vec<u8>,
     release: Vec<u8>,
     control: Vec<u8>,
@@ -191,12 +197,6 @@ struct Files {
 /// A pack is written again for a fresher timestamp only this often: restarts
 /// then find a timestamp at most this much older than the last confirmed one.
 const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
-
-/// First pause after a failure, doubled each time.
-const PAUSE_FIRST: Duration = Duration::from_millis(250);
-
-/// Longest pause between tries.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 impl Refresher {
     /// Starts from the configured trust root and the marks kept on disk; then
@@ -238,7 +238,7 @@ impl Refresher {
     }
 
     /// Refreshes until the task is dropped.
-    pub async fn run(mut self, wait: Duration) {
+    pub async fn run(mut self, wait: Duration, pause_first: Duration, pause_max: Duration) {
         let mut failures = 0_u32;
         loop {
             match self.step(wait).await {
@@ -257,7 +257,7 @@ impl Refresher {
                     } else {
                         tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
                     }
-                    tokio::time::sleep(self.pause(failures)).await;
+                    tokio::time::sleep(self.pause(failures, pause_first, pause_max)).await;
                 }
             }
         }
@@ -294,22 +294,32 @@ impl Refresher {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pause(&self, failures: u32) -> Duration {
-        let longest = PAUSE_FIRST
+    fn pause(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
+        let longest = first
             .saturating_mul(1 << failures.saturating_sub(1).min(10))
-            .min(PAUSE_MAX);
+            .min(longest);
         // Between half and all of it, so that a fleet does not come back in step.
         let jitter = u32::from(self.ambient.bytes::<1>()[0]);
         longest / 2 + longest / 2 * jitter / 255
     }
 
     fn boot_from_disk(&mut self) -> Result<(), RefreshError> {
-        let Some(kept) = self.keep.load()? else {
+        let kept = self.keep.load()?;
+        let Some((bytes, fell_back)) = kept.and_then(|kept| Some((kept.pack?, kept.fell_back)))
+        else {
             return Ok(());
         };
         let now = self.ambient.now_ms();
-        let pack = Pack::parse(&kept.pack)?;
-        let checked = crate::snapshot::trust::verify_pack(&mut self.trust, &pack, now, Origin::Disk)?;
+        let pack = Pack::parse(&bytes)?;
+        let origin = if fell_back {
+            Origin::Fallback
+        } else {
+            Origin::Disk
+        };
+        let checked = verify_pack(&mut self.trust, &pack, now, origin)?;
+        if let Some(problem) = checked.clock_problem() {
+            tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
+        }
         let timestamp = &checked.timestamp;
         let snapshot = compile::compile(
             &self.environment,
@@ -319,11 +329,9 @@ impl Refresher {
             checked.control.document(),
         )?;
         let snapshot = Arc::new(snapshot);
-        self.current
-            .publish(snapshot.clone(), freshness(timestamp));
+        self.current.publish(snapshot.clone(), freshness(timestamp));
         self.live = Some(snapshot);
         self.files = Files {
-            roots: pack.roots,
             timestamp: pack.timestamp,
             release: pack.release,
             control: pack.control,
@@ -331,7 +339,7 @@ impl Refresher {
         self.kept_ms = timestamp.document().issued_ms;
         let mut status = self.status_mut();
         status.from_disk = true;
-        status.fell_back = kept.fell_back;
+        status.fell_back = fell_back;
         Ok(())
     }
 
@@ -381,7 +389,8 @@ impl Refresher {
             .as_ref()
             .is_some_and(|live| live.revision == timestamp.revision());
         let refreshed = if same {
-            self.keep_fresher(&timestamp, &files).await?;
+            self.keep_fresher(&timestamp, &release, &control, &files)
+                .await?;
             Refreshed::Fresher
         } else {
             self.take_in(&timestamp, &release, &control, &files).await?;
@@ -398,8 +407,7 @@ impl Refresher {
             let Some(file) = self.source.root(&self.environment, next).await? else {
                 return Ok(());
             };
-            self.trust.step_root(&file, self.ambient.now_ms())?;
-            self.files.roots.push(file);
+            self.trust.step_root(&file)?;
         }
         Ok(())
     }
@@ -408,16 +416,20 @@ impl Refresher {
     async fn keep_fresher(
         &mut self,
         timestamp: &CheckedTimestamp,
+        release: &CheckedRelease,
+        control: &CheckedControl,
         files: &Files,
     ) -> Result<(), RefreshError> {
         let Some(live) = self.live.clone() else {
             return Ok(());
         };
+        let mut trust = self.trust.clone();
+        trust.accept(timestamp, release, control);
         if timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
-            let blobs = self.kept_blobs().await?;
-            self.keep_pack(timestamp, files, blobs).await?;
+            let blobs = self.fetch_blobs(release).await?;
+            self.keep_pack(&trust, timestamp, files, blobs).await?;
         }
-        self.trust.accept(timestamp);
+        self.trust = trust;
         self.publish(live, timestamp);
         Ok(())
     }
@@ -448,8 +460,12 @@ impl Refresher {
         for aside in &snapshot.set_aside {
             tracing::warn!(environment = %self.environment, flow = %aside.flow, version = ?aside.version, why = %aside.why, "set aside");
         }
-        self.keep_pack(timestamp, files, blobs).await?;
-        self.trust.accept(timestamp);
+        // The marks are raised on a copy first: when the disk refuses, the same
+        // timestamp must still count as new at the next try.
+        let mut trust = self.trust.clone();
+        trust.accept(timestamp, release, control);
+        self.keep_pack(&trust, timestamp, files, blobs).await?;
+        self.trust = trust;
         let snapshot = Arc::new(snapshot);
         self.live = Some(snapshot.clone());
         self.publish(snapshot, timestamp);
@@ -503,7 +519,7 @@ impl Refresher {
         off_thread(move || {
             // A damaged pack is no reason not to fetch everything anew.
             let kept = keep.load().ok().flatten();
-            let pack = kept.and_then(|kept| Pack::parse(&kept.pack).ok());
+            let pack = kept.and_then(|kept| Pack::parse(&kept.pack?).ok());
             Ok(pack.map(|pack| pack.blobs).unwrap_or_default())
         })
         .await
@@ -511,21 +527,23 @@ impl Refresher {
 
     async fn keep_pack(
         &mut self,
+        trust: &Trust,
         timestamp: &CheckedTimestamp,
         files: &Files,
         blobs: Blobs,
     ) -> Result<(), RefreshError> {
-        let marks = self.trust.marks_after(timestamp);
-        let revision = timestamp.revision();
+        let Some(marks) = trust.marks().cloned() else {
+            return Ok(());
+        };
         let keep = self.keep.clone();
         let pack = Pack {
-            roots: files.roots.clone(),
+            roots: trust.root_chain().to_vec(),
             timestamp: files.timestamp.clone(),
             release: files.release.clone(),
             control: files.control.clone(),
             blobs,
         };
-        off_thread(move || Ok(keep.store(&marks, revision, &pack.to_bytes())?)).await?;
+        off_thread(move || Ok(keep.store(&marks, &pack.to_bytes())?)).await?;
         self.kept_ms = timestamp.document().issued_ms;
         Ok(())
     }

@@ -1,1 +1,182 @@
+//! Does a decision allocate?
+//!
+//! A test binary of its own, because it replaces the global allocator by one
+//! that counts. Counts are kept by thread, so that the test harness does not
+//! disturb them.
 
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    hint::black_box,
+};
+
+use flowgate::{
+    evaluate::{
+        FlowState, LiveJudge, Reason, Step, Subject, SubjectView, Tag, decide,
+        predicate::Predicate, transition,
+    },
+    snapshot::{
+        Revision, Snapshot,
+        compile::compile,
+        flow_bytes_max,
+        parts::Content,
+        wire::{ControlDocument, EnvironmentType, SettingsPart},
+        write_flow,
+    },
+};
+use serde_json::{Value, json};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // While a thread ends its counter is gone already: nobody asks then.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is handed to the system's allocator as it came; counting
+// touches a thread-local without a destructor and allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread while `work` runs.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1);
+    assert_eq!(allocations(|| drop(black_box(Vec::<u8>::new()))), 0);
+}
+
+#[test]
+fn a_decision_and_its_bytes_allocate_nothing() {
+    let snapshot = snapshot();
+    let mut user = subject();
+    let decided = |user: &Subject| {
+        let decision = decide(&snapshot, &view(user), "welcome", Tag::Latest, |_| true, 7);
+        (decision.reason, decision.may_start)
+    };
+
+    let mut answer = None;
+    assert_eq!(allocations(|| answer = Some(decided(&user))), 0);
+    assert_eq!(answer, Some((Reason::EntryCondition, true)));
+
+    // Started, by a step that may allocate.
+    let flow = &snapshot.flows["welcome"];
+    let version = flow.latest().unwrap().version.as_ref().unwrap();
+    let mut judge = LiveJudge {
+        view: view(&user),
+        now: 7,
+    };
+    let start = Step::Start { force: false };
+    let effect = transition(version, &FlowState::default(), &start, &mut judge).unwrap();
+    assert!(effect.changed);
+    user.set_state(flow.key, 1, None, effect.state);
+
+    let mut out = Vec::with_capacity(flow_bytes_max(version, true));
+    let counted = allocations(|| {
+        let decision = decide(&snapshot, &view(&user), "welcome", Tag::Latest, |_| true, 7);
+        assert_eq!(decision.reason, Reason::Started);
+        let version = decision.version.expect("a version");
+        write_flow(&mut out, version, decision.state, true, true);
+    });
+    assert_eq!(counted, 0);
+    let written: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(written["state"]["started"], json!(true));
+    assert_eq!(written["blocks"].as_array().unwrap().len(), 5);
+    assert_eq!(written["blocks"][0]["state"]["active"], json!(true));
+}
+
+#[test]
+fn no_form_of_expression_allocates() {
+    let user = subject();
+    for source in [
+        "lower(user.properties.name) = 'ann' AND lower(user.properties.name) LIKE '%n_%'",
+        "contains(lower(user.properties.name), 'nn') OR endsWith(lower(user.properties.name), 'zz')",
+        "contains(user.properties.name, 'nn') OR startsWith(user.properties.name, 'x')",
+        "user.properties.since > now() - 7d",
+        "user.properties.name < now() OR user.properties.name + 1d < now()",
+        "user.properties.plan IN ('free', 'pro') AND user.properties.age BETWEEN 1 AND 99.5",
+        "includes(user.properties.tags, 'b') AND length(user.properties.tags) = 2",
+        "NOT user.properties.missing = 'x' AND user.properties.missing IS NULL",
+        "user.properties.tags = user.properties.tags AND group.identifier IS NULL",
+    ] {
+        let predicate = Predicate::parse(source).unwrap();
+        let counted = allocations(|| {
+            black_box(predicate.holds(&view(&user), 1_767_225_600_000));
+        });
+        assert_eq!(counted, 0, "{source}");
+    }
+}
+
+fn subject() -> Subject {
+    let mut subject = Subject::unseen("ann");
+    let properties = json!({"plan": "pro", "age": 42, "name": "ANNA", "tags": ["a", "b"],
+        "since": "2025-12-31T00:00:00+01:00"});
+    if let Value::Object(properties) = properties {
+        subject.profile.properties = properties;
+    }
+    subject
+}
+
+fn view(user: &Subject) -> SubjectView<'_> {
+    SubjectView {
+        user,
+        group: None,
+        attributes: None,
+        conversation: None,
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let blocks: Vec<Value> = (0..5)
+        .map(
+            |place| json!({"uid": format!("b{place}"), "sid": format!("b{place}"), "kind": "card"}),
+        )
+        .collect();
+    let version = json!({"flow_uid": "f1", "flow_sid": "welcome", "number": 1,
+        "entry": {"expression": "user.properties.plan = 'pro' AND user.properties.age >= 18"},
+        "blocks": blocks, "paths": [{"uid": "p", "to": "b0"}]});
+    let flow = json!({"uid": "f1", "sid": "welcome", "name": "Welcome", "project": "web",
+        "enabled": true, "versions": [1]});
+    let content = Content {
+        settings: SettingsPart {
+            environment_type: EnvironmentType::Test,
+            drafts: false,
+        },
+        flows: vec![serde_json::from_value(flow).unwrap()],
+        versions: vec![(String::new(), serde_json::from_value(version).unwrap())],
+        keys: Vec::new(),
+        broken: Vec::new(),
+    };
+    let control = ControlDocument::default();
+    compile("test", "e1", Revision::default(), &content, &control).unwrap()
+}

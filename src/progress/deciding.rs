@@ -22,10 +22,7 @@ use crate::{
         Effect, FlowState, LiveJudge, Profile, Side, Step, Subject, SubjectView, reconcile,
         transition,
     },
-    limits::{
-        FLOW_STATES_PER_USER_MAX, PENDING_RECORDS_MAX, PROPERTIES_BYTES_MAX, PROPERTIES_MAX,
-        RECORD_BYTES_MAX,
-    },
+    limits::{FLOW_STATES_PER_USER_MAX, PROPERTIES_BYTES_MAX, PROPERTIES_MAX, RECORD_BYTES_MAX},
     progress::event::{Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument},
     snapshot::{FlowKey, name_hash},
 };
@@ -325,7 +322,7 @@ impl Progress {
 
     /// Queues a record; none when a commit failed since the user was looked at.
     fn enqueue(&self, era: u64, now: u64, event: &Event) -> Result<Option<Ticket>, WriteError> {
-        if self.memory.pending.records() >= PENDING_RECORDS_MAX {
+        if self.memory.pending.records() >= self.records_max {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
         let body = serde_json::to_vec(event).map_err(|error| {

@@ -98,6 +98,9 @@ impl Live {
     /// Moves what was synced to `durable`, drops what a failed commit voided.
     /// Returns how many records were dropped.
     fn catch_up(&mut self, journal: &Journal) -> usize {
+        // Read before the end of our era is: an era that ends in between is
+        // then caught up with the next time, and not cut short now.
+        let era = journal.era();
         let synced = journal.durable_through(self.era);
         while let Some((seq, _)) = self.undurable.front() {
             if *seq > synced {
@@ -107,13 +110,13 @@ impl Live {
                 self.durable = known;
             }
         }
-        if self.era == journal.era() {
+        if self.era == era {
             return 0;
         }
         let void = self.undurable.len();
         self.undurable.clear();
         self.outstanding.count -= void.min(self.outstanding.count);
-        self.era = journal.era();
+        self.era = era;
         void
     }
 

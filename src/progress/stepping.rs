@@ -20,7 +20,7 @@ use crate::{
     current::EnvironmentSlot,
     disk::journal::{AppendError, Journal, Ticket},
     evaluate::Profile,
-    limits::{PENDING_RECORDS_MAX, STEP_TRIES_MAX},
+    limits::STEP_TRIES_MAX,
 };
 
 /// What is in memory, shared by workers, reader and shipper.
@@ -39,6 +39,8 @@ pub struct Progress {
     pub(super) memory: Arc<Memory>,
     pub(super) journal: Journal,
     jobs: mpsc::Sender<Job>,
+    /// Records outstanding before a write is refused.
+    pub(super) records_max: usize,
     on_unknown: OnUnknownSubject,
     /// Name of this edge in records.
     pub(super) edge: Arc<str>,
@@ -62,6 +64,7 @@ impl Progress {
         journal: Journal,
         ledger: Arc<dyn ProgressLedger>,
         users_max: u64,
+        records_max: usize,
         on_unknown: OnUnknownSubject,
         edge: &str,
     ) -> (Self, Reader) {
@@ -75,6 +78,7 @@ impl Progress {
             memory: memory.clone(),
             journal,
             jobs: sender,
+            records_max,
             on_unknown,
             edge: edge.into(),
         };
@@ -171,7 +175,7 @@ impl Progress {
 
     /// Whether writes are taken at the moment.
     pub fn writable(&self) -> bool {
-        self.journal.writable() && self.memory.pending.records() < PENDING_RECORDS_MAX
+        self.journal.writable() && self.memory.pending.records() < self.records_max
     }
 
     /// Records the ledger has not settled yet.
@@ -303,6 +307,8 @@ async fn acknowledged(stepped: Stepped, ticket: Option<Ticket>) -> Result<Steppe
 pub(super) fn refused(error: AppendError) -> WriteError {
     match error {
         AppendError::Full => WriteError::Unavailable("too many steps wait for the disk"),
+        AppendError::Quota => WriteError::Unavailable("the journal has reached its size limit"),
+        AppendError::TooLarge => WriteError::TooLarge(error.to_string()),
         AppendError::NotWritable => WriteError::Unavailable("the journal cannot be written"),
         AppendError::Failed => WriteError::Unclear,
     }

@@ -1,1 +1,6 @@
+//! What does the whole program do, seen from outside?
+//!
+//! The one integration binary: its module list is the index of behaviour.
 
+mod architecture;
+mod licences;

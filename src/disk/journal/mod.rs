@@ -1,78 +1,252 @@
 //! How is a step made durable before it is acknowledged?
+//!
+//! [`Journal`] is the writing end: [`append`](Journal::append) takes the next
+//! seq under a short lock and queues the record, so the order of calls is the
+//! order in the file. The [`Committer`] writes what is queued, syncs once and
+//! wakes everybody who waits. A failed write or sync is never tried again on
+//! the same file: everything queued then is failed, the era grows, and the
+//! journal goes on in a new segment with seqs never used before. Earlier runs'
+//! journals are found at open, read with a [`JournalReader`], and removed when
+//! the ledger has applied them.
 
-use std::{path::PathBuf, sync::Arc};
+mod committer;
+mod helper;
+mod queue;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod tests;
 
+pub use committer::{Committer, StepOutcome, StepReport};
+pub use reader::JournalReader;
+pub use record::Record;
+pub use recovery::Recovered;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::{oneshot, watch};
+
+use self::{
+    queue::Shared,
+    record::JournalId,
+    segment::{DATA_START, Mould},
+};
 use super::Disk;
-use crate::clock::{Ambient, UnixMs};
+use crate::{
+    clock::{Ambient, UnixMs},
+    limits::RECORD_BYTES_MAX,
+    snapshot::hex,
+};
 
 /// How much "durable" means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
+    /// Written and synced.
     Disk,
+    /// Queued; written and synced behind. A crash loses what was not yet.
     Memory,
 }
 
+/// How a journal is kept.
+#[derive(Clone, Debug)]
 pub struct JournalOptions {
+    /// Holds nothing but journals; made when it is missing.
     pub folder: PathBuf,
+    /// Length of one segment; at least 8 KiB, and half of `total_bytes_max`
+    /// at the most.
     pub segment_bytes: u64,
+    /// What all segments together may take, those of earlier runs included.
+    /// Records that were accepted are never refused afterwards, so a record
+    /// that does not fit into the rest of the last segment may take one more.
     pub total_bytes_max: u64,
+    /// When a ticket resolves.
     pub durability: Durability,
-}
-
-/// One record as it stands in a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub seq: u64,
-    pub wall_ms: UnixMs,
-    pub kind: u8,
-    pub flags: u8,
-    pub body: Vec<u8>,
 }
 
 /// The writing end; cheap to clone.
 #[derive(Clone)]
-pub struct Journal {}
-
-/// A place in the journal, waiting for its sync.
-pub struct Ticket {
-    pub seq: u64,
+pub struct Journal {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    options: Arc<JournalOptions>,
+    id: JournalId,
+    id_text: Arc<str>,
 }
 
+/// A place in the journal, waiting for its sync.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The record's seq; of a barrier, the last one given out before it.
+    pub seq: u64,
+    /// None: there is nothing to wait for.
+    outcome: Option<oneshot::Receiver<Result<(), AppendError>>>,
+}
+
+/// Why a record was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
+    /// Too many records wait for the committer.
     #[error("the journal's queue is full")]
     Full,
+    /// The segments have reached their cap.
+    #[error("the journal has reached its size limit")]
+    Quota,
+    /// The disk failed several times in a row, or the journal is shut down.
     #[error("the journal cannot be written")]
     NotWritable,
+    /// The body is longer than a record may be.
+    #[error("the record is larger than a journal record may be")]
+    TooLarge,
+    /// The commit failed, or one failed since the record was decided. Whether
+    /// the record will be found after a crash is not known.
     #[error("the record could not be synced")]
     Failed,
 }
 
-/// Journals of earlier runs found at boot.
-pub struct Recovered {
-    pub journal: String,
-    pub records: Vec<Record>,
+/// The journal's health, for status and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalStatus {
+    /// Grows with every failed commit.
+    pub era: u64,
+    /// Whether records are taken.
+    pub writable: bool,
+    /// Records waiting for the committer.
+    pub queued: usize,
+    /// The last seq given out.
+    pub last_seq: u64,
+    /// The highest durable seq.
+    pub synced: u64,
+    /// Bytes of all segments on disk.
+    pub used_bytes: u64,
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Why the last commit failed; None since one succeeded.
+    pub last_error: Option<String>,
+    /// Why the next segment cannot be made: records will be refused when the
+    /// present one is full. None since one could be made.
+    pub segment_error: Option<String>,
 }
 
 impl Journal {
-    /// Recovers what is there, starts a new journal under a fresh id.
+    /// Recovers what is there and starts a new journal under a fresh id. The
+    /// earlier journals are returned oldest first.
+    ///
+    /// A disk on which no segment can be made does not fail the start: the
+    /// journal is then not writable until [`Committer::probe`] succeeds.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         ambient: &Ambient,
-    ) -> std::io::Result<(Journal, Committer, Vec<Recovered>)> {
-        todo!()
+    ) -> io::Result<(Journal, Committer, Vec<Recovered>)> {
+        let least = 2 * DATA_START;
+        if options.segment_bytes < least || options.total_bytes_max / 2 < options.segment_bytes {
+            let text = format!(
+                "a segment of {} bytes in a journal of {}, at least {least} and at most half of the journal is expected",
+                options.segment_bytes, options.total_bytes_max
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        disk.create_dir_all(&options.folder)?;
+        let recovery = recovery::recover(disk.as_ref(), &options.folder)?;
+        let id: JournalId = ambient.bytes();
+        let mould = Mould {
+            folder: options.folder.clone(),
+            journal: id,
+            length: options.segment_bytes,
+            sync_folder: true,
+        };
+        let shared = Arc::new(Shared::new(&options, recovery.bytes));
+        let committer = Committer::start(
+            Arc::clone(&shared),
+            Arc::clone(&disk),
+            mould,
+            recovery.next_ordinal,
+        );
+        let journal = Self {
+            shared,
+            disk,
+            options: Arc::new(options),
+            id,
+            id_text: hex(&id).into(),
+        };
+        Ok((journal, committer, recovery.journals))
     }
+
+    /// 32 hexadecimal digits, fresh at every open.
     pub fn id(&self) -> &str {
-        todo!()
+        &self.id_text
     }
+
+    /// The id, to be kept in tokens.
+    pub fn shared_id(&self) -> Arc<str> {
+        Arc::clone(&self.id_text)
+    }
+
+    /// Where the segments are.
+    pub fn folder(&self) -> &Path {
+        &self.options.folder
+    }
+
+    /// When a ticket resolves.
+    pub fn durability(&self) -> Durability {
+        self.options.durability
+    }
+
+    /// The configured cap of [`JournalStatus::used_bytes`].
+    pub fn total_bytes_max(&self) -> u64 {
+        self.options.total_bytes_max
+    }
+
     /// Grows with every failed commit: what was decided on records of an older era is void.
     pub fn era(&self) -> u64 {
-        todo!()
+        self.shared.era()
     }
+
+    /// Whether records are taken at the moment, as far as the disk is concerned.
     pub fn writable(&self) -> bool {
-        todo!()
+        self.shared.writable()
     }
+
+    /// The last seq of an era that readers of memory may rely on: what is
+    /// synced, or where that era ended. With [`Durability::Memory`] everything
+    /// of the era in force counts.
+    pub fn durable_through(&self, era: u64) -> u64 {
+        match self.shared.era_end(era) {
+            Some(end) => end,
+            None if self.durability() == Durability::Memory => u64::MAX,
+            None => self.synced(),
+        }
+    }
+
+    /// The highest durable seq; 0 at first. Only records up to here may be
+    /// shipped.
+    pub fn synced(&self) -> u64 {
+        self.shared.synced()
+    }
+
+    /// Waits for [`Journal::synced`] to grow.
+    pub fn watch_synced(&self) -> watch::Receiver<u64> {
+        self.shared.watch_synced()
+    }
+
+    /// Bytes of all segments on disk, earlier journals' included.
+    pub fn used_bytes(&self) -> u64 {
+        self.status().used_bytes
+    }
+
+    /// Everything one may want to know at once.
+    pub fn status(&self) -> JournalStatus {
+        self.shared.status()
+    }
+
     /// Takes the next seq and queues the record; the order of calls is the order in the file.
     pub fn append(
         &self,
@@ -81,37 +255,90 @@ impl Journal {
         wall_ms: UnixMs,
         body: Vec<u8>,
     ) -> Result<Ticket, AppendError> {
-        todo!()
+        if body.len() > RECORD_BYTES_MAX {
+            return Err(AppendError::TooLarge);
+        }
+        let record = Record {
+            seq: 0,
+            wall_ms,
+            kind,
+            flags: 0,
+            body,
+        };
+        let (outcome, waiter) = match self.options.durability {
+            Durability::Disk => {
+                let (waiter, outcome) = oneshot::channel();
+                (Some(outcome), Some(waiter))
+            }
+            Durability::Memory => (None, None),
+        };
+        let seq = self.shared.append(era, record, waiter)?;
+        Ok(Ticket { seq, outcome })
     }
-    /// Resolves when everything queued so far is durable.
+
+    /// Resolves when everything queued so far is durable on disk, whatever
+    /// [`Durability`] says of single records.
     pub fn barrier(&self, era: u64) -> Result<Ticket, AppendError> {
-        todo!()
+        let (seq, outcome) = self.shared.barrier(era)?;
+        Ok(Ticket { seq, outcome })
+    }
+
+    /// Takes no more records; what is queued is still committed, then
+    /// [`Committer::run`] returns.
+    pub fn shutdown(&self) {
+        self.shared.shutdown();
+    }
+
+    /// A reader at the beginning of this or an earlier journal.
+    pub fn reader(&self, journal: &str) -> io::Result<JournalReader> {
+        JournalReader::open(Arc::clone(&self.disk), &self.options.folder, journal)
+    }
+
+    /// Removes those segments of this or an earlier journal whose every record
+    /// is at or below `through`: applied by the ledger. The segment that is
+    /// being written stays. Returns the bytes that were freed.
+    pub fn retire(&self, journal: &str, through: u64) -> io::Result<u64> {
+        let journal = known_id(journal)?;
+        let folder = &self.options.folder;
+        let freed = recovery::retire(self.disk.as_ref(), folder, &journal, through)?;
+        self.shared.freed(freed);
+        Ok(freed)
+    }
+
+    /// Removes an earlier journal that the ledger has wholly applied and
+    /// closed. Returns the bytes that were freed.
+    pub fn remove_finished(&self, journal: &str) -> io::Result<u64> {
+        let journal = known_id(journal)?;
+        if journal == self.id {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the journal in use found, an earlier one is expected",
+            ));
+        }
+        let freed = recovery::remove_all(self.disk.as_ref(), &self.options.folder, &journal)?;
+        self.shared.freed(freed);
+        Ok(freed)
     }
 }
 
 impl Ticket {
+    /// Waits until the record is as durable as the journal's options say.
     pub async fn durable(self) -> Result<(), AppendError> {
-        todo!()
+        match self.outcome {
+            None => Ok(()),
+            // A committer that is gone answers nobody: the record may be there
+            // or not, which is what `Failed` means.
+            Some(outcome) => outcome.await.unwrap_or(Err(AppendError::Failed)),
+        }
     }
 }
 
-pub struct Committer {}
-
-/// Sequential reader stub.
-pub struct JournalReader {}
-impl JournalReader {
-    pub fn read(
-        &mut self,
-        through: u64,
-        records_max: usize,
-        bytes_max: usize,
-    ) -> std::io::Result<Vec<Record>> {
-        todo!()
-    }
-}
-impl Journal {
-    /// Highest seq of this era that readers may rely on.
-    pub fn durable_through(&self, era: u64) -> u64 {
-        todo!()
-    }
+/// An id in bytes, or a refusal.
+fn known_id(journal: &str) -> io::Result<JournalId> {
+    segment::parse_id(journal).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("journal id {journal:?} found, 32 hexadecimal digits are expected"),
+        )
+    })
 }

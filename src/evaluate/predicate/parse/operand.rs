@@ -2,7 +2,7 @@
 //!
 //! Literals, properties, block state, functions, and dates moved by durations.
 
-use super::{Node, Parsed, Parser, not_a_date};
+use super::{Node, Parsed, Parser};
 use crate::evaluate::predicate::{
     ExpressionError,
     form::{Attribute, BlockAspect, Condition, Descent, Operand, PropertyPath, Root, TextTest},

@@ -190,7 +190,9 @@ fn unique_blocks<'p>(part: &'p VersionPart, faults: &mut Faults) -> FxHashMap<&'
 }
 
 /// Two different names with one hash.
-fn collision<'n>(names: impl Iterator<Item = (u64, &'n str)>) -> Option<(&'n str, &'n str)> {
+pub(super) fn collision<'n>(
+    names: impl Iterator<Item = (u64, &'n str)>,
+) -> Option<(&'n str, &'n str)> {
     let mut seen = FxHashMap::default();
     for (key, name) in names {
         match seen.insert(key, name) {

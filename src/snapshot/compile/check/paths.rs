@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Faults, collision, fixed_names, place_of, uid_fault};
+use super::{Faults, fixed_names, place_of, uid_fault};
 use crate::snapshot::{
     model::BlockIndex,
     wire::{BlockKind, BlockPart, PathPart, VersionPart},
@@ -35,13 +35,6 @@ pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, fa
             None => {}
             Some(from) => source(path, from, block(from), &place, faults),
         }
-    }
-    let keys = uids
-        .iter()
-        .map(|uid| (crate::snapshot::name_hash(uid), *uid));
-    if let Some((one, other)) = collision(keys) {
-        let rule = format!("the uids {one:?} and {other:?} have the same hash, rename one of them");
-        faults.add("version", rule);
     }
     if !part.blocks.is_empty() && part.paths.iter().all(|path| path.from.is_some()) {
         faults.add(

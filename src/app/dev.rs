@@ -1,0 +1,217 @@
+//! How do store and edge run in one process, with a project to look at?
+//!
+//! The same two programs that run apart, joined over loopback by the same
+//! HTTP: what works here works there. The first start makes signing keys,
+//! imports the demo project and makes one key of each kind for both
+//! environments; a later start finds everything as it was left.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{Addresses, Edge, StartError, Store, store::make_folder};
+use crate::{
+    clock::Ambient,
+    config::{DevConfig, DevInfo},
+    store::{self, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing},
+};
+
+/// Generous: a first start on a loaded machine compiles and syncs a few files.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Kinds of keys that `dev.json` has for each environment.
+const KINDS: [StoredKeyKind; 6] = [
+    StoredKeyKind::Blocks,
+    StoredKeyKind::Users,
+    StoredKeyKind::Client,
+    StoredKeyKind::Frontend,
+    StoredKeyKind::Server,
+    StoredKeyKind::Edge,
+];
+
+/// A running pair.
+pub struct Dev {
+    store: Store,
+    edge: Edge,
+    info: DevInfo,
+}
+
+impl Dev {
+    /// Starts both; returns when the edge answers evaluations.
+    pub fn start(config: DevConfig, ambient: Ambient) -> Result<Self, StartError> {
+        make_folder(config.data())?;
+        let store_config = config.store()?;
+        make_folder(store_config.data())?;
+        let signing = if store_config.signing().exists() {
+            Signing::load(store_config.signing())?
+        } else {
+            Signing::create(store_config.signing(), &ambient)?
+        };
+        let store = Store::start_with(&store_config, signing, ambient.clone())?;
+        match Self::start_edge(&config, &store, store_config.signing(), ambient) {
+            Ok((edge, info)) => Ok(Self { store, edge, info }),
+            Err(error) => {
+                store.stop();
+                Err(error)
+            }
+        }
+    }
+
+    fn start_edge(
+        config: &DevConfig,
+        store: &Store,
+        signing: &Path,
+        ambient: Ambient,
+    ) -> Result<(Edge, DevInfo), StartError> {
+        let inner = store.inner();
+        let info_path = config.info_file();
+        let kept = kept_info(&info_path)?;
+        if kept.is_none() && inner.workspace().is_empty() {
+            import_demo(inner)?;
+        }
+        let mut info = kept.unwrap_or_default();
+        if info.admin_key.is_empty() {
+            info.admin_key = read_text(&store_admin_key(config)?)?;
+        }
+        add_missing_keys(inner, &mut info)?;
+        inner.publish()?;
+        info.store_url = url(store.addresses().store);
+        let trust_root = signing.join("root.json");
+        let keys = info.environments.iter().filter_map(|(name, keys)| {
+            let key = keys.get(StoredKeyKind::Edge.name())?;
+            Some((name.as_str(), key.as_str()))
+        });
+        let edge_config = config.edge(&info.store_url, &trust_root, keys)?;
+        let edge = Edge::start(edge_config, ambient)?;
+        info.edge_url = url(edge.addresses().edge);
+        info.edge_admin_url = url(edge.addresses().admin);
+        let ready = info
+            .write(&info_path)
+            .map_err(|cause| StartError::File {
+                path: info_path,
+                cause,
+            })
+            .and_then(|()| wait_until_ready(&edge));
+        match ready {
+            Ok(()) => Ok((edge, info)),
+            Err(error) => {
+                edge.stop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Bound addresses.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            store: self.store.addresses().store,
+            ..self.edge.addresses()
+        }
+    }
+
+    /// What stands in `dev.json`.
+    pub fn info(&self) -> DevInfo {
+        self.info.clone()
+    }
+
+    /// Stops the edge first, so that its last steps reach the store.
+    pub fn stop(self) {
+        self.edge.stop();
+        self.store.stop();
+    }
+}
+
+/// What an earlier start left. A file that cannot be read is an error: keys
+/// that nobody can read back stand in it.
+fn kept_info(path: &Path) -> Result<Option<DevInfo>, StartError> {
+    match DevInfo::read(path) {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(StartError::File {
+            path: path.to_owned(),
+            cause,
+        }),
+    }
+}
+
+fn import_demo(store: &store::Store) -> Result<(), StartError> {
+    let files: Vec<SourceFile> = DEMO
+        .iter()
+        .map(|(name, text)| SourceFile {
+            name: (*name).to_owned(),
+            text: (*text).to_owned(),
+        })
+        .collect();
+    match store.import(&files) {
+        Ok(_) => Ok(()),
+        Err(StoreError::Import(error)) => Err(StartError::Demo(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Keys cannot be read back from the store, only made; what `dev.json` lost is
+/// made anew under a name of its own.
+fn add_missing_keys(store: &store::Store, info: &mut DevInfo) -> Result<(), StartError> {
+    for environment in &store.workspace().environments {
+        let keys: &mut BTreeMap<String, String> = info
+            .environments
+            .entry(environment.name.clone())
+            .or_default();
+        for kind in KINDS {
+            let known = keys
+                .get(kind.name())
+                .is_some_and(|key| store.authenticate(key).is_some());
+            if known {
+                continue;
+            }
+            let taken = store.keys(Some(&environment.name))?;
+            let of_kind = taken.iter().filter(|key| key.kind == kind).count();
+            let name = KeyName {
+                kind,
+                environment: Some(environment.name.clone()),
+                name: match of_kind {
+                    0 => "dev".to_owned(),
+                    more => format!("dev-{}", more + 1),
+                },
+            };
+            let made = store.create_key(&name, &[])?;
+            keys.insert(kind.name().to_owned(), made.key);
+        }
+    }
+    Ok(())
+}
+
+fn wait_until_ready(edge: &Edge) -> Result<(), StartError> {
+    let begun = Instant::now();
+    while begun.elapsed() < READY_WITHIN {
+        if edge.is_ready() {
+            return Ok(());
+        }
+        edge.wait_for_publish(Duration::from_millis(200));
+    }
+    Err(StartError::NotReady {
+        seconds: READY_WITHIN.as_secs(),
+        why: edge.why_not_ready(),
+    })
+}
+
+fn store_admin_key(config: &DevConfig) -> Result<PathBuf, StartError> {
+    Ok(config.store()?.data().join("admin.key"))
+}
+
+fn read_text(path: &Path) -> Result<String, StartError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(cause) => Err(StartError::File {
+            path: path.to_owned(),
+            cause,
+        }),
+    }
+}
+
+fn url(address: Option<std::net::SocketAddr>) -> String {
+    address.map_or_else(String::new, |address| format!("http://{address}"))
+}

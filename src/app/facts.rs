@@ -1,0 +1,155 @@
+//! What does a running edge say about itself?
+//!
+//! Gathers what refresh, journal, progress and shipping know into the one form
+//! that the admin listener asks for. Called for each scrape or status request.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use super::shipping::ShippingStatus;
+use crate::{
+    config::EdgeConfig,
+    current::Current,
+    disk::journal::Journal,
+    progress::Progress,
+    refresh::SupplyStatus,
+    server::{EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource},
+};
+
+/// Everything there is to look at.
+pub(super) struct Watched {
+    stopping: Arc<AtomicBool>,
+    current: Arc<Current>,
+    progress: Progress,
+    journal: Journal,
+    environments: Vec<WatchedEnvironment>,
+    shipping: Option<Arc<Mutex<ShippingStatus>>>,
+    task_panics: Option<Arc<AtomicU64>>,
+}
+
+struct WatchedEnvironment {
+    name: String,
+    required: bool,
+    supply: Option<Arc<Mutex<SupplyStatus>>>,
+}
+
+impl Watched {
+    pub(super) fn new(
+        config: &EdgeConfig,
+        current: Arc<Current>,
+        progress: &Progress,
+        journal: &Journal,
+    ) -> Self {
+        let environments = config.environments().iter();
+        Self {
+            stopping: Arc::default(),
+            current,
+            progress: progress.clone(),
+            journal: journal.clone(),
+            environments: environments
+                .map(|own| WatchedEnvironment {
+                    name: own.name.clone(),
+                    required: own.required,
+                    supply: None,
+                })
+                .collect(),
+            shipping: None,
+            task_panics: None,
+        }
+    }
+
+    /// Connects an environment's refresher.
+    pub(super) fn supply(&mut self, environment: &str, status: Arc<Mutex<SupplyStatus>>) {
+        let mut environments = self.environments.iter_mut();
+        if let Some(own) = environments.find(|own| own.name == environment) {
+            own.supply = Some(status);
+        }
+    }
+
+    /// Connects shipping and the control runtime.
+    pub(super) fn shipping(
+        &mut self,
+        status: Arc<Mutex<ShippingStatus>>,
+        task_panics: Arc<AtomicU64>,
+    ) {
+        self.shipping = Some(status);
+        self.task_panics = Some(task_panics);
+    }
+
+    /// Set once the edge is told to stop.
+    pub(super) fn stopping(&self) -> Arc<AtomicBool> {
+        self.stopping.clone()
+    }
+
+    /// What stands in the way of readiness; none when it is ready.
+    pub(super) fn not_ready(&self) -> Option<String> {
+        let live = self.current.load();
+        let mut required = self.environments.iter().filter(|own| own.required);
+        let missing = required.find(|own| live.named(&own.name).is_none())?;
+        let why = missing.supply.as_ref().and_then(|supply| {
+            let supply = supply.lock().unwrap_or_else(PoisonError::into_inner);
+            supply.error.as_ref().map(|(_, text)| text.clone())
+        });
+        let why = why.unwrap_or_else(|| "no snapshot has come yet".to_owned());
+        Some(format!("environment {}: {why}", missing.name))
+    }
+}
+
+impl StatusSource for Watched {
+    fn facts(&self) -> Facts {
+        let environments = self.environments.iter().map(|own| EnvironmentFacts {
+            name: own.name.clone(),
+            required: own.required,
+            refresh: own.supply.as_ref().map(refresh_facts).unwrap_or_default(),
+        });
+        Facts {
+            stopping: self.stopping.load(Ordering::Acquire),
+            environments: environments.collect(),
+            progress: self.progress_facts(),
+        }
+    }
+}
+
+impl Watched {
+    fn progress_facts(&self) -> ProgressFacts {
+        let shipping = self.shipping.as_ref().map(|status| {
+            let status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.clone()
+        });
+        let shipping = shipping.unwrap_or_default();
+        let panics = self.task_panics.as_ref();
+        let errors: Vec<String> = shipping
+            .errors
+            .iter()
+            .map(|(environment, error)| format!("{environment}: {error}"))
+            .collect();
+        ProgressFacts {
+            writable: self.progress.writable(),
+            backlog_records: self.progress.backlog() as u64,
+            journal_bytes: self.journal.used_bytes(),
+            journals_open: shipping.journals_open as u64,
+            outcomes: shipping.outcomes,
+            users_cached: self.progress.users_cached(),
+            task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
+            failed_commits: self.journal.status().failed_commits,
+            error: (!errors.is_empty()).then(|| errors.join("; ")),
+        }
+    }
+}
+
+fn refresh_facts(supply: &Arc<Mutex<SupplyStatus>>) -> RefreshFacts {
+    let supply = supply.lock().unwrap_or_else(PoisonError::into_inner);
+    RefreshFacts {
+        last_attempt_ms: supply.attempted_ms,
+        last_success_ms: supply.confirmed_ms,
+        failures: supply.failures,
+        from_disk: supply.from_disk,
+        fell_back: supply.fell_back,
+        error: supply
+            .error
+            .as_ref()
+            .map(|(name, text)| format!("{name}: {text}")),
+    }
+}

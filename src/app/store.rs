@@ -1,0 +1,301 @@
+//! How does a store start and stop?
+//!
+//! Data folder → signing keys → database → first admin key → listener → the
+//! task that publishes and signs again. Stopping: no new connections, running
+//! requests finish, then the tasks end.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+
+use super::{Addresses, StartError, control::Control};
+use crate::{
+    clock::Ambient,
+    config::StoreConfig,
+    http::{self, Answer, Deadlines, Listener, Options, Service},
+    store::{
+        self, Due, KeyName, StoredKeyKind, Timing,
+        api::{self, Api},
+        signing::Signing,
+    },
+    telemetry::metrics::Metrics,
+};
+
+/// Edges and a few people; each edge holds a connection or two.
+const CONNECTIONS_MAX: usize = 4_096;
+
+/// Two threads answer: one of them may be busy with a large import.
+const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
+
+/// How often timestamps are looked at; they are signed again every minute.
+const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// Running requests get this long when the store stops. A long poll is ended
+/// by then, and its edge asks again.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A running store.
+pub struct Store {
+    store: Arc<store::Store>,
+    server: http::Server,
+    control: Control,
+}
+
+impl Store {
+    /// Starts everything; returns when the listener is bound.
+    pub fn start(config: StoreConfig, ambient: Ambient) -> Result<Self, StartError> {
+        make_folder(config.data())?;
+        let signing = Signing::load(config.signing())?;
+        Self::start_with(&config, signing, ambient)
+    }
+
+    /// The same with signing keys that are loaded already.
+    pub(super) fn start_with(
+        config: &StoreConfig,
+        signing: Signing,
+        ambient: Ambient,
+    ) -> Result<Self, StartError> {
+        let timing = Timing {
+            fresh_ms: millis(config.fresh_for()),
+            life_ms: millis(config.timestamp_life()),
+            ..Timing::default()
+        };
+        let database = config.data().join("store.db");
+        let store = store::Store::open(&database, signing, ambient.clone(), timing)?;
+        first_admin_key(&store, config.data())?;
+        let store = Arc::new(store);
+
+        let listener = Listener::bind(config.listen())?;
+        let metrics = Metrics::new();
+        let options = Options {
+            name: "store",
+            workers: WORKERS,
+            connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_MAX,
+            deadlines: Deadlines::default(),
+        };
+        let api = Api::new(store.clone());
+        let server = http::serve(listener, options, &metrics, move |_| StoreService {
+            api: api.clone(),
+        })?;
+        let mut control = Control::start("store-control").map_err(StartError::Thread)?;
+        control.spawn("publish", publish(store.clone()));
+        control.spawn("refresh timestamps", refresh(store.clone(), ambient));
+        Ok(Self {
+            store,
+            server,
+            control,
+        })
+    }
+
+    /// The store itself, for `dev`.
+    pub(super) fn inner(&self) -> &Arc<store::Store> {
+        &self.store
+    }
+
+    /// Bound addresses.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            store: Some(self.server.address()),
+            ..Addresses::default()
+        }
+    }
+
+    /// Stops everything in order; returns when it is done.
+    pub fn stop(self) {
+        let server = self.server;
+        // None only when the control thread has died, and then nothing runs.
+        self.control.run(async move { server.drain(DRAIN).await });
+        self.control.stop();
+    }
+}
+
+/// Publishes what is due, and sleeps until something is.
+async fn publish(store: Arc<store::Store>) {
+    let mut changes = store.watch_changes();
+    loop {
+        let due = blocking(&store, store::Store::publish_due).await;
+        let pause = match due {
+            Some(Due::Now) => Duration::ZERO,
+            Some(Due::In(ms)) => Duration::from_millis(ms),
+            Some(Due::Nothing) => {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            // Logged already; the change stays due.
+            None => Duration::from_secs(1),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Keeps timestamps fresh.
+async fn refresh(store: Arc<store::Store>, ambient: Ambient) {
+    loop {
+        let now = ambient.now_ms();
+        blocking(&store, move |store| store.refresh_timestamps(now)).await;
+        tokio::time::sleep(REFRESH_EVERY).await;
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    store: &Arc<store::Store>,
+    work: impl FnOnce(&store::Store) -> Result<T, store::StoreError> + Send + 'static,
+) -> Option<T> {
+    let store = store.clone();
+    match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(Ok(done)) => Some(done),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "publishing failed");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "publishing panicked");
+            None
+        }
+    }
+}
+
+/// A store nobody can administer is of no use: the first start makes a key and
+/// leaves it beside the database, readable by its owner alone.
+fn first_admin_key(store: &store::Store, data: &Path) -> Result<(), StartError> {
+    let keys = store.keys(None)?;
+    if keys.iter().any(|key| key.kind == StoredKeyKind::Admin) {
+        return Ok(());
+    }
+    let name = KeyName {
+        kind: StoredKeyKind::Admin,
+        environment: None,
+        name: "first".to_owned(),
+    };
+    let key = store.create_key(&name, &[])?;
+    let path = data.join("admin.key");
+    write_secret(&path, &key.key).map_err(|cause| StartError::File {
+        path: path.clone(),
+        cause,
+    })?;
+    tracing::info!(path = %path.display(), "the first admin key was written");
+    Ok(())
+}
+
+/// Writes a file only its owner may read.
+pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// Makes a folder for its owner alone.
+pub(super) fn make_folder(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|cause| StartError::File {
+            path: path.to_owned(),
+            cause,
+        })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The store's API on the shared plumbing; one for each worker.
+struct StoreService {
+    api: Api,
+}
+
+impl Service for StoreService {
+    type Memory = ();
+
+    fn connected(&self, _: SocketAddr) {}
+
+    async fn call(self: Rc<Self>, _: Rc<()>, request: http::Request) -> Answer {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        if matches!(path.as_str(), "/health" | "/ready") {
+            return http::json_bytes(StatusCode::OK, "application/json", r#"{"status":"ok"}"#);
+        }
+        let method = head.method.as_str().to_owned();
+        let body = match body.read(api::body_bytes_max(&method, &path)).await {
+            Ok(body) => body,
+            Err(error) => return error.answer(),
+        };
+        let response = self
+            .api
+            .handle(api::Request {
+                method,
+                path,
+                query: head.uri.query().unwrap_or_default().to_owned(),
+                key: key_of(&head.headers),
+                if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
+                body,
+            })
+            .await;
+        answer(response)
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    if let Some(key) = text_of(headers, "x-api-key") {
+        return Some(key);
+    }
+    let text = text_of(headers, header::AUTHORIZATION.as_str())?;
+    Some(match text.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim().to_owned(),
+        _ => text,
+    })
+}
+
+fn answer(response: api::Response) -> Answer {
+    let mut answer = Response::new(Full::new(response.body));
+    *answer.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    let mut set = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, response.content_type.map(Into::into));
+    set(header::ETAG, response.etag);
+    set(header::ALLOW, response.allow.map(Into::into));
+    set(
+        header::RETRY_AFTER,
+        response.retry_after.map(|seconds| seconds.to_string()),
+    );
+    let caching = if response.immutable {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-store"
+    };
+    set(header::CACHE_CONTROL, Some(caching.to_owned()));
+    answer
+}

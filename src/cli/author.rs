@@ -1,0 +1,131 @@
+//! How do project files get into a store, and out of it again?
+//!
+//! `import` sends files as they are; the store judges all of them together and
+//! takes all or nothing. `export` prints the same format, so that the two in a
+//! row change nothing.
+
+use std::{io::Read, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    console::Console,
+    failure::{Failure, Outcome},
+    table::{self, Output},
+};
+use crate::config::Variables;
+
+/// Arguments of `flowgate import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// Project files, YAML or JSON; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Form of the files.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Arguments of `flowgate export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// Only what concerns one environment.
+    #[arg(long, value_name = "ENV")]
+    environment: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Forms of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Our own.
+    #[default]
+    Project,
+    /// An Unleash export.
+    Unleash,
+}
+
+/// `flowgate import`.
+pub(super) fn import(
+    arguments: &ImportArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    if arguments.format == Format::Unleash {
+        return Err(
+            Failure::usage("--format unleash is not supported by this version")
+                .mend("project files are: --format project"),
+        );
+    }
+    let files: Result<Vec<Value>, Failure> = arguments.files.iter().map(read_file).collect();
+    let body = json!({"files": files?});
+    let answer = Admin::find(&arguments.target, variables)?.post(&["import"], &body)?;
+    report(console, arguments, &answer)?;
+    Ok(Outcome::Done)
+}
+
+/// `flowgate export`.
+pub(super) fn export(
+    arguments: &ExportArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let environment = arguments.environment.iter();
+    let query: Vec<_> = environment.map(|e| ("environment", e.as_str())).collect();
+    let text = Admin::find(&arguments.target, variables)?.get_text(&["export"], &query)?;
+    console.print(&text)?;
+    Ok(Outcome::Done)
+}
+
+fn read_file(path: &PathBuf) -> Result<Value, Failure> {
+    let mut text = String::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        Failure::undone(format!("{} cannot be read as text", path.display())).because(&error)
+    })?;
+    Ok(json!({"name": path.display().to_string(), "content": text}))
+}
+
+fn report(
+    console: &mut Console,
+    arguments: &ImportArguments,
+    answer: &Value,
+) -> Result<(), Failure> {
+    if arguments.output == Output::Json {
+        return table::json(console, answer);
+    }
+    let columns = [
+        ("kind", "CHANGE"),
+        ("sid", "OF"),
+        ("version", "VERSION"),
+        ("environment", "ENVIRONMENT"),
+    ];
+    let changes = answer["changes"].as_array().map(Vec::as_slice);
+    let changes = changes.unwrap_or_default();
+    if changes.is_empty() {
+        return console.line("nothing to change");
+    }
+    table::print(console, Output::Table, &columns, changes)?;
+    let revisions = answer["revisions"].as_object().into_iter().flatten();
+    let revisions: Vec<String> = revisions
+        .map(|(environment, revision)| {
+            format!("{environment} {}", revision.as_str().unwrap_or("?"))
+        })
+        .collect();
+    console.line(&format!(
+        "imported; revisions in force: {}",
+        revisions.join(", ")
+    ))
+}

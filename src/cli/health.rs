@@ -1,0 +1,82 @@
+//! Is the edge well?
+//!
+//! Asks the admin listener of a running edge; what the container image's
+//! health check calls. An edge that cannot be reached is not well: 1, not 2.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{
+    admin::{ask, runtime},
+    console::Console,
+    failure::{Failure, Outcome},
+};
+use crate::config::Variables;
+
+/// An edge that takes longer is not well; container health checks wait 30 s.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Arguments of `flowgate health`.
+#[derive(Debug, Args)]
+pub(super) struct HealthArguments {
+    /// Admin listener of the edge, or any url that answers 200 when well
+    /// [default: the port of FLOWGATE_ADMIN__LISTEN, else http://127.0.0.1:7071].
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Ask whether it can answer evaluations, not just whether it is alive.
+    #[arg(long)]
+    ready: bool,
+}
+
+/// `flowgate health`.
+pub(super) fn health(
+    arguments: &HealthArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let path = if arguments.ready { "/ready" } else { "/health" };
+    let base = match &arguments.url {
+        Some(url) => url.clone(),
+        None => default_url(variables),
+    };
+    let mut url = reqwest::Url::parse(&base)
+        .ok()
+        .filter(|url| url.scheme() == "http" && url.has_host())
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "{base:?} is not a url such as http://127.0.0.1:7071"
+            ))
+        })?;
+    if url.path() == "/" {
+        url.set_path(path);
+    }
+    let request = reqwest::Request::new(reqwest::Method::GET, url.clone());
+    match runtime()?.block_on(ask(request, PATIENCE)) {
+        Ok((200, _)) => {
+            console.line(if arguments.ready { "ready" } else { "healthy" })?;
+            Ok(Outcome::Done)
+        }
+        Ok((status, body)) => {
+            let body = String::from_utf8_lossy(&body);
+            let body = body.trim();
+            console.complain(&format!("{url} answered {status}, expected 200: {body}"));
+            Ok(Outcome::NotSo)
+        }
+        Err(error) => {
+            let failure = Failure::undone(format!("{url} cannot be reached")).because(&error);
+            console.complain(&failure.to_string());
+            Ok(Outcome::NotSo)
+        }
+    }
+}
+
+/// In a container the listener is set by a variable and bound to all
+/// addresses; from inside it is reached at loopback.
+fn default_url(variables: &Variables) -> String {
+    let port = variables
+        .value("FLOWGATE_ADMIN__LISTEN")
+        .and_then(|text| text.parse::<std::net::SocketAddr>().ok())
+        .map_or(7071, |address| address.port());
+    format!("http://127.0.0.1:{port}")
+}

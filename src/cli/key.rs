@@ -1,0 +1,229 @@
+//! Which keys does a store have?
+//!
+//! Creates, lists, rotates and revokes keys of applications, edges and
+//! authors. A secret is shown exactly once, by the command that made it.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    console::Console,
+    failure::{Failure, Outcome},
+    signing::{self, SigningCommand},
+    table::{self, Output},
+};
+use crate::{clock::Ambient, config::Variables};
+
+/// `flowgate key …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key and print it, once.
+    Create {
+        #[command(flatten)]
+        which: Which,
+        /// Projects it may see [default: all].
+        #[arg(long, value_delimiter = ',', value_name = "SID,…")]
+        projects: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// List keys, without their secrets.
+    List {
+        /// Only those of one environment.
+        #[arg(long, value_name = "ENV")]
+        environment: Option<String>,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Make a second secret for a key and print it; the old one works on.
+    Rotate {
+        #[command(flatten)]
+        which: Which,
+        /// Seconds after which the old secret ends [default: when revoked].
+        #[arg(long, value_name = "SECONDS")]
+        overlap_s: Option<u64>,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Make a key useless at once.
+    Revoke {
+        #[command(flatten)]
+        which: Which,
+        /// Only the secret with these last characters, as `key list` shows
+        /// them [default: every secret of the name].
+        #[arg(long, value_name = "CHARACTERS")]
+        last: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Keys that sign snapshots.
+    #[command(subcommand)]
+    Signing(SigningCommand),
+}
+
+/// Which key; several secrets may share one name.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// What it may do.
+    #[arg(long)]
+    kind: KindName,
+    /// Its environment; every kind but admin has one.
+    #[arg(long, value_name = "ENV")]
+    environment: Option<String>,
+    /// For people.
+    #[arg(long)]
+    name: String,
+}
+
+impl Which {
+    /// The members of a request that name it.
+    fn body(&self) -> Value {
+        let kind = self.kind.to_possible_value();
+        let kind = kind.map(|value| value.get_name().to_owned());
+        let mut body = json!({"kind": kind, "name": self.name});
+        if let Some(environment) = &self.environment {
+            body["environment"] = json!(environment);
+        }
+        body
+    }
+}
+
+/// Kinds of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindName {
+    /// Public: front ends read blocks and take steps.
+    Blocks,
+    /// Identify only.
+    Users,
+    /// Back ends: the full flag configuration.
+    Client,
+    /// Evaluated flags.
+    Frontend,
+    /// Trusted: everything of /v1.
+    Server,
+    /// A proxy that pulls snapshots.
+    Edge,
+    /// Authoring.
+    Admin,
+}
+
+/// Columns of a listing.
+const COLUMNS: [(&str, &str); 7] = [
+    ("environment", "ENVIRONMENT"),
+    ("kind", "KIND"),
+    ("name", "NAME"),
+    ("last", "ENDS WITH"),
+    ("projects", "PROJECTS"),
+    ("created", "CREATED"),
+    ("state", "STATE"),
+];
+
+/// Runs one of them.
+pub(super) fn run(
+    command: KeyCommand,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        KeyCommand::Create {
+            which,
+            projects,
+            target,
+            output,
+        } => {
+            let mut body = which.body();
+            body["projects"] = json!(projects);
+            let made = Admin::find(&target, variables)?.post(&["keys"], &body)?;
+            made_key(console, output, &made)?;
+        }
+        KeyCommand::List {
+            environment,
+            target,
+            output,
+        } => {
+            let environment = environment.iter();
+            let query: Vec<_> = environment.map(|e| ("environment", e.as_str())).collect();
+            let answer = Admin::find(&target, variables)?.get(&["keys"], &query)?;
+            list(console, output, answer)?;
+        }
+        KeyCommand::Rotate {
+            which,
+            overlap_s,
+            target,
+            output,
+        } => {
+            let mut body = which.body();
+            if let Some(overlap_s) = overlap_s {
+                let until = Ambient::system()
+                    .now_ms()
+                    .saturating_add(overlap_s.saturating_mul(1000));
+                body["overlap_until_ms"] = json!(until);
+            }
+            let made = Admin::find(&target, variables)?.post(&["keys", "rotate"], &body)?;
+            made_key(console, output, &made)?;
+        }
+        KeyCommand::Revoke {
+            which,
+            last,
+            target,
+        } => {
+            let mut body = which.body();
+            if let Some(last) = last {
+                body["last"] = json!(last);
+            }
+            let ended = Admin::find(&target, variables)?.post(&["keys", "revoke"], &body)?;
+            let count = ended.as_array().map_or(0, Vec::len);
+            console.line(&format!("revoked: {count} secrets of {}", which.name))?;
+        }
+        KeyCommand::Signing(command) => return signing::run(&command, console),
+    }
+    Ok(Outcome::Done)
+}
+
+/// The listing, with times and state as people read them.
+fn list(console: &mut Console, output: Output, mut answer: Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, &answer);
+    }
+    let now = Ambient::system().now_ms();
+    let Some(keys) = answer.as_array_mut() else {
+        return Err(Failure::undone("the store's answer is not a list of keys"));
+    };
+    for key in keys.iter_mut() {
+        let time = |member: &str| key[member].as_u64();
+        let state = match (time("revoked_ms"), time("expires_ms"), time("rotated_ms")) {
+            (Some(at), _, _) => format!("revoked {}", table::time(at)),
+            (None, Some(at), _) if at <= now => format!("ended {}", table::time(at)),
+            (None, Some(at), _) => format!("valid until {}", table::time(at)),
+            (None, None, Some(at)) => format!("valid, rotated {}", table::time(at)),
+            (None, None, None) => "valid".to_owned(),
+        };
+        let created = time("created_ms").map(table::time);
+        key["state"] = json!(state);
+        key["created"] = json!(created);
+    }
+    table::print(console, output, &COLUMNS, keys)
+}
+
+/// A fresh secret: alone on standard output, so that a script can take it.
+fn made_key(console: &mut Console, output: Output, made: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, made);
+    }
+    let Some(secret) = made["key"].as_str() else {
+        return Err(Failure::undone("the store's answer holds no key"));
+    };
+    console.line(secret)?;
+    console.complain_as_is("this is the only time the key is shown\n");
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What did somebody type, and which part of the program does it?
+//!
+//! The command line: one file per family of commands, each a thin layer over
+//! the part that does the work. Exit codes, also for what the argument parser
+//! refuses: 0 done, 1 the thing asked for is not so, 2 could not be done, 64
+//! wrong usage or configuration. Results go to standard output, everything
+//! else to standard error.
+
+mod admin;
+mod author;
+mod config;
+mod console;
+mod failure;
+mod flags;
+mod health;
+mod key;
+mod serve;
+mod signing;
+mod snapshot;
+mod table;
+mod user;
+
+pub use console::Console;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::config::Variables;
+use failure::{Failure, Outcome};
+
+/// Evaluation proxy for versioned user flows.
+#[derive(Debug, Parser)]
+#[command(name = "flowgate", version, about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The families of commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start store and edge in one process, with a demo project.
+    Dev(serve::DevArguments),
+    /// Start the evaluation proxy.
+    Edge(serve::EdgeArguments),
+    /// Start the reference upstream.
+    Store(serve::StoreArguments),
+    /// Ask a running edge whether it is well.
+    Health(health::HealthArguments),
+    /// Check settings, or print all of them with their defaults.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring project files into a store.
+    Import(author::ImportArguments),
+    /// Print what a store has as a project file.
+    Export(author::ExportArguments),
+    /// Keys of applications and edges, and keys that sign snapshots.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Look at signed snapshots without any server.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
+    /// Look at one user's progress.
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+/// Runs one command line, program name first, and gives its exit code.
+pub fn run(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    console: &mut Console,
+) -> u8 {
+    let outcome = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => dispatch(arguments.command, console),
+        Err(refusal) => return refuse(&refusal, console),
+    };
+    match outcome {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => {
+            console.complain(&failure.to_string());
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure> {
+    let variables = Variables::of_process();
+    match command {
+        Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
+        Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
+        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Health(arguments) => health::health(&arguments, &variables, console),
+        Command::Config(command) => config::run(command, &variables, console),
+        Command::Import(arguments) => author::import(&arguments, &variables, console),
+        Command::Export(arguments) => author::export(&arguments, &variables, console),
+        Command::Key(command) => key::run(command, &variables, console),
+        Command::Snapshot(command) => snapshot::run(command, console),
+        Command::User(command) => user::run(command, &variables, console),
+    }
+}
+
+/// Help and version are asked for and done; everything else the parser stops
+/// at is wrong usage.
+fn refuse(refusal: &clap::Error, console: &mut Console) -> u8 {
+    let text = refusal.render().to_string();
+    match refusal.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match console.print(&text) {
+            Ok(()) => Outcome::Done.code(),
+            Err(failure) => failure.code(),
+        },
+        _ => {
+            console.complain_as_is(&text);
+            failure::USAGE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

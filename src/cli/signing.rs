@@ -1,0 +1,143 @@
+//! How are the keys made that sign snapshots?
+//!
+//! Works on the signing folder directly and needs no store: root keys belong
+//! on a machine that is offline. All of it is `store::signing`; this file
+//! turns it into words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    console::Console,
+    failure::{Failure, Outcome},
+    table::{self, Output},
+};
+use crate::{
+    clock::Ambient,
+    snapshot::envelope::Role,
+    store::signing::{Signing, SigningError, SigningSummary},
+};
+
+/// `flowgate key signing …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum SigningCommand {
+    /// Make root, release, timestamp and control keys and the first root.
+    Create {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Replace the key of one role by a fresh one, under a new root.
+    Rotate {
+        /// Whose key.
+        role: RoleName,
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Show the root in force and the ids of the keys, never a secret.
+    Show {
+        #[command(flatten)]
+        folder: Folder,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+/// Where the signing keys are.
+#[derive(Debug, Args)]
+pub(super) struct Folder {
+    /// Folder of the signing keys, as the store's setting signing.folder
+    /// names it.
+    #[arg(long, value_name = "DIR", default_value = "./flowgate-store/signing")]
+    folder: PathBuf,
+}
+
+/// The four roles as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum RoleName {
+    /// Signs the next root.
+    Root,
+    /// Signs what an environment contains.
+    Release,
+    /// Signs what is current.
+    Timestamp,
+    /// Signs what is switched off.
+    Control,
+}
+
+impl RoleName {
+    fn role(self) -> Role {
+        match self {
+            Self::Root => Role::Root,
+            Self::Release => Role::Release,
+            Self::Timestamp => Role::Timestamp,
+            Self::Control => Role::Control,
+        }
+    }
+}
+
+/// Runs one of them.
+pub(super) fn run(command: &SigningCommand, console: &mut Console) -> Result<Outcome, Failure> {
+    let ambient = Ambient::system();
+    match command {
+        SigningCommand::Create { folder } => {
+            let signing = Signing::create(&folder.folder, &ambient).map_err(failed)?;
+            tell(console, "created", &signing.show())?;
+            console.line(
+                "give root.json to every edge (upstream.trust_root); keep keys/ to yourself",
+            )?;
+        }
+        SigningCommand::Rotate { role, folder } => {
+            let signing = Signing::rotate(&folder.folder, role.role(), &ambient).map_err(failed)?;
+            tell(console, "rotated", &signing.show())?;
+            console.line("edges follow the chain of roots by themselves")?;
+            console
+                .line("a store that is running signs with the new keys from its next start on")?;
+        }
+        SigningCommand::Show { folder, output } => {
+            let signing = Signing::load(&folder.folder).map_err(failed)?;
+            show(console, *output, &signing.show())?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn failed(error: SigningError) -> Failure {
+    Failure::undone("the signing folder was not used").because(&error)
+}
+
+fn tell(console: &mut Console, done: &str, summary: &SigningSummary) -> Result<(), Failure> {
+    let root = summary.root_version;
+    console.line(&format!("{done}: root {root} in {}", summary.folder))
+}
+
+fn show(console: &mut Console, output: Output, summary: &SigningSummary) -> Result<(), Failure> {
+    if output == Output::Json {
+        let value = serde_json::to_value(summary)
+            .map_err(|error| Failure::undone("no JSON").because(&error))?;
+        return table::json(console, &value);
+    }
+    console.line(&format!(
+        "root {} in {}, expires {}",
+        summary.root_version,
+        summary.folder,
+        table::time(summary.expires_ms)
+    ))?;
+    let rows: Vec<Value> = summary
+        .keys
+        .iter()
+        .map(|(role, id)| json!({"role": role, "key": id}))
+        .collect();
+    table::print(
+        console,
+        output,
+        &[("role", "ROLE"), ("key", "KEY ID")],
+        &rows,
+    )?;
+    if !summary.root_key_present {
+        console.line("the root's own key is not in the folder; rotations need it")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What did the operator ask for, and is all of it possible?
+//!
+//! Two layers. [`Settings`] holds what was written: a TOML file, then
+//! variables `FLOWGATE_<SECTION>__<KEY>`, then flags, the later beating the
+//! earlier. [`EdgeConfig`], [`StoreConfig`] and [`DevConfig`] are what the
+//! program uses; they cannot be made from settings that break a rule. All
+//! faults are reported at once, with key, value and rule. One table per
+//! surface ([`EDGE`], [`STORE`], [`DEV`]) drives parsing, help, variables and
+//! the printed defaults. This folder alone reads the process environment.
+
+mod dev;
+mod edge;
+mod edge_keys;
+mod fault;
+mod info;
+mod key;
+mod print;
+mod reader;
+mod settings;
+mod store;
+mod variables;
+
+pub use dev::{DEV, DevConfig};
+pub use edge::{
+    Ack, CorsOrigins, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, OnUnknownSubject,
+    StopConfig, SubjectsConfig, UpstreamConfig,
+};
+pub use edge_keys::EDGE;
+pub use fault::{Fault, Faults, Origin};
+pub use info::DevInfo;
+pub use key::{Key, Kind, Preset, Surface};
+pub use print::{print_defaults, variable_name};
+pub use settings::Settings;
+pub use store::{STORE, StoreConfig};
+pub use variables::{ADMIN_KEY_VARIABLE, Variables};
+
+/// How and how much is logged; the same on every surface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The lowest level that is written.
+    pub level: LogLevel,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// Levels of the log, from nothing to everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing at all.
+    Off,
+    /// What an operator must act on.
+    Error,
+    /// What an operator should know of.
+    Warn,
+    /// What happened to the process: starts, stops, new revisions.
+    Info,
+    /// What happened to a request or a batch.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Forms of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A text that never appears in logs, errors or debug output by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text that must stay secret.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself; every call of this is a place to look at in a review.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

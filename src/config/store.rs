@@ -1,0 +1,146 @@
+//! What can an operator set on the store?
+//!
+//! The table of keys, and [`StoreConfig`] as the rest of the program uses it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    LogConfig,
+    edge_keys::{LOG_FORMAT, LOG_LEVEL},
+    fault::Faults,
+    key::{Key, Kind, Preset, Surface},
+    reader::Reader,
+    settings::Settings,
+};
+
+/// Seconds of 400 days, the longest life any timestamp may have.
+const TIMESTAMP_LIFE_MAX_S: u64 = 400 * 24 * 60 * 60;
+
+/// Everything that can be set on `flowgate store`.
+pub const STORE: Surface = Surface {
+    name: "store",
+    about: "Settings of `flowgate store`, the reference upstream, each with its default.",
+    keys: &[
+        Key {
+            name: "listen",
+            flag: "listen",
+            kind: Kind::Address,
+            preset: Preset::Value("\"127.0.0.1:7080\""),
+            secret: None,
+            doc: "Where edges, the command line and the console connect. Port 0 picks a free one. Loopback by default, \
+                  because opening it to a network is a decision.",
+        },
+        Key {
+            name: "data",
+            flag: "data",
+            kind: Kind::Path,
+            preset: Preset::Value("\"./flowgate-store\""),
+            secret: None,
+            doc: "Folder of the database; made when missing, locked while in use.",
+        },
+        Key {
+            name: "signing.folder",
+            flag: "signing",
+            kind: Kind::Path,
+            preset: Preset::Optional("\"./flowgate-store/signing\""),
+            secret: None,
+            doc: "Folder of the signing keys and root documents, as `flowgate key signing create` makes it. When not \
+                  set, it is the folder `signing` inside the data folder.",
+        },
+        Key {
+            name: "publish.fresh_for_s",
+            flag: "fresh-for-s",
+            kind: Kind::Number {
+                min: 2,
+                max: 86_400,
+            },
+            preset: Preset::Value("120"),
+            secret: None,
+            doc: "Seconds after which an edge that hears nothing new calls its answers stale. The store signs a new \
+                  timestamp well before, so this is also how soon an edge that is cut off shows it.",
+        },
+        Key {
+            name: "publish.timestamp_life_s",
+            flag: "timestamp-life-s",
+            kind: Kind::Number {
+                min: 60,
+                max: TIMESTAMP_LIFE_MAX_S,
+            },
+            preset: Preset::Value("86400"),
+            secret: None,
+            doc: "Seconds after which a timestamp is no longer accepted from the network: how old a state somebody \
+                  between store and edge could replay. The root document sets the upper bound.",
+        },
+        LOG_LEVEL,
+        LOG_FORMAT,
+    ],
+};
+
+/// Settings of a store that cannot break a rule.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    listen: SocketAddr,
+    data: PathBuf,
+    signing: PathBuf,
+    fresh_for: Duration,
+    timestamp_life: Duration,
+    log: LogConfig,
+}
+
+impl StoreConfig {
+    /// Checks settings; the error holds every fault.
+    pub fn build(settings: Settings) -> Result<Self, Faults> {
+        let mut reader = Reader::new(settings);
+        let data = reader.path("data");
+        let signing = reader.optional_text("signing.folder");
+        let config = Self {
+            listen: reader.address("listen"),
+            signing: signing.map_or_else(|| data.join("signing"), PathBuf::from),
+            data,
+            fresh_for: reader.seconds("publish.fresh_for_s"),
+            timestamp_life: reader.seconds("publish.timestamp_life_s"),
+            log: reader.log(),
+        };
+        if config.fresh_for > config.timestamp_life {
+            reader.broken(
+                "publish.fresh_for_s",
+                "is above publish.timestamp_life_s (answers would be called fresh when expired)",
+            );
+        }
+        reader.finish(config)
+    }
+
+    /// Where everybody connects.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The folder of signing keys.
+    pub fn signing(&self) -> &Path {
+        &self.signing
+    }
+
+    /// From issued to fresh-until.
+    pub fn fresh_for(&self) -> Duration {
+        self.fresh_for
+    }
+
+    /// From issued to expires.
+    pub fn timestamp_life(&self) -> Duration {
+        self.timestamp_life
+    }
+
+    /// The log.
+    pub fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}

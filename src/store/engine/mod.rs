@@ -1,0 +1,314 @@
+//! Where does the store keep what it knows?
+//!
+//! [`Engine`] is the seam under the whole store: coarse operations that a
+//! database, a cluster or a map in memory can all offer. It holds no rules:
+//! what may be authored is decided in `import`, what a record means in
+//! `ledger`. All calls block; callers keep them off the async workers.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+mod sqlite;
+
+pub use sqlite::SqliteEngine;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::workspace::{AuthoredVersion, Environment, Project, StoredKey, Workspace};
+use crate::{
+    clock::UnixMs,
+    progress::event::{Event, GroupRecord, UserDocument},
+    snapshot::wire::ControlDocument,
+};
+
+/// Durable storage of one store.
+pub trait Engine: Send + Sync + 'static {
+    /// Everything authored.
+    fn workspace(&self) -> Result<Workspace, EngineError>;
+    /// Does all writes, durably, or none of them.
+    fn commit(&self, writes: &[Write]) -> Result<(), EngineError>;
+
+    /// What is published for an environment.
+    fn publication(&self, environment_uid: &str) -> Result<Option<Publication>, EngineError>;
+    /// A signed document as it was published.
+    fn document(&self, name: &DocumentName) -> Result<Option<Vec<u8>>, EngineError>;
+    /// Encoded bytes by their SHA-256.
+    fn blob(&self, sha256: &str) -> Result<Option<Vec<u8>>, EngineError>;
+    /// Hashes of all blobs that have not been retired.
+    fn blobs_in_force(&self) -> Result<BTreeSet<String>, EngineError>;
+
+    /// A user's document.
+    fn user(&self, environment_uid: &str, user: &str) -> Result<Option<UserDocument>, EngineError>;
+    /// A group's record.
+    fn group(
+        &self,
+        environment_uid: &str,
+        group: &str,
+    ) -> Result<Option<GroupRecord>, EngineError>;
+    /// The newest dead letters of an environment, newest first.
+    fn dead_letters(
+        &self,
+        environment_uid: &str,
+        count_max: usize,
+    ) -> Result<Vec<DeadLetter>, EngineError>;
+
+    /// Runs `work` in one transaction over an environment's progress. It is
+    /// committed, durably, when `work` says so, and else leaves nothing. An
+    /// engine that finds a conflict may call `work` again from the start.
+    fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError>;
+}
+
+/// What [`Engine::ledger`] runs.
+pub type LedgerWork<'a> = dyn FnMut(&mut dyn LedgerTransaction) -> Result<Ending, EngineError> + 'a;
+
+/// How a ledger transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Keep what was written.
+    Commit,
+    /// Forget it.
+    RollBack,
+}
+
+/// Reads and writes of one environment's progress inside one transaction.
+/// Reads see the transaction's own writes.
+pub trait LedgerTransaction {
+    /// A user's document.
+    fn user(&mut self, user: &str) -> Result<Option<UserDocument>, EngineError>;
+    /// Stores a user's document.
+    fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError>;
+    /// A group's record.
+    fn group(&mut self, group: &str) -> Result<Option<GroupRecord>, EngineError>;
+    /// Stores a group's record.
+    fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError>;
+    /// How far a journal has come.
+    fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError>;
+    /// Stores how far a journal has come.
+    fn put_mark(&mut self, journal: &str, mark: &JournalMark) -> Result<(), EngineError>;
+    /// Flow places (see `ledger`) of a user in which a journal's records rest
+    /// on an assumption that turned out wrong.
+    fn refuted(&mut self, journal: &str, user: &str) -> Result<BTreeSet<String>, EngineError>;
+    /// Replaces them.
+    fn put_refuted(
+        &mut self,
+        journal: &str,
+        user: &str,
+        places: &BTreeSet<String>,
+    ) -> Result<(), EngineError>;
+    /// Keeps a record that does not fit.
+    fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
+}
+
+/// How far a journal has come in one environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalMark {
+    /// Everything up to this seq has its outcome.
+    pub watermark: Option<u64>,
+    /// Chain hash of the last batch; empty when there was none.
+    pub hash: String,
+    /// Nothing follows.
+    pub closed: bool,
+}
+
+/// A record that did not fit, with the reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Journal id.
+    pub journal: String,
+    /// Sequence number in it.
+    pub seq: u64,
+    /// Why it did not fit.
+    pub why: String,
+    /// When that was found.
+    pub at_ms: UnixMs,
+    /// The record, complete.
+    pub event: Event,
+}
+
+/// Documents that are fetched by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentRole {
+    /// A release.
+    Release,
+    /// A control document.
+    Control,
+}
+
+impl DocumentRole {
+    /// As it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// Which document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentName {
+    /// Of which environment.
+    pub environment_uid: String,
+    /// Versions count within an epoch.
+    pub epoch: u32,
+    /// Which role.
+    pub role: DocumentRole,
+    /// Its version.
+    pub version: u64,
+}
+
+/// What an environment's newest timestamp says, and what is needed to decide
+/// whether the next publish changes anything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Of which environment.
+    pub environment_uid: String,
+    /// As in the timestamp.
+    pub epoch: u32,
+    /// As in the timestamp.
+    pub revision: u64,
+    /// As in the timestamp.
+    pub serial: u64,
+    /// The release in force.
+    pub release: PublishedDocument,
+    /// Hash of the release's index: equal means equal content.
+    pub index_sha256: String,
+    /// The control document in force.
+    pub control: PublishedDocument,
+    /// What the control document says.
+    pub control_content: ControlDocument,
+    /// Key that signed the timestamp.
+    pub timestamp_keyid: String,
+    /// Root version it was signed under.
+    pub root_version: u64,
+    /// When the timestamp was signed.
+    pub issued_ms: UnixMs,
+    /// The timestamp file.
+    #[serde(skip)]
+    pub timestamp: Vec<u8>,
+}
+
+/// A published document, by what the timestamp says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedDocument {
+    /// Its version.
+    pub version: u64,
+    /// Of the file.
+    pub sha256: String,
+    /// Of the file.
+    pub length: u64,
+    /// Key that signed it.
+    pub keyid: String,
+}
+
+/// One change; a commit does a list of them.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Creates or replaces an environment.
+    Environment(Environment),
+    /// Creates or replaces a project.
+    Project(Project),
+    /// Creates a flow or replaces what is said of it, without its versions.
+    Flow {
+        /// Never changes.
+        uid: String,
+        /// What client code says.
+        sid: String,
+        /// For people.
+        name: String,
+        /// Project sid.
+        project: String,
+        /// As in `FlowPart`.
+        refuse_public_force: bool,
+    },
+    /// Sets a flow's status in an environment.
+    Status {
+        /// Which flow.
+        flow_uid: String,
+        /// Where.
+        environment_uid: String,
+        /// The status.
+        enabled: bool,
+    },
+    /// Creates or replaces a version.
+    Version(Arc<AuthoredVersion>),
+    /// Creates a key or replaces what is said of it.
+    Key(StoredKey),
+    /// Keeps a signed document.
+    Document(DocumentName, Vec<u8>),
+    /// Replaces what is published for an environment.
+    Publication(Publication),
+    /// Keeps a blob, or takes a retired one back.
+    Blob {
+        /// Of the bytes.
+        sha256: String,
+        /// As they are sent.
+        bytes: Vec<u8>,
+    },
+    /// No release in force holds this blob any more.
+    RetireBlob {
+        /// Which.
+        sha256: String,
+        /// Since when.
+        at_ms: UnixMs,
+    },
+    /// Forgets blobs that were retired before this time.
+    PruneBlobs {
+        /// Exclusive.
+        retired_before_ms: UnixMs,
+    },
+}
+
+/// Why storage did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A second process.
+    #[error(
+        "the database {path} is in use by another process (stop it, or choose another data folder)"
+    )]
+    Locked {
+        /// The database file.
+        path: String,
+    },
+    /// The check after an unclean stop found damage.
+    #[error("the database {path} is damaged: {found} (restore a backup)")]
+    Damaged {
+        /// The database file.
+        path: String,
+        /// What the check said first.
+        found: String,
+    },
+    /// Written by a later release.
+    #[error(
+        "the database {path} has schema {found}, this release knows up to {expected} (use the newer release)"
+    )]
+    Newer {
+        /// The database file.
+        path: String,
+        /// In the file.
+        found: i64,
+        /// Known here.
+        expected: i64,
+    },
+    /// A row does not hold what it should.
+    #[error("a stored {what} cannot be read: {found}")]
+    Row {
+        /// Which kind of row.
+        what: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// A file of the database cannot be created or opened.
+    #[error("the file {path} cannot be opened")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("the database failed")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,232 @@
+//! How do authored things become rows, and rows authored things?
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rusqlite::{Connection, params};
+
+use super::{EngineError, row, signed, text, unsigned};
+use crate::store::{
+    engine::Write,
+    workspace::{
+        AuthoredVersion, Environment, Flow, Project, StoredKey, StoredKeyKind, Workspace,
+    },
+};
+
+/// Reads everything authored.
+pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineError> {
+    Ok(Workspace {
+        environments: environments(connection)?,
+        projects: projects(connection)?,
+        flows: flows(connection)?,
+        keys: keys(connection)?,
+    })
+}
+
+fn environments(connection: &Connection) -> Result<Vec<Environment>, EngineError> {
+    let mut statement = connection
+        .prepare_cached("SELECT uid, name, type, drafts FROM environments ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let kind: String = columns.get(2)?;
+        found.push(Environment {
+            uid: columns.get(0)?,
+            name: columns.get(1)?,
+            kind: row("environment type", &kind)?,
+            drafts: columns.get(3)?,
+        });
+    }
+    Ok(found)
+}
+
+fn projects(connection: &Connection) -> Result<BTreeMap<String, Project>, EngineError> {
+    let mut statement = connection.prepare_cached("SELECT sid, name FROM projects")?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(columns) = rows.next()? {
+        let sid: String = columns.get(0)?;
+        let name = columns.get(1)?;
+        found.insert(sid.clone(), Project { sid, name });
+    }
+    Ok(found)
+}
+
+fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError> {
+    let mut statement = connection
+        .prepare_cached("SELECT uid, sid, name, project, refuse_public_force FROM flows")?;
+    let mut rows = statement.query([])?;
+    let mut by_uid = BTreeMap::new();
+    while let Some(columns) = rows.next()? {
+        let uid: String = columns.get(0)?;
+        let flow = Flow {
+            uid: uid.clone(),
+            sid: columns.get(1)?,
+            name: columns.get(2)?,
+            project: columns.get(3)?,
+            refuse_public_force: columns.get(4)?,
+            status: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        };
+        by_uid.insert(uid, flow);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT flow_uid, environment_uid, enabled FROM flow_status")?;
+    let mut rows = statement.query([])?;
+    while let Some(columns) = rows.next()? {
+        let uid: String = columns.get(0)?;
+        if let Some(flow) = by_uid.get_mut(&uid) {
+            flow.status.insert(columns.get(1)?, columns.get(2)?);
+        }
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT flow_uid, number, part, message, author, created_ms FROM versions")?;
+    let mut rows = statement.query([])?;
+    while let Some(columns) = rows.next()? {
+        let uid: String = columns.get(0)?;
+        let part: String = columns.get(2)?;
+        let version = AuthoredVersion {
+            part: row("version", &part)?,
+            message: columns.get(3)?,
+            author: columns.get(4)?,
+            created_ms: unsigned(columns.get(5)?),
+        };
+        if let Some(flow) = by_uid.get_mut(&uid) {
+            flow.versions.insert(columns.get(1)?, Arc::new(version));
+        }
+    }
+    Ok(by_uid
+        .into_values()
+        .map(|flow| (flow.sid.clone(), flow))
+        .collect())
+}
+
+fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sha256, kind, environment_uid, name, projects, last, created_ms, expires_ms,
+                rotated_ms, revoked_ms FROM keys ORDER BY position",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let kind: String = columns.get(1)?;
+        let projects: String = columns.get(4)?;
+        let time = |column| -> rusqlite::Result<Option<u64>> {
+            Ok(columns.get::<_, Option<i64>>(column)?.map(unsigned))
+        };
+        found.push(StoredKey {
+            sha256: columns.get(0)?,
+            kind: StoredKeyKind::named(&kind).ok_or(EngineError::Row {
+                what: "key kind",
+                found: kind,
+            })?,
+            environment_uid: columns.get(2)?,
+            name: columns.get(3)?,
+            projects: row("key's projects", &projects)?,
+            last: columns.get(5)?,
+            created_ms: unsigned(columns.get(6)?),
+            expires_ms: time(7)?,
+            rotated_ms: time(8)?,
+            revoked_ms: time(9)?,
+        });
+    }
+    Ok(found)
+}
+
+/// Does one authored write.
+pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), EngineError> {
+    match write {
+        Write::Environment(environment) => connection
+            .prepare_cached(
+                "INSERT INTO environments (uid, name, type, drafts) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (uid) DO UPDATE SET name = excluded.name, type = excluded.type,
+                 drafts = excluded.drafts",
+            )?
+            .execute(params![
+                environment.uid,
+                environment.name,
+                text("environment type", &environment.kind)?,
+                environment.drafts
+            ])?,
+        Write::Project(project) => connection
+            .prepare_cached(
+                "INSERT INTO projects (sid, name) VALUES (?1, ?2)
+                 ON CONFLICT (sid) DO UPDATE SET name = excluded.name",
+            )?
+            .execute(params![project.sid, project.name])?,
+        Write::Flow {
+            uid,
+            sid,
+            name,
+            project,
+            refuse_public_force,
+        } => connection
+            .prepare_cached(
+                "INSERT INTO flows (uid, sid, name, project, refuse_public_force)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (uid) DO UPDATE SET sid = excluded.sid, name = excluded.name,
+                 project = excluded.project, refuse_public_force = excluded.refuse_public_force",
+            )?
+            .execute(params![uid, sid, name, project, refuse_public_force])?,
+        Write::Status {
+            flow_uid,
+            environment_uid,
+            enabled,
+        } => connection
+            .prepare_cached(
+                "INSERT INTO flow_status (flow_uid, environment_uid, enabled) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (flow_uid, environment_uid) DO UPDATE SET enabled = excluded.enabled",
+            )?
+            .execute(params![flow_uid, environment_uid, enabled])?,
+        Write::Version(version) => write_version(connection, version)?,
+        Write::Key(key) => write_key(connection, key)?,
+        // Kept apart by the caller.
+        Write::Document(..)
+        | Write::Publication(_)
+        | Write::Blob { .. }
+        | Write::RetireBlob { .. }
+        | Write::PruneBlobs { .. } => 0,
+    };
+    Ok(())
+}
+
+fn write_version(connection: &Connection, version: &AuthoredVersion) -> Result<usize, EngineError> {
+    Ok(connection
+        .prepare_cached(
+            "INSERT INTO versions (flow_uid, number, part, message, author, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (flow_uid, number) DO UPDATE SET part = excluded.part,
+             message = excluded.message, author = excluded.author,
+             created_ms = excluded.created_ms",
+        )?
+        .execute(params![
+            version.part.flow_uid,
+            version.part.number,
+            text("version", &version.part)?,
+            version.message,
+            version.author,
+            signed(version.created_ms)
+        ])?)
+}
+
+fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineError> {
+    Ok(connection
+        .prepare_cached(
+            "INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms,
+             expires_ms, rotated_ms, revoked_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (sha256) DO UPDATE SET expires_ms = excluded.expires_ms,
+             rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms",
+        )?
+        .execute(params![
+            key.sha256,
+            key.kind.name(),
+            key.environment_uid,
+            key.name,
+            text("key's projects", &key.projects)?,
+            key.last,
+            signed(key.created_ms),
+            key.expires_ms.map(signed),
+            key.rotated_ms.map(signed),
+            key.revoked_ms.map(signed)
+        ])?)
+}

@@ -1,0 +1,222 @@
+//! How is progress kept in rows?
+//!
+//! One row a user and a group, the document as JSON: a record touches one
+//! user, so there is nothing to gain from taking it apart.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{EngineError, row, signed, text, unsigned};
+use crate::{
+    progress::event::{GroupRecord, UserDocument},
+    store::engine::{DeadLetter, JournalMark, LedgerTransaction},
+};
+
+/// A user's document.
+pub(super) fn user(
+    connection: &Connection,
+    environment_uid: &str,
+    user: &str,
+) -> Result<Option<UserDocument>, EngineError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT document FROM users WHERE environment_uid = ?1 AND identifier = ?2")?
+        .query_row([environment_uid, user], |columns| columns.get(0))
+        .optional()?;
+    found.map(|text| row("user", &text)).transpose()
+}
+
+/// A group's record.
+pub(super) fn group(
+    connection: &Connection,
+    environment_uid: &str,
+    group: &str,
+) -> Result<Option<GroupRecord>, EngineError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT record FROM groups WHERE environment_uid = ?1 AND identifier = ?2")?
+        .query_row([environment_uid, group], |columns| columns.get(0))
+        .optional()?;
+    found.map(|text| row("group", &text)).transpose()
+}
+
+/// The newest dead letters.
+pub(super) fn dead_letters(
+    connection: &Connection,
+    environment_uid: &str,
+    count_max: usize,
+) -> Result<Vec<DeadLetter>, EngineError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT journal, seq, why, at_ms, event FROM dead_letters
+         WHERE environment_uid = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let count = i64::try_from(count_max).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![environment_uid, count])?;
+    let mut found = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let event: String = columns.get(4)?;
+        found.push(DeadLetter {
+            journal: columns.get(0)?,
+            seq: unsigned(columns.get(1)?),
+            why: columns.get(2)?,
+            at_ms: unsigned(columns.get(3)?),
+            event: row("dead letter", &event)?,
+        });
+    }
+    Ok(found)
+}
+
+/// The rows of one environment inside a transaction.
+pub(super) struct Rows<'a> {
+    connection: &'a Connection,
+    environment_uid: &'a str,
+}
+
+impl<'a> Rows<'a> {
+    /// Over an open transaction.
+    pub(super) fn new(connection: &'a Connection, environment_uid: &'a str) -> Self {
+        Self {
+            connection,
+            environment_uid,
+        }
+    }
+}
+
+impl LedgerTransaction for Rows<'_> {
+    fn user(&mut self, identifier: &str) -> Result<Option<UserDocument>, EngineError> {
+        user(self.connection, self.environment_uid, identifier)
+    }
+
+    fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO users (environment_uid, identifier, document) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (environment_uid, identifier)
+                 DO UPDATE SET document = excluded.document",
+            )?
+            .execute(params![
+                self.environment_uid,
+                document.identifier,
+                text("user", document)?
+            ])?;
+        Ok(())
+    }
+
+    fn group(&mut self, identifier: &str) -> Result<Option<GroupRecord>, EngineError> {
+        group(self.connection, self.environment_uid, identifier)
+    }
+
+    fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO groups (environment_uid, identifier, record) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (environment_uid, identifier)
+                 DO UPDATE SET record = excluded.record",
+            )?
+            .execute(params![
+                self.environment_uid,
+                record.identifier,
+                text("group", record)?
+            ])?;
+        Ok(())
+    }
+
+    fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT watermark, hash, closed FROM journals
+                 WHERE environment_uid = ?1 AND journal = ?2",
+            )?
+            .query_row([self.environment_uid, journal], |columns| {
+                Ok(JournalMark {
+                    watermark: columns.get::<_, Option<i64>>(0)?.map(unsigned),
+                    hash: columns.get(1)?,
+                    closed: columns.get(2)?,
+                })
+            })
+            .optional()?)
+    }
+
+    fn put_mark(&mut self, journal: &str, mark: &JournalMark) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO journals (environment_uid, journal, watermark, hash, closed)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (environment_uid, journal) DO UPDATE SET
+                 watermark = excluded.watermark, hash = excluded.hash, closed = excluded.closed",
+            )?
+            .execute(params![
+                self.environment_uid,
+                journal,
+                mark.watermark.map(signed),
+                mark.hash,
+                mark.closed
+            ])?;
+        Ok(())
+    }
+
+    fn refuted(&mut self, journal: &str, user: &str) -> Result<BTreeSet<String>, EngineError> {
+        let found: Option<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT places FROM refuted
+                 WHERE environment_uid = ?1 AND journal = ?2 AND identifier = ?3",
+            )?
+            .query_row([self.environment_uid, journal, user], |columns| {
+                columns.get(0)
+            })
+            .optional()?;
+        Ok(found
+            .map(|text| row("refuted place", &text))
+            .transpose()?
+            .unwrap_or_default())
+    }
+
+    fn put_refuted(
+        &mut self,
+        journal: &str,
+        user: &str,
+        places: &BTreeSet<String>,
+    ) -> Result<(), EngineError> {
+        if places.is_empty() {
+            self.connection
+                .prepare_cached(
+                    "DELETE FROM refuted
+                     WHERE environment_uid = ?1 AND journal = ?2 AND identifier = ?3",
+                )?
+                .execute([self.environment_uid, journal, user])?;
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO refuted (environment_uid, journal, identifier, places)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (environment_uid, journal, identifier)
+                 DO UPDATE SET places = excluded.places",
+            )?
+            .execute(params![
+                self.environment_uid,
+                journal,
+                user,
+                text("refuted place", places)?
+            ])?;
+        Ok(())
+    }
+
+    fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO dead_letters (environment_uid, journal, seq, why, at_ms, event)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                self.environment_uid,
+                letter.journal,
+                signed(letter.seq),
+                letter.why,
+                signed(letter.at_ms),
+                text("dead letter", &letter.event)?
+            ])?;
+        Ok(())
+    }
+}

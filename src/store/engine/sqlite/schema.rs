@@ -1,0 +1,131 @@
+//! Which tables stand in the file, and is the file sound?
+//!
+//! `user_version` counts the migrations that were run; each is one script in
+//! one transaction. A file of a later release is refused and left untouched.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::EngineError;
+
+/// One script for each version of the schema, in order; never edited once
+/// released.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE meta (
+  key TEXT PRIMARY KEY, value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE environments (
+  position INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL, drafts INTEGER NOT NULL
+) STRICT;
+CREATE TABLE projects (
+  sid TEXT PRIMARY KEY, name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flows (
+  uid TEXT PRIMARY KEY, sid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, project TEXT NOT NULL,
+  refuse_public_force INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flow_status (
+  flow_uid TEXT NOT NULL, environment_uid TEXT NOT NULL, enabled INTEGER NOT NULL,
+  PRIMARY KEY (flow_uid, environment_uid)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE versions (
+  flow_uid TEXT NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL, message TEXT NOT NULL,
+  author TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (flow_uid, number)
+) STRICT;
+CREATE TABLE keys (
+  position INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  environment_uid TEXT, name TEXT NOT NULL, projects TEXT NOT NULL, last TEXT NOT NULL,
+  created_ms INTEGER NOT NULL, expires_ms INTEGER, rotated_ms INTEGER, revoked_ms INTEGER
+) STRICT;
+
+CREATE TABLE publications (
+  environment_uid TEXT PRIMARY KEY, state TEXT NOT NULL, timestamp BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE documents (
+  environment_uid TEXT NOT NULL, epoch INTEGER NOT NULL, role TEXT NOT NULL,
+  version INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (environment_uid, epoch, role, version)
+) STRICT;
+CREATE TABLE blobs (
+  sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL, retired_ms INTEGER
+) STRICT;
+
+CREATE INDEX blobs_retired ON blobs (retired_ms) WHERE retired_ms IS NOT NULL;
+
+CREATE TABLE users (
+  environment_uid TEXT NOT NULL, identifier TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (environment_uid, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE groups (
+  environment_uid TEXT NOT NULL, identifier TEXT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (environment_uid, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE journals (
+  environment_uid TEXT NOT NULL, journal TEXT NOT NULL, watermark INTEGER, hash TEXT NOT NULL,
+  closed INTEGER NOT NULL, PRIMARY KEY (environment_uid, journal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refuted (
+  environment_uid TEXT NOT NULL, journal TEXT NOT NULL, identifier TEXT NOT NULL,
+  places TEXT NOT NULL, PRIMARY KEY (environment_uid, journal, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY, environment_uid TEXT NOT NULL, journal TEXT NOT NULL,
+  seq INTEGER NOT NULL, why TEXT NOT NULL, at_ms INTEGER NOT NULL, event TEXT NOT NULL
+) STRICT;
+CREATE INDEX dead_letters_of_environment ON dead_letters (environment_uid, id);
+"];
+
+/// Brings the file to the newest schema.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
+    let expected = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > expected {
+        return Err(EngineError::Newer {
+            path: path.display().to_string(),
+            found,
+            expected,
+        });
+    }
+    for (number, script) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        step.execute_batch(script)?;
+        step.pragma_update(None, "user_version", number)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+/// Whether the last user of the file closed it; true for a fresh one.
+pub(super) fn was_closed(connection: &Connection) -> Result<bool, EngineError> {
+    let value: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'closed'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(value.is_none_or(|value| value == "yes"))
+}
+
+/// Notes whether the file is closed.
+pub(super) fn set_closed(connection: &Connection, closed: bool) -> Result<(), EngineError> {
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('closed', ?1)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        params![if closed { "yes" } else { "no" }],
+    )?;
+    Ok(())
+}
+
+/// Looks the whole file over without rebuilding its indexes.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), EngineError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(EngineError::Damaged {
+        path: path.display().to_string(),
+        found,
+    })
+}

@@ -1,0 +1,243 @@
+//! How is what was authored written as a project file?
+//!
+//! Everything that `import` reads, and nothing it would not understand, so
+//! that importing an export changes nothing. One document for each project.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use serde_yaml_ng::{Mapping, Value};
+
+use super::{
+    StoreError,
+    project_file::{ENTRY, FORMAT, FORMAT_MEMBER},
+    workspace::{AuthoredVersion, Environment, Flow, Workspace},
+};
+use crate::snapshot::wire::{
+    BlockKind, BlockPart, EntryCondition, FieldKind, FieldPart, PathPart, VersionPart,
+};
+
+/// Writes the workspace, or what one environment sees of it.
+pub(super) fn export(
+    workspace: &Workspace,
+    environment: Option<&Environment>,
+) -> Result<String, StoreError> {
+    let mut documents = Vec::new();
+    for project in workspace.projects.values() {
+        let flows = workspace.flows.values();
+        let flows = flows
+            .filter(|flow| flow.project == project.sid)
+            .map(|flow| write_flow(workspace, environment, flow))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut table = Table::default();
+        table.text(FORMAT_MEMBER, FORMAT);
+        table.text("project", &project.sid);
+        table.text("name", &project.name);
+        table.list("flows", flows);
+        let text = serde_yaml_ng::to_string(&table.0)
+            .map_err(|error| StoreError::Export(error.to_string()))?;
+        documents.push(text);
+    }
+    Ok(documents.join("---\n"))
+}
+
+/// A table being written, in the order people read it.
+#[derive(Default)]
+struct Table(Mapping);
+
+impl Table {
+    fn put(&mut self, member: &str, value: impl Into<Value>) {
+        self.0.insert(Value::String(member.to_owned()), value.into());
+    }
+
+    fn text(&mut self, member: &str, text: &str) {
+        self.put(member, text);
+    }
+
+    /// Left out when empty.
+    fn list(&mut self, member: &str, items: Vec<Value>) {
+        if !items.is_empty() {
+            self.put(member, Value::Sequence(items));
+        }
+    }
+
+    fn done(self) -> Value {
+        Value::Mapping(self.0)
+    }
+}
+
+fn write_flow(
+    workspace: &Workspace,
+    environment: Option<&Environment>,
+    flow: &Flow,
+) -> Result<Value, StoreError> {
+    let mut table = Table::default();
+    table.text("sid", &flow.sid);
+    table.text("name", &flow.name);
+    table.text("uid", &flow.uid);
+    if flow.refuse_public_force {
+        table.put("refusePublicForce", true);
+    }
+    let mut status = Table::default();
+    for own in &workspace.environments {
+        if environment.is_none_or(|wanted| wanted.uid == own.uid) {
+            let word = if flow.enabled_in(&own.uid) {
+                "enabled"
+            } else {
+                "disabled"
+            };
+            status.text(&own.name, word);
+        }
+    }
+    table.put("status", status.done());
+    let committed = flow.versions.iter().filter(|(number, _)| **number > 0);
+    let committed = committed
+        .map(|(_, version)| write_committed(version))
+        .collect::<Result<Vec<_>, _>>()?;
+    table.list("versions", committed);
+    let sees_drafts = environment.is_none_or(|wanted| wanted.drafts);
+    if let Some(draft) = flow.versions.get(&0).filter(|_| sees_drafts) {
+        let mut body = Table::default();
+        write_version(&mut body, &draft.part)?;
+        table.put("draft", body.done());
+    }
+    Ok(table.done())
+}
+
+fn write_committed(version: &AuthoredVersion) -> Result<Value, StoreError> {
+    let mut table = Table::default();
+    table.put("number", version.part.number);
+    table.text("message", &version.message);
+    table.text("author", &version.author);
+    let created = i64::try_from(version.created_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .ok_or_else(|| StoreError::Export(format!("the time {} ms", version.created_ms)))?;
+    table.text("created", &created.to_string());
+    write_version(&mut table, &version.part)?;
+    Ok(table.done())
+}
+
+fn write_version(table: &mut Table, part: &VersionPart) -> Result<(), StoreError> {
+    if let Some(migration) = part.migration {
+        table.put("migration", yaml(&migration)?);
+    }
+    match &part.entry {
+        EntryCondition::Everyone => table.text("entry", "everyone"),
+        EntryCondition::ApiOnly => table.text("entry", "api-only"),
+        EntryCondition::Expression(text) => {
+            let mut entry = Table::default();
+            entry.text("expression", text);
+            table.put("entry", entry.done());
+        }
+    }
+    let sids: BTreeMap<&str, &str> = part
+        .blocks
+        .iter()
+        .map(|block| (block.uid.as_str(), block.sid.as_str()))
+        .collect();
+    table.list("blocks", write_blocks(&part.blocks, &sids)?);
+    let paths = part.paths.iter().map(|path| write_path(path, &sids));
+    table.list("paths", paths.collect());
+    Ok(())
+}
+
+/// Items stand under their tour when they follow it directly, which keeps the
+/// order; elsewhere they name it.
+fn write_blocks(
+    blocks: &[BlockPart],
+    sids: &BTreeMap<&str, &str>,
+) -> Result<Vec<Value>, StoreError> {
+    let mut written = Vec::with_capacity(blocks.len());
+    let mut rest = blocks;
+    while let Some((block, after)) = rest.split_first() {
+        rest = after;
+        let mut table = write_block(block, true)?;
+        if let Some(container) = &block.container {
+            table.text("container", sid(sids, container));
+        }
+        if block.kind == BlockKind::Tour {
+            let count = rest
+                .iter()
+                .take_while(|item| {
+                    item.kind == BlockKind::TourItem && item.container.as_ref() == Some(&block.uid)
+                })
+                .count();
+            let (own, others) = rest.split_at(count);
+            let items = own
+                .iter()
+                .map(|item| Ok(write_block(item, false)?.done()))
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            table.list("items", items);
+            rest = others;
+        }
+        written.push(table.done());
+    }
+    Ok(written)
+}
+
+fn write_block(block: &BlockPart, with_kind: bool) -> Result<Table, StoreError> {
+    let mut table = Table::default();
+    table.text("sid", &block.sid);
+    if with_kind {
+        table.put("type", yaml(&block.kind)?);
+    }
+    table.text("uid", &block.uid);
+    if let Some(expression) = &block.expression {
+        table.text("when", expression);
+    }
+    let transitions = block.transitions.iter().map(|name| name.as_str().into());
+    table.list("transitions", transitions.collect());
+    let mut fields = Table::default();
+    for field in &block.fields {
+        fields.put(&field.sid, write_field(field)?);
+    }
+    if !fields.0.is_empty() {
+        table.put("fields", fields.done());
+    }
+    Ok(table)
+}
+
+/// Plain where the type can be seen, else spelled out.
+fn write_field(field: &FieldPart) -> Result<Value, StoreError> {
+    let is_plain = matches!(
+        (&field.value, field.kind),
+        (Json::String(_), FieldKind::String)
+            | (Json::Number(_), FieldKind::Number)
+            | (Json::Bool(_), FieldKind::Boolean)
+    );
+    if is_plain {
+        return yaml(&field.value);
+    }
+    let mut table = Table::default();
+    table.put("type", yaml(&field.kind)?);
+    table.put("value", yaml(&field.value)?);
+    Ok(table.done())
+}
+
+fn write_path(path: &PathPart, sids: &BTreeMap<&str, &str>) -> Value {
+    let mut table = Table::default();
+    let from = path.from.as_ref().map_or(ENTRY, |uid| sid(sids, uid));
+    table.text("from", from);
+    match path.on.as_slice() {
+        [] => {}
+        [name] => table.text("on", name),
+        names => {
+            let names = names.iter().map(|name| name.as_str().into());
+            table.list("on", names.collect());
+        }
+    }
+    table.text("to", sid(sids, &path.to));
+    table.text("uid", &path.uid);
+    table.done()
+}
+
+/// A version that compiled names its own blocks only; an unknown uid would
+/// show here rather than vanish.
+fn sid<'a>(sids: &BTreeMap<&str, &'a str>, uid: &'a str) -> &'a str {
+    sids.get(uid).copied().unwrap_or(uid)
+}
+
+fn yaml(value: &impl serde::Serialize) -> Result<Value, StoreError> {
+    serde_yaml_ng::to_value(value).map_err(|error| StoreError::Export(error.to_string()))
+}

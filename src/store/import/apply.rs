@@ -1,0 +1,296 @@
+//! Does what a file says fit what the store has?
+//!
+//! Works on a copy of the workspace. Flows are matched by sid. A committed
+//! version keeps its structure and its history; its content may change. A new
+//! number must be the next one. The draft is replaced.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    Faults,
+    read::{FlowFile, ProjectFile, VersionFile},
+    resolve,
+    structure::{difference, lines},
+};
+use crate::{
+    clock::{Ambient, UnixMs},
+    limits,
+    snapshot::{compile::compile_version, wire::VersionPart},
+    store::{
+        environment_names,
+        workspace::{AuthoredVersion, Flow, Project, Workspace},
+    },
+};
+
+/// The copy being worked on.
+pub(super) struct Apply<'a> {
+    workspace: Workspace,
+    ambient: &'a Ambient,
+    now: UnixMs,
+    /// Block uid to the sid of the flow that has it; uids are unique over all
+    /// flows, because a step names nothing but the block.
+    block_flows: HashMap<String, String>,
+    /// Flows of this import, to find one that comes twice.
+    seen: std::collections::BTreeSet<String>,
+}
+
+impl<'a> Apply<'a> {
+    /// Starts from what the store has.
+    pub(super) fn new(workspace: &Workspace, ambient: &'a Ambient) -> Self {
+        let mut block_flows = HashMap::new();
+        for flow in workspace.flows.values() {
+            for block in flow.versions.values().flat_map(|v| &v.part.blocks) {
+                block_flows.insert(block.uid.clone(), flow.sid.clone());
+            }
+        }
+        Self {
+            workspace: workspace.clone(),
+            ambient,
+            now: ambient.now_ms(),
+            block_flows,
+            seen: std::collections::BTreeSet::new(),
+        }
+    }
+
+    /// The copy as it is now.
+    pub(super) fn into_workspace(self) -> Workspace {
+        self.workspace
+    }
+
+    /// Applies one project.
+    pub(super) fn project(&mut self, file: &str, given: ProjectFile, faults: &mut Faults) {
+        let known = self.workspace.projects.get(&given.sid);
+        let name = given
+            .name
+            .or_else(|| known.map(|project| project.name.clone()))
+            .unwrap_or_else(|| given.sid.clone());
+        let project = Project {
+            sid: given.sid.clone(),
+            name,
+        };
+        self.workspace.projects.insert(given.sid.clone(), project);
+        for flow in given.flows {
+            self.flow(file, &given.sid, flow, faults);
+        }
+    }
+
+    fn flow(&mut self, file: &str, project: &str, given: FlowFile, faults: &mut Faults) {
+        let position = format!("flow {:?}", given.sid);
+        if !self.seen.insert(given.sid.clone()) {
+            faults.add(file, &position, "the flow appears twice in this import");
+            return;
+        }
+        let Some(mut flow) = self.matched(file, project, &given, faults) else {
+            return;
+        };
+        if let Some(name) = given.name {
+            flow.name = name;
+        }
+        if let Some(refuse) = given.refuse_public_force {
+            flow.refuse_public_force = refuse;
+        }
+        for (environment, enabled) in given.status {
+            match self.workspace.environment(&environment) {
+                Some(environment) => {
+                    flow.status.insert(environment.uid.clone(), enabled);
+                }
+                None => faults.add(
+                    file,
+                    &position,
+                    format!(
+                        "status names environment {environment:?}, which does not exist (expected \
+                         one of {})",
+                        environment_names(&self.workspace)
+                    ),
+                ),
+            }
+        }
+        for version in given.versions {
+            self.version(file, &mut flow, version, faults);
+        }
+        self.workspace.flows.insert(given.sid, flow);
+    }
+
+    /// The flow a file speaks of: the one with its sid, or a new one.
+    fn matched(
+        &self,
+        file: &str,
+        project: &str,
+        given: &FlowFile,
+        faults: &mut Faults,
+    ) -> Option<Flow> {
+        let position = format!("flow {:?}", given.sid);
+        if let Some(known) = self.workspace.flows.get(&given.sid) {
+            if known.project != project {
+                let rule = format!("it belongs to project {:?}, not {project:?}", known.project);
+                faults.add(file, &position, rule);
+                return None;
+            }
+            if given.uid.as_ref().is_some_and(|uid| *uid != known.uid) {
+                let rule = format!(
+                    "uid is {:?} (expected {:?}, or none)",
+                    given.uid.as_deref().unwrap_or_default(),
+                    known.uid
+                );
+                faults.add(file, &position, rule);
+                return None;
+            }
+            return Some(known.clone());
+        }
+        if let Some(uid) = &given.uid
+            && let Some(other) = self.workspace.flow_by_uid(uid)
+        {
+            let rule = format!("uid {uid:?} belongs to flow {:?}", other.sid);
+            faults.add(file, &position, rule);
+            return None;
+        }
+        Some(Flow {
+            uid: given
+                .uid
+                .clone()
+                .unwrap_or_else(|| resolve::fresh_uid(self.ambient)),
+            sid: given.sid.clone(),
+            name: given.sid.clone(),
+            project: project.to_owned(),
+            refuse_public_force: false,
+            status: std::collections::BTreeMap::new(),
+            versions: std::collections::BTreeMap::new(),
+        })
+    }
+
+    fn version(
+        &mut self,
+        file: &str,
+        flow: &mut Flow,
+        given: VersionFile,
+        faults: &mut Faults,
+    ) {
+        let position = given.position(&flow.sid);
+        let number = given.number;
+        let (message, author, created_ms) = (
+            given.message.clone(),
+            given.author.clone(),
+            given.created_ms,
+        );
+        let part = resolve::version(file, flow, given, self.ambient, faults);
+        self.check(file, &position, flow, &part, faults);
+        let known = flow.versions.get(&number).cloned();
+        if number > 0 {
+            match &known {
+                Some(known) => {
+                    let history = [
+                        ("message", message.as_ref() == Some(&known.message) || message.is_none()),
+                        ("author", author.as_ref() == Some(&known.author) || author.is_none()),
+                        ("created", created_ms.is_none_or(|at| at == known.created_ms)),
+                    ];
+                    refuse_history(file, &position, &history, faults);
+                    refuse_structure(file, &position, &known.part, &part, faults);
+                }
+                None if number != flow.latest() + 1 => {
+                    let rule = format!(
+                        "version {number} would be new (expected {} as the next one)",
+                        flow.latest() + 1
+                    );
+                    faults.add(file, &position, rule);
+                }
+                None => {}
+            }
+        }
+        // Also with faults, of which nothing comes: the next version would be
+        // told off for following on nothing.
+        for block in &part.blocks {
+            self.block_flows
+                .insert(block.uid.clone(), flow.sid.clone());
+        }
+        let version = match known {
+            Some(known) if known.part == part => known,
+            // Absent and the default strategy are one structure; what was
+            // stored first stays.
+            Some(known) => Arc::new(AuthoredVersion {
+                part: VersionPart {
+                    migration: if number > 0 { known.part.migration } else { part.migration },
+                    ..part
+                },
+                message: known.message.clone(),
+                author: known.author.clone(),
+                created_ms: known.created_ms,
+            }),
+            None => Arc::new(AuthoredVersion {
+                part,
+                message: message.unwrap_or_default(),
+                author: author.unwrap_or_default(),
+                created_ms: created_ms.unwrap_or(self.now),
+            }),
+        };
+        flow.versions.insert(number, version);
+    }
+
+    /// Whether the version could be published: it compiles, fits into a part
+    /// and takes no other flow's uids.
+    fn check(
+        &self,
+        file: &str,
+        position: &str,
+        flow: &Flow,
+        part: &VersionPart,
+        faults: &mut Faults,
+    ) {
+        for block in &part.blocks {
+            if let Some(other) = self.block_flows.get(&block.uid)
+                && *other != flow.sid
+            {
+                let place = format!("{position}, block {:?}", block.sid);
+                faults.add(
+                    file,
+                    &place,
+                    format!("uid {:?} belongs to a block of flow {other:?}", block.uid),
+                );
+            }
+        }
+        if let Err(found) = compile_version(part) {
+            for fault in found {
+                let place = format!("{position}, {}", fault.place);
+                faults.add(file, &place, fault.rule);
+            }
+        }
+        let bytes = serde_json::to_vec(part).map_or(usize::MAX, |json| json.len());
+        if bytes > limits::PART_BYTES_MAX {
+            faults.add(
+                file,
+                position,
+                format!(
+                    "the version takes {bytes} bytes (expected at most {})",
+                    limits::PART_BYTES_MAX
+                ),
+            );
+        }
+    }
+}
+
+fn refuse_history(file: &str, position: &str, same: &[(&str, bool)], faults: &mut Faults) {
+    for (member, _) in same.iter().filter(|(_, same)| !same) {
+        faults.add(
+            file,
+            position,
+            format!("{member} differs from what was committed (history cannot change)"),
+        );
+    }
+}
+
+fn refuse_structure(
+    file: &str,
+    position: &str,
+    stored: &VersionPart,
+    given: &VersionPart,
+    faults: &mut Faults,
+) {
+    let (stored, given) = (lines(stored), lines(given));
+    if stored != given {
+        let rule = format!(
+            "its structure was committed and cannot change (commit a new version); - is stored, \
+             + is in the file:\n{}",
+            difference(&stored, &given)
+        );
+        faults.add(file, position, rule);
+    }
+}

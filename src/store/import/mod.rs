@@ -1,0 +1,289 @@
+//! How do project files change what is authored?
+//!
+//! All or nothing: the files are read and applied to a copy of the workspace,
+//! collecting every fault; with none, the difference between the copy and the
+//! original is what is written and reported. A file that says what the store
+//! has already makes no difference. Flows and versions that a file leaves out
+//! stay as they are.
+
+mod apply;
+mod blocks;
+mod read;
+mod resolve;
+mod structure;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    engine::Write,
+    project_file,
+    workspace::{Flow, Workspace},
+};
+use crate::{clock::Ambient, limits, snapshot::wire::VersionPart};
+
+/// A file as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// How faults call it.
+    pub name: String,
+    /// YAML or JSON.
+    pub content: String,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Which file.
+    pub file: String,
+    /// Where in it, such as `flow "tour", version 2, block "welcome"`; empty
+    /// for the file as a whole.
+    pub position: String,
+    /// What was found and what is allowed.
+    pub rule: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.position.is_empty() {
+            return write!(f, "{}: {}", self.file, self.rule);
+        }
+        write!(f, "{}: {}: {}", self.file, self.position, self.rule)
+    }
+}
+
+/// Nothing was imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing was imported: {count} faults in the project files")]
+pub struct ImportError {
+    /// All of them, up to `limits::IMPORT_FAULTS_MAX`.
+    pub faults: Vec<Fault>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Every change; empty when the files say what the store had.
+    pub changes: Vec<Change>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The project's or flow's sid.
+    pub sid: String,
+    /// The version it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The environment it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+/// Kinds of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// A project was made or renamed.
+    Project,
+    /// A flow was made.
+    FlowCreated,
+    /// A flow's name or settings changed.
+    FlowChanged,
+    /// A version was committed.
+    Committed,
+    /// Content was deployed onto a committed version.
+    ContentDeployed,
+    /// The draft was written.
+    DraftReplaced,
+    /// The flow was enabled.
+    Enabled,
+    /// The flow was disabled.
+    Disabled,
+}
+
+/// A workspace after an import, and how to get there.
+#[derive(Debug)]
+pub(super) struct Imported {
+    pub(super) workspace: Workspace,
+    pub(super) writes: Vec<Write>,
+    pub(super) report: ImportReport,
+}
+
+/// Collects what is wrong, with its place.
+#[derive(Default)]
+struct Faults {
+    kept: Vec<Fault>,
+    count: usize,
+}
+
+impl Faults {
+    fn add(&mut self, file: &str, position: &str, rule: impl Into<String>) {
+        self.count += 1;
+        if self.kept.len() < limits::IMPORT_FAULTS_MAX {
+            self.kept.push(Fault {
+                file: file.to_owned(),
+                position: position.to_owned(),
+                rule: rule.into(),
+            });
+        }
+    }
+}
+
+/// Applies files to a workspace.
+pub(super) fn import(
+    workspace: &Workspace,
+    files: &[SourceFile],
+    ambient: &Ambient,
+) -> Result<Imported, ImportError> {
+    let mut faults = Faults::default();
+    let mut apply = apply::Apply::new(workspace, ambient);
+    let mut bytes = 0_usize;
+    for file in files {
+        bytes = bytes.saturating_add(file.content.len());
+        if bytes > limits::IMPORT_BYTES_MAX {
+            let rule = format!(
+                "the import has more than {} bytes (expected at most that; split it)",
+                limits::IMPORT_BYTES_MAX
+            );
+            faults.add(&file.name, "", rule);
+            break;
+        }
+        match project_file::parse(&file.content) {
+            Ok(projects) => {
+                for project in projects {
+                    if let Some(project) = read::project(&file.name, project, &mut faults) {
+                        apply.project(&file.name, project, &mut faults);
+                    }
+                }
+            }
+            Err(error) => faults.add(&file.name, "", error),
+        }
+    }
+    if files.is_empty() {
+        faults.add("(none)", "", "no file was given (expected at least one)");
+    }
+    if faults.count > 0 {
+        return Err(ImportError {
+            faults: faults.kept,
+            count: faults.count,
+        });
+    }
+    Ok(difference(workspace, apply.into_workspace()))
+}
+
+/// What leads from one workspace to the other.
+fn difference(before: &Workspace, after: Workspace) -> Imported {
+    let mut writes = Vec::new();
+    let mut changes = Vec::new();
+    let change = |kind, sid: &str, version| Change {
+        kind,
+        sid: sid.to_owned(),
+        version,
+        environment: None,
+    };
+    for (sid, project) in &after.projects {
+        if before.projects.get(sid) != Some(project) {
+            writes.push(Write::Project(project.clone()));
+            changes.push(change(ChangeKind::Project, sid, None));
+        }
+    }
+    for (sid, flow) in &after.flows {
+        let old = before.flows.get(sid);
+        if old.is_none_or(|old| !says_the_same(old, flow)) {
+            writes.push(Write::Flow {
+                uid: flow.uid.clone(),
+                sid: sid.clone(),
+                name: flow.name.clone(),
+                project: flow.project.clone(),
+                refuse_public_force: flow.refuse_public_force,
+            });
+            let kind = if old.is_none() {
+                ChangeKind::FlowCreated
+            } else {
+                ChangeKind::FlowChanged
+            };
+            changes.push(change(kind, sid, None));
+        }
+        for (number, version) in &flow.versions {
+            let known = old.and_then(|old| old.versions.get(number));
+            if known.is_some_and(|known| Arc::ptr_eq(known, version) || known == version) {
+                continue;
+            }
+            writes.push(Write::Version(Arc::clone(version)));
+            let kind = match (number, known) {
+                (0, _) => ChangeKind::DraftReplaced,
+                (_, None) => ChangeKind::Committed,
+                (_, Some(_)) => ChangeKind::ContentDeployed,
+            };
+            changes.push(change(kind, sid, Some(*number)));
+        }
+        status_difference(&after, old, flow, &mut writes, &mut changes);
+    }
+    Imported {
+        workspace: after,
+        writes,
+        report: ImportReport { changes },
+    }
+}
+
+fn says_the_same(one: &Flow, other: &Flow) -> bool {
+    one.name == other.name
+        && one.project == other.project
+        && one.refuse_public_force == other.refuse_public_force
+}
+
+fn status_difference(
+    after: &Workspace,
+    old: Option<&Flow>,
+    flow: &Flow,
+    writes: &mut Vec<Write>,
+    changes: &mut Vec<Change>,
+) {
+    for environment in &after.environments {
+        let enabled = flow.enabled_in(&environment.uid);
+        if old.map_or(true, |old| old.enabled_in(&environment.uid)) == enabled {
+            continue;
+        }
+        writes.push(Write::Status {
+            flow_uid: flow.uid.clone(),
+            environment_uid: environment.uid.clone(),
+            enabled,
+        });
+        changes.push(Change {
+            kind: if enabled {
+                ChangeKind::Enabled
+            } else {
+                ChangeKind::Disabled
+            },
+            sid: flow.sid.clone(),
+            version: None,
+            environment: Some(environment.name.clone()),
+        });
+    }
+}
+
+/// The order in which versions are asked for known uids: the version itself,
+/// those before it, then the draft, then those after it.
+fn by_nearness(flow: &Flow, number: u32) -> Vec<&VersionPart> {
+    let versions = || flow.versions.iter();
+    let own = versions().filter(|(n, _)| **n == number);
+    let before = versions()
+        .rev()
+        .filter(|(n, _)| (**n < number || number == 0) && **n > 0 && **n != number);
+    let draft = versions().filter(|(n, _)| **n == 0 && number != 0);
+    let after = versions().filter(|(n, _)| **n > number && number != 0);
+    own.chain(before)
+        .chain(draft)
+        .chain(after)
+        .map(|(_, version)| &version.part)
+        .collect()
+}

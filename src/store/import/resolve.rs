@@ -1,0 +1,149 @@
+//! Which uids do a file's blocks and paths have?
+//!
+//! A uid that the file gives stands. Else the nearest version of the flow that
+//! has a block with this sid (or a path between the same ends) lends its own,
+//! so that blocks keep their identity across versions and importing a file
+//! twice changes nothing. What is new gets a random one.
+
+use std::collections::HashMap;
+
+use super::{
+    Faults,
+    blocks::{BlockFile, PathFile},
+    by_nearness,
+    read::VersionFile,
+};
+use crate::{
+    clock::Ambient,
+    snapshot::wire::{BlockPart, PathPart, VersionPart},
+    store::workspace::Flow,
+};
+
+/// The version a file describes. Names that lead nowhere are faults.
+pub(super) fn version(
+    file: &str,
+    flow: &Flow,
+    given: VersionFile,
+    ambient: &Ambient,
+    faults: &mut Faults,
+) -> VersionPart {
+    let position = given.position(&flow.sid);
+    let known = Known::of(flow, given.number);
+    let uids: HashMap<String, String> = given
+        .blocks
+        .iter()
+        .map(|block| (block.sid.clone(), known.block_uid(block, ambient)))
+        .collect();
+    let mut blocks = Vec::with_capacity(given.blocks.len());
+    for block in given.blocks {
+        let place = format!("{position}, block {:?}", block.sid);
+        let container = block.container.and_then(|sid| {
+            let uid = uids.get(&sid).cloned();
+            if uid.is_none() {
+                faults.add(
+                    file,
+                    &place,
+                    format!("its container {sid:?} is not a block of this version"),
+                );
+            }
+            uid
+        });
+        blocks.push(BlockPart {
+            uid: uids.get(&block.sid).cloned().unwrap_or_default(),
+            sid: block.sid,
+            kind: block.kind,
+            container,
+            transitions: block.transitions,
+            expression: block.expression,
+            fields: block.fields,
+        });
+    }
+    let mut paths = Vec::with_capacity(given.paths.len());
+    for (ordinal, path) in (1_usize..).zip(given.paths) {
+        let mut end = |sid: &str| {
+            let uid = uids.get(sid).cloned();
+            if uid.is_none() {
+                faults.add(
+                    file,
+                    &format!("{position}, path {ordinal}"),
+                    format!("{sid:?} is not a block of this version"),
+                );
+            }
+            uid.unwrap_or_default()
+        };
+        let from = path.from.as_deref().map(&mut end);
+        let to = end(&path.to);
+        let uid = known.path_uid(&path, from.as_deref(), &to, ambient);
+        paths.push(PathPart {
+            uid,
+            from,
+            on: path.on,
+            to,
+        });
+    }
+    VersionPart {
+        flow_uid: flow.uid.clone(),
+        flow_sid: flow.sid.clone(),
+        number: given.number,
+        migration: given.migration,
+        entry: given.entry,
+        blocks,
+        paths,
+    }
+}
+
+/// Source uid, target uid and names of a path.
+type Ends<'a> = (Option<&'a str>, &'a str, &'a [String]);
+
+/// What the flow's versions know, the nearest first.
+struct Known<'a> {
+    blocks: HashMap<&'a str, &'a str>,
+    paths: HashMap<Ends<'a>, &'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(flow: &'a Flow, number: u32) -> Self {
+        let mut known = Self {
+            blocks: HashMap::new(),
+            paths: HashMap::new(),
+        };
+        for part in by_nearness(flow, number) {
+            for block in &part.blocks {
+                known.blocks.entry(&block.sid).or_insert(&block.uid);
+            }
+            for path in &part.paths {
+                known.paths.entry(ends(path)).or_insert(&path.uid);
+            }
+        }
+        known
+    }
+
+    fn block_uid(&self, block: &BlockFile, ambient: &Ambient) -> String {
+        block.uid.clone().unwrap_or_else(|| {
+            let known = self.blocks.get(block.sid.as_str());
+            known.map_or_else(|| fresh_uid(ambient), |uid| (*uid).to_owned())
+        })
+    }
+
+    fn path_uid(
+        &self,
+        path: &PathFile,
+        from: Option<&str>,
+        to: &str,
+        ambient: &Ambient,
+    ) -> String {
+        path.uid.clone().unwrap_or_else(|| {
+            let known = self.paths.get(&(from, to, path.on.as_slice()));
+            known.map_or_else(|| fresh_uid(ambient), |uid| (*uid).to_owned())
+        })
+    }
+}
+
+fn ends(path: &PathPart) -> Ends<'_> {
+    (path.from.as_deref(), &path.to, &path.on)
+}
+
+/// Ninety-six random bits: unique without asking anybody.
+pub(super) fn fresh_uid(ambient: &Ambient) -> String {
+    ambient.hex::<12>()
+}

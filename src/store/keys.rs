@@ -1,0 +1,397 @@
+//! How are keys made, listed, replaced and revoked?
+//!
+//! The text of a key exists once: in the answer that makes it. What is kept is
+//! its SHA-256. The kinds that applications use travel inside snapshots by
+//! their hash; `edge` and `admin` keys never leave the store.
+
+use serde::Serialize;
+
+use super::{
+    engine::Write,
+    workspace::{StoredKey, StoredKeyKind, Workspace},
+};
+use crate::{
+    clock::{Ambient, UnixMs},
+    limits,
+    snapshot::sha256_hex,
+};
+
+/// Random bytes of a key: 160 bits, so that with the characters that listings
+/// show more than 128 stay unknown.
+const SECRET_BYTES: usize = 20;
+
+/// Characters of a key that listings show.
+const SHOWN_CHARACTERS: usize = 6;
+
+/// A key that was made: the only place its text ever stands.
+#[derive(Clone, Serialize)]
+pub struct NewKey {
+    /// The whole text.
+    pub key: String,
+    /// As it will be listed.
+    #[serde(flatten)]
+    pub listing: KeyListing,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyListing {
+    /// What it may do.
+    pub kind: StoredKeyKind,
+    /// Environment name; none for `admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// For people.
+    pub name: String,
+    /// Project sids it may see; empty means all.
+    pub projects: Vec<String>,
+    /// Its last characters.
+    pub last: String,
+    /// When it was made.
+    pub created_ms: UnixMs,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<UnixMs>,
+    /// When a rotation replaced it; it works on until it expires or is revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotated_ms: Option<UnixMs>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<UnixMs>,
+}
+
+/// Which key: all secrets of one name, or one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName {
+    /// Kind.
+    pub kind: StoredKeyKind,
+    /// Environment name; none for `admin`.
+    pub environment: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+/// Why nothing was done with a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The environment is not there.
+    #[error("environment {found:?} does not exist (expected one of {expected})")]
+    UnknownEnvironment {
+        /// As asked.
+        found: String,
+        /// Names there are.
+        expected: String,
+    },
+    /// Every kind but `admin` belongs to an environment, and `admin` to none.
+    #[error("a key of kind {kind} {rule}")]
+    Environment {
+        /// The kind.
+        kind: &'static str,
+        /// What it needs.
+        rule: &'static str,
+    },
+    /// Names are for people and stand in listings.
+    #[error("the key name has {0} bytes (expected 1 to {max})", max = limits::SID_BYTES_MAX)]
+    Name(usize),
+    /// A project it should see is not there.
+    #[error("project {0:?} does not exist")]
+    UnknownProject(String),
+    /// There is a key of this kind and name.
+    #[error("a {kind} key named {name:?} exists (rotate it, revoke it, or choose another name)")]
+    Taken {
+        /// The kind.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// More than a snapshot takes.
+    #[error("the environment has {0} keys (expected fewer than {max})", max = limits::KEYS_PER_ENVIRONMENT_MAX)]
+    TooMany(usize),
+    /// No valid key of this kind and name.
+    #[error("no valid {kind} key is named {name:?}{ending}")]
+    Unknown {
+        /// The kind.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The ending that was asked for, in words.
+        ending: String,
+    },
+}
+
+/// A changed key set: the workspace after it, and what to write.
+pub(super) struct Changed<T> {
+    pub(super) keys: Vec<StoredKey>,
+    pub(super) writes: Vec<Write>,
+    pub(super) answer: T,
+}
+
+/// Makes a key.
+pub(super) fn create(
+    workspace: &Workspace,
+    name: &KeyName,
+    projects: &[String],
+    ambient: &Ambient,
+) -> Result<Changed<NewKey>, KeyError> {
+    let environment_uid = place(workspace, name)?;
+    let now = ambient.now_ms();
+    if name.name.is_empty() || name.name.len() > limits::SID_BYTES_MAX {
+        return Err(KeyError::Name(name.name.len()));
+    }
+    if let Some(project) = projects
+        .iter()
+        .find(|sid| !workspace.projects.contains_key(*sid))
+    {
+        return Err(KeyError::UnknownProject(project.clone()));
+    }
+    if named(workspace, name, &environment_uid, now)
+        .next()
+        .is_some()
+    {
+        return Err(KeyError::Taken {
+            kind: name.kind.name(),
+            name: name.name.clone(),
+        });
+    }
+    refuse_too_many(workspace, &environment_uid, now)?;
+    let (key, text) = fresh(name, environment_uid, projects.to_vec(), ambient);
+    let mut keys = workspace.keys.clone();
+    keys.push(key.clone());
+    Ok(Changed {
+        answer: NewKey {
+            key: text,
+            listing: listing(workspace, &key),
+        },
+        keys,
+        writes: vec![Write::Key(key)],
+    })
+}
+
+/// Makes a new secret for a name. The old ones work on until they are revoked,
+/// or until `overlap_until`.
+pub(super) fn rotate(
+    workspace: &Workspace,
+    name: &KeyName,
+    overlap_until: Option<UnixMs>,
+    ambient: &Ambient,
+) -> Result<Changed<NewKey>, KeyError> {
+    let environment_uid = place(workspace, name)?;
+    let now = ambient.now_ms();
+    let old: Vec<&StoredKey> = named(workspace, name, &environment_uid, now).collect();
+    let Some(newest) = old.last() else {
+        return Err(unknown(name, None));
+    };
+    refuse_too_many(workspace, &environment_uid, now)?;
+    let (key, text) = fresh(
+        name,
+        environment_uid.clone(),
+        newest.projects.clone(),
+        ambient,
+    );
+    let mut keys = workspace.keys.clone();
+    let mut writes = Vec::new();
+    for own in &mut keys {
+        if old.iter().any(|old| old.sha256 == own.sha256) {
+            own.rotated_ms.get_or_insert(now);
+            own.expires_ms = overlap_until.or(own.expires_ms);
+            writes.push(Write::Key(own.clone()));
+        }
+    }
+    writes.push(Write::Key(key.clone()));
+    keys.push(key.clone());
+    Ok(Changed {
+        answer: NewKey {
+            key: text,
+            listing: listing(workspace, &key),
+        },
+        keys,
+        writes,
+    })
+}
+
+/// Ends every valid secret of a name, or the one that ends with `last`.
+pub(super) fn revoke(
+    workspace: &Workspace,
+    name: &KeyName,
+    last: Option<&str>,
+    now: UnixMs,
+) -> Result<Changed<Vec<KeyListing>>, KeyError> {
+    let environment_uid = place(workspace, name)?;
+    let ended: Vec<String> = named(workspace, name, &environment_uid, now)
+        .filter(|key| last.is_none_or(|last| key.last == last))
+        .map(|key| key.sha256.clone())
+        .collect();
+    if ended.is_empty() {
+        return Err(unknown(name, last));
+    }
+    Ok(end(workspace, &ended, now))
+}
+
+/// Ends the keys whose overlap is over; none when nothing is due.
+pub(super) fn expire(workspace: &Workspace, now: UnixMs) -> Option<Changed<Vec<KeyListing>>> {
+    let over: Vec<String> = workspace
+        .keys
+        .iter()
+        .filter(|key| key.revoked_ms.is_none() && !key.is_valid(now))
+        .map(|key| key.sha256.clone())
+        .collect();
+    (!over.is_empty()).then(|| end(workspace, &over, now))
+}
+
+fn end(workspace: &Workspace, ended: &[String], now: UnixMs) -> Changed<Vec<KeyListing>> {
+    let mut keys = workspace.keys.clone();
+    let mut writes = Vec::new();
+    let mut answer = Vec::new();
+    for key in keys.iter_mut().filter(|key| ended.contains(&key.sha256)) {
+        key.revoked_ms = Some(now);
+        writes.push(Write::Key(key.clone()));
+        answer.push(listing(workspace, key));
+    }
+    Changed {
+        keys,
+        writes,
+        answer,
+    }
+}
+
+/// All keys, or those of one environment, in the order they were made.
+pub(super) fn list(
+    workspace: &Workspace,
+    environment: Option<&str>,
+) -> Result<Vec<KeyListing>, KeyError> {
+    let uid = environment
+        .map(|name| environment_uid(workspace, name))
+        .transpose()?;
+    let keys = workspace.keys.iter();
+    Ok(keys
+        .filter(|key| uid.is_none() || key.environment_uid == uid)
+        .map(|key| listing(workspace, key))
+        .collect())
+}
+
+fn environment_uid(workspace: &Workspace, name: &str) -> Result<String, KeyError> {
+    let found = workspace.environment(name);
+    found
+        .map(|environment| environment.uid.clone())
+        .ok_or_else(|| KeyError::UnknownEnvironment {
+            found: name.to_owned(),
+            expected: super::environment_names(workspace),
+        })
+}
+
+/// The environment uid of a key name, after the rule on which kinds have one.
+fn place(workspace: &Workspace, name: &KeyName) -> Result<Option<String>, KeyError> {
+    match (&name.environment, name.kind) {
+        (None, StoredKeyKind::Admin) => Ok(None),
+        (Some(_), StoredKeyKind::Admin) => Err(KeyError::Environment {
+            kind: name.kind.name(),
+            rule: "belongs to no environment (leave it out)",
+        }),
+        (Some(environment), _) => environment_uid(workspace, environment).map(Some),
+        (None, _) => Err(KeyError::Environment {
+            kind: name.kind.name(),
+            rule: "belongs to an environment (name it)",
+        }),
+    }
+}
+
+fn named<'a>(
+    workspace: &'a Workspace,
+    name: &'a KeyName,
+    environment_uid: &'a Option<String>,
+    now: UnixMs,
+) -> impl Iterator<Item = &'a StoredKey> {
+    workspace.keys.iter().filter(move |key| {
+        key.kind == name.kind
+            && key.environment_uid == *environment_uid
+            && key.name == name.name
+            && key.is_valid(now)
+    })
+}
+
+fn refuse_too_many(
+    workspace: &Workspace,
+    environment_uid: &Option<String>,
+    now: UnixMs,
+) -> Result<(), KeyError> {
+    let count = workspace
+        .keys
+        .iter()
+        .filter(|key| key.environment_uid == *environment_uid && key.is_valid(now))
+        .count();
+    if count >= limits::KEYS_PER_ENVIRONMENT_MAX {
+        return Err(KeyError::TooMany(count));
+    }
+    Ok(())
+}
+
+fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
+    KeyError::Unknown {
+        kind: name.kind.name(),
+        name: name.name.clone(),
+        ending: last.map_or_else(String::new, |last| format!(" and ends with {last:?}")),
+    }
+}
+
+fn fresh(
+    name: &KeyName,
+    environment_uid: Option<String>,
+    projects: Vec<String>,
+    ambient: &Ambient,
+) -> (StoredKey, String) {
+    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
+    let text = match &name.environment {
+        Some(environment) => format!("{}-{environment}-{secret}", name.kind.name()),
+        None => format!("{}-{secret}", name.kind.name()),
+    };
+    let key = StoredKey {
+        sha256: sha256_hex(text.as_bytes()),
+        kind: name.kind,
+        environment_uid,
+        name: name.name.clone(),
+        projects,
+        last: secret[secret.len() - SHOWN_CHARACTERS..].to_owned(),
+        created_ms: ambient.now_ms(),
+        expires_ms: None,
+        rotated_ms: None,
+        revoked_ms: None,
+    };
+    (key, text)
+}
+
+fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
+    let environment = key.environment_uid.as_ref().and_then(|uid| {
+        let mut environments = workspace.environments.iter();
+        environments.find(|environment| environment.uid == *uid)
+    });
+    KeyListing {
+        kind: key.kind,
+        environment: environment.map(|environment| environment.name.clone()),
+        name: key.name.clone(),
+        projects: key.projects.clone(),
+        last: key.last.clone(),
+        created_ms: key.created_ms,
+        expires_ms: key.expires_ms,
+        rotated_ms: key.rotated_ms,
+        revoked_ms: key.revoked_ms,
+    }
+}
+
+/// Lower-case base 32 (RFC 4648 alphabet): survives mails, shells and double
+/// clicks. Exact for multiples of five bytes, which secrets are.
+fn base32(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut text = String::with_capacity(bytes.len() * 8 / 5);
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in bytes {
+        held = (held << 8) | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            text.push(ALPHABET[((held >> bits) & 31) as usize] as char);
+        }
+    }
+    text
+}
+
+const _: () = assert!(SECRET_BYTES.is_multiple_of(5));

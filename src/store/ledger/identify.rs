@@ -1,0 +1,99 @@
+//! How do properties of users and groups merge?
+//!
+//! Property by property in the ledger's order; null removes. What would exceed
+//! a limit after merging is refused as a whole: half of an identify call would
+//! be worse than none.
+
+use serde_json::{Map, Value};
+
+use super::Verdict;
+use crate::{
+    clock::UnixMs,
+    limits,
+    progress::event::{GroupDocument, GroupRecord, UserDocument},
+};
+
+/// Merges one identify call. `records` are the groups' records as they are,
+/// in the order of `groups`; `when` is the time the edge took the call.
+pub(super) fn merge(
+    mut document: UserDocument,
+    properties: &Map<String, Value>,
+    groups: &[GroupDocument],
+    records: Vec<GroupRecord>,
+    when: UnixMs,
+    as_recorded: bool,
+) -> Verdict {
+    overlay(&mut document.properties, properties);
+    if let Err(why) = check("user", &document.properties) {
+        return Verdict::Dead(why);
+    }
+    document.updated_ms = Some(when);
+    let mut merged: Vec<GroupRecord> = Vec::with_capacity(groups.len());
+    for (group, known) in groups.iter().zip(records) {
+        if group.identifier.is_empty() || group.identifier.len() > limits::SUBJECT_ID_BYTES_MAX {
+            return Verdict::Dead(format!(
+                "a group id of {} bytes (expected 1 to {})",
+                group.identifier.len(),
+                limits::SUBJECT_ID_BYTES_MAX
+            ));
+        }
+        // The same group twice in one call builds on its own first mention.
+        let earlier = merged
+            .iter()
+            .position(|own| own.identifier == group.identifier)
+            .map(|at| merged.remove(at));
+        let mut record = earlier.unwrap_or(known);
+        overlay(&mut record.properties, &group.properties);
+        if let Err(why) = check("group", &record.properties) {
+            return Verdict::Dead(why);
+        }
+        record.identifier.clone_from(&group.identifier);
+        record.doc_rev += 1;
+        record.created_ms.get_or_insert(when);
+        record.updated_ms = Some(when);
+        merged.push(record);
+        if !document.groups.contains(&group.identifier) {
+            document.groups.push(group.identifier.clone());
+        }
+    }
+    if document.groups.len() > limits::GROUPS_PER_USER_MAX {
+        return Verdict::Dead(format!(
+            "the user would belong to {} groups (expected at most {})",
+            document.groups.len(),
+            limits::GROUPS_PER_USER_MAX
+        ));
+    }
+    Verdict::Apply {
+        document,
+        groups: merged,
+        as_recorded,
+    }
+}
+
+fn overlay(stored: &mut Map<String, Value>, update: &Map<String, Value>) {
+    for (name, value) in update {
+        if value.is_null() {
+            stored.remove(name);
+        } else {
+            stored.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn check(whose: &str, properties: &Map<String, Value>) -> Result<(), String> {
+    if properties.len() > limits::PROPERTIES_MAX {
+        return Err(format!(
+            "the {whose} would have {} properties (expected at most {})",
+            properties.len(),
+            limits::PROPERTIES_MAX
+        ));
+    }
+    let bytes = serde_json::to_vec(properties).map_or(usize::MAX, |json| json.len());
+    if bytes > limits::PROPERTIES_BYTES_MAX {
+        return Err(format!(
+            "the {whose}'s properties would take {bytes} bytes (expected at most {})",
+            limits::PROPERTIES_BYTES_MAX
+        ));
+    }
+    Ok(())
+}

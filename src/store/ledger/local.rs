@@ -1,0 +1,73 @@
+//! How does an edge in the same process reach the ledger?
+//!
+//! The consumer's trait over the store itself, with the same answers as over
+//! HTTP. Database work runs on blocking threads.
+
+use std::sync::Arc;
+
+use super::ShipError;
+use crate::{
+    progress::{
+        LedgerError, LedgerFuture, ProgressLedger,
+        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+    },
+    store::{Store, StoreError},
+};
+
+/// The ledger of a store in this process.
+#[derive(Clone, Debug)]
+pub struct LocalLedger {
+    store: Arc<Store>,
+}
+
+impl LocalLedger {
+    /// Over this store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> LedgerFuture<'static, T> {
+        let store = Arc::clone(&self.store);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || work(&store)).await {
+                Ok(answer) => answer.map_err(refusal),
+                Err(error) => Err(LedgerError::Away(error.to_string())),
+            }
+        })
+    }
+}
+
+impl ProgressLedger for LocalLedger {
+    fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
+        let (environment, user) = (environment.to_owned(), user.to_owned());
+        self.run(move |store| store.user(&environment, &user))
+    }
+
+    fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
+        let (environment, group) = (environment.to_owned(), group.to_owned());
+        self.run(move |store| store.group(&environment, &group))
+    }
+
+    fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
+        let (environment, batch) = (environment.to_owned(), batch.clone());
+        self.run(move |store| store.ship(&environment, &batch))
+    }
+
+    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+        let (environment, journal) = (environment.to_owned(), journal.to_owned());
+        self.run(move |store| store.close_journal(&environment, &journal))
+    }
+}
+
+/// Storage trouble may pass; everything else will not by itself.
+fn refusal(error: StoreError) -> LedgerError {
+    match error {
+        StoreError::Engine(error) => LedgerError::Away(error.to_string()),
+        StoreError::Ship(ShipError::Engine(error)) => LedgerError::Away(error.to_string()),
+        StoreError::Ship(ShipError::Fork(why)) => LedgerError::Fork(why),
+        other => LedgerError::Refused(other.to_string()),
+    }
+}

@@ -1,0 +1,337 @@
+//! What does a shipped batch do to the users it speaks of?
+//!
+//! A batch is one transaction. Its place in the journal is checked first (the
+//! hash chain), then every record gets exactly one terminal outcome; one
+//! record that does not fit never stops the others. The rules for a single
+//! record stand in `judge` and `identify`, both pure; storage is the engine's.
+
+mod identify;
+mod judge;
+mod local;
+#[cfg(test)]
+mod tests;
+
+pub use local::LocalLedger;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    engine::{DeadLetter, Ending, Engine, EngineError, JournalMark, LedgerTransaction},
+    workspace::Environment,
+};
+use crate::{
+    clock::UnixMs,
+    progress::event::{
+        Base, Batch, BatchAnswer, Operation, Outcome, RecordOutcome, ShippedRecord, UserDocument,
+        chain_hash,
+    },
+    snapshot::Version,
+};
+
+/// Finds the compiled versions that legality is judged against.
+pub(crate) trait Versions {
+    /// A version of a flow, if the store has it and it compiles.
+    fn version(&self, flow_uid: &str, number: u32) -> Option<Arc<Version>>;
+}
+
+/// Why a whole batch is not taken. Nothing of it has any effect then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShipError {
+    /// Two edges write under one journal id.
+    #[error("{0}")]
+    Fork(String),
+    /// It cannot be read as a batch.
+    #[error("{0}")]
+    Refused(String),
+    /// Storage failed: the batch may be sent again.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What becomes of one record.
+enum Verdict {
+    /// Store this.
+    Apply {
+        document: UserDocument,
+        groups: Vec<crate::progress::event::GroupRecord>,
+        as_recorded: bool,
+    },
+    /// Nothing to do.
+    Already { as_recorded: bool },
+    /// Something newer made it meaningless.
+    Superseded(&'static str),
+    /// It does not fit.
+    Dead(String),
+}
+
+/// Applies a batch, or (with no records) says where the journal stands.
+pub(crate) fn ship(
+    engine: &dyn Engine,
+    environment: &Environment,
+    batch: &Batch,
+    versions: &dyn Versions,
+    now: UnixMs,
+) -> Result<BatchAnswer, ShipError> {
+    if batch.journal.is_empty() || batch.journal.len() > 64 {
+        return Err(ShipError::Refused(
+            "the journal id is empty or too long (expected 32 hexadecimal digits)".to_owned(),
+        ));
+    }
+    let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
+    let mut answer = None;
+    engine.ledger(&environment.uid, &mut |transaction| {
+        let mut run = Run {
+            transaction,
+            environment,
+            versions,
+            now,
+            journal: &batch.journal,
+            users: BTreeMap::new(),
+        };
+        let result = run.batch(batch, &hash)?;
+        let ending = if result.is_ok() && !batch.records.is_empty() {
+            Ending::Commit
+        } else {
+            Ending::RollBack
+        };
+        answer = Some(result);
+        Ok(ending)
+    })?;
+    // An engine that succeeded has run the work.
+    answer.unwrap_or_else(|| Err(ShipError::Refused("the ledger did nothing".to_owned())))
+}
+
+/// Notes that nothing follows in a journal. Doing it twice is fine.
+pub(crate) fn close(
+    engine: &dyn Engine,
+    environment: &Environment,
+    journal: &str,
+) -> Result<(), EngineError> {
+    engine.ledger(&environment.uid, &mut |transaction| {
+        let mut mark = transaction.mark(journal)?.unwrap_or_default();
+        mark.closed = true;
+        transaction.put_mark(journal, &mark)?;
+        Ok(Ending::Commit)
+    })
+}
+
+/// One pass over one batch.
+struct Run<'a> {
+    transaction: &'a mut dyn LedgerTransaction,
+    environment: &'a Environment,
+    versions: &'a dyn Versions,
+    now: UnixMs,
+    journal: &'a str,
+    /// Users of this batch as they are now; most batches name a user often.
+    users: BTreeMap<String, Known>,
+}
+
+/// A user as this batch has seen and changed it.
+struct Known {
+    document: UserDocument,
+    changed: bool,
+}
+
+impl Run<'_> {
+    fn batch(
+        &mut self,
+        batch: &Batch,
+        hash: &str,
+    ) -> Result<Result<BatchAnswer, ShipError>, EngineError> {
+        let mut mark = self.transaction.mark(self.journal)?.unwrap_or_default();
+        if batch.records.is_empty() {
+            return Ok(Ok(answer(&mark, Vec::new())));
+        }
+        if *hash == mark.hash {
+            return Ok(Ok(answer(&mark, self.resent(batch)?)));
+        }
+        if let Some(fork) = fork(batch, &mark) {
+            return Ok(Err(fork));
+        }
+        let mut outcomes = Vec::with_capacity(batch.records.len());
+        for record in &batch.records {
+            let outcome = if mark.watermark.is_some_and(|mark| record.seq <= mark) {
+                self.already(record)?
+            } else {
+                mark.watermark = Some(record.seq);
+                self.record(record)?
+            };
+            outcomes.push(outcome);
+        }
+        for known in self.users.values().filter(|known| known.changed) {
+            self.transaction.put_user(&known.document)?;
+        }
+        hash.clone_into(&mut mark.hash);
+        self.transaction.put_mark(self.journal, &mark)?;
+        Ok(Ok(answer(&mark, outcomes)))
+    }
+
+    /// The answer to a batch got lost and it came again: nothing is applied.
+    fn resent(&mut self, batch: &Batch) -> Result<Vec<RecordOutcome>, EngineError> {
+        let records = batch.records.iter();
+        records.map(|record| self.already(record)).collect()
+    }
+
+    fn already(&mut self, record: &ShippedRecord) -> Result<RecordOutcome, EngineError> {
+        let document = &self.known(&record.event.user)?.document;
+        let as_recorded = judge::stands_as_recorded(document, &record.event);
+        let doc_rev = document.doc_rev;
+        Ok(outcome(record, Outcome::Already, doc_rev, as_recorded, None))
+    }
+
+    /// Gives one record its terminal outcome.
+    fn record(&mut self, record: &ShippedRecord) -> Result<RecordOutcome, EngineError> {
+        let event = &record.event;
+        let verdict = match judge::foreign(event, self.environment) {
+            Some(why) => Verdict::Dead(why),
+            None => self.verdict(record)?,
+        };
+        match verdict {
+            Verdict::Apply {
+                mut document,
+                groups,
+                as_recorded,
+            } => {
+                document.identifier.clone_from(&event.user);
+                document.doc_rev += 1;
+                document.created_ms.get_or_insert(event.decided_ms);
+                document.last = Some((self.journal.to_owned(), record.seq));
+                for group in &groups {
+                    self.transaction.put_group(group)?;
+                }
+                let doc_rev = document.doc_rev;
+                let changed = Known {
+                    document,
+                    changed: true,
+                };
+                self.users.insert(event.user.clone(), changed);
+                Ok(outcome(record, Outcome::Applied, doc_rev, as_recorded, None))
+            }
+            Verdict::Already { as_recorded } => {
+                let doc_rev = self.known(&event.user)?.document.doc_rev;
+                Ok(outcome(record, Outcome::Already, doc_rev, as_recorded, None))
+            }
+            Verdict::Superseded(why) => {
+                let doc_rev = self.known(&event.user)?.document.doc_rev;
+                let why = Some(why.to_owned());
+                Ok(outcome(record, Outcome::Superseded, doc_rev, false, why))
+            }
+            Verdict::Dead(why) => {
+                self.transaction.dead_letter(&DeadLetter {
+                    journal: self.journal.to_owned(),
+                    seq: record.seq,
+                    why: why.clone(),
+                    at_ms: self.now,
+                    event: event.clone(),
+                })?;
+                let doc_rev = self.known(&event.user)?.document.doc_rev;
+                Ok(outcome(record, Outcome::Dead, doc_rev, false, Some(why)))
+            }
+        }
+    }
+
+    fn verdict(&mut self, record: &ShippedRecord) -> Result<Verdict, EngineError> {
+        let event = &record.event;
+        let document = self.known(&event.user)?.document.clone();
+        if let Operation::Identify { properties, groups } = &event.operation {
+            let mut records = Vec::with_capacity(groups.len());
+            for group in groups {
+                let known = self.transaction.group(&group.identifier)?;
+                records.push(known.unwrap_or_default());
+            }
+            let current = judge::is_current(&document, &event.base);
+            let when = event.decided_ms;
+            return Ok(identify::merge(
+                document, properties, groups, records, when, current,
+            ));
+        }
+        let refuted = self.refuted(event)?;
+        let mut still_refuted = refuted.clone();
+        let verdict = judge::step(&document, &mut still_refuted, event, self.versions);
+        // Kept under this journal, because the edge's next record of the user
+        // names this one as its base.
+        let own = self.transaction.refuted(self.journal, &event.user)?;
+        if own != still_refuted {
+            self.transaction
+                .put_refuted(self.journal, &event.user, &still_refuted)?;
+        }
+        Ok(verdict)
+    }
+
+    /// Places where records this one builds on were superseded. A record that
+    /// was decided on a document has seen the truth: nothing is refuted for it.
+    fn refuted(
+        &mut self,
+        event: &crate::progress::event::Event,
+    ) -> Result<BTreeSet<String>, EngineError> {
+        match &event.base {
+            Base::Document(_) => Ok(BTreeSet::new()),
+            Base::Absent => self.transaction.refuted(self.journal, &event.user),
+            Base::Record { journal, .. } => self.transaction.refuted(journal, &event.user),
+        }
+    }
+
+    fn known(&mut self, user: &str) -> Result<&Known, EngineError> {
+        if !self.users.contains_key(user) {
+            let document = self.transaction.user(user)?.unwrap_or_else(|| unseen(user));
+            let known = Known {
+                document,
+                changed: false,
+            };
+            self.users.insert(user.to_owned(), known);
+        }
+        Ok(&self.users[user])
+    }
+}
+
+/// The document of a user nobody has seen.
+pub(crate) fn unseen(user: &str) -> UserDocument {
+    UserDocument {
+        identifier: user.to_owned(),
+        ..UserDocument::default()
+    }
+}
+
+/// Whether the batch does not follow on what the ledger has of this journal.
+fn fork(batch: &Batch, mark: &JournalMark) -> Option<ShipError> {
+    if mark.closed {
+        return Some(ShipError::Fork(format!(
+            "journal {} was closed (expected nothing to follow)",
+            batch.journal
+        )));
+    }
+    if batch.previous != mark.hash {
+        return Some(ShipError::Fork(format!(
+            "journal {} continues after batch {:?} (expected {:?})",
+            batch.journal, batch.previous, mark.hash
+        )));
+    }
+    None
+}
+
+fn answer(mark: &JournalMark, outcomes: Vec<RecordOutcome>) -> BatchAnswer {
+    BatchAnswer {
+        watermark: mark.watermark,
+        hash: mark.hash.clone(),
+        outcomes,
+    }
+}
+
+fn outcome(
+    record: &ShippedRecord,
+    outcome: Outcome,
+    doc_rev: u64,
+    as_recorded: bool,
+    why: Option<String>,
+) -> RecordOutcome {
+    RecordOutcome {
+        seq: record.seq,
+        outcome,
+        doc_rev,
+        as_recorded,
+        why,
+    }
+}

@@ -1,0 +1,366 @@
+//! Where is the truth about flows, keys and users kept?
+//!
+//! The control plane: [`Store`] accepts what people author, publishes it as
+//! signed documents (it is the only writer of that format) and keeps the
+//! ledger of progress. It opens no sockets and spawns no tasks: [`api`] turns
+//! requests into answers, [`Store::refresh_timestamps`] wants to be called now
+//! and then. Everything durable goes through an [`engine`].
+
+pub mod api;
+mod demo;
+pub mod engine;
+mod export;
+mod import;
+mod keys;
+mod ledger;
+mod project_file;
+mod publish;
+mod reading;
+pub mod signing;
+#[cfg(test)]
+mod tests;
+mod workspace;
+
+pub use demo::DEMO;
+pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
+pub use keys::{KeyError, KeyListing, KeyName, NewKey};
+pub use ledger::LocalLedger;
+pub use publish::{Due, PublishError, PublishPlan, Timing};
+pub use workspace::{Environment, StoredKeyKind, Workspace};
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use bytes::Bytes;
+use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
+use keys::Changed;
+use ledger::{ShipError, Versions};
+use signing::Signing;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+use workspace::{AuthoredVersion, StoredKey};
+
+use crate::{
+    clock::{Ambient, UnixMs},
+    snapshot::{Revision, Version, compile::compile_version, sha256, sha256_hex, wire},
+};
+
+/// Versions kept compiled for judging late records; each is asked for rarely.
+const COMPILED_VERSIONS_MAX: u64 = 1_024;
+
+/// The control plane of one workspace.
+pub struct Store {
+    engine: Box<dyn Engine>,
+    signing: Signing,
+    ambient: Ambient,
+    timing: Timing,
+    /// What is authored now. Readers take the `Arc` and let go.
+    workspace: RwLock<Arc<Workspace>>,
+    /// Serialises authors: held from reading the workspace to replacing it.
+    authoring: Mutex<()>,
+    /// Serialises publishers, and knows which blobs are in force.
+    publishing: Mutex<BTreeSet<String>>,
+    plan: Mutex<PublishPlan>,
+    /// By environment name.
+    current: BTreeMap<String, watch::Sender<Arc<Current>>>,
+    compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
+}
+
+/// What is published for one environment right now.
+#[derive(Clone, Debug, Default)]
+pub struct Current {
+    /// Environment uid.
+    pub environment_uid: String,
+    /// Of release and control together; 0.0 before the first publish.
+    pub revision: Revision,
+    /// Of the timestamp.
+    pub serial: u64,
+    /// The timestamp file; empty before the first publish.
+    pub timestamp: Bytes,
+    /// Strong entity tag of the timestamp file, with its quotes.
+    pub etag: String,
+    publication: Publication,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Storage.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Publishing.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A project file.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A batch of progress.
+    #[error(transparent)]
+    Ship(#[from] ledger::ShipError),
+    /// An environment that is not there.
+    #[error("environment {found:?} does not exist (expected one of {expected})")]
+    UnknownEnvironment {
+        /// As asked.
+        found: String,
+        /// Names there are.
+        expected: String,
+    },
+    /// What was authored cannot be written as a file.
+    #[error("the project cannot be written as YAML: {0}")]
+    Export(String),
+}
+
+impl Store {
+    /// Opens a store on the embedded engine.
+    pub fn open(
+        database: &Path,
+        signing: Signing,
+        ambient: Ambient,
+        timing: Timing,
+    ) -> Result<Self, StoreError> {
+        let engine = Box::new(SqliteEngine::open(database)?);
+        Self::with_engine(engine, signing, ambient, timing)
+    }
+
+    /// Opens a store on any engine. At the first start it creates the default
+    /// environments; at every start it publishes what changed and signs again
+    /// what an earlier key had signed. With an expired root it opens without
+    /// publishing: progress must go on being taken.
+    pub fn with_engine(
+        engine: Box<dyn Engine>,
+        signing: Signing,
+        ambient: Ambient,
+        timing: Timing,
+    ) -> Result<Self, StoreError> {
+        let mut workspace = engine.workspace()?;
+        if workspace.environments.is_empty() {
+            workspace.environments = default_environments(&ambient);
+            let environments = workspace.environments.iter().cloned();
+            let writes: Vec<Write> = environments.map(Write::Environment).collect();
+            engine.commit(&writes)?;
+        }
+        let mut current = BTreeMap::new();
+        for environment in &workspace.environments {
+            let publication = engine.publication(&environment.uid)?.unwrap_or_default();
+            let now = Arc::new(Current::of(publication));
+            current.insert(environment.name.clone(), watch::Sender::new(now));
+        }
+        let in_force = engine.blobs_in_force()?;
+        let store = Self {
+            engine,
+            signing,
+            ambient,
+            timing,
+            workspace: RwLock::new(Arc::new(workspace)),
+            authoring: Mutex::default(),
+            publishing: Mutex::new(in_force),
+            plan: Mutex::default(),
+            current,
+            compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
+        };
+        match store.publish() {
+            Ok(_) => {}
+            Err(StoreError::Publish(error @ PublishError::RootExpired(_))) => {
+                tracing::error!(%error, "nothing can be published");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(store)
+    }
+
+    /// What is authored now.
+    pub fn workspace(&self) -> Arc<Workspace> {
+        let workspace = self.workspace.read();
+        Arc::clone(&workspace.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What signs here; its root is what edges are given to trust.
+    pub fn signing(&self) -> &Signing {
+        &self.signing
+    }
+
+    /// Takes project files, all or nothing. What changed is published by the
+    /// next [`Self::publish_due`].
+    pub fn import(&self, files: &[SourceFile]) -> Result<ImportReport, StoreError> {
+        self.author(|workspace| {
+            let imported = import::import(workspace, files, &self.ambient)?;
+            Ok((imported.workspace, imported.writes, imported.report))
+        })
+    }
+
+    /// The projects as YAML; of one environment only what it sees.
+    pub fn export(&self, environment: Option<&str>) -> Result<String, StoreError> {
+        let workspace = self.workspace();
+        let environment = environment
+            .map(|name| known_environment(&workspace, name))
+            .transpose()?;
+        export::export(&workspace, environment)
+    }
+
+    /// Makes a key. Its text is in the answer and nowhere else.
+    pub fn create_key(&self, name: &KeyName, projects: &[String]) -> Result<NewKey, StoreError> {
+        self.author_keys(|workspace| keys::create(workspace, name, projects, &self.ambient))
+    }
+
+    /// Makes a new secret for a name; the old ones work until they are revoked,
+    /// or until `overlap_until`.
+    pub fn rotate_key(
+        &self,
+        name: &KeyName,
+        overlap_until: Option<UnixMs>,
+    ) -> Result<NewKey, StoreError> {
+        self.author_keys(|workspace| keys::rotate(workspace, name, overlap_until, &self.ambient))
+    }
+
+    /// Ends every secret of a name, or the one with these last characters.
+    pub fn revoke_key(
+        &self,
+        name: &KeyName,
+        last: Option<&str>,
+    ) -> Result<Vec<KeyListing>, StoreError> {
+        let now = self.ambient.now_ms();
+        self.author_keys(|workspace| keys::revoke(workspace, name, last, now))
+    }
+
+    /// All keys, or those of one environment; never their secrets.
+    pub fn keys(&self, environment: Option<&str>) -> Result<Vec<KeyListing>, StoreError> {
+        Ok(keys::list(&self.workspace(), environment)?)
+    }
+
+    /// The valid key with this text. Found by hash; the comparison that counts
+    /// takes the same time wherever the hashes differ.
+    pub(crate) fn authenticate(&self, text: &str) -> Option<StoredKey> {
+        let wanted = sha256_hex(text.as_bytes());
+        let now = self.ambient.now_ms();
+        let workspace = self.workspace();
+        let mut found = None;
+        for key in &workspace.keys {
+            if bool::from(key.sha256.as_bytes().ct_eq(wanted.as_bytes())) {
+                found = Some(key);
+            }
+        }
+        found.filter(|key| key.is_valid(now)).cloned()
+    }
+
+    /// Makes a change to what is authored: decided on a copy, written, then
+    /// put in place. Nothing happens when there is nothing to write.
+    fn author<T>(
+        &self,
+        work: impl FnOnce(&Workspace) -> Result<(Workspace, Vec<Write>, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let author = locked(&self.authoring);
+        let (after, writes, answer) = work(&self.workspace())?;
+        if !writes.is_empty() {
+            self.engine.commit(&writes)?;
+            let mut place = self.workspace.write();
+            let place = place.as_deref_mut();
+            match place {
+                Ok(place) => *place = Arc::new(after),
+                Err(poisoned) => **poisoned.get_mut() = Arc::new(after),
+            }
+            locked(&self.plan).changed();
+        }
+        drop(author);
+        Ok(answer)
+    }
+
+    fn author_keys<T>(
+        &self,
+        work: impl FnOnce(&Workspace) -> Result<Changed<T>, KeyError>,
+    ) -> Result<T, StoreError> {
+        self.author(|workspace| {
+            let changed = work(workspace)?;
+            let after = Workspace {
+                keys: changed.keys,
+                ..workspace.clone()
+            };
+            Ok((after, changed.writes, changed.answer))
+        })
+    }
+}
+
+impl Versions for Store {
+    fn version(&self, flow_uid: &str, number: u32) -> Option<Arc<Version>> {
+        let workspace = self.workspace();
+        let authored = workspace.flow_by_uid(flow_uid)?.versions.get(&number)?;
+        let place = (flow_uid.to_owned(), number);
+        if let Some((compiled_from, version)) = self.compiled.get(&place)
+            // A draft changes under its number.
+            && Arc::ptr_eq(&compiled_from, authored)
+        {
+            return Some(version);
+        }
+        let version = Arc::new(compile_version(&authored.part).ok()?);
+        self.compiled
+            .insert(place, (Arc::clone(authored), Arc::clone(&version)));
+        Some(version)
+    }
+}
+
+impl Current {
+    fn of(publication: Publication) -> Self {
+        Self {
+            environment_uid: publication.environment_uid.clone(),
+            revision: Revision {
+                epoch: publication.epoch,
+                number: publication.revision,
+            },
+            serial: publication.serial,
+            timestamp: Bytes::copy_from_slice(&publication.timestamp),
+            etag: format!("\"{}\"", sha256_hex(&publication.timestamp)),
+            publication,
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("environments", &self.current.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a fresh store has: a world to try things in, with drafts, and the real one.
+fn default_environments(ambient: &Ambient) -> Vec<Environment> {
+    let environment = |name: &str, kind, drafts| Environment {
+        uid: ambient.hex::<16>(),
+        name: name.to_owned(),
+        kind,
+        drafts,
+    };
+    vec![
+        environment("development", wire::EnvironmentType::Development, true),
+        environment("production", wire::EnvironmentType::Production, false),
+    ]
+}
+
+/// The environment with this name, or the error that names those there are.
+fn known_environment<'a>(
+    workspace: &'a Workspace,
+    name: &str,
+) -> Result<&'a Environment, StoreError> {
+    workspace
+        .environment(name)
+        .ok_or_else(|| StoreError::UnknownEnvironment {
+            found: name.to_owned(),
+            expected: environment_names(workspace),
+        })
+}
+
+fn environment_names(workspace: &Workspace) -> String {
+    let names = workspace.environments.iter().map(|e| e.name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// A panic in one author or publisher leaves the values of the last success in
+/// place, so the next may go on.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

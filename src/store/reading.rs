@@ -1,0 +1,256 @@
+//! What does the store publish and keep, call by call?
+//!
+//! The publishing and ledger halves of [`Store`]: everything an edge asks for.
+//! All of it blocks on the engine, except what [`Store::watch`] hands out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+
+use super::{
+    Current, Due, Environment, PublishError, Store, StoreError, Workspace,
+    engine::{DeadLetter, DocumentName, DocumentRole, Publication, Write},
+    keys, known_environment, ledger, locked, publish,
+};
+use crate::{
+    clock::UnixMs,
+    progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+    snapshot::Revision,
+};
+
+impl Store {
+    /// Publishes everything accepted so far and says which environments have a
+    /// new revision.
+    pub fn publish(&self) -> Result<BTreeMap<String, Revision>, StoreError> {
+        let mut in_force = locked(&self.publishing);
+        let now = self.ambient.now_ms();
+        // Before the workspace is read: what is accepted from here on may miss
+        // this publish and must find the plan changed.
+        locked(&self.plan).publishing(now);
+        let workspace = self.workspace();
+        match self.publish_workspace(&workspace, &mut in_force, now) {
+            Ok(revisions) => Ok(revisions),
+            Err(error) => {
+                locked(&self.plan).changed();
+                Err(error)
+            }
+        }
+    }
+
+    /// Publishes if something is due, and says what remains.
+    pub fn publish_due(&self) -> Result<Due, StoreError> {
+        let due = self.due();
+        if due == Due::Now {
+            self.publish()?;
+            return Ok(self.due());
+        }
+        Ok(due)
+    }
+
+    /// Whether something waits to be published.
+    pub fn due(&self) -> Due {
+        locked(&self.plan).due(self.ambient.now_ms())
+    }
+
+    /// Signs timestamps again that are old enough, ends keys whose overlap is
+    /// over, publishes what is left over. To be called every few seconds.
+    pub fn refresh_timestamps(&self, now: UnixMs) -> Result<(), StoreError> {
+        if let Some(changed) = keys::expire(&self.workspace(), now) {
+            drop(changed);
+            self.author(|workspace| {
+                let Some(changed) = keys::expire(workspace, now) else {
+                    return Ok((workspace.clone(), Vec::new(), ()));
+                };
+                let after = Workspace {
+                    keys: changed.keys,
+                    ..workspace.clone()
+                };
+                Ok((after, changed.writes, ()))
+            })?;
+        }
+        self.publish_due()?;
+        let _publisher = locked(&self.publishing);
+        let workspace = self.workspace();
+        let mut writes = vec![Write::PruneBlobs {
+            retired_before_ms: now.saturating_sub(publish::RETIRED_BLOB_LIFE_MS),
+        }];
+        let mut next = Vec::new();
+        for environment in &workspace.environments {
+            let Some(before) = self.published(environment) else {
+                continue;
+            };
+            let fresh =
+                publish::refresh(&self.signing, environment, &before, now, &self.timing)?;
+            if let Some(publication) = fresh {
+                writes.push(Write::Publication(publication.clone()));
+                next.push((environment, publication));
+            }
+        }
+        if !next.is_empty() {
+            self.engine.commit(&writes)?;
+        }
+        for (environment, publication) in next {
+            self.announce(environment, publication);
+        }
+        Ok(())
+    }
+
+    /// What is published for an environment now, and a signal for what comes.
+    pub fn watch(&self, environment: &str) -> Result<watch::Receiver<Arc<Current>>, StoreError> {
+        match self.current.get(environment) {
+            Some(sender) => Ok(sender.subscribe()),
+            None => Err(StoreError::UnknownEnvironment {
+                found: environment.to_owned(),
+                expected: super::environment_names(&self.workspace()),
+            }),
+        }
+    }
+
+    /// A release or control document of the epoch in force.
+    pub fn document(
+        &self,
+        environment: &str,
+        role: DocumentRole,
+        version: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let current = Arc::clone(&self.watch(environment)?.borrow());
+        Ok(self.engine.document(&DocumentName {
+            environment_uid: current.environment_uid.clone(),
+            epoch: current.revision.epoch,
+            role,
+            version,
+        })?)
+    }
+
+    /// Encoded bytes by their hash.
+    pub fn blob(&self, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.engine.blob(sha256)?)
+    }
+
+    /// A user's document; `doc_rev` 0 for one never seen.
+    pub fn user(&self, environment: &str, user: &str) -> Result<UserDocument, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let found = self.engine.user(&environment.uid, user)?;
+        Ok(found.unwrap_or_else(|| ledger::unseen(user)))
+    }
+
+    /// A group's record; `doc_rev` 0 for one never seen.
+    pub fn group(&self, environment: &str, group: &str) -> Result<GroupRecord, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let found = self.engine.group(&environment.uid, group)?;
+        Ok(found.unwrap_or_else(|| GroupRecord {
+            identifier: group.to_owned(),
+            ..GroupRecord::default()
+        }))
+    }
+
+    /// Applies a batch of progress; one transaction.
+    pub fn ship(&self, environment: &str, batch: &Batch) -> Result<BatchAnswer, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let now = self.ambient.now_ms();
+        Ok(ledger::ship(
+            &*self.engine,
+            environment,
+            batch,
+            self,
+            now,
+        )?)
+    }
+
+    /// Notes that nothing follows in a journal.
+    pub fn close_journal(&self, environment: &str, journal: &str) -> Result<(), StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        Ok(ledger::close(&*self.engine, environment, journal)?)
+    }
+
+    /// The newest records that did not fit.
+    pub fn dead_letters(
+        &self,
+        environment: &str,
+        count_max: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        Ok(self.engine.dead_letters(&environment.uid, count_max)?)
+    }
+
+    fn publish_workspace(
+        &self,
+        workspace: &Workspace,
+        in_force: &mut std::collections::BTreeSet<String>,
+        now: UnixMs,
+    ) -> Result<BTreeMap<String, Revision>, StoreError> {
+        let mut writes = Vec::new();
+        let mut wanted = BTreeMap::new();
+        let mut next = Vec::new();
+        for environment in &workspace.environments {
+            let before = self.published(environment);
+            let issue = publish::issue(
+                &self.signing,
+                workspace,
+                environment,
+                before.as_ref(),
+                now,
+                &self.timing,
+            )?;
+            wanted.extend(issue.blobs);
+            if before.as_ref() != Some(&issue.publication) {
+                writes.extend(issue.documents);
+                writes.push(Write::Publication(issue.publication.clone()));
+                next.push((environment, issue.publication, issue.changed));
+            }
+        }
+        let keep: std::collections::BTreeSet<String> = wanted.keys().cloned().collect();
+        for gone in in_force.difference(&keep) {
+            writes.push(Write::RetireBlob {
+                sha256: gone.clone(),
+                at_ms: now,
+            });
+        }
+        let fresh = wanted.into_iter().filter(|(sha, _)| !in_force.contains(sha));
+        writes.extend(fresh.map(|(sha256, bytes)| Write::Blob { sha256, bytes }));
+        if !writes.is_empty() {
+            self.engine.commit(&writes)?;
+        }
+        *in_force = keep;
+        let mut revisions = BTreeMap::new();
+        for (environment, publication, changed) in next {
+            if changed {
+                revisions.insert(environment.name.clone(), revision(&publication));
+            }
+            self.announce(environment, publication);
+        }
+        Ok(revisions)
+    }
+
+    fn published(&self, environment: &Environment) -> Option<Publication> {
+        let current = self.current.get(&environment.name)?.borrow().clone();
+        (current.serial > 0).then(|| current.publication.clone())
+    }
+
+    fn announce(&self, environment: &Environment, publication: Publication) {
+        if let Some(sender) = self.current.get(&environment.name) {
+            sender.send_replace(Arc::new(Current::of(publication)));
+        }
+    }
+
+    /// Whether nothing can be published because of the root.
+    pub fn root_expired(&self) -> Option<PublishError> {
+        let expired = self
+            .ambient
+            .now_ms()
+            .checked_sub(self.signing.root().expires_ms)?;
+        Some(PublishError::RootExpired(expired / 1000))
+    }
+}
+
+fn revision(publication: &Publication) -> Revision {
+    Revision {
+        epoch: publication.epoch,
+        number: publication.revision,
+    }
+}

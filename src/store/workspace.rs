@@ -1,0 +1,201 @@
+//! What has been authored?
+//!
+//! The store's picture of everything people write: environments, projects,
+//! flows with their versions and status, and keys. It is loaded from the
+//! engine once and changed only together with it. Versions are behind `Arc`s,
+//! so that trying a change out on a copy costs little.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::UnixMs,
+    snapshot::wire::{EnvironmentType, KeyKind, VersionPart},
+};
+
+/// Everything authored in this store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workspace {
+    /// In the order in which they were created.
+    pub environments: Vec<Environment>,
+    /// By sid.
+    pub projects: BTreeMap<String, Project>,
+    /// By sid; sids are unique over all projects, because a snapshot finds
+    /// flows by sid alone.
+    pub flows: BTreeMap<String, Flow>,
+    /// In the order in which they were created; revoked ones stay.
+    pub keys: Vec<StoredKey>,
+}
+
+impl Workspace {
+    /// The environment with this name.
+    pub fn environment(&self, name: &str) -> Option<&Environment> {
+        self.environments.iter().find(|own| own.name == name)
+    }
+
+    /// The flow with this uid.
+    pub(crate) fn flow_by_uid(&self, uid: &str) -> Option<&Flow> {
+        self.flows.values().find(|flow| flow.uid == uid)
+    }
+}
+
+/// An isolated world of users, progress and keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Environment {
+    /// Never reused, so that a name made anew is a different world.
+    pub uid: String,
+    /// As in urls.
+    pub name: String,
+    /// Kind of environment.
+    #[serde(rename = "type")]
+    pub kind: EnvironmentType,
+    /// Whether its snapshots hold drafts.
+    pub drafts: bool,
+}
+
+/// A project: a name over some flows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// As in files and keys.
+    pub sid: String,
+    /// For people.
+    pub name: String,
+}
+
+/// A flow with everything known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Never changes, never reused.
+    pub uid: String,
+    /// What client code says.
+    pub sid: String,
+    /// For people.
+    pub name: String,
+    /// Project sid.
+    pub project: String,
+    /// Whether public keys may not `force` a start.
+    pub refuse_public_force: bool,
+    /// Environment uid to status; an environment that is missing has it enabled.
+    pub status: BTreeMap<String, bool>,
+    /// By number; 0 is the draft.
+    pub versions: BTreeMap<u32, Arc<AuthoredVersion>>,
+}
+
+impl Flow {
+    /// Status in one environment.
+    pub fn enabled_in(&self, environment_uid: &str) -> bool {
+        self.status.get(environment_uid).copied().unwrap_or(true)
+    }
+
+    /// Number of the newest committed version; 0 when nothing is committed.
+    pub fn latest(&self) -> u32 {
+        self.versions.keys().next_back().copied().unwrap_or(0)
+    }
+}
+
+/// A version with its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthoredVersion {
+    /// As it is published.
+    pub part: VersionPart,
+    /// Why it was committed; empty for drafts.
+    pub message: String,
+    /// Who committed it; empty for drafts.
+    pub author: String,
+    /// When it was committed (or the draft first written).
+    pub created_ms: UnixMs,
+}
+
+/// What a key may do; the kinds that travel in snapshots and the two that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredKeyKind {
+    /// Public, front ends.
+    Blocks,
+    /// Identify only.
+    Users,
+    /// Back-end SDKs.
+    Client,
+    /// Evaluated flags.
+    Frontend,
+    /// Trusted.
+    Server,
+    /// A proxy that pulls snapshots and ships progress.
+    Edge,
+    /// Authoring; belongs to no environment.
+    Admin,
+}
+
+impl StoredKeyKind {
+    /// Every kind, in the order they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::Blocks,
+        Self::Users,
+        Self::Client,
+        Self::Frontend,
+        Self::Server,
+        Self::Edge,
+        Self::Admin,
+    ];
+
+    /// As it stands in key texts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Admin => "admin",
+            Self::Blocks | Self::Users | Self::Client | Self::Frontend | Self::Server => {
+                self.published().map_or("", KeyKind::name)
+            }
+        }
+    }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The kind inside a snapshot; none for those that stay in the store.
+    pub fn published(self) -> Option<KeyKind> {
+        match self {
+            Self::Blocks => Some(KeyKind::Blocks),
+            Self::Users => Some(KeyKind::Users),
+            Self::Client => Some(KeyKind::Client),
+            Self::Frontend => Some(KeyKind::Frontend),
+            Self::Server => Some(KeyKind::Server),
+            Self::Edge | Self::Admin => None,
+        }
+    }
+}
+
+/// A key as it is kept: never its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// SHA-256 of the key text, in hexadecimal.
+    pub sha256: String,
+    /// What it may do.
+    pub kind: StoredKeyKind,
+    /// Environment uid; none exactly for `admin`.
+    pub environment_uid: Option<String>,
+    /// For people; shared by the secrets of a rotation.
+    pub name: String,
+    /// Project sids it may see; empty means all.
+    pub projects: Vec<String>,
+    /// The last characters of the text, to tell secrets of one name apart.
+    pub last: String,
+    /// When it was made.
+    pub created_ms: UnixMs,
+    /// When it ends by itself (set by a rotation with a time).
+    pub expires_ms: Option<UnixMs>,
+    /// When a rotation replaced it.
+    pub rotated_ms: Option<UnixMs>,
+    /// When it was revoked.
+    pub revoked_ms: Option<UnixMs>,
+}
+
+impl StoredKey {
+    /// Whether it may be used at this time.
+    pub fn is_valid(&self, now: UnixMs) -> bool {
+        self.revoked_ms.is_none() && self.expires_ms.is_none_or(|expires| now < expires)
+    }
+}
