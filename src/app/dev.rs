@@ -69,7 +69,7 @@ impl Dev {
         let inner = store.inner();
         let info_path = config.info_file();
         let kept = kept_info(&info_path)?;
-        if kept.is_none() && inner.workspace().is_empty() {
+        if kept.is_none() && inner.workspace().flows.is_empty() {
             import_demo(inner)?;
         }
         let mut info = kept.unwrap_or_default();
@@ -142,7 +142,7 @@ fn import_demo(store: &store::Store) -> Result<(), StartError> {
         .iter()
         .map(|(name, text)| SourceFile {
             name: (*name).to_owned(),
-            text: (*text).to_owned(),
+            content: (*text).to_owned(),
         })
         .collect();
     match store.import(&files) {

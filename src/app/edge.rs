@@ -85,7 +85,7 @@ impl Edge {
             config.on_unknown_subject(),
             &edge_name(&ambient),
         );
-        let mut watched = Watched::new(&config, &ambient, current.clone(), &progress, &journal);
+        let mut watched = Watched::new(&config, current.clone(), &progress, &journal);
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let refresher = boot(
@@ -118,18 +118,23 @@ impl Edge {
         let watched = Arc::new(watched);
 
         let metrics = Metrics::new();
-        metrics.watch(watched.clone());
         let edge = server::Edge {
             current: current.clone(),
             progress,
             ambient: ambient.clone(),
             metrics: metrics.clone(),
-            cors_origins: config.cors_origins().clone(),
+            origins: config.cors_origins().clone(),
         };
         let public = http::serve(public_listener, public_options(&config), &metrics, move |_| {
             edge.service()
         })?;
-        let admin = server::Admin::new(watched.clone(), metrics.clone());
+        let admin = server::Admin {
+            current: current.clone(),
+            ambient: ambient.clone(),
+            metrics: metrics.clone(),
+            status: watched.clone(),
+        };
+        admin.register();
         let admin = http::serve(admin_listener, admin_options(), &metrics, move |_| {
             admin.service()
         })?;

@@ -25,7 +25,7 @@ use super::{Addresses, StartError, control::Control};
 use crate::{
     clock::Ambient,
     config::StoreConfig,
-    http::{self, Answer, Deadlines, Listener, Options, Service},
+    http::{self, Answer, BodyError, Deadlines, Listener, Options, Service},
     store::{
         self, Due, KeyName, StoredKeyKind, Timing,
         api::{self, Api},
@@ -242,7 +242,7 @@ impl Service for StoreService {
         let method = head.method.as_str().to_owned();
         let body = match body.read(api::body_bytes_max(&method, &path)).await {
             Ok(body) => body,
-            Err(error) => return error.answer(),
+            Err(error) => return unread(&error),
         };
         let response = self
             .api
@@ -257,6 +257,14 @@ impl Service for StoreService {
             .await;
         answer(response)
     }
+}
+
+fn unread(error: &BodyError) -> Answer {
+    let (status, code) = match error {
+        BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+    };
+    http::problem(status, code, &error.to_string())
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {

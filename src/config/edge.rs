@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{LogConfig, Secret, fault::Faults, reader::Reader, settings::Settings};
-use crate::limits;
+use crate::{limits, progress::OnUnknownSubject, server::Origins};
 
 /// Bytes of a mebibyte, the unit of sizes on disk.
 const MIB: u64 = 1024 * 1024;
@@ -30,7 +30,7 @@ pub struct EdgeConfig {
     subjects: SubjectsConfig,
     limits: LimitsConfig,
     stop: StopConfig,
-    cors_origins: CorsOrigins,
+    cors_origins: Origins,
     log: LogConfig,
 }
 
@@ -82,15 +82,6 @@ pub enum Ack {
     Memory,
 }
 
-/// What an unknown user gets while upstream is away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnknownSubject {
-    /// Served as if new, marked as such.
-    ServeAsNew,
-    /// 503.
-    Refuse,
-}
-
 /// Bounds of memory for users.
 #[derive(Clone, Copy, Debug)]
 pub struct SubjectsConfig {
@@ -116,15 +107,6 @@ pub struct StopConfig {
     pub grace: Duration,
     /// For running requests, and again for the last shipping attempt.
     pub drain: Duration,
-}
-
-/// Who may call from a browser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// Every page.
-    Any,
-    /// Pages of these origins.
-    List(Vec<String>),
 }
 
 impl EdgeConfig {
@@ -224,7 +206,7 @@ impl EdgeConfig {
     }
 
     /// Who may call from a browser.
-    pub fn cors_origins(&self) -> &CorsOrigins {
+    pub fn cors_origins(&self) -> &Origins {
         &self.cors_origins
     }
 
@@ -304,7 +286,7 @@ fn journal(reader: &mut Reader) -> JournalConfig {
     config
 }
 
-fn origins(reader: &mut Reader) -> CorsOrigins {
+fn origins(reader: &mut Reader) -> Origins {
     let list = reader.words("cors.origins");
     if list.iter().any(|origin| origin == "*") {
         if list.len() > 1 {
@@ -313,7 +295,7 @@ fn origins(reader: &mut Reader) -> CorsOrigins {
                 "names \"*\" beside other origins (keep one of the two)",
             );
         }
-        return CorsOrigins::Any;
+        return Origins::Any;
     }
     for origin in &list {
         // What browsers send has a scheme and no path; anything else would
@@ -325,5 +307,5 @@ fn origins(reader: &mut Reader) -> CorsOrigins {
             reader.broken("cors.origins", &rule);
         }
     }
-    CorsOrigins::List(list)
+    Origins::List(list)
 }

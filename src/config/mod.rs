@@ -22,7 +22,7 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, OnUnknownSubject,
+    Ack, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig,
     StopConfig, SubjectsConfig, UpstreamConfig,
 };
 pub use edge_keys::EDGE;

@@ -15,9 +15,10 @@ use hyper::{
 use crate::http::{self, Answer};
 
 /// Whose pages may read answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CorsOrigins {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
     /// Every page.
+    #[default]
     Any,
     /// Pages of these origins, as browsers write them.
     List(Vec<String>),
@@ -46,16 +47,17 @@ pub(crate) fn preflight() -> Answer {
 
 /// Lets a page of a welcome origin read the answer, errors included, and the
 /// headers its SDK looks for.
-pub(crate) fn cross_origin(welcome: &CorsOrigins, request: &HeaderMap, answer: &mut Answer) {
+pub(crate) fn cross_origin(welcome: &Origins, request: &HeaderMap, answer: &mut Answer) {
     let Some(origin) = request.get(ORIGIN) else {
         return;
     };
     let headers = answer.headers_mut();
     match welcome {
-        CorsOrigins::Any => {
+        Origins::Any => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
-        CorsOrigins::List(list) => {
+        Origins::List(list) => {
+            // A cache must not hand one page's permission to another.
             headers.insert(VARY, HeaderValue::from_static("origin"));
             if !list.iter().any(|own| own.as_bytes() == origin.as_bytes()) {
                 return;
@@ -76,7 +78,7 @@ pub(crate) fn cross_origin(welcome: &CorsOrigins, request: &HeaderMap, answer: &
 mod tests {
     use super::*;
 
-    fn allowed(welcome: &CorsOrigins, origin: Option<&'static str>) -> Option<String> {
+    fn allowed(welcome: &Origins, origin: Option<&'static str>) -> Option<String> {
         let mut request = HeaderMap::new();
         if let Some(origin) = origin {
             request.insert(ORIGIN, HeaderValue::from_static(origin));
@@ -89,12 +91,12 @@ mod tests {
 
     #[test]
     fn only_welcome_origins_read_answers() {
-        let list = CorsOrigins::List(vec!["https://app.example".to_owned()]);
+        let list = Origins::List(vec!["https://app.example".to_owned()]);
         let app = Some("https://app.example");
         assert_eq!(allowed(&list, app).as_deref(), app);
         assert_eq!(allowed(&list, Some("https://evil.example")), None);
         assert_eq!(allowed(&list, None), None);
-        assert_eq!(allowed(&CorsOrigins::Any, app).as_deref(), Some("*"));
-        assert_eq!(allowed(&CorsOrigins::Any, None), None);
+        assert_eq!(allowed(&Origins::Any, app).as_deref(), Some("*"));
+        assert_eq!(allowed(&Origins::Any, None), None);
     }
 }

@@ -25,7 +25,7 @@ pub use admin::{
     Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
 };
 
-pub use cors::CorsOrigins;
+pub use cors::Origins;
 
 use self::{
     asked::Asked,
@@ -55,7 +55,7 @@ pub struct Edge {
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Whose pages may read answers.
-    pub cors_origins: CorsOrigins,
+    pub origins: Origins,
 }
 
 impl Edge {
@@ -67,7 +67,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
-            cors_origins: self.cors_origins.clone(),
+            origins: self.origins.clone(),
         }
     }
 }
@@ -79,7 +79,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
-    cors_origins: CorsOrigins,
+    origins: Origins,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -112,7 +112,7 @@ impl Service for EdgeService {
             self.count(&fault);
             fault.answer(Protocol::of(path))
         });
-        cors::cross_origin(&self.cors_origins, &head.headers, &mut answer);
+        cors::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
         answer
     }

@@ -12,6 +12,7 @@ pub mod envelope;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fragment;
+pub mod frame;
 mod json;
 mod model;
 pub mod pack;

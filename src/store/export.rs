@@ -47,7 +47,8 @@ struct Table(Mapping);
 
 impl Table {
     fn put(&mut self, member: &str, value: impl Into<Value>) {
-        self.0.insert(Value::String(member.to_owned()), value.into());
+        self.0
+            .insert(Value::String(member.to_owned()), value.into());
     }
 
     fn text(&mut self, member: &str, text: &str) {

@@ -13,9 +13,10 @@ mod export;
 mod import;
 mod keys;
 mod ledger;
+mod live;
 mod project_file;
 mod publish;
-mod reading;
+mod records;
 pub mod signing;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ mod workspace;
 pub use demo::DEMO;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use keys::{KeyError, KeyListing, KeyName, NewKey};
-pub use ledger::LocalLedger;
+pub use ledger::{LocalLedger, ShipError};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use workspace::{Environment, StoredKeyKind, Workspace};
 
@@ -37,7 +38,7 @@ use std::{
 use bytes::Bytes;
 use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
 use keys::Changed;
-use ledger::{ShipError, Versions};
+use ledger::Versions;
 use signing::Signing;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
@@ -45,7 +46,7 @@ use workspace::{AuthoredVersion, StoredKey};
 
 use crate::{
     clock::{Ambient, UnixMs},
-    snapshot::{Revision, Version, compile::compile_version, sha256, sha256_hex, wire},
+    snapshot::{Revision, Version, compile::compile_version, sha256_hex, wire},
 };
 
 /// Versions kept compiled for judging late records; each is asked for rarely.
@@ -102,7 +103,7 @@ pub enum StoreError {
     Import(#[from] ImportError),
     /// A batch of progress.
     #[error(transparent)]
-    Ship(#[from] ledger::ShipError),
+    Ship(#[from] ShipError),
     /// An environment that is not there.
     #[error("environment {found:?} does not exist (expected one of {expected})")]
     UnknownEnvironment {

@@ -149,11 +149,31 @@ impl<'de> Visitor<'de> for NodeVisitor {
         let mut seen = std::collections::HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
             if !seen.insert(name.clone()) {
-                return Err(de::Error::custom(format!("the key {name:?} appears twice")));
+                // Failing inside the value makes both parsers say where it is.
+                members.next_value_seed(Second(&name))?;
             }
             table.push((name, members.next_value()?));
         }
         Ok(Node::Table(table))
+    }
+}
+
+/// Refuses the value of a key that was there before, whatever it is.
+struct Second<'a>(&'a str);
+
+impl<'de> de::DeserializeSeed<'de> for Second<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Second<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the key {:?} only once", self.0)
     }
 }
 
@@ -165,7 +185,7 @@ mod tests {
     fn duplicate_keys_are_refused_with_their_position() {
         for text in ["a: 1\nb: 2\na: 3\n", "{\"a\":1,\n\"a\":2}"] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains("\"a\" appears twice"), "{error}");
+            assert!(error.contains("the key \"a\" only once"), "{error}");
             assert!(error.contains("line"), "{error}");
         }
         assert!(parse("outer:\n  a: 1\n  a: 2\n").is_err());

@@ -15,8 +15,7 @@ use crate::{
     clock::UnixMs,
     snapshot::{
         envelope::Role,
-        parts,
-        sha256_hex,
+        parts, sha256_hex,
         wire::{
             ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
             ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
@@ -25,11 +24,11 @@ use crate::{
 };
 
 /// Changes that follow a publish within this time share the next one.
-pub const SHARE_MS: u64 = 50;
+const SHARE_MS: u64 = 50;
 
 /// Blobs no release in force holds are kept this long, for edges that are in
 /// the middle of fetching.
-pub const RETIRED_BLOB_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const RETIRED_BLOB_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// How long signed statements about the present hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +101,9 @@ pub enum PublishError {
     #[error("the root expired {0} seconds ago (rotate the root key and restart the store)")]
     RootExpired(u64),
     /// The signing folder is from before the last publish.
-    #[error("environment {environment} has epoch {expected}, the root says {found} (restore the newer signing folder)")]
+    #[error(
+        "environment {environment} has epoch {expected}, the root says {found} (restore the newer signing folder)"
+    )]
     OldRoot {
         /// Which environment.
         environment: String,

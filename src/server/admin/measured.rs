@@ -93,6 +93,11 @@ fn encode_progress(
             "Bytes of the journal on disk",
             progress.journal_bytes,
         ),
+        (
+            "journals_open",
+            "Journals of earlier runs that are not shipped completely",
+            progress.journals_open,
+        ),
         ("users_cached", "Users in memory", progress.users_cached),
     ];
     for (name, help, value) in gauges {
@@ -116,8 +121,8 @@ fn encode_progress(
         ConstCounter::new(value).encode(metric)?;
     }
     let mut family = encoder.encode_descriptor(
-        "progress_records_shipped",
-        "Records with their terminal outcome",
+        "records",
+        "Records the ledger has settled",
         None,
         MetricType::Counter,
     )?;

@@ -25,36 +25,25 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// The admin listener.
+/// What the admin listener needs.
 #[derive(Clone)]
 pub struct Admin {
-    current: Arc<Current>,
-    ambient: Ambient,
-    metrics: Metrics,
-    status: Arc<dyn StatusSource>,
+    /// The live snapshots.
+    pub current: Arc<Current>,
+    /// Wall time.
+    pub ambient: Ambient,
+    /// What was counted.
+    pub metrics: Metrics,
+    /// What other rooms know.
+    pub status: Arc<dyn StatusSource>,
 }
 
 impl Admin {
-    /// Looks at the live snapshots, at what was counted, and at what only other
-    /// rooms know. What is measured at a scrape is registered here, so there is
-    /// one of these for each [`Metrics`].
-    pub fn new(
-        current: Arc<Current>,
-        ambient: Ambient,
-        metrics: Metrics,
-        status: Arc<dyn StatusSource>,
-    ) -> Self {
-        let admin = Self {
-            current,
-            ambient,
-            metrics,
-            status,
-        };
-        let measured = Measured(admin.clone());
-        admin
-            .metrics
+    /// Registers what is measured at a scrape. Once, before the first service.
+    pub fn register(&self) {
+        let measured = Measured(self.clone());
+        self.metrics
             .register(|registry| registry.register_collector(Box::new(measured)));
-        admin
     }
 
     /// The service of a worker; one is enough.
@@ -161,7 +150,7 @@ impl Admin {
 }
 
 fn progress_report(progress: &ProgressFacts) -> Value {
-    let outcomes: serde_json::Map<String, Value> = OUTCOMES
+    let shipped: serde_json::Map<String, Value> = OUTCOMES
         .into_iter()
         .zip(progress.outcomes)
         .map(|(name, count)| (name.to_owned(), count.into()))
@@ -171,7 +160,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "backlog_records": progress.backlog_records,
         "journal_bytes": progress.journal_bytes,
         "journals_open": progress.journals_open,
-        "outcomes": outcomes,
+        "shipped": shipped,
         "users_cached": progress.users_cached,
         "failed_commits": progress.failed_commits,
         "task_panics": progress.task_panics,

@@ -41,11 +41,8 @@ pub trait Engine: Send + Sync + 'static {
     /// A user's document.
     fn user(&self, environment_uid: &str, user: &str) -> Result<Option<UserDocument>, EngineError>;
     /// A group's record.
-    fn group(
-        &self,
-        environment_uid: &str,
-        group: &str,
-    ) -> Result<Option<GroupRecord>, EngineError>;
+    fn group(&self, environment_uid: &str, group: &str)
+    -> Result<Option<GroupRecord>, EngineError>;
     /// The newest dead letters of an environment, newest first.
     fn dead_letters(
         &self,

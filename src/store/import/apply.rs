@@ -158,13 +158,7 @@ impl<'a> Apply<'a> {
         })
     }
 
-    fn version(
-        &mut self,
-        file: &str,
-        flow: &mut Flow,
-        given: VersionFile,
-        faults: &mut Faults,
-    ) {
+    fn version(&mut self, file: &str, flow: &mut Flow, given: VersionFile, faults: &mut Faults) {
         let position = given.position(&flow.sid);
         let number = given.number;
         let (message, author, created_ms) = (
@@ -179,9 +173,18 @@ impl<'a> Apply<'a> {
             match &known {
                 Some(known) => {
                     let history = [
-                        ("message", message.as_ref() == Some(&known.message) || message.is_none()),
-                        ("author", author.as_ref() == Some(&known.author) || author.is_none()),
-                        ("created", created_ms.is_none_or(|at| at == known.created_ms)),
+                        (
+                            "message",
+                            message.as_ref() == Some(&known.message) || message.is_none(),
+                        ),
+                        (
+                            "author",
+                            author.as_ref() == Some(&known.author) || author.is_none(),
+                        ),
+                        (
+                            "created",
+                            created_ms.is_none_or(|at| at == known.created_ms),
+                        ),
                     ];
                     refuse_history(file, &position, &history, faults);
                     refuse_structure(file, &position, &known.part, &part, faults);
@@ -199,8 +202,7 @@ impl<'a> Apply<'a> {
         // Also with faults, of which nothing comes: the next version would be
         // told off for following on nothing.
         for block in &part.blocks {
-            self.block_flows
-                .insert(block.uid.clone(), flow.sid.clone());
+            self.block_flows.insert(block.uid.clone(), flow.sid.clone());
         }
         let version = match known {
             Some(known) if known.part == part => known,
@@ -208,7 +210,11 @@ impl<'a> Apply<'a> {
             // stored first stays.
             Some(known) => Arc::new(AuthoredVersion {
                 part: VersionPart {
-                    migration: if number > 0 { known.part.migration } else { part.migration },
+                    migration: if number > 0 {
+                        known.part.migration
+                    } else {
+                        part.migration
+                    },
                     ..part
                 },
                 message: known.message.clone(),

@@ -218,7 +218,11 @@ fn field(node: Node) -> Result<(FieldKind, Value), String> {
                 kind = Some(named);
             }
             ("value", member) => value = member,
-            (other, _) => return Err(format!("has the member {other:?} (expected type and value)")),
+            (other, _) => {
+                return Err(format!(
+                    "has the member {other:?} (expected type and value)"
+                ));
+            }
         }
     }
     let kind = kind.ok_or("has no type (expected string, number, boolean or richText)")?;
@@ -233,7 +237,10 @@ fn field(node: Node) -> Result<(FieldKind, Value), String> {
     if fits {
         Ok((kind, value.into_value()))
     } else {
-        Err(format!("has a value that is {} (expected one of its type)", value.kind()))
+        Err(format!(
+            "has a value that is {} (expected one of its type)",
+            value.kind()
+        ))
     }
 }
 

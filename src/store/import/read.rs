@@ -248,7 +248,10 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
         read.extend(version(file, &sid, Some(ordinal), node, faults));
     }
     read.sort_by_key(|version| version.number);
-    for pair in read.windows(2).filter(|pair| pair[0].number == pair[1].number) {
+    for pair in read
+        .windows(2)
+        .filter(|pair| pair[0].number == pair[1].number)
+    {
         faults.add(file, &pair[0].position(&sid), "the version appears twice");
     }
     if let Some(draft) = draft {
@@ -269,7 +272,11 @@ fn status(table: &mut Table<'_>) -> Vec<(String, bool)> {
         None => return Vec::new(),
         Some(Node::Table(members)) => members,
         Some(other) => {
-            table.fault_of("status", &other, "a table of environment: enabled or disabled");
+            table.fault_of(
+                "status",
+                &other,
+                "a table of environment: enabled or disabled",
+            );
             return Vec::new();
         }
     };

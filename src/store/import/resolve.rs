@@ -125,13 +125,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn path_uid(
-        &self,
-        path: &PathFile,
-        from: Option<&str>,
-        to: &str,
-        ambient: &Ambient,
-    ) -> String {
+    fn path_uid(&self, path: &PathFile, from: Option<&str>, to: &str, ambient: &Ambient) -> String {
         path.uid.clone().unwrap_or_else(|| {
             let known = self.paths.get(&(from, to, path.on.as_slice()));
             known.map_or_else(|| fresh_uid(ambient), |uid| (*uid).to_owned())

@@ -46,7 +46,10 @@ pub(super) fn lines(part: &VersionPart) -> Vec<String> {
         }
     }
     for path in &part.paths {
-        let from = path.from.as_ref().map_or("entry".to_owned(), |uid| sid(uid));
+        let from = path
+            .from
+            .as_ref()
+            .map_or("entry".to_owned(), |uid| sid(uid));
         lines.push(format!(
             "path {from} [{}] -> {} (uid {})",
             path.on.join(", "),

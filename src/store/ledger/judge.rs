@@ -211,9 +211,7 @@ fn find<'a>(
 }
 
 fn is_same(one: &FlowStateDocument, other: &FlowStateDocument) -> bool {
-    one.flow == other.flow
-        && one.version == other.version
-        && one.conversation == other.conversation
+    one.flow == other.flow && one.version == other.version && one.conversation == other.conversation
 }
 
 /// Puts states in their places and the event id into its ring.

@@ -39,7 +39,7 @@ pub(crate) trait Versions {
 
 /// Why a whole batch is not taken. Nothing of it has any effect then.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ShipError {
+pub enum ShipError {
     /// Two edges write under one journal id.
     #[error("{0}")]
     Fork(String),
@@ -179,7 +179,13 @@ impl Run<'_> {
         let document = &self.known(&record.event.user)?.document;
         let as_recorded = judge::stands_as_recorded(document, &record.event);
         let doc_rev = document.doc_rev;
-        Ok(outcome(record, Outcome::Already, doc_rev, as_recorded, None))
+        Ok(outcome(
+            record,
+            Outcome::Already,
+            doc_rev,
+            as_recorded,
+            None,
+        ))
     }
 
     /// Gives one record its terminal outcome.
@@ -208,11 +214,23 @@ impl Run<'_> {
                     changed: true,
                 };
                 self.users.insert(event.user.clone(), changed);
-                Ok(outcome(record, Outcome::Applied, doc_rev, as_recorded, None))
+                Ok(outcome(
+                    record,
+                    Outcome::Applied,
+                    doc_rev,
+                    as_recorded,
+                    None,
+                ))
             }
             Verdict::Already { as_recorded } => {
                 let doc_rev = self.known(&event.user)?.document.doc_rev;
-                Ok(outcome(record, Outcome::Already, doc_rev, as_recorded, None))
+                Ok(outcome(
+                    record,
+                    Outcome::Already,
+                    doc_rev,
+                    as_recorded,
+                    None,
+                ))
             }
             Verdict::Superseded(why) => {
                 let doc_rev = self.known(&event.user)?.document.doc_rev;

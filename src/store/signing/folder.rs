@@ -48,7 +48,11 @@ pub(super) fn write_key(folder: &Path, role: Role, key: &SigningKey) -> Result<(
 }
 
 /// Reads a role's secret and checks it against the root.
-pub(super) fn read_key(folder: &Path, role: Role, root: &RootDocument) -> Result<SigningKey, SigningError> {
+pub(super) fn read_key(
+    folder: &Path,
+    role: Role,
+    root: &RootDocument,
+) -> Result<SigningKey, SigningError> {
     finish_rotation(folder, role, root)?;
     let path = key_path(folder, role);
     refuse_readable(&path)?;
@@ -206,4 +210,3 @@ fn refuse_readable(path: &Path) -> Result<(), SigningError> {
 fn refuse_readable(_path: &Path) -> Result<(), SigningError> {
     Ok(())
 }
-

@@ -73,7 +73,12 @@ fn rotating_a_role_makes_the_next_root_and_keeps_the_old_ones() {
     assert_ne!(after.keyid(Role::Timestamp), before.keyid(Role::Timestamp));
     assert_eq!(after.keyid(Role::Release), before.keyid(Role::Release));
     assert_eq!(after.root_file(1), before.root_file(1));
-    assert!(!after.root().keys.contains_key(&before.keyid(Role::Timestamp)));
+    assert!(
+        !after
+            .root()
+            .keys
+            .contains_key(&before.keyid(Role::Timestamp))
+    );
 }
 
 #[test]

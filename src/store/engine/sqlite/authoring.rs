@@ -7,9 +7,7 @@ use rusqlite::{Connection, params};
 use super::{EngineError, row, signed, text, unsigned};
 use crate::store::{
     engine::Write,
-    workspace::{
-        AuthoredVersion, Environment, Flow, Project, StoredKey, StoredKeyKind, Workspace,
-    },
+    workspace::{AuthoredVersion, Environment, Flow, Project, StoredKey, StoredKeyKind, Workspace},
 };
 
 /// Reads everything authored.
@@ -78,8 +76,9 @@ fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError>
             flow.status.insert(columns.get(1)?, columns.get(2)?);
         }
     }
-    let mut statement = connection
-        .prepare_cached("SELECT flow_uid, number, part, message, author, created_ms FROM versions")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT flow_uid, number, part, message, author, created_ms FROM versions",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
         let uid: String = columns.get(0)?;

@@ -20,7 +20,9 @@ pub(super) fn user(
     user: &str,
 ) -> Result<Option<UserDocument>, EngineError> {
     let found: Option<String> = connection
-        .prepare_cached("SELECT document FROM users WHERE environment_uid = ?1 AND identifier = ?2")?
+        .prepare_cached(
+            "SELECT document FROM users WHERE environment_uid = ?1 AND identifier = ?2",
+        )?
         .query_row([environment_uid, user], |columns| columns.get(0))
         .optional()?;
     found.map(|text| row("user", &text)).transpose()

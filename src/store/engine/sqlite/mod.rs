@@ -22,7 +22,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    DeadLetter, DocumentName, Engine, EngineError, Ending, LedgerWork, Publication, Write,
+    DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork, Publication, Write,
 };
 use crate::{
     progress::event::{GroupRecord, UserDocument},
@@ -208,8 +208,7 @@ fn private_file(path: &Path) -> Result<File, EngineError> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, EngineError> {
-    let connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {

@@ -1,22 +1,21 @@
-//! What does the store publish and keep, call by call?
+//! What is published right now, and how does it come to be?
 //!
-//! The publishing and ledger halves of [`Store`]: everything an edge asks for.
-//! All of it blocks on the engine, except what [`Store::watch`] hands out.
+//! The publishing half of [`Store`]: when to publish, one transaction for all
+//! environments, and what edges fetch. Watching never blocks; the rest does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 
 use super::{
     Current, Due, Environment, PublishError, Store, StoreError, Workspace,
-    engine::{DeadLetter, DocumentName, DocumentRole, Publication, Write},
-    keys, known_environment, ledger, locked, publish,
+    engine::{DocumentName, DocumentRole, Publication, Write},
+    keys, locked, publish,
 };
-use crate::{
-    clock::UnixMs,
-    progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument},
-    snapshot::Revision,
-};
+use crate::{clock::UnixMs, snapshot::Revision};
 
 impl Store {
     /// Publishes everything accepted so far and says which environments have a
@@ -45,6 +44,12 @@ impl Store {
             return Ok(self.due());
         }
         Ok(due)
+    }
+
+    /// Returns when no publish is under way, so that what the plan says is
+    /// settled is also in force.
+    pub(super) fn await_publisher(&self) {
+        drop(locked(&self.publishing));
     }
 
     /// Whether something waits to be published.
@@ -79,8 +84,7 @@ impl Store {
             let Some(before) = self.published(environment) else {
                 continue;
             };
-            let fresh =
-                publish::refresh(&self.signing, environment, &before, now, &self.timing)?;
+            let fresh = publish::refresh(&self.signing, environment, &before, now, &self.timing)?;
             if let Some(publication) = fresh {
                 writes.push(Write::Publication(publication.clone()));
                 next.push((environment, publication));
@@ -127,61 +131,10 @@ impl Store {
         Ok(self.engine.blob(sha256)?)
     }
 
-    /// A user's document; `doc_rev` 0 for one never seen.
-    pub fn user(&self, environment: &str, user: &str) -> Result<UserDocument, StoreError> {
-        let workspace = self.workspace();
-        let environment = known_environment(&workspace, environment)?;
-        let found = self.engine.user(&environment.uid, user)?;
-        Ok(found.unwrap_or_else(|| ledger::unseen(user)))
-    }
-
-    /// A group's record; `doc_rev` 0 for one never seen.
-    pub fn group(&self, environment: &str, group: &str) -> Result<GroupRecord, StoreError> {
-        let workspace = self.workspace();
-        let environment = known_environment(&workspace, environment)?;
-        let found = self.engine.group(&environment.uid, group)?;
-        Ok(found.unwrap_or_else(|| GroupRecord {
-            identifier: group.to_owned(),
-            ..GroupRecord::default()
-        }))
-    }
-
-    /// Applies a batch of progress; one transaction.
-    pub fn ship(&self, environment: &str, batch: &Batch) -> Result<BatchAnswer, StoreError> {
-        let workspace = self.workspace();
-        let environment = known_environment(&workspace, environment)?;
-        let now = self.ambient.now_ms();
-        Ok(ledger::ship(
-            &*self.engine,
-            environment,
-            batch,
-            self,
-            now,
-        )?)
-    }
-
-    /// Notes that nothing follows in a journal.
-    pub fn close_journal(&self, environment: &str, journal: &str) -> Result<(), StoreError> {
-        let workspace = self.workspace();
-        let environment = known_environment(&workspace, environment)?;
-        Ok(ledger::close(&*self.engine, environment, journal)?)
-    }
-
-    /// The newest records that did not fit.
-    pub fn dead_letters(
-        &self,
-        environment: &str,
-        count_max: usize,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        let workspace = self.workspace();
-        let environment = known_environment(&workspace, environment)?;
-        Ok(self.engine.dead_letters(&environment.uid, count_max)?)
-    }
-
     fn publish_workspace(
         &self,
         workspace: &Workspace,
-        in_force: &mut std::collections::BTreeSet<String>,
+        in_force: &mut BTreeSet<String>,
         now: UnixMs,
     ) -> Result<BTreeMap<String, Revision>, StoreError> {
         let mut writes = Vec::new();
@@ -204,14 +157,16 @@ impl Store {
                 next.push((environment, issue.publication, issue.changed));
             }
         }
-        let keep: std::collections::BTreeSet<String> = wanted.keys().cloned().collect();
+        let keep: BTreeSet<String> = wanted.keys().cloned().collect();
         for gone in in_force.difference(&keep) {
             writes.push(Write::RetireBlob {
                 sha256: gone.clone(),
                 at_ms: now,
             });
         }
-        let fresh = wanted.into_iter().filter(|(sha, _)| !in_force.contains(sha));
+        let fresh = wanted
+            .into_iter()
+            .filter(|(sha, _)| !in_force.contains(sha));
         writes.extend(fresh.map(|(sha256, bytes)| Write::Blob { sha256, bytes }));
         if !writes.is_empty() {
             self.engine.commit(&writes)?;

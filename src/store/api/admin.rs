@@ -1,0 +1,198 @@
+//! What does the store answer to an author?
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Api, Response,
+    problem::Problem,
+    route::{Admin, Query, parameters},
+};
+use crate::{
+    clock::UnixMs,
+    store::{Change, Environment, KeyName, SourceFile, StoredKeyKind},
+};
+
+/// The body of an import: several files, or one project file as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportBody {
+    files: Vec<SourceFile>,
+}
+
+/// What an import did, and the revisions in force after it.
+#[derive(Serialize)]
+struct ImportAnswer {
+    changes: Vec<Change>,
+    revisions: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct EnvironmentAnswer {
+    #[serde(flatten)]
+    environment: Environment,
+    revision: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    kind: StoredKeyKind,
+    #[serde(default)]
+    environment: Option<String>,
+    name: String,
+    #[serde(default)]
+    projects: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    kind: StoredKeyKind,
+    #[serde(default)]
+    environment: Option<String>,
+    name: String,
+    /// When the old secrets end; without it they work until they are revoked.
+    #[serde(default)]
+    overlap_until_ms: Option<UnixMs>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeBody {
+    kind: StoredKeyKind,
+    #[serde(default)]
+    environment: Option<String>,
+    name: String,
+    /// Only the secret with these last characters.
+    #[serde(default)]
+    last: Option<String>,
+}
+
+/// Answers one request of an author whose key was checked.
+pub(super) async fn answer(
+    api: &Api,
+    route: Admin,
+    query: &Query,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    match route {
+        Admin::Export => {
+            let [environment] = parameters(query, ["environment"])?;
+            let text = api
+                .blocking(move |store| store.export(environment.as_deref()))
+                .await?;
+            return Ok(Response::of(200, "application/yaml", text.into()));
+        }
+        Admin::Keys => {
+            let [environment] = parameters(query, ["environment"])?;
+            return Response::json(200, &api.store.keys(environment.as_deref())?);
+        }
+        Admin::User(id) => {
+            let [environment] = parameters(query, ["environment"])?;
+            let environment = environment.ok_or_else(|| {
+                Problem::new(400, "missing-parameter", "the environment is not named")
+                    .expected("?environment=NAME")
+            })?;
+            let found = api
+                .blocking(move |store| store.user(&environment, &id))
+                .await?;
+            return Response::json(200, &found);
+        }
+        _ => {}
+    }
+    let [] = parameters(query, [])?;
+    match route {
+        Admin::Import => import(api, body).await,
+        Admin::CreateKey => {
+            let body: CreateBody = read(&body)?;
+            let name = named(body.kind, body.environment, body.name);
+            let made = api
+                .blocking(move |store| store.create_key(&name, &body.projects))
+                .await?;
+            api.settle().await?;
+            Response::json(201, &made)
+        }
+        Admin::RotateKey => {
+            let body: RotateBody = read(&body)?;
+            let name = named(body.kind, body.environment, body.name);
+            let made = api
+                .blocking(move |store| store.rotate_key(&name, body.overlap_until_ms))
+                .await?;
+            api.settle().await?;
+            Response::json(201, &made)
+        }
+        Admin::RevokeKey => {
+            let body: RevokeBody = read(&body)?;
+            let name = named(body.kind, body.environment, body.name);
+            let ended = api
+                .blocking(move |store| store.revoke_key(&name, body.last.as_deref()))
+                .await?;
+            api.settle().await?;
+            Response::json(200, &ended)
+        }
+        // The rest was answered above.
+        Admin::Environments | Admin::Export | Admin::Keys | Admin::User(_) => environments(api),
+    }
+}
+
+fn environments(api: &Api) -> Result<Response, Problem> {
+    let workspace = api.store.workspace();
+    let revisions = revisions(api);
+    let environments = workspace.environments.iter().map(|environment| {
+        let revision = revisions.get(&environment.name).cloned();
+        EnvironmentAnswer {
+            environment: environment.clone(),
+            revision: revision.unwrap_or_default(),
+        }
+    });
+    Response::json(200, &environments.collect::<Vec<_>>())
+}
+
+async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
+    let files = match serde_json::from_slice::<ImportBody>(&body) {
+        Ok(body) => body.files,
+        Err(_) => {
+            let content = String::from_utf8(body.into()).map_err(|_| {
+                Problem::new(400, "malformed-body", "the body is not UTF-8 text")
+                    .expected("a project file, or {\"files\":[{\"name\":…,\"content\":…}]}")
+            })?;
+            let name = "body".to_owned();
+            vec![SourceFile { name, content }]
+        }
+    };
+    let report = api.blocking(move |store| store.import(&files)).await?;
+    api.settle().await?;
+    let answer = ImportAnswer {
+        changes: report.changes,
+        revisions: revisions(api),
+    };
+    Response::json(200, &answer)
+}
+
+fn revisions(api: &Api) -> BTreeMap<String, String> {
+    let workspace = api.store.workspace();
+    let names = workspace.environments.iter().map(|own| own.name.clone());
+    names
+        .filter_map(|name| {
+            let current = api.store.watch(&name).ok()?.borrow().revision;
+            Some((name, current.to_string()))
+        })
+        .collect()
+}
+
+fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyName {
+    KeyName {
+        kind,
+        environment,
+        name,
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(400, "malformed-body", "the body cannot be read").found(&error.to_string())
+    })
+}

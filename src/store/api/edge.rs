@@ -1,0 +1,244 @@
+//! What does the store answer to an edge?
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    Api, Request, Response,
+    problem::Problem,
+    route::{Edge, Query, parameters},
+};
+use crate::{
+    limits,
+    progress::event::Batch,
+    snapshot::frame::FrameWriter,
+    store::{Current, Store, StoreError, engine::DocumentRole},
+};
+
+const JSON: &str = "application/json";
+
+/// Answers one request of an edge whose key was checked.
+pub(super) async fn answer(
+    api: &Api,
+    environment: String,
+    route: Edge,
+    query: &Query,
+    request: Request,
+) -> Result<Response, Problem> {
+    if route == Edge::Timestamp {
+        return timestamp(api, &environment, query, request.if_none_match).await;
+    }
+    let [] = parameters(query, [])?;
+    match route {
+        // Answered above.
+        Edge::Timestamp => Ok(Response::empty(304)),
+        Edge::Root(number) => {
+            let file = api.store.signing().root_file(number);
+            document(file.map(<[u8]>::to_vec), "root", number)
+        }
+        Edge::Release(version) => {
+            let role = DocumentRole::Release;
+            let found = api
+                .blocking(move |store| store.document(&environment, role, version))
+                .await?;
+            document(found, role.name(), version)
+        }
+        Edge::Control(version) => {
+            let role = DocumentRole::Control;
+            let found = api
+                .blocking(move |store| store.document(&environment, role, version))
+                .await?;
+            document(found, role.name(), version)
+        }
+        Edge::Parts => {
+            let wanted = hashes(&request.body)?;
+            let framed = api.blocking(move |store| framed(store, &wanted)).await?;
+            Ok(Response::of(200, "application/octet-stream", framed.into()))
+        }
+        Edge::Part(sha256) => part(api, sha256).await,
+        Edge::User(id) => {
+            let found = api
+                .blocking(move |store| store.user(&environment, &id))
+                .await?;
+            Response::json(200, &found)
+        }
+        Edge::Group(id) => {
+            let found = api
+                .blocking(move |store| store.group(&environment, &id))
+                .await?;
+            Response::json(200, &found)
+        }
+        Edge::Progress => {
+            let batch = batch(&request.body)?;
+            let taken = api
+                .blocking(move |store| store.ship(&environment, &batch))
+                .await?;
+            Response::json(200, &taken)
+        }
+        Edge::CloseJournal(id) => {
+            api.blocking(move |store| store.close_journal(&environment, &id))
+                .await?;
+            Ok(Response::empty(204))
+        }
+    }
+}
+
+/// The timestamp in force; with `wait`, held back while it is the one the edge
+/// has already.
+async fn timestamp(
+    api: &Api,
+    environment: &str,
+    query: &Query,
+    if_none_match: Option<String>,
+) -> Result<Response, Problem> {
+    let [wait] = parameters(query, ["wait"])?;
+    let wait = wait.as_deref().map_or(Ok(Duration::ZERO), duration)?;
+    let mut watch = api.store.watch(environment)?;
+    let known = |current: &Current| {
+        let tags = if_none_match.as_deref().unwrap_or_default();
+        tags.split(',').any(|tag| tag.trim() == current.etag)
+    };
+    let waiting = watch.wait_for(|current| current.serial > 0 && !known(current));
+    let current = match tokio::time::timeout(wait, waiting).await {
+        Ok(Ok(current)) => Arc::clone(&current),
+        // Timed out, or the store is going away: say where things stand.
+        Ok(Err(_)) | Err(_) => Arc::clone(&api.store.watch(environment)?.borrow()),
+    };
+    if current.serial == 0 {
+        let mut problem = Problem::new(404, "unpublished", "nothing is published here yet");
+        if let Some(error) = api.store.root_expired() {
+            problem = problem.found(&error.to_string());
+        }
+        return Err(problem);
+    }
+    if known(&current) {
+        return Ok(Response {
+            etag: Some(current.etag.clone()),
+            ..Response::empty(304)
+        });
+    }
+    Ok(Response {
+        etag: Some(current.etag.clone()),
+        ..Response::of(200, JSON, current.timestamp.clone())
+    })
+}
+
+fn document(found: Option<Vec<u8>>, role: &str, version: u64) -> Result<Response, Problem> {
+    let Some(bytes) = found else {
+        let detail = format!("there is no {role} document of version {version}");
+        return Err(Problem::new(404, "unknown-document", detail));
+    };
+    Ok(Response {
+        immutable: true,
+        ..Response::of(200, JSON, bytes.into())
+    })
+}
+
+async fn part(api: &Api, sha256: String) -> Result<Response, Problem> {
+    let name = sha256.clone();
+    let found = api.blocking(move |store| store.blob(&name)).await?;
+    match found {
+        Some(bytes) => Ok(Response {
+            immutable: true,
+            etag: Some(format!("\"{sha256}\"")),
+            ..Response::of(200, "application/octet-stream", bytes.into())
+        }),
+        None => Err(Problem::new(
+            404,
+            "unknown-part",
+            "no part has this hash (ask for a newer timestamp)",
+        )
+        .found(&sha256)),
+    }
+}
+
+fn hashes(body: &Bytes) -> Result<Vec<String>, Problem> {
+    let expected = format!(
+        "a JSON array of at most {} hashes of 64 hexadecimal digits",
+        limits::PARTS_PER_REQUEST_MAX
+    );
+    let malformed = |found: &str| {
+        Problem::new(400, "malformed-body", "the body is not a list of hashes")
+            .found(found)
+            .expected(&expected)
+    };
+    let wanted: Vec<String> =
+        serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
+    if wanted.len() > limits::PARTS_PER_REQUEST_MAX {
+        return Err(malformed(&format!("{} hashes", wanted.len())));
+    }
+    if let Some(wrong) = wanted.iter().find(|hash| raw_hash(hash).is_none()) {
+        return Err(malformed(wrong));
+    }
+    Ok(wanted)
+}
+
+fn framed(store: &Store, wanted: &[String]) -> Result<Vec<u8>, StoreError> {
+    let mut writer = FrameWriter::default();
+    for sha256 in wanted {
+        let (Some(hash), Some(bytes)) = (raw_hash(sha256), store.blob(sha256)?) else {
+            continue;
+        };
+        if !writer.push(&hash, &bytes) {
+            break;
+        }
+    }
+    Ok(writer.finish())
+}
+
+/// The 32 bytes that 64 lower-case hexadecimal digits stand for.
+fn raw_hash(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(hash)
+}
+
+fn batch(body: &Bytes) -> Result<Batch, Problem> {
+    let malformed = |found: &str, expected: &str| {
+        Problem::new(400, "malformed-body", "the body is not a batch of progress")
+            .found(found)
+            .expected(expected)
+    };
+    let batch: Batch = serde_json::from_slice(body)
+        .map_err(|error| malformed(&error.to_string(), "a batch as JSON"))?;
+    if batch.records.len() > limits::SHIP_RECORDS_MAX {
+        let found = format!("{} records", batch.records.len());
+        let expected = format!("at most {}", limits::SHIP_RECORDS_MAX);
+        return Err(malformed(&found, &expected));
+    }
+    Ok(batch)
+}
+
+/// `30s` or `500ms`, at most what a long poll may take.
+fn duration(text: &str) -> Result<Duration, Problem> {
+    let (digits, unit_ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(digits), _) => (digits, 1),
+        (None, Some(digits)) => (digits, 1000),
+        (None, None) => ("", 1),
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<u64> = is_number.then(|| digits.parse().ok()).flatten();
+    let wait_ms = number.and_then(|number| number.checked_mul(unit_ms));
+    match wait_ms {
+        Some(ms) if ms <= limits::LONG_POLL_MS_MAX => Ok(Duration::from_millis(ms)),
+        _ => Err(Problem::new(
+            400,
+            "malformed-wait",
+            "wait is not a time that can be waited for",
+        )
+        .found(text)
+        .expected("such as 30s or 500ms, at most 60s")),
+    }
+}

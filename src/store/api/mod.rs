@@ -1,0 +1,214 @@
+//! What does the store answer to a request?
+//!
+//! Plumbing-neutral: a [`Request`] in, a [`Response`] out; sockets, header
+//! rules and body caps are the caller's. `/edge/v1` wants an `edge` key of the
+//! environment in the path, `/admin/v1` an `admin` key. Errors are problem
+//! documents (RFC 9457) that say what was found and what was expected.
+
+mod admin;
+mod edge;
+mod problem;
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use problem::Problem;
+use route::{Admin, Route};
+
+use super::{
+    Due, Store, StoreError,
+    workspace::{StoredKey, StoredKeyKind},
+};
+use crate::limits;
+
+/// A request without its plumbing.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// As on the wire, in capitals.
+    pub method: String,
+    /// Raw path, still percent-encoded, without the query.
+    pub path: String,
+    /// Raw query, without the question mark; empty when there was none.
+    pub query: String,
+    /// The key text, from `x-api-key` or `Authorization`.
+    pub key: Option<String>,
+    /// `If-None-Match`, as sent.
+    pub if_none_match: Option<String>,
+    /// The whole body; capped by [`body_bytes_max`] before it was read.
+    pub body: Bytes,
+}
+
+/// An answer without its plumbing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status code.
+    pub status: u16,
+    /// `Content-Type`; none without a body.
+    pub content_type: Option<&'static str>,
+    /// `ETag`, with its quotes.
+    pub etag: Option<String>,
+    /// `Allow`, with status 405.
+    pub allow: Option<&'static str>,
+    /// The bytes are addressed by their hash and may be cached for good.
+    pub immutable: bool,
+    /// The body.
+    pub body: Bytes,
+    /// `Retry-After` in whole seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// The most bytes the body of this request may have.
+pub fn body_bytes_max(method: &str, path: &str) -> usize {
+    match Route::of(method, path) {
+        Ok(Route::Admin(Admin::Import)) => limits::IMPORT_BYTES_MAX,
+        Ok(Route::Edge(_, route::Edge::Progress)) => limits::SHIP_BYTES_MAX,
+        Ok(Route::Edge(_, route::Edge::Parts)) => limits::PARTS_PER_REQUEST_MAX * 70,
+        _ => limits::ADMIN_BODY_BYTES_MAX,
+    }
+}
+
+/// The store's answers.
+#[derive(Clone, Debug)]
+pub struct Api {
+    store: Arc<Store>,
+}
+
+impl Api {
+    /// Over this store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// Answers one request. Database work runs on blocking threads; a long
+    /// poll waits without one.
+    pub async fn handle(&self, request: Request) -> Response {
+        match self.answer(request).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        let route = Route::of(&request.method, &request.path)?;
+        let key = self.authenticate(&request)?;
+        let query = route::query(&request.query)?;
+        match route {
+            Route::Edge(environment, edge) => {
+                self.permit_edge(&key, &environment)?;
+                edge::answer(self, environment, edge, &query, request).await
+            }
+            Route::Admin(admin) => {
+                if key.kind != StoredKeyKind::Admin {
+                    return Err(wrong_kind(&key, StoredKeyKind::Admin));
+                }
+                admin::answer(self, admin, &query, request.body).await
+            }
+        }
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<StoredKey, Problem> {
+        let Some(text) = request.key.as_deref() else {
+            return Err(Problem::new(401, "unauthorized", "no key was sent")
+                .found("no key")
+                .expected("a key in x-api-key or Authorization"));
+        };
+        self.store
+            .authenticate(text)
+            .ok_or_else(|| Problem::new(401, "unauthorized", "the key is not valid here"))
+    }
+
+    /// An edge key opens its own environment and nothing else, not even to
+    /// learn whether another exists.
+    fn permit_edge(&self, key: &StoredKey, environment: &str) -> Result<(), Problem> {
+        if key.kind != StoredKeyKind::Edge {
+            return Err(wrong_kind(key, StoredKeyKind::Edge));
+        }
+        let workspace = self.store.workspace();
+        let mut environments = workspace.environments.iter();
+        let own = environments.find(|own| Some(&own.uid) == key.environment_uid.as_ref());
+        match own {
+            Some(own) if own.name == environment => Ok(()),
+            own => Err(
+                Problem::new(403, "forbidden", "the key belongs to another environment")
+                    .found(environment)
+                    .expected(own.map_or("none", |own| own.name.as_str())),
+            ),
+        }
+    }
+
+    /// Runs database work where it may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let store = Arc::clone(&self.store);
+        let finished = tokio::task::spawn_blocking(move || work(&store)).await;
+        match finished {
+            Ok(answer) => answer.map_err(Problem::from),
+            Err(error) => Err(Problem::internal(&error)),
+        }
+    }
+
+    /// Sees to it that an accepted change is published: at once, or together
+    /// with others when one was published a moment ago. Whoever wakes first
+    /// publishes for all; a client that goes away leaves it to the next one or
+    /// to the refresh.
+    async fn settle(&self) -> Result<(), Problem> {
+        loop {
+            match self.store.due() {
+                Due::Nothing => {
+                    // Somebody may be publishing our change this moment; when
+                    // that fails it is due again.
+                    self.blocking(|store| {
+                        store.await_publisher();
+                        Ok(())
+                    })
+                    .await?;
+                    if self.store.due() == Due::Nothing {
+                        return Ok(());
+                    }
+                }
+                Due::Now => {
+                    self.blocking(|store| store.publish_due()).await?;
+                }
+                Due::In(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+            }
+        }
+    }
+}
+
+impl Response {
+    fn json(status: u16, value: &impl serde::Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value).map_err(|error| Problem::internal(&error))?;
+        Ok(Self::of(status, "application/json", body.into()))
+    }
+
+    fn of(status: u16, content_type: &'static str, body: Bytes) -> Self {
+        Self {
+            content_type: Some(content_type),
+            body,
+            ..Self::empty(status)
+        }
+    }
+
+    fn empty(status: u16) -> Self {
+        Self {
+            status,
+            content_type: None,
+            etag: None,
+            allow: None,
+            immutable: false,
+            body: Bytes::new(),
+            retry_after: None,
+        }
+    }
+}
+
+fn wrong_kind(key: &StoredKey, expected: StoredKeyKind) -> Problem {
+    Problem::new(403, "forbidden", "keys of this kind may not do this")
+        .found(key.kind.name())
+        .expected(expected.name())
+}

@@ -1,0 +1,141 @@
+//! Which status does each failure have, and what is said of it?
+
+use serde::Serialize;
+
+use super::Response;
+use crate::store::{ImportError, KeyError, StoreError, ledger::ShipError};
+
+/// A problem document in the making.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<crate::store::Fault>,
+    #[serde(skip)]
+    allow: Option<&'static str>,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    pub(super) fn new(status: u16, slug: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:flowgate:problem:{slug}"),
+            title: title(status),
+            status,
+            detail: detail.into(),
+            found: None,
+            expected: None,
+            faults: Vec::new(),
+            allow: None,
+            retry_after: None,
+        }
+    }
+
+    /// Something that is our fault. The cause goes to the log alone.
+    pub(super) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = cause, "a request failed");
+        let mut problem = Self::new(503, "unavailable", "the store could not do it now");
+        problem.retry_after = Some(1);
+        problem
+    }
+
+    pub(super) fn found(mut self, found: &str) -> Self {
+        self.found = Some(found.to_owned());
+        self
+    }
+
+    pub(super) fn expected(mut self, expected: &str) -> Self {
+        self.expected = Some(expected.to_owned());
+        self
+    }
+
+    pub(super) fn allow(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        Response {
+            allow: self.allow,
+            retry_after: self.retry_after,
+            ..Response::of(self.status, "application/problem+json", body.into())
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Engine(error) | StoreError::Ship(ShipError::Engine(error)) => {
+                Self::internal(&error)
+            }
+            StoreError::Publish(error) => {
+                let mut problem = Self::internal(&error);
+                problem.detail = format!("accepted, and not published: {error}");
+                problem
+            }
+            StoreError::Export(_) => Self::internal(&error),
+            StoreError::Key(error) => error.into(),
+            StoreError::Import(error) => error.into(),
+            StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
+            StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
+            StoreError::UnknownEnvironment {
+                ref found,
+                ref expected,
+            } => Self::new(404, "unknown-environment", error.to_string())
+                .found(found)
+                .expected(expected),
+        }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        let text = error.to_string();
+        match error {
+            KeyError::UnknownEnvironment { found, expected } => {
+                Self::new(404, "unknown-environment", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            KeyError::Unknown { .. } => Self::new(404, "unknown-key", text),
+            KeyError::Taken { .. } => Self::new(409, "key-taken", text),
+            KeyError::TooMany(_)
+            | KeyError::Environment { .. }
+            | KeyError::Name(_)
+            | KeyError::UnknownProject(_) => Self::new(422, "key-refused", text),
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        let mut problem = Self::new(422, "import-refused", error.to_string());
+        problem.faults = error.faults;
+        problem
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        422 => "Unprocessable Content",
+        503 => "Service Unavailable",
+        _ => "Error",
+    }
+}

@@ -1,0 +1,324 @@
+//! What must every engine do?
+//!
+//! One suite, run on each engine's own storage. `open` opens the same storage
+//! every time; what it opened before has been dropped.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::*;
+use crate::{
+    snapshot::wire::{EntryCondition, EnvironmentType, VersionPart},
+    store::workspace::{Flow, StoredKeyKind},
+};
+
+/// Runs the whole suite; every part uses names of its own.
+pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
+    empty_storage_is_empty(&*open());
+    authored_things_come_back(open);
+    a_commit_is_all_or_nothing(&*open());
+    documents_and_publications_come_back(open);
+    blobs_are_retired_taken_back_and_pruned(&*open());
+    progress_is_read_inside_and_after_a_transaction(open);
+    a_transaction_that_rolls_back_leaves_nothing(&*open());
+    environments_do_not_see_each_other(&*open());
+}
+
+fn empty_storage_is_empty(engine: &dyn Engine) {
+    assert_eq!(engine.workspace().unwrap(), Workspace::default());
+    assert_eq!(engine.publication("e1").unwrap(), None);
+    assert_eq!(engine.user("e1", "u").unwrap(), None);
+    assert_eq!(engine.group("e1", "g").unwrap(), None);
+    assert_eq!(engine.blob(&"0".repeat(64)).unwrap(), None);
+    assert!(engine.blobs_in_force().unwrap().is_empty());
+    assert!(engine.dead_letters("e1", 10).unwrap().is_empty());
+}
+
+fn environment(uid: &str, name: &str) -> Environment {
+    Environment {
+        uid: uid.to_owned(),
+        name: name.to_owned(),
+        kind: EnvironmentType::Preproduction,
+        drafts: true,
+    }
+}
+
+fn version(number: u32, message: &str) -> Arc<AuthoredVersion> {
+    Arc::new(AuthoredVersion {
+        part: VersionPart {
+            flow_uid: "f1".to_owned(),
+            flow_sid: "tour".to_owned(),
+            number,
+            migration: None,
+            entry: EntryCondition::Expression("user.properties.plan = 'pro'".to_owned()),
+            blocks: Vec::new(),
+            paths: Vec::new(),
+        },
+        message: message.to_owned(),
+        author: "ann".to_owned(),
+        created_ms: 17,
+    })
+}
+
+fn key(sha256: &str) -> StoredKey {
+    StoredKey {
+        sha256: sha256.to_owned(),
+        kind: StoredKeyKind::Server,
+        environment_uid: Some("e1".to_owned()),
+        name: "back end".to_owned(),
+        projects: vec!["shop".to_owned()],
+        last: "abc123".to_owned(),
+        created_ms: 1,
+        expires_ms: None,
+        rotated_ms: None,
+        revoked_ms: None,
+    }
+}
+
+fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
+    let flow = Write::Flow {
+        uid: "f1".to_owned(),
+        sid: "tour".to_owned(),
+        name: "Tour".to_owned(),
+        project: "shop".to_owned(),
+        refuse_public_force: true,
+    };
+    let project = Project {
+        sid: "shop".to_owned(),
+        name: "Shop".to_owned(),
+    };
+    let revoked = StoredKey {
+        revoked_ms: Some(9),
+        rotated_ms: Some(8),
+        expires_ms: Some(10),
+        ..key("k1")
+    };
+    let engine = open();
+    let writes = [
+        Write::Environment(environment("e2", "second")),
+        Write::Environment(environment("e1", "first")),
+        Write::Project(project.clone()),
+        flow,
+        Write::Status {
+            flow_uid: "f1".to_owned(),
+            environment_uid: "e1".to_owned(),
+            enabled: false,
+        },
+        Write::Version(version(0, "")),
+        Write::Version(version(1, "first")),
+        Write::Key(key("k1")),
+        Write::Key(key("k2")),
+    ];
+    engine.commit(&writes).unwrap();
+    let replace = [
+        Write::Key(revoked.clone()),
+        Write::Version(version(1, "changed")),
+    ];
+    engine.commit(&replace).unwrap();
+    drop(engine);
+    let expected = Workspace {
+        environments: vec![environment("e2", "second"), environment("e1", "first")],
+        projects: BTreeMap::from([("shop".to_owned(), project)]),
+        flows: BTreeMap::from([(
+            "tour".to_owned(),
+            Flow {
+                uid: "f1".to_owned(),
+                sid: "tour".to_owned(),
+                name: "Tour".to_owned(),
+                project: "shop".to_owned(),
+                refuse_public_force: true,
+                status: BTreeMap::from([("e1".to_owned(), false)]),
+                versions: BTreeMap::from([(0, version(0, "")), (1, version(1, "changed"))]),
+            },
+        )]),
+        keys: vec![revoked, key("k2")],
+    };
+    assert_eq!(open().workspace().unwrap(), expected);
+}
+
+fn a_commit_is_all_or_nothing(engine: &dyn Engine) {
+    let before = engine.workspace().unwrap();
+    let writes = [
+        Write::Environment(environment("e9", "ninth")),
+        // The name is taken by another uid.
+        Write::Environment(environment("e8", "first")),
+    ];
+    assert!(engine.commit(&writes).is_err());
+    assert_eq!(engine.workspace().unwrap(), before);
+}
+
+fn documents_and_publications_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
+    let name = |role, epoch, version| DocumentName {
+        environment_uid: "e1".to_owned(),
+        epoch,
+        role,
+        version,
+    };
+    let release = name(DocumentRole::Release, 0, 1);
+    let publication = Publication {
+        environment_uid: "e1".to_owned(),
+        revision: 3,
+        serial: 4,
+        timestamp: b"signed".to_vec(),
+        control_content: ControlDocument {
+            revoked_keys: vec!["k".to_owned()],
+            ..ControlDocument::default()
+        },
+        ..Publication::default()
+    };
+    let newer = Publication {
+        serial: 5,
+        timestamp: b"newer".to_vec(),
+        ..publication.clone()
+    };
+    let engine = open();
+    let writes = [
+        Write::Document(release.clone(), b"one".to_vec()),
+        Write::Document(name(DocumentRole::Control, 0, 1), b"control".to_vec()),
+        Write::Publication(publication),
+        Write::Publication(newer.clone()),
+    ];
+    engine.commit(&writes).unwrap();
+    // A signed document is never replaced.
+    assert!(
+        engine
+            .commit(&[Write::Document(release.clone(), b"other".to_vec())])
+            .is_err()
+    );
+    drop(engine);
+    let engine = open();
+    assert_eq!(engine.document(&release).unwrap().unwrap(), b"one");
+    let other_epoch = name(DocumentRole::Release, 1, 1);
+    assert_eq!(engine.document(&other_epoch).unwrap(), None);
+    assert_eq!(engine.publication("e1").unwrap(), Some(newer));
+}
+
+fn blobs_are_retired_taken_back_and_pruned(engine: &dyn Engine) {
+    let blob = |sha: &str| Write::Blob {
+        sha256: sha.to_owned(),
+        bytes: sha.as_bytes().to_vec(),
+    };
+    let retire = |sha: &str| Write::RetireBlob {
+        sha256: sha.to_owned(),
+        at_ms: 100,
+    };
+    let prune = |before| Write::PruneBlobs {
+        retired_before_ms: before,
+    };
+    let writes = [blob("a"), blob("b"), blob("c"), retire("a"), retire("b")];
+    engine.commit(&writes).unwrap();
+    assert_eq!(
+        engine.blobs_in_force().unwrap(),
+        BTreeSet::from(["c".to_owned()])
+    );
+    engine.commit(&[prune(100)]).unwrap();
+    assert!(engine.blob("a").unwrap().is_some(), "not old enough");
+    engine.commit(&[blob("b"), prune(101)]).unwrap();
+    assert_eq!(engine.blob("a").unwrap(), None);
+    assert_eq!(engine.blob("b").unwrap().unwrap(), b"b");
+    assert_eq!(engine.blobs_in_force().unwrap().len(), 2);
+}
+
+fn user(identifier: &str, doc_rev: u64) -> UserDocument {
+    UserDocument {
+        identifier: identifier.to_owned(),
+        doc_rev,
+        ..UserDocument::default()
+    }
+}
+
+fn group(identifier: &str) -> GroupRecord {
+    GroupRecord {
+        identifier: identifier.to_owned(),
+        doc_rev: 1,
+        ..GroupRecord::default()
+    }
+}
+
+fn letter(seq: u64) -> DeadLetter {
+    let event = serde_json::json!({
+        "environment": "first", "environment_uid": "e1", "user": "ann", "revision": "0.1",
+        "decided_ms": 5, "operation": {"op": "identify", "properties": {}}, "base": "absent",
+        "edge": "edge-1",
+    });
+    DeadLetter {
+        journal: "j".to_owned(),
+        seq,
+        why: "it did not fit".to_owned(),
+        at_ms: 7,
+        event: serde_json::from_value(event).unwrap(),
+    }
+}
+
+fn progress_is_read_inside_and_after_a_transaction(open: &dyn Fn() -> Box<dyn Engine>) {
+    let mark = JournalMark {
+        watermark: Some(12),
+        hash: "h".to_owned(),
+        closed: true,
+    };
+    let places = BTreeSet::from(["f/1/".to_owned()]);
+    let engine = open();
+    let mut work = |rows: &mut dyn LedgerTransaction| {
+        assert_eq!(rows.mark("j")?, None);
+        rows.put_user(&user("ann", 1))?;
+        rows.put_user(&user("ann", 2))?;
+        assert_eq!(rows.user("ann")?, Some(user("ann", 2)));
+        rows.put_group(&group("acme"))?;
+        assert_eq!(rows.group("acme")?, Some(group("acme")));
+        rows.put_mark("j", &JournalMark::default())?;
+        rows.put_mark("j", &mark)?;
+        assert!(rows.refuted("j", "ann")?.is_empty());
+        rows.put_refuted("j", "ann", &places)?;
+        rows.put_refuted("j", "bob", &places)?;
+        rows.put_refuted("j", "bob", &BTreeSet::new())?;
+        rows.dead_letter(&letter(1))?;
+        rows.dead_letter(&letter(2))?;
+        Ok(Ending::Commit)
+    };
+    engine.ledger("e1", &mut work).unwrap();
+    drop(engine);
+    let engine = open();
+    assert_eq!(engine.user("e1", "ann").unwrap(), Some(user("ann", 2)));
+    assert_eq!(engine.group("e1", "acme").unwrap(), Some(group("acme")));
+    assert_eq!(engine.dead_letters("e1", 1).unwrap(), [letter(2)]);
+    assert_eq!(engine.dead_letters("e1", 9).unwrap().len(), 2);
+    let mut read = |rows: &mut dyn LedgerTransaction| {
+        assert_eq!(rows.mark("j")?, Some(mark.clone()));
+        assert_eq!(rows.refuted("j", "ann")?, places);
+        assert!(rows.refuted("j", "bob")?.is_empty());
+        Ok(Ending::RollBack)
+    };
+    engine.ledger("e1", &mut read).unwrap();
+}
+
+fn a_transaction_that_rolls_back_leaves_nothing(engine: &dyn Engine) {
+    let mut give_up = |rows: &mut dyn LedgerTransaction| {
+        rows.put_user(&user("carl", 1))?;
+        Ok(Ending::RollBack)
+    };
+    engine.ledger("e1", &mut give_up).unwrap();
+    let mut fail = |rows: &mut dyn LedgerTransaction| {
+        rows.put_user(&user("carl", 1))?;
+        Err(EngineError::Row {
+            what: "test",
+            found: "a failure".to_owned(),
+        })
+    };
+    assert!(engine.ledger("e1", &mut fail).is_err());
+    assert_eq!(engine.user("e1", "carl").unwrap(), None);
+}
+
+fn environments_do_not_see_each_other(engine: &dyn Engine) {
+    assert_eq!(engine.user("e2", "ann").unwrap(), None);
+    assert_eq!(engine.group("e2", "acme").unwrap(), None);
+    assert!(engine.dead_letters("e2", 9).unwrap().is_empty());
+    let mut read = |rows: &mut dyn LedgerTransaction| {
+        assert_eq!(rows.mark("j")?, None);
+        assert_eq!(rows.user("ann")?, None);
+        assert!(rows.refuted("j", "ann")?.is_empty());
+        Ok(Ending::RollBack)
+    };
+    engine.ledger("e2", &mut read).unwrap();
+}

@@ -1,0 +1,54 @@
+//! What does the store know of users, and how does it learn more?
+//!
+//! The ledger half of [`Store`]. Environments are named as in urls; everything
+//! blocks on the engine.
+
+use super::{Store, StoreError, engine::DeadLetter, known_environment, ledger};
+use crate::progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument};
+
+impl Store {
+    /// A user's document; `doc_rev` 0 for one never seen.
+    pub fn user(&self, environment: &str, user: &str) -> Result<UserDocument, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let found = self.engine.user(&environment.uid, user)?;
+        Ok(found.unwrap_or_else(|| ledger::unseen(user)))
+    }
+
+    /// A group's record; `doc_rev` 0 for one never seen.
+    pub fn group(&self, environment: &str, group: &str) -> Result<GroupRecord, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let found = self.engine.group(&environment.uid, group)?;
+        Ok(found.unwrap_or_else(|| GroupRecord {
+            identifier: group.to_owned(),
+            ..GroupRecord::default()
+        }))
+    }
+
+    /// Applies a batch of progress; one transaction.
+    pub fn ship(&self, environment: &str, batch: &Batch) -> Result<BatchAnswer, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let now = self.ambient.now_ms();
+        Ok(ledger::ship(&*self.engine, environment, batch, self, now)?)
+    }
+
+    /// Notes that nothing follows in a journal.
+    pub fn close_journal(&self, environment: &str, journal: &str) -> Result<(), StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        Ok(ledger::close(&*self.engine, environment, journal)?)
+    }
+
+    /// The newest records that did not fit.
+    pub fn dead_letters(
+        &self,
+        environment: &str,
+        count_max: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        Ok(self.engine.dead_letters(&environment.uid, count_max)?)
+    }
+}
