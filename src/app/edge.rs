@@ -89,7 +89,13 @@ impl Edge {
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let refresher = boot(
-                &config, &folder, &disk, &ambient, &upstream, &current, &environment.name,
+                &config,
+                &folder,
+                &disk,
+                &ambient,
+                &upstream,
+                &current,
+                &environment.name,
             )?;
             watched.supply(&environment.name, refresher.status());
             refreshers.push(refresher);
@@ -125,9 +131,12 @@ impl Edge {
             metrics: metrics.clone(),
             origins: config.cors_origins().clone(),
         };
-        let public = http::serve(public_listener, public_options(&config), &metrics, move |_| {
-            edge.service()
-        })?;
+        let public = http::serve(
+            public_listener,
+            public_options(&config),
+            &metrics,
+            move |_| edge.service(),
+        )?;
         let admin = server::Admin {
             current: current.clone(),
             ambient: ambient.clone(),
@@ -329,12 +338,7 @@ fn read_root(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StartError> {
 }
 
 /// Every record the ledger may not have, back under its user.
-fn put_back(
-    progress: &Progress,
-    journal: &Journal,
-    current: &Current,
-    recovered: &[Recovered],
-) {
+fn put_back(progress: &Progress, journal: &Journal, current: &Current, recovered: &[Recovered]) {
     for old in recovered {
         let Some(last) = old.last else { continue };
         let result = put_back_journal(progress, journal, current, &old.journal, last);

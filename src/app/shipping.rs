@@ -89,10 +89,14 @@ impl Shipping {
     pub(super) async fn run(self: Arc<Self>, environment: String, mut stop: watch::Receiver<bool>) {
         for recovered in &self.recovered {
             let Some(last) = recovered.last else {
-                self.forget(&recovered.journal, &environment, u64::MAX).await;
+                self.forget(&recovered.journal, &environment, u64::MAX)
+                    .await;
                 continue;
             };
-            if !self.empty(&recovered.journal, last, &environment, &mut stop).await {
+            if !self
+                .empty(&recovered.journal, last, &environment, &mut stop)
+                .await
+            {
                 return;
             }
         }

@@ -111,7 +111,7 @@ pub(super) fn flow_head(uid: &str, sid: &str, number: u32) -> Vec<u8> {
 
 /// Everything of a Block before its state; empty for blocks that are never shown.
 pub(super) fn block_head(version: &VersionPart, block: &BlockPart) -> Vec<u8> {
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(256);
     let Some(kind) = shown_as(block.kind) else {
         return head;
     };
@@ -120,7 +120,10 @@ pub(super) fn block_head(version: &VersionPart, block: &BlockPart) -> Vec<u8> {
     head.extend_from_slice(b",\"uid\":");
     write_json(&mut head, &block.uid);
     head.extend_from_slice(b",\"sid\":");
-    write_json(&mut head, &format!("{}.{}", version.flow_sid, block.sid));
+    // Sids consist of characters that stand for themselves in JSON.
+    for piece in ["\"", &version.flow_sid, ".", &block.sid, "\""] {
+        head.extend_from_slice(piece.as_bytes());
+    }
     write_number(&mut head, version.number);
     head.extend_from_slice(b",\"fields\":");
     write_json(&mut head, &block.fields);

@@ -20,7 +20,6 @@ pub mod parts;
 pub mod trust;
 pub mod wire;
 
-
 pub use fragment::{flow_bytes_max, write_block, write_empty_flow, write_flow};
 pub use json::JsonError;
 pub use model::{

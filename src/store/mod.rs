@@ -65,6 +65,8 @@ pub struct Store {
     /// Serialises publishers, and knows which blobs are in force.
     publishing: Mutex<BTreeSet<String>>,
     plan: Mutex<PublishPlan>,
+    /// Counts accepted changes, for whoever publishes them.
+    changes: watch::Sender<u64>,
     /// By environment name.
     current: BTreeMap<String, watch::Sender<Arc<Current>>>,
     compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
@@ -162,6 +164,7 @@ impl Store {
             authoring: Mutex::default(),
             publishing: Mutex::new(in_force),
             plan: Mutex::default(),
+            changes: watch::Sender::new(0),
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
         };
@@ -184,6 +187,11 @@ impl Store {
     /// What signs here; its root is what edges are given to trust.
     pub fn signing(&self) -> &Signing {
         &self.signing
+    }
+
+    /// A signal for every accepted change: then something is due.
+    pub fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Takes project files, all or nothing. What changed is published by the
@@ -266,6 +274,7 @@ impl Store {
                 Err(poisoned) => **poisoned.get_mut() = Arc::new(after),
             }
             locked(&self.plan).changed();
+            self.changes.send_modify(|count| *count += 1);
         }
         drop(author);
         Ok(answer)

@@ -11,7 +11,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    limits::{DOCUMENT_BYTES_MAX, PART_BYTES_MAX, SHIP_BYTES_MAX, SNAPSHOT_BYTES_MAX},
+    limits::{
+        DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
+        SHIP_BYTES_MAX,
+    },
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
         event::{Batch, BatchAnswer, GroupRecord, UserDocument},
@@ -26,9 +29,6 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// Blobs asked for in one call; more are asked for in further calls.
-const BLOBS_PER_CALL: usize = 1_024;
 
 /// A user document: states of every flow, properties, event ids.
 const USER_BYTES_MAX: usize = SHIP_BYTES_MAX;
@@ -165,29 +165,44 @@ impl HttpUpstream {
 
     async fn fetch_parts(&self, environment: &str, wanted: &[Blob]) -> Result<Blobs, SourceError> {
         let mut blobs = Blobs::new();
-        for some in wanted.chunks(BLOBS_PER_CALL) {
-            let names: Vec<&str> = some.iter().map(|blob| blob.sha256.as_str()).collect();
-            let announced: u64 = some.iter().map(|blob| blob.length).sum();
-            let bytes_max = usize::try_from(announced)
-                .unwrap_or(usize::MAX)
-                .saturating_add(frame::overhead(some.len()))
-                .min(SNAPSHOT_BYTES_MAX + PART_BYTES_MAX);
-            let text = serde_json::to_vec(&names)
-                .map_err(|error| SourceError::Refused(error.to_string()))?;
-            let request = self
-                .request(Method::POST, environment, "parts", Duration::ZERO)
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(text);
-            let bytes = match send(request).await {
-                Ok(response) => body(response, bytes_max).await,
-                Err(error) => Err(error),
-            };
-            let bytes = bytes.map_err(|error| source_error("parts", error))?;
-            let framed = frame::decode(&bytes)
-                .map_err(|error| SourceError::Refused(format!("parts: {error}")))?;
-            blobs.extend(framed);
+        let mut open: Vec<&Blob> = wanted.iter().collect();
+        while !open.is_empty() {
+            let some = &open[..open.len().min(PARTS_PER_REQUEST_MAX)];
+            for (sha256, bytes) in self.fetch_some(environment, some).await? {
+                blobs.insert(sha256, bytes);
+            }
+            let before = open.len();
+            open.retain(|blob| !blobs.contains_key(&blob.sha256));
+            if open.len() == before {
+                let first = open.first().map_or("", |blob| blob.sha256.as_str());
+                let text = format!("part {first} was asked for and not sent");
+                return Err(SourceError::Refused(text));
+            }
         }
         Ok(blobs)
+    }
+
+    /// One call: upstream answers with as many as fit, at least one.
+    async fn fetch_some(
+        &self,
+        environment: &str,
+        some: &[&Blob],
+    ) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+        let refused = |text: String| SourceError::Refused(format!("parts: {text}"));
+        let names: Vec<&str> = some.iter().map(|blob| blob.sha256.as_str()).collect();
+        let text = serde_json::to_vec(&names).map_err(|error| refused(error.to_string()))?;
+        let request = self
+            .request(Method::POST, environment, "parts", Duration::ZERO)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(text);
+        let bytes = match send(request).await {
+            Ok(response) => body(response, PARTS_ANSWER_BYTES_MAX + PART_BYTES_MAX).await,
+            Err(error) => Err(error),
+        };
+        let bytes = bytes.map_err(|error| source_error("parts", error))?;
+        let framed = frame::frames(&bytes).map_err(|error| refused(error.to_string()))?;
+        let owned = framed.into_iter();
+        Ok(owned.map(|(hash, bytes)| (hash, bytes.to_vec())).collect())
     }
 }
 
@@ -351,7 +366,9 @@ fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),
-        CallError::Refused(status, text) => LedgerError::Refused(format!("status {status}: {text}")),
+        CallError::Refused(status, text) => {
+            LedgerError::Refused(format!("status {status}: {text}"))
+        }
         CallError::TooLarge(bytes_max) => {
             LedgerError::Refused(format!("the answer has more than {bytes_max} bytes"))
         }

@@ -53,11 +53,12 @@ fn part(kinds: &[(u8, bool)], paths: &[(Index, Index, Index)]) -> VersionPart {
         blocks.push(own);
     }
     // b0 is always there and shown, since branches ask for it.
-    if let Some(first) = blocks.iter_mut().find(|block| block.sid == "b0") {
-        if matches!(first.kind, BlockKind::Boolean | BlockKind::Finish) {
-            first.kind = BlockKind::Card;
-            first.expression = None;
-        }
+    let first = blocks.iter_mut().find(|block| block.sid == "b0");
+    if let Some(first) = first
+        && matches!(first.kind, BlockKind::Boolean | BlockKind::Finish)
+    {
+        first.kind = BlockKind::Card;
+        first.expression = None;
     }
     let ends: Vec<(String, BlockKind)> = blocks
         .iter()

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Faults, place_of};
+use super::{Faults, Place};
 use crate::snapshot::{
     model::BlockIndex,
     wire::{BlockKind, VersionPart},
@@ -21,6 +21,13 @@ enum Visit {
 
 /// Finds paths that close a cycle of boolean blocks (a finish block ends it).
 pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, faults: &mut Faults) {
+    if part
+        .blocks
+        .iter()
+        .all(|block| block.kind != BlockKind::Boolean)
+    {
+        return;
+    }
     let logic = |uid: &str| {
         let index = by_uid.get(uid)?.0 as usize;
         (part.blocks.get(index)?.kind == BlockKind::Boolean).then_some(index)
@@ -54,7 +61,7 @@ pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, fa
                     stack.push((next, 0));
                 }
                 Visit::UnderWay => faults.add(
-                    place_of(&part.blocks[next]),
+                    Place::Block(&part.blocks[next].sid),
                     "closes a cycle of boolean blocks alone, expected a shown block in every cycle",
                 ),
                 Visit::Done => {}

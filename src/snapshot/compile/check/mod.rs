@@ -7,6 +7,8 @@
 mod cycle;
 mod paths;
 
+use std::fmt;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
@@ -36,7 +38,7 @@ pub(super) struct Checked<'p> {
 pub(super) fn check(part: &VersionPart) -> Result<Checked<'_>, Vec<VersionFault>> {
     let mut faults = Faults::default();
     faults.check(
-        "flow",
+        Place::Flow,
         sid_fault(&part.flow_sid).map(|fault| format!("sid: {fault}")),
     );
     limit(
@@ -56,15 +58,20 @@ pub(super) fn check(part: &VersionPart) -> Result<Checked<'_>, Vec<VersionFault>
         return Err(faults.list);
     }
     let by_uid = unique_blocks(part, &mut faults);
-    let by_sid: FxHashMap<&str, BlockKey> = part
+    // Only branches ask for blocks, and most flows have none.
+    let branches = part
         .blocks
+        .iter()
+        .any(|block| block.kind == BlockKind::Boolean);
+    let asked_for = if branches { &*part.blocks } else { &[] };
+    let by_sid: FxHashMap<&str, BlockKey> = asked_for
         .iter()
         .map(|block| (block.sid.as_str(), BlockKey::of(&block.uid)))
         .collect();
     let mut predicates = Vec::with_capacity(part.blocks.len());
     for block in &part.blocks {
         let mut own = OwnFaults {
-            place: place_of(block),
+            place: Place::Block(&block.sid),
             faults: &mut faults,
         };
         names(block, &mut own);
@@ -114,6 +121,30 @@ fn uid_fault(uid: &str) -> Option<String> {
     })
 }
 
+/// Where a fault is; put into words only when there is one.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Flow,
+    Version,
+    Entry,
+    /// By sid.
+    Block(&'p str),
+    /// By uid.
+    Path(&'p str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flow => f.write_str("flow"),
+            Self::Version => f.write_str("version"),
+            Self::Entry => f.write_str("entry"),
+            Self::Block(sid) => write!(f, "block {sid:?}"),
+            Self::Path(uid) => write!(f, "path {uid:?}"),
+        }
+    }
+}
+
 /// Faults as they are found.
 #[derive(Default)]
 struct Faults {
@@ -121,14 +152,14 @@ struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, place: impl Into<String>, rule: impl Into<String>) {
+    fn add(&mut self, place: Place<'_>, rule: impl Into<String>) {
         self.list.push(VersionFault {
-            place: place.into(),
+            place: place.to_string(),
             rule: rule.into(),
         });
     }
 
-    fn check(&mut self, place: &str, fault: Option<String>) {
+    fn check(&mut self, place: Place<'_>, fault: Option<String>) {
         if let Some(rule) = fault {
             self.add(place, rule);
         }
@@ -137,24 +168,20 @@ impl Faults {
 
 /// Faults of one block.
 struct OwnFaults<'f> {
-    place: String,
+    place: Place<'f>,
     faults: &'f mut Faults,
 }
 
 impl OwnFaults<'_> {
     fn add(&mut self, rule: impl Into<String>) {
-        self.faults.add(self.place.clone(), rule);
+        self.faults.add(self.place, rule);
     }
-}
-
-fn place_of(block: &BlockPart) -> String {
-    format!("block {:?}", block.sid)
 }
 
 fn limit(faults: &mut Faults, what: &str, found: usize, max: usize) {
     if found > max {
         faults.add(
-            "version",
+            Place::Version,
             format!("found {found} {what}, expected at most {max}"),
         );
     }
@@ -165,18 +192,15 @@ fn unique_blocks<'p>(part: &'p VersionPart, faults: &mut Faults) -> FxHashMap<&'
     let mut by_uid = FxHashMap::default();
     let mut sids = FxHashSet::default();
     for (place, block) in part.blocks.iter().enumerate() {
-        let place_text = place_of(block);
-        faults.check(&place_text, sid_fault(&block.sid));
-        faults.check(&place_text, uid_fault(&block.uid));
+        let at = Place::Block(&block.sid);
+        faults.check(at, sid_fault(&block.sid));
+        faults.check(at, uid_fault(&block.uid));
         if !sids.insert(block.sid.as_str()) {
-            faults.add(
-                &*place_text,
-                "found the sid twice, expected it once in a version",
-            );
+            faults.add(at, "found the sid twice, expected it once in a version");
         }
         if by_uid.contains_key(block.uid.as_str()) {
             let rule = format!("found the uid {:?} twice, expected it once", block.uid);
-            faults.add(&*place_text, rule);
+            faults.add(at, rule);
         } else {
             by_uid.insert(block.uid.as_str(), BlockIndex(place as u32));
         }
@@ -184,7 +208,7 @@ fn unique_blocks<'p>(part: &'p VersionPart, faults: &mut Faults) -> FxHashMap<&'
     let keys = by_uid.keys().map(|uid| (BlockKey::of(uid).0, *uid));
     if let Some((one, other)) = collision(keys) {
         let rule = format!("the uids {one:?} and {other:?} have the same hash, rename one of them");
-        faults.add("version", rule);
+        faults.add(Place::Version, rule);
     }
     by_uid
 }
@@ -336,7 +360,7 @@ fn entry(condition: &EntryCondition, faults: &mut Faults) -> Entry {
         EntryCondition::Expression(source) => match Predicate::parse(source) {
             Ok(predicate) => Entry::Expression(predicate),
             Err(error) => {
-                faults.add("entry", format!("expression {error}"));
+                faults.add(Place::Entry, format!("expression {error}"));
                 // Never served: the fault keeps the version out.
                 Entry::ApiOnly
             }

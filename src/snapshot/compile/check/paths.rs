@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Faults, fixed_names, place_of, uid_fault};
+use super::{Faults, Place, fixed_names, uid_fault};
 use crate::snapshot::{
     model::BlockIndex,
     wire::{BlockKind, BlockPart, PathPart, VersionPart},
@@ -16,36 +16,33 @@ pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, fa
     };
     let mut uids = FxHashSet::default();
     for path in &part.paths {
-        let place = format!("path {:?}", path.uid);
-        faults.check(&place, uid_fault(&path.uid));
+        let place = Place::Path(&path.uid);
+        faults.check(place, uid_fault(&path.uid));
         if !uids.insert(path.uid.as_str()) {
-            faults.add(
-                &*place,
-                "found the uid twice, expected it once in a version",
-            );
+            faults.add(place, "found the uid twice, expected it once in a version");
         }
-        target(path, block(&path.to), &place, faults);
+        target(path, block(&path.to), place, faults);
         match &path.from {
             None if !path.on.is_empty() => {
                 faults.add(
-                    &*place,
+                    place,
                     "found transition names, expected none from the entry",
                 );
             }
             None => {}
-            Some(from) => source(path, from, block(from), &place, faults),
+            Some(from) => source(path, from, block(from), place, faults),
         }
     }
     if !part.blocks.is_empty() && part.paths.iter().all(|path| path.from.is_some()) {
         faults.add(
-            "entry",
+            Place::Entry,
             "found no path from the entry, expected at least one",
         );
     }
     tours_without_items(part, faults);
 }
 
-fn target(path: &PathPart, to: Option<&BlockPart>, place: &str, faults: &mut Faults) {
+fn target(path: &PathPart, to: Option<&BlockPart>, place: Place<'_>, faults: &mut Faults) {
     match to.map(|block| block.kind) {
         None => faults.add(
             place,
@@ -66,7 +63,7 @@ fn source(
     path: &PathPart,
     from: &str,
     block: Option<&BlockPart>,
-    place: &str,
+    place: Place<'_>,
     faults: &mut Faults,
 ) {
     let Some(block) = block else {
@@ -99,7 +96,7 @@ fn source(
         if !known {
             let rule = format!(
                 "found the transition {name:?}, expected one of {}",
-                place_of(block)
+                Place::Block(&block.sid)
             );
             faults.add(place, rule);
         }
@@ -121,7 +118,7 @@ fn tours_without_items(part: &VersionPart, faults: &mut Faults) {
     for tour in &part.blocks {
         if tour.kind == BlockKind::Tour && !filled.contains(tour.uid.as_str()) {
             faults.add(
-                place_of(tour),
+                Place::Block(&tour.sid),
                 "found no item, expected at least one in a tour",
             );
         }
