@@ -3,6 +3,7 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod fixtures;
 mod harness;
 mod licences;
 mod two_processes;
