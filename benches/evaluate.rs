@@ -284,7 +284,7 @@ fn subject(flows: usize, started: bool) -> Subject {
     let properties = json!({"plan": "pro", "age": 42, "country": "NO", "role": "admin", "seats": 12,
         "beta": true, "source": "invite", "team": "core"});
     if let Value::Object(properties) = properties {
-        subject.profile.properties = properties;
+        Arc::make_mut(&mut subject.profile).properties = properties;
     }
     for place in 0..if started { flows } else { 0 } {
         let block = BlockState {

@@ -142,7 +142,7 @@ fn subject() -> Subject {
     let properties = json!({"plan": "pro", "age": 42, "name": "ANNA", "tags": ["a", "b"],
         "since": "2025-12-31T00:00:00+01:00"});
     if let Value::Object(properties) = properties {
-        subject.profile.properties = properties;
+        std::sync::Arc::make_mut(&mut subject.profile).properties = properties;
     }
     subject
 }

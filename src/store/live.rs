@@ -86,7 +86,7 @@ impl Store {
             };
             let fresh = publish::refresh(&self.signing, environment, &before, now, &self.timing)?;
             if let Some(publication) = fresh {
-                writes.push(Write::Publication(publication.clone()));
+                writes.push(Write::Publication(Box::new(publication.clone())));
                 next.push((environment, publication));
             }
         }
@@ -153,7 +153,7 @@ impl Store {
             wanted.extend(issue.blobs);
             if before.as_ref() != Some(&issue.publication) {
                 writes.extend(issue.documents);
-                writes.push(Write::Publication(issue.publication.clone()));
+                writes.push(Write::Publication(Box::new(issue.publication.clone())));
                 next.push((environment, issue.publication, issue.changed));
             }
         }

@@ -3,4 +3,7 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod harness;
 mod licences;
+mod two_processes;
+mod vectors;

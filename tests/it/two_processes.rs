@@ -27,7 +27,8 @@ fn project(folder: &Path, title: &str) -> PathBuf {
     let text = format!(
         r#"
 flowgate: project/1
-project: {{ sid: demo, name: Demo }}
+project: demo
+name: Demo
 flows:
   - sid: announcement
     name: Announcement
@@ -159,16 +160,21 @@ fn steps_taken_while_the_store_is_dead_arrive_once() {
             let document = pair.store.user(&format!("offline-{user}"))?;
             (document["doc_rev"].as_u64() >= Some(2)).then_some(document)
         });
-        assert_eq!(document["doc_rev"], 2, "start and transition, each once: {document}");
+        assert_eq!(
+            document["doc_rev"], 2,
+            "start and transition, each once: {document}"
+        );
         let blocks = document["flows"][0]["blocks"].as_array().expect("blocks");
         assert!(
-            blocks.iter().any(|block| block["active"] == true && block["block"] != uid.as_str()),
+            blocks
+                .iter()
+                .any(|block| block["active"] == true && block["block"] != uid.as_str()),
             "the step is in the ledger: {document}"
         );
     }
     eventually("the backlog is empty", || {
         let status = body_of(&pair.edge.admin().get("/status"), 200);
-        (status["journal"]["backlog"] == 0).then_some(())
+        (status["progress"]["backlog_records"] == 0).then_some(())
     });
 }
 
@@ -248,7 +254,7 @@ fn a_second_edge_on_the_same_folder_is_refused_by_name() {
     let output = run(&mut pair.edge.command(pair.path()));
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("edge") && text.contains("another process"), "{text}");
+    assert!(text.contains("is in use by process"), "{text}");
 }
 
 #[test]
@@ -257,7 +263,7 @@ fn stopping_ships_what_is_left() {
     let client = pair.edge.client("server");
     let answer = client.post(
         "/v1/identify",
-        &json!({"user": "grace", "properties": {"plan": "pro"}}),
+        &json!({"identifier": "grace", "properties": {"plan": "pro"}}),
     );
     assert!(answer.status < 300, "{}", answer.text);
     assert_eq!(pair.edge.program.terminate(), Some(0));

@@ -80,7 +80,7 @@ impl Report {
 fn expressions(document: &Value, report: &mut Report) {
     let now = document["now"].as_u64().unwrap();
     let user = Subject {
-        profile: profile(&document["subject"]["user"]).unwrap(),
+        profile: profile(&document["subject"]["user"]).unwrap().into(),
         flows: Vec::new(),
     };
     for group in list(&document["groups"]) {
@@ -394,7 +394,7 @@ fn state_named(name: &str) -> FlowState {
 fn subject(properties: Option<&Value>) -> Subject {
     let mut subject = Subject::unseen("ann");
     if let Some(Value::Object(properties)) = properties {
-        subject.profile.properties = properties.clone();
+        std::sync::Arc::make_mut(&mut subject.profile).properties = properties.clone();
     }
     subject
 }

@@ -2,6 +2,8 @@
 //!
 //! What expressions come to is in `tests/vectors/expressions.json`.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -13,9 +15,10 @@ use crate::{
 
 fn subject(properties: Value) -> Subject {
     let mut subject = Subject::unseen("ann");
-    subject.profile.created_ms = Some(1_000);
+    let profile = Arc::make_mut(&mut subject.profile);
+    profile.created_ms = Some(1_000);
     if let Value::Object(properties) = properties {
-        subject.profile.properties = properties;
+        profile.properties = properties;
     }
     subject
 }

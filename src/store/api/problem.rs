@@ -5,9 +5,13 @@ use serde::Serialize;
 use super::Response;
 use crate::store::{ImportError, KeyError, StoreError, ledger::ShipError};
 
-/// A problem document in the making.
+/// A problem document in the making; one word wide, because every step of an
+/// answer may return one.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Document>);
+
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+struct Document {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -27,7 +31,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(status: u16, slug: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:flowgate:problem:{slug}"),
             title: title(status),
             status,
@@ -37,38 +41,38 @@ impl Problem {
             faults: Vec::new(),
             allow: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// Something that is our fault. The cause goes to the log alone.
     pub(super) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = cause, "a request failed");
         let mut problem = Self::new(503, "unavailable", "the store could not do it now");
-        problem.retry_after = Some(1);
+        problem.0.retry_after = Some(1);
         problem
     }
 
     pub(super) fn found(mut self, found: &str) -> Self {
-        self.found = Some(found.to_owned());
+        self.0.found = Some(found.to_owned());
         self
     }
 
     pub(super) fn expected(mut self, expected: &str) -> Self {
-        self.expected = Some(expected.to_owned());
+        self.0.expected = Some(expected.to_owned());
         self
     }
 
     pub(super) fn allow(mut self, methods: &'static str) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     pub(super) fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
         Response {
-            allow: self.allow,
-            retry_after: self.retry_after,
-            ..Response::of(self.status, "application/problem+json", body.into())
+            allow: self.0.allow,
+            retry_after: self.0.retry_after,
+            ..Response::of(self.0.status, "application/problem+json", body.into())
         }
     }
 }
@@ -81,7 +85,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Publish(error) => {
                 let mut problem = Self::internal(&error);
-                problem.detail = format!("accepted, and not published: {error}");
+                problem.0.detail = format!("accepted, and not published: {error}");
                 problem
             }
             StoreError::Export(_) => Self::internal(&error),
@@ -121,7 +125,7 @@ impl From<KeyError> for Problem {
 impl From<ImportError> for Problem {
     fn from(error: ImportError) -> Self {
         let mut problem = Self::new(422, "import-refused", error.to_string());
-        problem.faults = error.faults;
+        problem.0.faults = error.faults;
         problem
     }
 }

@@ -177,8 +177,8 @@ fn documents_and_publications_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let writes = [
         Write::Document(release.clone(), b"one".to_vec()),
         Write::Document(name(DocumentRole::Control, 0, 1), b"control".to_vec()),
-        Write::Publication(publication),
-        Write::Publication(newer.clone()),
+        Write::Publication(Box::new(publication)),
+        Write::Publication(Box::new(newer.clone())),
     ];
     engine.commit(&writes).unwrap();
     // A signed document is never replaced.

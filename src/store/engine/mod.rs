@@ -235,7 +235,7 @@ pub enum Write {
     /// Keeps a signed document.
     Document(DocumentName, Vec<u8>),
     /// Replaces what is published for an environment.
-    Publication(Publication),
+    Publication(Box<Publication>),
     /// Keeps a blob, or takes a retired one back.
     Blob {
         /// Of the bytes.

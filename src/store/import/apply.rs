@@ -8,9 +8,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Faults,
-    read::{FlowFile, ProjectFile, VersionFile},
+    read::{FlowFile, ProjectFile},
     resolve,
     structure::{difference, lines},
+    version::VersionFile,
 };
 use crate::{
     clock::{Ambient, UnixMs},
@@ -161,43 +162,26 @@ impl<'a> Apply<'a> {
     fn version(&mut self, file: &str, flow: &mut Flow, given: VersionFile, faults: &mut Faults) {
         let position = given.position(&flow.sid);
         let number = given.number;
-        let (message, author, created_ms) = (
-            given.message.clone(),
-            given.author.clone(),
-            given.created_ms,
-        );
+        let history = History {
+            message: given.message.clone(),
+            author: given.author.clone(),
+            created_ms: given.created_ms,
+        };
         let part = resolve::version(file, flow, given, self.ambient, faults);
         self.check(file, &position, flow, &part, faults);
         let known = flow.versions.get(&number).cloned();
-        if number > 0 {
-            match &known {
-                Some(known) => {
-                    let history = [
-                        (
-                            "message",
-                            message.as_ref() == Some(&known.message) || message.is_none(),
-                        ),
-                        (
-                            "author",
-                            author.as_ref() == Some(&known.author) || author.is_none(),
-                        ),
-                        (
-                            "created",
-                            created_ms.is_none_or(|at| at == known.created_ms),
-                        ),
-                    ];
-                    refuse_history(file, &position, &history, faults);
-                    refuse_structure(file, &position, &known.part, &part, faults);
-                }
-                None if number != flow.latest() + 1 => {
-                    let rule = format!(
-                        "version {number} would be new (expected {} as the next one)",
-                        flow.latest() + 1
-                    );
-                    faults.add(file, &position, rule);
-                }
-                None => {}
+        match &known {
+            Some(known) if number > 0 => {
+                history.refuse_other(file, &position, known, faults);
+                refuse_structure(file, &position, &known.part, &part, faults);
             }
+            None if number > 0 && number != flow.latest() + 1 => {
+                let expected = flow.latest() + 1;
+                let rule =
+                    format!("version {number} would be new (expected {expected} as the next one)");
+                faults.add(file, &position, rule);
+            }
+            _ => {}
         }
         // Also with faults, of which nothing comes: the next version would be
         // told off for following on nothing.
@@ -206,26 +190,12 @@ impl<'a> Apply<'a> {
         }
         let version = match known {
             Some(known) if known.part == part => known,
-            // Absent and the default strategy are one structure; what was
-            // stored first stays.
-            Some(known) => Arc::new(AuthoredVersion {
-                part: VersionPart {
-                    migration: if number > 0 {
-                        known.part.migration
-                    } else {
-                        part.migration
-                    },
-                    ..part
-                },
-                message: known.message.clone(),
-                author: known.author.clone(),
-                created_ms: known.created_ms,
-            }),
+            Some(known) => Arc::new(with_content(&known, part)),
             None => Arc::new(AuthoredVersion {
                 part,
-                message: message.unwrap_or_default(),
-                author: author.unwrap_or_default(),
-                created_ms: created_ms.unwrap_or(self.now),
+                message: history.message.unwrap_or_default(),
+                author: history.author.unwrap_or_default(),
+                created_ms: history.created_ms.unwrap_or(self.now),
             }),
         };
         flow.versions.insert(number, version);
@@ -273,13 +243,55 @@ impl<'a> Apply<'a> {
     }
 }
 
-fn refuse_history(file: &str, position: &str, same: &[(&str, bool)], faults: &mut Faults) {
-    for (member, _) in same.iter().filter(|(_, same)| !same) {
-        faults.add(
-            file,
-            position,
-            format!("{member} differs from what was committed (history cannot change)"),
-        );
+/// What a file says of how a version came to be; all of it may be left out.
+struct History {
+    message: Option<String>,
+    author: Option<String>,
+    created_ms: Option<UnixMs>,
+}
+
+impl History {
+    fn refuse_other(
+        &self,
+        file: &str,
+        position: &str,
+        known: &AuthoredVersion,
+        faults: &mut Faults,
+    ) {
+        let same = [
+            (
+                "message",
+                self.message
+                    .as_ref()
+                    .is_none_or(|own| *own == known.message),
+            ),
+            (
+                "author",
+                self.author.as_ref().is_none_or(|own| *own == known.author),
+            ),
+            (
+                "created",
+                self.created_ms.is_none_or(|own| own == known.created_ms),
+            ),
+        ];
+        for (member, _) in same.into_iter().filter(|(_, same)| !same) {
+            let rule = format!("{member} differs from what was committed (history cannot change)");
+            faults.add(file, position, rule);
+        }
+    }
+}
+
+/// A known version with the content of a file. Of a committed one the strategy
+/// stays as it was written: none and the default one are the same structure.
+fn with_content(known: &AuthoredVersion, part: VersionPart) -> AuthoredVersion {
+    let migration = if part.number > 0 {
+        known.part.migration
+    } else {
+        part.migration
+    };
+    AuthoredVersion {
+        part: VersionPart { migration, ..part },
+        ..known.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Faults, read::Table};
+use super::{Faults, table::Table};
 use crate::{
     snapshot::wire::{BlockKind, FieldKind, FieldPart},
     store::project_file::{ENTRY, Node},
@@ -226,14 +226,14 @@ fn field(node: Node) -> Result<(FieldKind, Value), String> {
         }
     }
     let kind = kind.ok_or("has no type (expected string, number, boolean or richText)")?;
-    let fits = match (&value, kind) {
+    let fits = matches!(
+        (&value, kind),
         (Node::Null, _)
-        | (Node::Text(_), FieldKind::String)
-        | (Node::Number(_), FieldKind::Number)
-        | (Node::Bool(_), FieldKind::Boolean)
-        | (Node::List(_), FieldKind::RichText) => true,
-        _ => false,
-    };
+            | (Node::Text(_), FieldKind::String)
+            | (Node::Number(_), FieldKind::Number)
+            | (Node::Bool(_), FieldKind::Boolean)
+            | (Node::List(_), FieldKind::RichText)
+    );
     if fits {
         Ok((kind, value.into_value()))
     } else {

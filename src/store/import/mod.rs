@@ -11,8 +11,10 @@ mod blocks;
 mod read;
 mod resolve;
 mod structure;
+mod table;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::sync::Arc;
 
@@ -250,7 +252,7 @@ fn status_difference(
 ) {
     for environment in &after.environments {
         let enabled = flow.enabled_in(&environment.uid);
-        if old.map_or(true, |old| old.enabled_in(&environment.uid)) == enabled {
+        if old.is_none_or(|old| old.enabled_in(&environment.uid)) == enabled {
             continue;
         }
         writes.push(Write::Status {

@@ -11,7 +11,7 @@ use super::{
     Faults,
     blocks::{BlockFile, PathFile},
     by_nearness,
-    read::VersionFile,
+    version::VersionFile,
 };
 use crate::{
     clock::Ambient,
@@ -58,8 +58,36 @@ pub(super) fn version(
             fields: block.fields,
         });
     }
-    let mut paths = Vec::with_capacity(given.paths.len());
-    for (ordinal, path) in (1_usize..).zip(given.paths) {
+    let paths = paths(
+        file,
+        &position,
+        given.paths,
+        (&known, &uids),
+        ambient,
+        faults,
+    );
+    VersionPart {
+        flow_uid: flow.uid.clone(),
+        flow_sid: flow.sid.clone(),
+        number: given.number,
+        migration: given.migration,
+        entry: given.entry,
+        blocks,
+        paths,
+    }
+}
+
+/// The paths of a version, their ends looked up.
+fn paths(
+    file: &str,
+    position: &str,
+    given: Vec<PathFile>,
+    (known, uids): (&Known<'_>, &HashMap<String, String>),
+    ambient: &Ambient,
+    faults: &mut Faults,
+) -> Vec<PathPart> {
+    let mut paths = Vec::with_capacity(given.len());
+    for (ordinal, path) in (1_usize..).zip(given) {
         let mut end = |sid: &str| {
             let uid = uids.get(sid).cloned();
             if uid.is_none() {
@@ -81,15 +109,7 @@ pub(super) fn version(
             to,
         });
     }
-    VersionPart {
-        flow_uid: flow.uid.clone(),
-        flow_sid: flow.sid.clone(),
-        number: given.number,
-        migration: given.migration,
-        entry: given.entry,
-        blocks,
-        paths,
-    }
+    paths
 }
 
 /// Source uid, target uid and names of a path.

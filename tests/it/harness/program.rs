@@ -229,8 +229,16 @@ impl Store {
     #[track_caller]
     pub fn key(&self, kind: &str) -> String {
         let words = [
-            "key", "create", "--kind", kind, "--environment", "development", "--name", kind,
-            "--output", "json",
+            "key",
+            "create",
+            "--kind",
+            kind,
+            "--environment",
+            "development",
+            "--name",
+            kind,
+            "--output",
+            "json",
         ];
         let output = run(&mut self.command(&words));
         assert!(output.status.success(), "{output:?}");
@@ -270,6 +278,8 @@ impl Edge {
     pub fn start(folder: &Path, store: &Store) -> Self {
         let keys = ["blocks", "users", "server"].map(|kind| (kind, store.key(kind)));
         let edge_key = store.key("edge");
+        let trust_root = store.trust_root().to_string_lossy().into_owned();
+        let environment_key = format!("development={edge_key}");
         let arguments = [
             "edge",
             "--json",
@@ -280,9 +290,9 @@ impl Edge {
             "--upstream-url",
             store.url(),
             "--trust-root",
-            &store.trust_root().to_string_lossy(),
+            &trust_root,
             "--environment-key",
-            &format!("development={edge_key}"),
+            &environment_key,
             "--journal-segment-mb",
             "4",
             "--upstream-backoff-max-ms",
@@ -290,7 +300,10 @@ impl Edge {
         ];
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let mut command = flowgate();
-        command.args(&arguments).arg("--data").arg(folder.join("edge"));
+        command
+            .args(&arguments)
+            .arg("--data")
+            .arg(folder.join("edge"));
         Self {
             program: Program::start(command, &folder.join("edge.log")),
             arguments,
@@ -331,6 +344,6 @@ impl Edge {
     }
 
     pub fn admin(&self) -> Client {
-        Client::new(&self.program.text("admin_url"), "")
+        Client::new(&self.program.text("edge_admin_url"), "")
     }
 }

@@ -1,6 +1,8 @@
 //! What the store promises as a whole: what is authored is published, signed
 //! and compiled by the edge's own code, once for every change.
 
+mod keys;
+
 use std::{
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
@@ -14,7 +16,6 @@ use crate::{
         compile::compile,
         parts,
         trust::{Origin, Trust},
-        wire::KeyKind,
     },
 };
 
@@ -59,6 +60,14 @@ impl House {
                 entropy: Arc::new(Counting(AtomicU64::new(0))),
             },
             clock,
+        }
+    }
+
+    /// With another clock than the one a test moves.
+    pub(crate) fn with(ambient: Ambient) -> Self {
+        Self {
+            ambient,
+            ..Self::new()
         }
     }
 
@@ -281,89 +290,6 @@ fn an_edge_follows_every_revision_and_never_goes_back() {
 }
 
 #[test]
-fn a_revoked_key_leaves_the_release_and_stays_in_control() {
-    let house = House::new();
-    let store = house.open();
-    let key_name = name(StoredKeyKind::Blocks, "production", "web");
-    let made = store.create_key(&key_name, &[]).unwrap();
-    assert!(made.key.starts_with("blocks-production-"), "{}", made.key);
-    store.publish().unwrap();
-    let mut trust = trust(&store, "production");
-    let snapshot = pull(&store, "production", &mut trust);
-    assert_eq!(snapshot.keys[0].sha256, sha256(made.key.as_bytes()));
-    assert_eq!(snapshot.keys[0].kind, KeyKind::Blocks);
-    house.wait(1_000);
-    store.revoke_key(&key_name, None).unwrap();
-    let revisions = store.publish().unwrap();
-    assert_eq!(revisions.len(), 1, "one revision in one environment");
-    assert!(pull(&store, "production", &mut trust).keys.is_empty());
-    let current = store.watch("production").unwrap().borrow().clone();
-    let revoked = &current.publication.control_content.revoked_keys;
-    assert_eq!(*revoked, [sha256_hex(made.key.as_bytes())]);
-    assert!(store.authenticate(&made.key).is_none());
-}
-
-#[test]
-fn edge_and_admin_keys_never_enter_a_snapshot() {
-    let house = House::new();
-    let store = house.open();
-    let edge = store
-        .create_key(&name(StoredKeyKind::Edge, "production", "edge"), &[])
-        .unwrap();
-    let admin = KeyName {
-        kind: StoredKeyKind::Admin,
-        environment: None,
-        name: "me".to_owned(),
-    };
-    let admin = store.create_key(&admin, &[]).unwrap();
-    assert_eq!(store.publish().unwrap(), BTreeMap::new());
-    assert!(store.authenticate(&edge.key).is_some());
-    assert!(store.authenticate(&admin.key).is_some());
-    assert!(store.authenticate("edge-production-nope").is_none());
-}
-
-#[test]
-fn a_rotation_overlaps_until_its_time_and_ends_by_itself() {
-    let house = House::new();
-    let store = house.open();
-    let key_name = name(StoredKeyKind::Server, "production", "back");
-    let old = store.create_key(&key_name, &[]).unwrap();
-    let until = START + 10_000;
-    let new = store.rotate_key(&key_name, Some(until)).unwrap();
-    assert_ne!(old.key, new.key);
-    assert!(store.authenticate(&old.key).is_some());
-    assert!(store.authenticate(&new.key).is_some());
-    store.publish().unwrap();
-    house.wait(10_000);
-    assert!(store.authenticate(&old.key).is_none());
-    store.refresh_timestamps(until).unwrap();
-    let snapshot = pull(&store, "production", &mut trust(&store, "production"));
-    assert_eq!(snapshot.keys.len(), 1);
-    assert_eq!(snapshot.keys[0].sha256, sha256(new.key.as_bytes()));
-}
-
-#[test]
-fn one_secret_of_a_name_is_revoked_by_its_last_characters() {
-    let house = House::new();
-    let store = house.open();
-    let key_name = name(StoredKeyKind::Server, "production", "back");
-    let old = store.create_key(&key_name, &[]).unwrap();
-    let new = store.rotate_key(&key_name, None).unwrap();
-    let ended = store
-        .revoke_key(&key_name, Some(&old.listing.last))
-        .unwrap();
-    assert_eq!(ended.len(), 1);
-    assert!(store.authenticate(&old.key).is_none());
-    assert!(store.authenticate(&new.key).is_some());
-    let listed = serde_json::to_string(&store.keys(None).unwrap()).unwrap();
-    assert!(!listed.contains(&new.key) && !listed.contains(&sha256_hex(new.key.as_bytes())));
-    assert!(matches!(
-        store.revoke_key(&key_name, Some("nosuch")),
-        Err(StoreError::Key(KeyError::Unknown { .. }))
-    ));
-}
-
-#[test]
 fn timestamps_are_signed_again_when_due_and_not_before() {
     let house = House::new();
     let store = house.open();
@@ -480,10 +406,6 @@ fn release_and_blobs_of_one_publish_are_written_together() {
     drop(store);
     let store = house.open();
     pull(&store, "production", &mut trust(&store, "production"));
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    crate::snapshot::sha256(bytes)
 }
 
 #[test]

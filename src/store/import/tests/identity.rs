@@ -1,0 +1,186 @@
+//! Importing what was exported changes nothing, whatever was authored.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::{
+    export,
+    workspace::{AuthoredVersion, Project},
+};
+
+#[test]
+fn the_demo_exports_and_imports_into_itself_and_into_an_empty_store() {
+    let first = import(&workspace(), &demo(), &Ambient::system()).unwrap();
+    let text = export::export(&first.workspace, None).unwrap();
+    let again = take(&first.workspace, &text).unwrap();
+    assert!(again.writes.is_empty(), "{:?}", again.report);
+    let elsewhere = take(&workspace(), &text).unwrap().workspace;
+    assert_eq!(export::export(&elsewhere, None).unwrap(), text);
+    let json: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
+    let json = serde_json::to_string(&json).unwrap();
+    assert_eq!(
+        export::export(&take(&workspace(), &json).unwrap().workspace, None).unwrap(),
+        text
+    );
+}
+
+#[test]
+fn an_export_of_one_environment_holds_what_it_sees() {
+    let first = import(&workspace(), &demo(), &Ambient::system()).unwrap();
+    let production = first.workspace.environment("production");
+    let text = export::export(&first.workspace, production).unwrap();
+    assert!(!text.contains("draft:") && !text.contains("development:"));
+    assert!(text.contains("production: enabled"));
+}
+
+/// Any project that compiles: chains of blocks with all kinds of fields.
+fn any_workspace() -> impl Strategy<Value = Workspace> {
+    let text = prop_oneof![
+        "\\PC{0,12}",
+        Just("true".to_owned()),
+        Just("1_000".to_owned()),
+        Just("0x1F".to_owned()),
+        Just("~".to_owned()),
+        Just("a: b\n- c # d".to_owned()),
+        Just("  spaces  ".to_owned()),
+        Just("12e3".to_owned()),
+    ];
+    let value = prop_oneof![
+        text.clone()
+            .prop_map(|text| ("string", serde_json::json!(text))),
+        any::<i64>().prop_map(|n| ("number", serde_json::json!(n))),
+        (-1e9..1e9).prop_map(|n: f64| ("number", serde_json::json!(n))),
+        any::<bool>().prop_map(|b| ("boolean", serde_json::json!(b))),
+        text.clone().prop_map(|text| (
+            "richText",
+            serde_json::json!([{"type": "paragraph", "children": [{"text": text}]}])
+        )),
+        Just(("string", serde_json::Value::Null)),
+    ];
+    let block = (0..4_u8, prop::collection::vec(value, 0..4));
+    let version = (prop::collection::vec(block, 1..5), 0..3_u8, any::<bool>());
+    let flow = (
+        prop::collection::vec(version, 1..4),
+        any::<bool>(),
+        any::<bool>(),
+        text,
+    );
+    prop::collection::vec(flow, 1..4).prop_map(|flows| {
+        let mut workspace = workspace();
+        for (ordinal, (versions, has_draft, enabled, name)) in flows.into_iter().enumerate() {
+            let project = format!("p{}", ordinal % 2);
+            workspace.projects.insert(
+                project.clone(),
+                Project {
+                    sid: project.clone(),
+                    name: name.clone(),
+                },
+            );
+            let mut flow = Flow {
+                uid: format!("flow{ordinal}"),
+                sid: format!("f{ordinal}"),
+                name: name.clone(),
+                project,
+                refuse_public_force: enabled,
+                status: [("uid-production".to_owned(), enabled)].into(),
+                versions: Default::default(),
+            };
+            for (number, version) in (u32::from(!has_draft)..).zip(versions) {
+                let part = part(&flow, number, version);
+                let history = |text: &str| {
+                    if number == 0 {
+                        String::new()
+                    } else {
+                        text.to_owned()
+                    }
+                };
+                let version = AuthoredVersion {
+                    part,
+                    message: history(&name),
+                    author: history("ann"),
+                    created_ms: 1_700_000_000_123 + u64::from(number),
+                };
+                flow.versions.insert(number, Arc::new(version));
+            }
+            workspace.flows.insert(flow.sid.clone(), flow);
+        }
+        workspace
+    })
+}
+
+type AnyVersion = (Vec<(u8, Vec<(&'static str, serde_json::Value)>)>, u8, bool);
+
+fn part(flow: &Flow, number: u32, (blocks, entry, migrates): AnyVersion) -> VersionPart {
+    let mut json = serde_json::json!({
+        "flow_uid": flow.uid, "flow_sid": flow.sid, "number": number, "blocks": [], "paths": [],
+        "entry": match entry {
+            0 => serde_json::json!("everyone"),
+            1 => serde_json::json!("api-only"),
+            _ => serde_json::json!({"expression": "user.properties.a = 'it''s'"}),
+        },
+    });
+    if migrates {
+        json["migration"] = "carry-over".into();
+    }
+    let mut made = Vec::new();
+    let mut paths = Vec::new();
+    for (at, (kind, fields)) in blocks.into_iter().enumerate() {
+        let uid = |what: &str| format!("{}{what}{at}", flow.uid);
+        let fields: Vec<_> = (0..)
+            .zip(fields)
+            .map(|(n, (kind, value))| serde_json::json!({"sid": format!("x{n}"), "type": kind, "value": value}))
+            .collect();
+        let kind = ["card", "modal", "custom", "tour"][usize::from(kind)];
+        let mut block = serde_json::json!({
+            "uid": uid("b"), "sid": format!("s{at}"), "kind": kind, "fields": fields,
+        });
+        if kind == "custom" {
+            block["transitions"] = serde_json::json!(["complete", "true"]);
+        }
+        made.push(block);
+        if kind == "tour" {
+            for item in 0..2 {
+                made.push(serde_json::json!({
+                    "uid": format!("{}-{item}", uid("b")), "sid": format!("s{at}-{item}"),
+                    "kind": "tourItem", "container": uid("b"), "fields": fields,
+                }));
+            }
+        }
+        let mut path = serde_json::json!({"uid": uid("p"), "to": uid("b")});
+        if at > 0 {
+            path["from"] = format!("{}b{}", flow.uid, at - 1).into();
+            path["on"] = serde_json::json!(["complete"]);
+        }
+        paths.push(path);
+    }
+    json["blocks"] = made.into();
+    json["paths"] = paths.into();
+    serde_json::from_value(json).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn importing_an_export_is_the_identity(authored in any_workspace()) {
+        let text = export::export(&authored, None).unwrap();
+        let into_itself = take(&authored, &text).map_err(|error| {
+            TestCaseError::fail(format!("{:#?}\n{text}", error.faults))
+        })?;
+        prop_assert!(into_itself.writes.is_empty(), "{:?}\n{text}", into_itself.report);
+        let elsewhere = take(&workspace(), &text).unwrap().workspace;
+        prop_assert_eq!(&elsewhere.projects, &authored.projects);
+        for (sid, flow) in &authored.flows {
+            let other = &elsewhere.flows[sid];
+            prop_assert_eq!(&other.uid, &flow.uid);
+            prop_assert_eq!(&other.name, &flow.name);
+            for (number, version) in &flow.versions {
+                prop_assert_eq!(&other.versions[number].part, &version.part);
+                if *number > 0 {
+                    prop_assert_eq!(&other.versions[number], version);
+                }
+            }
+        }
+        prop_assert_eq!(export::export(&elsewhere, None).unwrap(), text);
+    }
+}

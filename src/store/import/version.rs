@@ -1,0 +1,143 @@
+//! What does a file say of one version of a flow?
+
+use super::{
+    Faults,
+    blocks::{BlockFile, PathFile, blocks, paths},
+    table::Table,
+};
+use crate::{
+    clock::UnixMs,
+    snapshot::wire::{EntryCondition, Migration},
+    store::project_file::Node,
+};
+
+/// One version of a file.
+pub(super) struct VersionFile {
+    pub(super) number: u32,
+    pub(super) message: Option<String>,
+    pub(super) author: Option<String>,
+    pub(super) created_ms: Option<UnixMs>,
+    pub(super) migration: Option<Migration>,
+    pub(super) entry: EntryCondition,
+    pub(super) blocks: Vec<BlockFile>,
+    pub(super) paths: Vec<PathFile>,
+}
+
+impl VersionFile {
+    /// Where faults of it are.
+    pub(super) fn position(&self, flow: &str) -> String {
+        if self.number == 0 {
+            format!("flow {flow:?}, draft")
+        } else {
+            format!("flow {flow:?}, version {}", self.number)
+        }
+    }
+}
+
+/// Reads a version; without an ordinal it is the draft, which has no history.
+pub(super) fn version(
+    file: &str,
+    flow: &str,
+    ordinal: Option<usize>,
+    node: Node,
+    faults: &mut Faults,
+) -> Option<VersionFile> {
+    let position = match ordinal {
+        Some(ordinal) => format!("flow {flow:?}, version at place {ordinal}"),
+        None => format!("flow {flow:?}, draft"),
+    };
+    let mut table = Table::of(file, position, node, faults)?;
+    let mut read = VersionFile {
+        number: 0,
+        message: None,
+        author: None,
+        created_ms: None,
+        migration: None,
+        entry: EntryCondition::Everyone,
+        blocks: Vec::new(),
+        paths: Vec::new(),
+    };
+    if ordinal.is_some() {
+        read.number = number(&mut table)?;
+        table.position = read.position(flow);
+        read.message = table.text("message");
+        read.author = table.text("author");
+        read.created_ms = created(&mut table);
+    }
+    read.migration = migration(&mut table);
+    if let Some(entry) = entry(&mut table) {
+        read.entry = entry;
+    }
+    let block_nodes = table.list("blocks");
+    let path_nodes = table.list("paths");
+    let position = table.position.clone();
+    table.finish();
+    read.blocks = blocks(file, &position, block_nodes, faults);
+    read.paths = paths(file, &position, path_nodes, faults);
+    Some(read)
+}
+
+fn number(table: &mut Table<'_>) -> Option<u32> {
+    let found = match table.take("number") {
+        Some(Node::Number(number)) => number.as_u64().and_then(|number| {
+            let number = u32::try_from(number).ok()?;
+            (number > 0).then_some(number)
+        }),
+        _ => None,
+    };
+    if found.is_none() {
+        table.fault("number is missing or not a whole number from 1 on (the draft is \"draft\")");
+    }
+    found
+}
+
+fn created(table: &mut Table<'_>) -> Option<UnixMs> {
+    let text = table.text("created")?;
+    let time = text
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .and_then(|time| UnixMs::try_from(time.as_millisecond()).ok());
+    if time.is_none() {
+        table.fault(format!(
+            "created is {text:?} (expected a time such as 2026-03-01T09:30:00Z)"
+        ));
+    }
+    time
+}
+
+fn migration(table: &mut Table<'_>) -> Option<Migration> {
+    let text = table.text("migration")?;
+    let named = serde_json::from_value(serde_json::Value::String(text.clone())).ok();
+    if named.is_none() {
+        table.fault(format!(
+            "migration is {text:?} (expected restart-in-progress, restart-all, \
+             stop-in-progress or carry-over)"
+        ));
+    }
+    named
+}
+
+fn entry(table: &mut Table<'_>) -> Option<EntryCondition> {
+    const EXPECTED: &str = "everyone, api-only or {expression: \"…\"}";
+    match table.take("entry")? {
+        Node::Text(word) if word == "everyone" => Some(EntryCondition::Everyone),
+        Node::Text(word) if word == "api-only" => Some(EntryCondition::ApiOnly),
+        Node::Text(word) => {
+            table.fault(format!("entry is {word:?} (expected {EXPECTED})"));
+            None
+        }
+        Node::Table(members) => match members.as_slice() {
+            [(name, Node::Text(text))] if name == "expression" => {
+                Some(EntryCondition::Expression(text.clone()))
+            }
+            _ => {
+                table.fault(format!("entry holds something else (expected {EXPECTED})"));
+                None
+            }
+        },
+        other => {
+            table.fault_of("entry", &other, EXPECTED);
+            None
+        }
+    }
+}
