@@ -9,6 +9,7 @@
 mod admin;
 mod asked;
 mod auth;
+mod cors;
 mod error;
 mod protocol;
 mod query;
@@ -20,11 +21,11 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
-pub use respond::Origins;
-
 pub use admin::{
     Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
 };
+
+pub use cors::Origins;
 
 use self::{
     asked::Asked,
@@ -53,7 +54,7 @@ pub struct Edge {
     pub ambient: Ambient,
     /// Where requests are counted.
     pub metrics: Metrics,
-    /// Whose pages may call from a browser.
+    /// Whose pages may read answers.
     pub origins: Origins,
 }
 
@@ -111,7 +112,7 @@ impl Service for EdgeService {
             self.count(&fault);
             fault.answer(Protocol::of(path))
         });
-        respond::cross_origin(&self.origins, &head.headers, &mut answer);
+        cors::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
         answer
     }
@@ -126,7 +127,7 @@ impl EdgeService {
     ) -> Result<Answer, Fault> {
         let current = &self.current;
         match asked.route {
-            Route::Preflight => Ok(respond::preflight()),
+            Route::Preflight => Ok(cors::preflight()),
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

@@ -2,18 +2,13 @@
 //!
 //! Every evaluated answer says what it was evaluated against. The values
 //! change once a second or once a snapshot, so each worker keeps them ready
-//! instead of formatting them per request. Cross-origin headers are the same
-//! for everybody: keys, not cookies, say who asks.
+//! instead of formatting them per request.
 
 use std::cell::RefCell;
 
 use hyper::{
     HeaderMap, StatusCode,
-    header::{
-        ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
-        HeaderName, HeaderValue, ORIGIN, VARY,
-    },
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
 use crate::{
@@ -113,75 +108,18 @@ impl Stamps {
     }
 }
 
-/// A revision has digits and a dot only; should that ever change, an empty
-/// header is better than no answer.
-fn text_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// The answer to a preflight.
-pub(crate) fn preflight() -> Answer {
-    let mut answer = http::empty(StatusCode::NO_CONTENT);
-    let headers = answer.headers_mut();
-    for (name, value) in [
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            "x-api-key, authorization, content-type, idempotency-key, x-pkg-name, x-pkg-version, \
-             x-fern-language, x-fern-sdk-name, x-fern-sdk-version, x-fern-runtime, \
-             x-fern-runtime-version",
-        ),
-        // What browsers cap the lifetime of a preflight at.
-        (ACCESS_CONTROL_MAX_AGE, "7200"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+/// Marks an answer about a subject nobody could be asked about: whatever the
+/// snapshot's age, this may not be how the user stands.
+pub(crate) fn mark_assumed(mut answer: Answer, assumed: bool) -> Answer {
+    if assumed {
+        let value = HeaderValue::from_static("true");
+        answer.headers_mut().insert(FLOWGATE_STALE.clone(), value);
     }
     answer
 }
 
-/// Whose pages may call from a browser.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// Every page.
-    #[default]
-    Any,
-    /// Pages of these origins, as browsers write them.
-    List(Vec<String>),
-}
-
-impl Origins {
-    /// The value that lets this page read the answer.
-    fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
-        match self {
-            Self::Any => Some(HeaderValue::from_static("*")),
-            Self::List(list) => list
-                .iter()
-                .any(|own| own.as_bytes() == origin.as_bytes())
-                .then(|| origin.clone()),
-        }
-    }
-}
-
-/// Lets a browser's script read the answer, errors included, and the headers
-/// its SDK looks for. Other clients send no `Origin` and get no such headers.
-pub(crate) fn cross_origin(origins: &Origins, request: &HeaderMap, answer: &mut Answer) {
-    let Some(origin) = request.get(ORIGIN) else {
-        return;
-    };
-    let headers = answer.headers_mut();
-    if *origins != Origins::Any {
-        // A cache must not hand one page's permission to another.
-        headers.append(VARY, HeaderValue::from_static("Origin"));
-    }
-    let Some(allowed) = origins.allow(origin) else {
-        return;
-    };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(
-            "X-Dopt-Intent-Side-Effects, Flowgate-Revision, Flowgate-Snapshot-Age, \
-             Flowgate-Stale, Retry-After",
-        ),
-    );
+/// A revision has digits and a dot only; should that ever change, an empty
+/// header is better than no answer.
+fn text_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

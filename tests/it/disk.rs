@@ -66,7 +66,8 @@ fn newest_segment(journal: &Path) -> (PathBuf, Vec<u8>, usize) {
             (end > DATA_START).then_some((path, bytes, end))
         });
     // The header says which run of the edge a journal is of.
-    let newest = found.max_by_key(|(_, bytes, _)| bytes[32..40].iter().rev().copied().collect::<Vec<u8>>());
+    let newest =
+        found.max_by_key(|(_, bytes, _)| bytes[32..40].iter().rev().copied().collect::<Vec<u8>>());
     newest.expect("a segment with records")
 }
 

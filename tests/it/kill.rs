@@ -131,10 +131,7 @@ fn check_at_ledger(document: &Value, told: &Told) {
         assert_eq!(flow["generation"], 0, "{told:?}: {document}");
     }
     if told.steps >= 3 {
-        assert_eq!(
-            document["properties"]["seen"], true,
-            "{told:?}: {document}"
-        );
+        assert_eq!(document["properties"]["seen"], true, "{told:?}: {document}");
     }
 }
 

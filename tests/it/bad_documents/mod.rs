@@ -7,7 +7,11 @@
 
 mod proxy;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flowgate::snapshot::{
@@ -34,11 +38,16 @@ const TIMESTAMP: &str = "/timestamp";
 
 impl Scene {
     fn set() -> Self {
+        Self::set_with("1")
+    }
+
+    /// The same with so many seconds of waiting at the store.
+    fn set_with(wait: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::start(folder.path());
         store.import(&project(folder.path(), "First"));
         let proxy = Proxy::before(store.url());
-        let flags = ["--upstream-poll-wait-s", "1"];
+        let flags = ["--upstream-poll-wait-s", wait];
         let edge = Edge::start_below(folder.path(), &store, &proxy.url, &flags);
         edge.ready();
         Self {
@@ -161,7 +170,9 @@ fn an_older_timestamp_is_refused() {
     let scene = Scene::set();
     let old = scene.timestamp("development");
     scene.publish("Second");
-    eventually("the second title", || (scene.title() == "Second").then_some(()));
+    eventually("the second title", || {
+        (scene.title() == "Second").then_some(())
+    });
     scene.serve_timestamp(old);
     scene.is_refused("serial_rollback", "accepted before", "Second", "Third");
     // Signed anew by the right key, with a higher serial: still older content.
@@ -205,7 +216,9 @@ fn garbage_with_a_success_status_is_refused() {
     scene.is_refused("envelope_malformed", "timestamp", "First", "Second");
     scene.serve_timestamp(Vec::new());
     scene.is_refused("envelope_malformed", "timestamp", "Second", "Third");
-    scene.proxy.tamper(|path, _| path.contains("/root/").then(|| b"{}".to_vec()));
+    scene
+        .proxy
+        .tamper(|path, _| path.contains("/root/").then(|| b"{}".to_vec()));
     scene.is_refused("envelope_malformed", "root", "Third", "Fourth");
 }
 
@@ -248,10 +261,29 @@ fn parts_that_are_not_what_was_asked_for_are_refused() {
     scene.publish("Second");
     eventually("a refusal that names a part", || {
         let error = scene.environment()["error"].clone();
-        error.as_str().is_some_and(|text| text.contains("part") || text.contains("shard") || text.contains("index")).then_some(())
+        error
+            .as_str()
+            .is_some_and(|text| {
+                text.contains("part") || text.contains("shard") || text.contains("index")
+            })
+            .then_some(())
     });
     assert_eq!(scene.title(), "First");
     // Nothing at all instead of parts.
-    scene.proxy.tamper(|path, _| path.ends_with("/parts").then(Vec::new));
+    scene
+        .proxy
+        .tamper(|path, _| path.ends_with("/parts").then(Vec::new));
     scene.is_refused("upstream_refused", "not sent", "First", "Third");
+}
+
+#[test]
+fn an_upstream_that_does_not_wait_is_not_asked_without_a_breath() {
+    let scene = Scene::set_with("0");
+    let asked = || scene.proxy.asked.load(Ordering::Relaxed);
+    let (begun, before) = (Instant::now(), asked());
+    eventually("eleven questions", || {
+        (asked() >= before + 11).then_some(())
+    });
+    // Ten pauses of the shortest backoff lie between them.
+    assert!(begun.elapsed() >= Duration::from_millis(1_800));
 }

@@ -8,7 +8,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -20,6 +20,8 @@ pub(super) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send 
 /// The running proxy; ends when dropped.
 pub(super) struct Proxy {
     pub(super) url: String,
+    /// Requests for timestamps so far.
+    pub(super) asked: Arc<AtomicUsize>,
     tamper: Arc<Mutex<Option<Tamper>>>,
     stop: Arc<AtomicBool>,
 }
@@ -31,19 +33,21 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let proxy = Self {
             url,
+            asked: Arc::default(),
             tamper: Arc::default(),
             stop: Arc::default(),
         };
         let store = store.trim_start_matches("http://").to_owned();
         let (tamper, stop) = (proxy.tamper.clone(), proxy.stop.clone());
+        let asked = proxy.asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let (store, tamper) = (store.clone(), tamper.clone());
+                let (store, tamper, asked) = (store.clone(), tamper.clone(), asked.clone());
                 // A connection that breaks is one the edge has to live with.
-                std::thread::spawn(move || drop(serve(stream, &store, &tamper)));
+                std::thread::spawn(move || drop(serve(stream, &store, &tamper, &asked)));
             }
         });
         proxy
@@ -76,11 +80,15 @@ fn serve(
     stream: std::io::Result<TcpStream>,
     store: &str,
     tamper: &Mutex<Option<Tamper>>,
+    asked: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut edge = stream?;
     edge.set_read_timeout(Some(DEADLINE))?;
     let request = request(&mut edge)?;
     let path = request.path.clone();
+    if path.contains("/timestamp") {
+        asked.fetch_add(1, Ordering::Relaxed);
+    }
     let forwarded = forward(store, &request)?;
     let change = tamper.lock().expect("the proxy").clone();
     let changed = change.and_then(|change| change(&path, &forwarded));

@@ -64,7 +64,9 @@ fn what_was_exported_imports_without_a_change() {
     assert_eq!(author.export(), exported, "byte for byte");
     // In a table it says so in words.
     let file = author.folder.path().join("file-0.yaml");
-    let told = author.runs(&["import", &file.display().to_string()]).with(0);
+    let told = author
+        .runs(&["import", &file.display().to_string()])
+        .with(0);
     assert_eq!(told.out, "nothing to change\n");
     // Into an empty store it makes the very same project.
     let folder = tempfile::tempdir().expect("a folder");
@@ -87,7 +89,11 @@ fn an_import_says_what_it_changed_and_the_edge_has_it() {
         )
     };
     let made = author.imports(&[&flow("One")]).with(0).json();
-    assert!(made["changes"].as_array().is_some_and(|list| !list.is_empty()));
+    assert!(
+        made["changes"]
+            .as_array()
+            .is_some_and(|list| !list.is_empty())
+    );
     author.dev.import(&flow("Two"));
     let path = "/v2/flow/hello?version=1&include=block&userIdentifier=ada";
     let read = body_of(&author.dev.edge("blocks").get(path), 200);
@@ -96,7 +102,12 @@ fn an_import_says_what_it_changed_and_the_edge_has_it() {
     // Committed structure never changes; the difference is shown.
     let other = flow("Two").replace("type: card", "type: modal");
     let refused = author.imports(&[&other]).with(2);
-    refused.complains_of(&["hello", "version 1", "- block card card", "+ block card modal"]);
+    refused.complains_of(&[
+        "hello",
+        "version 1",
+        "- block card card",
+        "+ block card modal",
+    ]);
 }
 
 #[test]
@@ -155,18 +166,50 @@ fn faults_of_form_and_meaning_are_named_with_their_place() {
     for (text, words) in [
         (String::new(), vec!["empty"]),
         ("flows: []".to_owned(), vec!["flowgate: project/1"]),
-        ("flowgate: project/9\nproject: p".to_owned(), vec!["project/9", "project/1"]),
+        (
+            "flowgate: project/9\nproject: p".to_owned(),
+            vec!["project/9", "project/1"],
+        ),
         ("flowgate: project/1\nproject: a b".to_owned(), vec!["a b"]),
-        ("flowgate: project/1\nproject: p\nprojct: x".to_owned(), vec!["projct"]),
-        ("flowgate: project/1\nproject: p\nproject: q".to_owned(), vec!["project", "once", "line"]),
+        (
+            "flowgate: project/1\nproject: p\nprojct: x".to_owned(),
+            vec!["projct"],
+        ),
+        (
+            "flowgate: project/1\nproject: p\nproject: q".to_owned(),
+            vec!["project", "once", "line"],
+        ),
         ("{\"flowgate\": ".to_owned(), vec!["file-0.yaml"]),
-        (version(&format!("{card}, paths: [{{ from: entry, to: nowhere }}]")), vec!["bad", "version 1", "nowhere"]),
-        (version(&format!("{card}, paths: [{{ from: c, on: never, to: c }}]")), vec!["never"]),
-        (version("blocks: [{ sid: c, type: card }, { sid: c, type: modal }]"), vec!["twice"]),
-        (version(&format!("{card}, entry: {{ expression: 'user.properties.a >' }}")), vec!["bad"]),
-        (version("blocks: [{ sid: b, type: boolean, when: 'nobody.x = 1' }]"), vec!["nobody"]),
-        (version(&format!("{card}, migration: sometimes")), vec!["sometimes", "restart-all"]),
-        (version(&format!("{card}, created: yesterday")), vec!["yesterday"]),
+        (
+            version(&format!("{card}, paths: [{{ from: entry, to: nowhere }}]")),
+            vec!["bad", "version 1", "nowhere"],
+        ),
+        (
+            version(&format!("{card}, paths: [{{ from: c, on: never, to: c }}]")),
+            vec!["never"],
+        ),
+        (
+            version("blocks: [{ sid: c, type: card }, { sid: c, type: modal }]"),
+            vec!["twice"],
+        ),
+        (
+            version(&format!(
+                "{card}, entry: {{ expression: 'user.properties.a >' }}"
+            )),
+            vec!["bad"],
+        ),
+        (
+            version("blocks: [{ sid: b, type: boolean, when: 'nobody.x = 1' }]"),
+            vec!["nobody"],
+        ),
+        (
+            version(&format!("{card}, migration: sometimes")),
+            vec!["sometimes", "restart-all"],
+        ),
+        (
+            version(&format!("{card}, created: yesterday")),
+            vec!["yesterday"],
+        ),
     ] {
         author.imports(&[&text]).with(2).complains_of(&words);
     }
@@ -179,7 +222,10 @@ fn a_user_is_shown_flow_by_flow() {
     let unknown = author.runs(&["user", "show", "ada"]).with(1);
     unknown.complains_of(&["ada", "not known"]);
     let body = json!({"identifier": "ada", "properties": {"plan": "team"}});
-    assert_eq!(author.dev.edge("users").post("/identify", &body).status, 204);
+    assert_eq!(
+        author.dev.edge("users").post("/identify", &body).status,
+        204
+    );
     let path = "/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada";
     assert_eq!(author.dev.edge("blocks").get(path).status, 200);
     let document = crate::harness::eventually("the ledger has both", || {

@@ -13,7 +13,14 @@ const FLOW: &str = "/v2/flow/announcement?version=1&userIdentifier=ada";
 #[track_caller]
 fn key(site: &Site, verb: &str, kind: &str, name: &str, more: &[&str]) -> Ended {
     let mut command = site.store.command(&["key", verb]);
-    command.args(["--kind", kind, "--environment", "development", "--name", name]);
+    command.args([
+        "--kind",
+        kind,
+        "--environment",
+        "development",
+        "--name",
+        name,
+    ]);
     ended(command.args(more))
 }
 
@@ -31,7 +38,10 @@ fn becomes(site: &Site, secret: &str, status: u16) {
     eventually(&format!("the key gets {status}"), || {
         (client.get(FLOW).status == status).then_some(())
     });
-    println!("a key got {status} after {:?} (goal: a second)", begun.elapsed());
+    println!(
+        "a key got {status} after {:?} (goal: a second)",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -50,7 +60,9 @@ fn a_key_opens_the_edge_from_its_making_to_its_revocation() {
     becomes(&site, &first, 200);
 
     // The list shows both and neither secret.
-    let mut list = site.store.command(&["key", "list", "--environment", "development"]);
+    let mut list = site
+        .store
+        .command(&["key", "list", "--environment", "development"]);
     let listed = ended(list.args(["--output", "json"])).with(0);
     assert!(!listed.out.contains(&first) && !listed.out.contains(&second));
     let keys = listed.json();
@@ -62,7 +74,10 @@ fn a_key_opens_the_edge_from_its_making_to_its_revocation() {
         .collect();
     assert_eq!(own.len(), 2, "{keys}");
     let table = ended(&mut site.store.command(&["key", "list"])).with(0).out;
-    assert!(table.contains("ENDS WITH") && table.contains("web"), "{table}");
+    assert!(
+        table.contains("ENDS WITH") && table.contains("web"),
+        "{table}"
+    );
 
     // One secret is revoked by its last characters, then all of the name.
     let last = own.iter().find_map(|key| {
@@ -75,7 +90,9 @@ fn a_key_opens_the_edge_from_its_making_to_its_revocation() {
     becomes(&site, &second, 200);
     key(&site, "revoke", "blocks", "web", &[]).with(0);
     becomes(&site, &second, 401);
-    key(&site, "revoke", "blocks", "nothing", &[]).with(2).complains_of(&["nothing"]);
+    key(&site, "revoke", "blocks", "nothing", &[])
+        .with(2)
+        .complains_of(&["nothing"]);
     // Others are untouched, and a restart forgets nothing.
     becomes(&site, &site.edge.key("blocks"), 200);
     let mut site = site;
@@ -126,7 +143,9 @@ fn admin_keys_open_the_store_and_can_be_revoked() {
     list(&admin).with(2).complains_of(&["401"]);
     // Keys of applications author nothing.
     list(&site.edge.key("server")).with(2);
-    said(&["key", "list", "--to", site.store.url()]).with(64).complains_of(&["FLOWGATE_ADMIN_KEY"]);
+    said(&["key", "list", "--to", site.store.url()])
+        .with(64)
+        .complains_of(&["FLOWGATE_ADMIN_KEY"]);
 }
 
 #[test]
@@ -141,7 +160,12 @@ fn signing_keys_are_made_rotated_and_shown() {
     with(&["create"]).with(2).complains_of(&[&signing]);
     let first = with(&["show", "--output", "json"]).with(0).json();
     assert_eq!(first["root_version"], 1, "{first}");
-    for (number, role) in [(2, "timestamp"), (3, "release"), (4, "control"), (5, "root")] {
+    for (number, role) in [
+        (2, "timestamp"),
+        (3, "release"),
+        (4, "control"),
+        (5, "root"),
+    ] {
         with(&["rotate", role]).with(0);
         let shown = with(&["show", "--output", "json"]).with(0).json();
         assert_eq!(shown["root_version"], number, "{shown}");

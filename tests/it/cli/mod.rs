@@ -62,11 +62,7 @@ impl Ended {
     #[track_caller]
     fn complains_of(&self, words: &[&str]) {
         for word in words {
-            assert!(
-                self.error.contains(word),
-                "no {word:?} in: {}",
-                self.error
-            );
+            assert!(self.error.contains(word), "no {word:?} in: {}", self.error);
         }
     }
 }

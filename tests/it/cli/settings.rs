@@ -78,11 +78,10 @@ fn health_tells_alive_from_ready() {
     assert_eq!(ready.out, "ready\n");
     // As the container image asks: the listener comes from a variable.
     let address = url.trim_start_matches("http://");
-    let ended = ended(
-        flowgate()
-            .args(["health", "--ready"])
-            .env("FLOWGATE_ADMIN__LISTEN", address.replace("127.0.0.1", "0.0.0.0")),
-    );
+    let ended = ended(flowgate().args(["health", "--ready"]).env(
+        "FLOWGATE_ADMIN__LISTEN",
+        address.replace("127.0.0.1", "0.0.0.0"),
+    ));
     ended.with(0);
 }
 
@@ -175,5 +174,7 @@ fn printed_defaults_are_settings_without_faults() {
             .arg(&file)
             .env("FLOWGATE_PUBLISH__FRESH_FOR_S", "soon"),
     );
-    checked.with(64).complains_of(&["FLOWGATE_PUBLISH__FRESH_FOR_S", "soon"]);
+    checked
+        .with(64)
+        .complains_of(&["FLOWGATE_PUBLISH__FRESH_FOR_S", "soon"]);
 }

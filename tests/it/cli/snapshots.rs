@@ -42,7 +42,10 @@ fn what_an_edge_keeps_is_verified_and_shown() {
         assert_eq!(content["enabled"], true, "{content}");
     }
     let told = snapshot("inspect", &data, &root, &[]).with(0).out;
-    assert!(told.contains("good") && told.contains("announcement"), "{told}");
+    assert!(
+        told.contains("good") && told.contains("announcement"),
+        "{told}"
+    );
     let more = ["--environment", "production"];
     snapshot("verify", &data, &root, &more).with(1);
     snapshot("verify", &pack(&site), &root, &more).with(1);
@@ -86,7 +89,10 @@ fn a_damaged_or_foreign_pack_is_refused_by_rule() {
     let ended = snapshot("verify", &data, &root, &[]);
     // The one before may stand in, and then it is said.
     let said = [ended.out.as_str(), ended.error.as_str()].concat();
-    assert!(said.contains("refused") || said.contains("the one before"), "{said}");
+    assert!(
+        said.contains("refused") || said.contains("the one before"),
+        "{said}"
+    );
     // What is not a pack at all.
     let text = site.path().join("notes.txt");
     std::fs::write(&text, "not a pack").expect("a file");

@@ -108,4 +108,3 @@ impl Drop for Program {
 pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("it runs")
 }
-

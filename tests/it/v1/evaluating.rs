@@ -78,14 +78,18 @@ fn expressions_see_user_and_group_and_identify_at_once() {
     let desk = Desk::open();
     let ada = json!({"user": "ada", "group": "acme"});
     assert!(!served(&desk, &ada));
-    desk.identify(&json!({"identifier": "ada", "properties": {"tags": ["vip", "beta"]},
-        "groups": [{"identifier": "acme", "properties": {"seats": 5}}]}));
+    desk.identify(
+        &json!({"identifier": "ada", "properties": {"tags": ["vip", "beta"]},
+        "groups": [{"identifier": "acme", "properties": {"seats": 5}}]}),
+    );
     assert!(served(&desk, &ada), "visible at once");
     assert!(!served(&desk, &json!({"user": "ada"})), "no group, no seat");
     assert!(!served(&desk, &json!({"user": "bea", "group": "acme"})));
     // A group's properties hold for every member, and are merged.
-    desk.identify(&json!({"identifier": "bea", "properties": {"tags": ["vip"]},
-        "groups": [{"identifier": "acme", "properties": {"city": "Malmö"}}]}));
+    desk.identify(
+        &json!({"identifier": "bea", "properties": {"tags": ["vip"]},
+        "groups": [{"identifier": "acme", "properties": {"city": "Malmö"}}]}),
+    );
     assert!(served(&desk, &json!({"user": "bea", "group": "acme"})));
     desk.identify(&json!({"identifier": "bea",
         "groups": [{"identifier": "acme", "properties": {"seats": 4}}]}));
@@ -126,7 +130,8 @@ fn a_conversation_has_its_own_progress() {
     let body = json!({"subject": subject, "version": 1});
     let answer = desk.server.post("/v1/flows/plain/start", &body);
     assert_eq!(body_of(&answer, 200)["changed"], true);
-    let reason = |subject: Value| desk.decision("plain", json!({"subject": subject}))["reason"].clone();
+    let reason =
+        |subject: Value| desk.decision("plain", json!({"subject": subject}))["reason"].clone();
     assert_eq!(reason(subject), "started");
     assert_eq!(reason(json!({"user": "ada"})), "entry_condition");
     let other = json!({"user": "ada", "conversation": "c-2"});

@@ -49,7 +49,9 @@ fn values_are_refused_with_found_and_expected() {
         .post("/v1/evaluate", &evaluate(&json!({"channel": "web"})));
     let problem = check_problem(&answer, 400, "not-supported");
     assert_eq!(problem["found"], "channel");
-    let answer = desk.server.post("/v1/identify", &json!([{"identifier": "a"}]));
+    let answer = desk
+        .server
+        .post("/v1/identify", &json!([{"identifier": "a"}]));
     check_problem(&answer, 400, "not-supported");
 }
 
@@ -77,13 +79,20 @@ fn malformed_bodies_are_refused_and_say_where() {
         let detail = problem["detail"].as_str().unwrap_or_default();
         assert!(detail.len() > 40, "it says more than the title: {detail}");
     }
-    for text in ["", "{", "{} {}", "\u{1}", "{\"subject\":{\"user\":\"a\\ud800\"}}"] {
+    for text in [
+        "",
+        "{",
+        "{} {}",
+        "\u{1}",
+        "{\"subject\":{\"user\":\"a\\ud800\"}}",
+    ] {
         let sent = desk
             .server
             .send(Method::POST, "/v1/evaluate", &[], Some(text.to_owned()));
         check_problem(&sent.expect("an answer"), 400, "json");
     }
-    let huge = evaluate(&json!({"subject": {"user": "a", "attributes": {"a": "x".repeat(70_000)}}}));
+    let huge =
+        evaluate(&json!({"subject": {"user": "a", "attributes": {"a": "x".repeat(70_000)}}}));
     let problem = check_problem(
         &desk.server.post("/v1/evaluate", &huge),
         413,
@@ -110,7 +119,11 @@ fn steps_into_nothing_are_named() {
     }
     for intent in ["exit", "Start"] {
         let path = format!("/v1/flows/plain/{intent}");
-        check_problem(&desk.server.post(&path, &body(json!(1))), 404, "no-such-path");
+        check_problem(
+            &desk.server.post(&path, &body(json!(1))),
+            404,
+            "no-such-path",
+        );
     }
     let step = |uid: &str, version: u32, names: Value| {
         let path = format!("/v1/blocks/{uid}/transition");
@@ -144,7 +157,11 @@ fn keys_methods_and_paths_are_refused_in_our_own_form() {
     assert_eq!(problem["found"], "users");
     assert_eq!(problem["expected"], "blocks or server");
     let identify = json!({"identifier": "ada"});
-    let problem = check_problem(&desk.blocks.post("/v1/identify", &identify), 403, "key-kind");
+    let problem = check_problem(
+        &desk.blocks.post("/v1/identify", &identify),
+        403,
+        "key-kind",
+    );
     assert_eq!(problem["expected"], "users or server");
     for path in [
         "/v1/evaluate",

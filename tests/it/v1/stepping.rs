@@ -51,7 +51,10 @@ fn intents_tell_the_new_state_and_what_changed() {
     };
     let count = |blocks: &Value| blocks.as_array().map(Vec::len);
     let (changed, state, blocks) = take("stop");
-    assert_eq!((changed, state.as_str(), count(&blocks)), (false, "", Some(0)));
+    assert_eq!(
+        (changed, state.as_str(), count(&blocks)),
+        (false, "", Some(0))
+    );
     let (changed, state, blocks) = take("start");
     assert_eq!((changed, state.as_str()), (true, "started"));
     assert_eq!(count(&blocks), Some(1), "only what changed: {blocks}");
@@ -95,7 +98,10 @@ fn a_transition_tells_every_block_that_looks_different() {
         .filter_map(|block| block["sid"].as_str())
         .collect();
     assert_eq!(sids, ["plain.one", "plain.two"]);
-    assert_eq!(blocks[0]["transitioned"], json!({"go": true, "stay": false}));
+    assert_eq!(
+        blocks[0]["transitioned"],
+        json!({"go": true, "stay": false})
+    );
     let (changed, _, blocks) = stepped(&desk.blocks, &path, &body);
     assert!(!changed, "no longer active: {blocks}");
 }
@@ -142,12 +148,18 @@ fn an_identify_is_repeated_by_its_key() {
     let other = json!({"identifier": "ada", "properties": {"seats": 2}});
     let answer = keyed(&desk.server, "/v1/identify", "i-1", &first);
     check_token(&body_of(&answer, 200));
-    assert_eq!(keyed(&desk.server, "/v1/identify", "i-1", &first).status, 200);
+    assert_eq!(
+        keyed(&desk.server, "/v1/identify", "i-1", &first).status,
+        200
+    );
     let conflict = keyed(&desk.server, "/v1/identify", "i-1", &other);
     check_problem(&conflict, 409, "idempotency-key-reused");
     desk.identify(&other);
     // A late repeat of the first does not bring the old value back.
-    assert_eq!(keyed(&desk.server, "/v1/identify", "i-1", &first).status, 200);
+    assert_eq!(
+        keyed(&desk.server, "/v1/identify", "i-1", &first).status,
+        200
+    );
     let store = desk.dev.store();
     let document = eventually("both are applied", || {
         let answer = store.get("/admin/v1/users/ada?environment=development");

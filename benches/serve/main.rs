@@ -1,0 +1,232 @@
+//! What does a request cost the edge, as a multiple of a bare hyper server?
+//!
+//! `cargo bench --bench serve` starts two children of itself at a time: the
+//! edge with a snapshot in memory, and the floor, which has the same runtime
+//! shape, allocator and connection settings and answers the same bytes without
+//! thinking. Both get the same requests in turn, over keep-alive connections,
+//! as fast as they answer; compared is the CPU time of the server's process.
+//! Goals are printed beside the figures and never asserted: the machine that
+//! runs this is not the one they were set for.
+
+// Printing is what a bench is for.
+#![allow(clippy::print_stdout)]
+
+mod edge;
+mod floor;
+mod load;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use load::{Requests, cpu_us, exchange, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Says which server a child is.
+const ROLE: &str = "FLOWGATE_BENCH_ROLE";
+
+/// One measurement; each question takes `ROUNDS` of them on either side.
+const ROUND: Duration = Duration::from_millis(1_500);
+const ROUNDS: usize = 3;
+
+/// A question, and the ratio that is hoped for.
+struct Question {
+    name: &'static str,
+    goal: f64,
+    connections: usize,
+    requests: fn(user: usize) -> Vec<Vec<u8>>,
+}
+
+const QUESTIONS: [Question; 4] = [
+    Question {
+        name: "GET flow without blocks",
+        goal: 1.15,
+        connections: 16,
+        requests: |user| vec![get_flow(user, "")],
+    },
+    Question {
+        name: "GET flow with 5 blocks",
+        goal: 1.25,
+        connections: 16,
+        requests: |user| vec![get_flow(user, "include=block&")],
+    },
+    Question {
+        name: "POST /v1/evaluate",
+        goal: 1.4,
+        connections: 16,
+        requests: |user| vec![evaluate(user)],
+    },
+    Question {
+        name: "durable transition",
+        goal: 2.5,
+        connections: 64,
+        requests: |user| {
+            vec![
+                transition(user, "one", "next"),
+                transition(user, "two", "back"),
+            ]
+        },
+    },
+];
+
+/// Users each connection asks for in turn.
+const USERS_PER_CONNECTION: usize = 50;
+
+fn main() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("edge") => edge::serve(),
+        Ok("floor") => floor::serve(),
+        _ => compare(),
+    }
+}
+
+fn compare() {
+    println!(
+        "{:<26}{:>12}{:>12}{:>9}{:>8}{:>14}{:>14}",
+        "CPU per request", "floor µs", "edge µs", "ratio", "goal", "floor req/s", "edge req/s"
+    );
+    let edge = Server::start("edge", &[]);
+    for question in &QUESTIONS {
+        let requests: Vec<Requests> = (0..question.connections)
+            .map(|connection| {
+                let users = (0..USERS_PER_CONNECTION).map(|at| at * 1_000 + connection);
+                users.flat_map(question.requests).collect()
+            })
+            .collect();
+        // Every user is started and in memory before anything is measured.
+        for users in &requests {
+            warm(&edge, users);
+        }
+        let model = exchange(edge.address, &requests[0][..1]);
+        let floor = Server::start("floor", &model);
+        let mut rounds: Vec<(f64, f64, f64, f64)> = (0..ROUNDS)
+            .map(|_| {
+                let (floor_us, floor_rate) = measure(&floor, &requests);
+                let (edge_us, edge_rate) = measure(&edge, &requests);
+                (floor_us, edge_us, floor_rate, edge_rate)
+            })
+            .collect();
+        rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+        let (floor_us, edge_us, floor_rate, edge_rate) = rounds[ROUNDS / 2];
+        println!(
+            "{:<26}{floor_us:>12.2}{edge_us:>12.2}{:>9.2}{:>8.2}{floor_rate:>14.0}{edge_rate:>14.0}",
+            question.name,
+            edge_us / floor_us,
+            question.goal,
+        );
+    }
+}
+
+/// One connection's users, started; their answers are not looked at further.
+fn warm(edge: &Server, requests: &Requests) {
+    let users: Vec<Vec<u8>> = requests
+        .iter()
+        .filter_map(|request| start_of(request))
+        .collect();
+    exchange(edge.address, &users);
+}
+
+/// The flow read that starts the user of a request.
+fn start_of(request: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(request).ok()?;
+    let from = text.find("user-")? + "user-".len();
+    let digits: String = text[from..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    Some(get_flow(digits.parse().ok()?, ""))
+}
+
+/// Microseconds of CPU per request, and requests per second.
+fn measure(server: &Server, requests: &[Requests]) -> (f64, f64) {
+    let before = cpu_us(server.child.id());
+    let (count, took) = run(server.address, requests, ROUND);
+    let used = cpu_us(server.child.id()) - before;
+    (
+        used as f64 / count as f64,
+        count as f64 / took.as_secs_f64(),
+    )
+}
+
+/// A child that serves; killed when dropped.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a role and hands it its input.
+    fn start(role: &str, input: &[u8]) -> Self {
+        let program = std::env::current_exe().expect("our own path");
+        let mut child = Command::new(program)
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child starts");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(input).expect("it reads its input");
+        drop(stdin);
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        read.expect("it says where it listens");
+        let address = line.trim().parse().expect("an address");
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A child that has ended already is as good as one that was killed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What a child was given.
+fn input() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .expect("the parent closes it");
+    bytes
+}
+
+/// The head as Dopt's JavaScript SDK sends it.
+fn head(method: &str, path: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:7070\r\nx-api-key: {}\r\n\
+         x-pkg-name: @dopt/javascript\r\nx-pkg-version: 3.1.1\r\naccept: */*\r\n",
+        edge::KEY
+    )
+}
+
+fn get_flow(user: usize, include: &str) -> Vec<u8> {
+    let path = format!("/v2/flow/welcome?{include}version=1&userIdentifier=user-{user}");
+    format!("{}\r\n", head("GET", &path)).into_bytes()
+}
+
+fn evaluate(user: usize) -> Vec<u8> {
+    let body = format!(r#"{{"subject":{{"user":"user-{user}"}},"flows":{{"welcome":"latest"}}}}"#);
+    post("/v1/evaluate", &body)
+}
+
+fn transition(user: usize, block: &str, name: &str) -> Vec<u8> {
+    let path = format!(
+        "/v2/block/{block}/transition?version=1&userIdentifier=user-{user}&transitions={name}"
+    );
+    post(&path, "{}")
+}
+
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let head = head("POST", path);
+    let length = body.len();
+    format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}

@@ -1,0 +1,74 @@
+//! What does the admin listener ask of the other rooms?
+
+use crate::clock::UnixMs;
+
+/// What other rooms know about the state of the process.
+pub trait StatusSource: Send + Sync + 'static {
+    /// The facts now. Called for each scrape and status request; cheap.
+    fn facts(&self) -> Facts;
+}
+
+/// See [`StatusSource`].
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The process is stopping: not ready, whatever it could answer.
+    pub stopping: bool,
+    /// Every environment this edge is to serve, live or not.
+    pub environments: Vec<EnvironmentFacts>,
+    /// How progress is doing.
+    pub progress: ProgressFacts,
+}
+
+/// One environment as configuration and refresh know it.
+#[derive(Clone, Debug, Default)]
+pub struct EnvironmentFacts {
+    /// Its name.
+    pub name: String,
+    /// Not ready without it.
+    pub required: bool,
+    /// How its refresh is doing.
+    pub refresh: RefreshFacts,
+}
+
+/// How refreshing one environment goes.
+#[derive(Clone, Debug, Default)]
+pub struct RefreshFacts {
+    /// When upstream was asked last.
+    pub last_attempt_ms: Option<UnixMs>,
+    /// When it answered last with something that was accepted or not newer.
+    pub last_success_ms: Option<UnixMs>,
+    /// Failures so far.
+    pub failures: u64,
+    /// What is live came from disk; upstream has not confirmed it yet.
+    pub from_disk: bool,
+    /// The newest kept snapshot was damaged, and the one before it serves.
+    pub fell_back: bool,
+    /// Why the last attempt failed; none after a success.
+    pub error: Option<String>,
+}
+
+/// How progress is doing.
+#[derive(Clone, Debug, Default)]
+pub struct ProgressFacts {
+    /// Whether writes are taken.
+    pub writable: bool,
+    /// Records that are not applied upstream yet.
+    pub backlog_records: u64,
+    /// Bytes the journal takes on disk.
+    pub journal_bytes: u64,
+    /// Journals of earlier runs that are not shipped completely.
+    pub journals_open: u64,
+    /// Records shipped so far, by outcome: applied, already, superseded, dead.
+    pub outcomes: [u64; 4],
+    /// Users held in memory.
+    pub users_cached: u64,
+    /// Commits of the journal that failed.
+    pub failed_commits: u64,
+    /// Background tasks that panicked.
+    pub task_panics: u64,
+    /// Why the last shipping attempt failed; none after a success.
+    pub error: Option<String>,
+}
+
+/// Names of [`ProgressFacts::outcomes`], in their order.
+pub(super) const OUTCOMES: [&str; 4] = ["applied", "already", "superseded", "dead"];

@@ -1,0 +1,213 @@
+//! How do operators look at a running edge?
+//!
+//! `/health` says that the process answers, `/ready` that every required
+//! environment answers an evaluation, `/metrics` and `/status` the rest.
+//! What is live is read from the live value itself; what only other rooms
+//! know (attempts, backlog) comes from a [`StatusSource`].
+
+mod facts;
+mod measured;
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
+use serde_json::{Value, json};
+
+pub use facts::{EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+
+use self::{facts::OUTCOMES, measured::Measured};
+
+use crate::{
+    clock::{Ambient, UnixMs},
+    current::{Current, Environment},
+    evaluate::{Subject, SubjectView, Tag, decide},
+    http::{Answer, Request, Service, json_bytes, problem},
+    telemetry::metrics::Metrics,
+};
+
+/// What the admin listener needs.
+#[derive(Clone)]
+pub struct Admin {
+    /// The live snapshots.
+    pub current: Arc<Current>,
+    /// Wall time.
+    pub ambient: Ambient,
+    /// What was counted.
+    pub metrics: Metrics,
+    /// What other rooms know.
+    pub status: Arc<dyn StatusSource>,
+}
+
+impl Admin {
+    /// Registers what is measured at a scrape. Once, before the first service.
+    pub fn register(&self) {
+        let measured = Measured(self.clone());
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(measured)));
+    }
+
+    /// The service of a worker; one is enough.
+    pub fn service(&self) -> AdminService {
+        AdminService(self.clone())
+    }
+}
+
+/// Answers operators.
+pub struct AdminService(Admin);
+
+impl Service for AdminService {
+    type Memory = ();
+
+    fn connected(&self, _: SocketAddr) {}
+
+    async fn call(self: Rc<Self>, _: Rc<()>, request: Request) -> Answer {
+        let path = request.uri().path();
+        if !matches!(path, "/health" | "/ready" | "/metrics" | "/status") {
+            let text = "expected /health, /ready, /metrics or /status";
+            return problem(StatusCode::NOT_FOUND, "not_found_error", text);
+        }
+        if request.method() != Method::GET {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let mut answer = problem(status, "invalid_request_error", "expected GET");
+            let headers = answer.headers_mut();
+            headers.insert(ALLOW, HeaderValue::from_static("GET"));
+            return answer;
+        }
+        match path {
+            "/health" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
+            "/ready" => self.0.ready(),
+            "/metrics" => self.0.scrape(),
+            _ => json_answer(StatusCode::OK, &self.0.report()),
+        }
+    }
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Answer {
+    json_bytes(status, "application/json", body.to_string())
+}
+
+impl Admin {
+    fn ready(&self) -> Answer {
+        let facts = self.status.facts();
+        let missing = self.missing(&facts);
+        if facts.stopping || !missing.is_empty() {
+            let state = if facts.stopping {
+                "stopping"
+            } else {
+                "waiting"
+            };
+            let body = json!({"status": state, "missing": missing});
+            return json_answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+        }
+        json_answer(StatusCode::OK, &json!({"status": "ready"}))
+    }
+
+    /// Required environments that do not answer an evaluation.
+    fn missing<'f>(&self, facts: &'f Facts) -> Vec<&'f str> {
+        let live = self.current.load();
+        let now = self.ambient.now_ms();
+        let required = facts.environments.iter().filter(|facts| facts.required);
+        let names = required.map(|facts| facts.name.as_str());
+        names
+            .filter(|name| {
+                live.named(name)
+                    .is_none_or(|environment| !answers(environment, now))
+            })
+            .collect()
+    }
+
+    fn scrape(&self) -> Answer {
+        match self.metrics.encode() {
+            Ok(text) => json_bytes(
+                StatusCode::OK,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                text,
+            ),
+            Err(_) => problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_server_error",
+                "the metrics could not be written",
+            ),
+        }
+    }
+
+    fn report(&self) -> Value {
+        let facts = self.status.facts();
+        let live = self.current.load();
+        let now = self.ambient.now_ms();
+        let environments = facts.environments.iter().map(|facts| {
+            let environment = live.named(&facts.name).map(|live| &**live);
+            environment_report(facts, environment, now)
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": !facts.stopping && self.missing(&facts).is_empty(),
+            "stopping": facts.stopping,
+            "environments": environments.collect::<Vec<_>>(),
+            "progress": progress_report(&facts.progress),
+        })
+    }
+}
+
+fn progress_report(progress: &ProgressFacts) -> Value {
+    let shipped: serde_json::Map<String, Value> = OUTCOMES
+        .into_iter()
+        .zip(progress.outcomes)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
+    json!({
+        "writable": progress.writable,
+        "backlog_records": progress.backlog_records,
+        "journal_bytes": progress.journal_bytes,
+        "journals_open": progress.journals_open,
+        "shipped": shipped,
+        "users_cached": progress.users_cached,
+        "failed_commits": progress.failed_commits,
+        "task_panics": progress.task_panics,
+        "error": progress.error,
+    })
+}
+
+fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now: UnixMs) -> Value {
+    let set_aside = live.map(|live| {
+        let list = live.snapshot.set_aside.iter();
+        list.map(|left| json!({"flow": left.flow, "version": left.version, "why": left.why}))
+            .collect::<Vec<_>>()
+    });
+    json!({
+        "name": facts.name,
+        "required": facts.required,
+        "live": live.is_some(),
+        "revision": live.map(|live| live.snapshot.revision.to_string()),
+        "age_s": live.map(|live| age_s(live, now)),
+        "stale": live.map(|live| live.freshness.is_stale(now)),
+        "flows": live.map(|live| live.snapshot.flows.len()),
+        "set_aside": set_aside.unwrap_or_default(),
+        "last_attempt_ms": facts.refresh.last_attempt_ms,
+        "last_success_ms": facts.refresh.last_success_ms,
+        "failures": facts.refresh.failures,
+        "from_disk": facts.refresh.from_disk,
+        "fell_back": facts.refresh.fell_back,
+        "error": facts.refresh.error,
+    })
+}
+
+fn age_s(environment: &Environment, now: UnixMs) -> u64 {
+    now.saturating_sub(environment.freshness.issued_ms) / 1_000
+}
+
+/// Whether an evaluation comes to an answer. An environment without flows
+/// answers everything with "unknown flow", which is an answer.
+fn answers(environment: &Environment, now: UnixMs) -> bool {
+    let nobody = Subject::default();
+    let view = SubjectView {
+        user: &nobody,
+        group: None,
+        attributes: None,
+        conversation: None,
+    };
+    let snapshot = &environment.snapshot;
+    let sid = snapshot.flows.keys().next().map_or("", |sid| sid);
+    let decision = decide(snapshot, &view, sid, Tag::Latest, |_| true, now);
+    snapshot.flows.is_empty() || decision.flow.is_some()
+}

@@ -1,0 +1,306 @@
+//! A running edge with one environment, and a client that shows what came back.
+
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    clock::Ambient,
+    current::{Current, Freshness},
+    disk::{
+        journal::{Durability, Journal, JournalOptions},
+        memory::MemoryDisk,
+    },
+    http::{self, Deadlines, Listener, Options},
+    progress::{
+        LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
+        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+    },
+    server::{Edge, Origins},
+    snapshot::{Revision, compile::compile, parts::Content, sha256_hex},
+    telemetry::metrics::Metrics,
+};
+
+pub(super) const BLOCKS: &str = "blocks-development-1";
+pub(super) const USERS: &str = "users-development-1";
+pub(super) const SERVER: &str = "server-development-1";
+/// Sees nothing but another project.
+pub(super) const ELSEWHERE: &str = "blocks-development-2";
+
+pub(super) struct Harness {
+    pub(super) edge: Edge,
+    pub(super) journal: Journal,
+    server: http::Server,
+}
+
+impl Harness {
+    pub(super) fn start() -> Self {
+        Self::with_drafts(true)
+    }
+
+    pub(super) fn with_drafts(drafts: bool) -> Self {
+        let ambient = Ambient::system();
+        let current = Arc::new(Current::default());
+        let freshness = Freshness {
+            issued_ms: ambient.now_ms(),
+            fresh_until_ms: u64::MAX,
+            expires_ms: u64::MAX,
+        };
+        current.publish(Arc::new(snapshot(drafts)), freshness);
+        let (progress, journal) = progress(&ambient);
+        let edge = Edge {
+            current,
+            progress,
+            ambient,
+            metrics: Metrics::new(),
+            origins: Origins::Any,
+        };
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let options = Options {
+            name: "edge",
+            workers: NonZeroUsize::MIN,
+            connections_max: 100,
+            connections_per_address_max: 100,
+            deadlines: Deadlines::default(),
+        };
+        let making = edge.clone();
+        let served = http::serve(listener, options, &edge.metrics, move |_| making.service());
+        Self {
+            server: served.expect("threads start"),
+            edge,
+            journal,
+        }
+    }
+
+    pub(super) async fn get(&self, key: &str, path: &str) -> Reply {
+        self.ask("GET", path, &[("x-api-key", key)], "").await
+    }
+
+    pub(super) async fn post(&self, key: &str, path: &str, body: &Value) -> Reply {
+        let body = body.to_string();
+        self.ask("POST", path, &[("x-api-key", key)], &body).await
+    }
+
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
+        ask(self.server.address(), method, path, headers, body).await
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        // Ends the committer's thread.
+        self.journal.shutdown();
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    head: String,
+    text: String,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Status and `X-Dopt-Intent-Side-Effects` of a step.
+    pub(super) fn stepped(&self) -> (u16, Option<&str>) {
+        (self.status, self.header("x-dopt-intent-side-effects"))
+    }
+}
+
+pub(super) async fn ask(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it is sent");
+    let mut text = String::new();
+    tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut text))
+        .await
+        .expect("it answers")
+        .expect("as text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    Reply {
+        status: head[9..12].parse().expect("a status"),
+        head: head.to_owned(),
+        text: body.to_owned(),
+    }
+}
+
+/// Real progress; its threads end with the journal and with the last face.
+fn progress(ambient: &Ambient) -> (Progress, Journal) {
+    let options = JournalOptions {
+        folder: PathBuf::from("/data/journal"),
+        segment_bytes: 64 * 1024,
+        total_bytes_max: 1024 * 1024,
+        durability: Durability::Disk,
+    };
+    let disk = Arc::new(MemoryDisk::new(1));
+    let (journal, committer, _) = Journal::open(disk, options, ambient).expect("it opens");
+    drop(std::thread::spawn(move || committer.run()));
+    let (progress, reader) = Progress::new(
+        journal.clone(),
+        Arc::new(NobodyKnown),
+        1_000,
+        1_000,
+        OnUnknownSubject::Refuse,
+        "edge-test",
+    );
+    drop(std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(reader.run());
+    }));
+    (progress, journal)
+}
+
+/// A ledger without users that takes nothing.
+struct NobodyKnown;
+
+impl ProgressLedger for NobodyKnown {
+    fn user<'a>(&'a self, _: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
+        let identifier = user.to_owned();
+        Box::pin(async move {
+            Ok(UserDocument {
+                identifier,
+                ..UserDocument::default()
+            })
+        })
+    }
+
+    fn group<'a>(&'a self, _: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
+        let identifier = group.to_owned();
+        Box::pin(async move {
+            Ok(GroupRecord {
+                identifier,
+                ..GroupRecord::default()
+            })
+        })
+    }
+
+    fn ship<'a>(&'a self, _: &'a str, _: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
+        Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
+    }
+
+    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+        Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
+    }
+}
+
+/// `welcome` (everyone), `pro` (by property), `api` (force only, and none from
+/// public keys), `off` (disabled), `sketch` (only a draft), all alike inside:
+/// block `one` leads by `next` to `two`, which leads by `done` to the end.
+fn snapshot(drafts: bool) -> crate::snapshot::Snapshot {
+    let entry = |sid: &str| match sid {
+        "pro" => json!({"expression": "user.properties.plan = 'pro'"}),
+        "api" => json!("api-only"),
+        _ => json!("everyone"),
+    };
+    let mut flows = Vec::new();
+    let mut versions = Vec::new();
+    for sid in ["welcome", "pro", "api", "off", "sketch"] {
+        let draft = sid == "sketch";
+        let numbers = match (draft, drafts) {
+            (false, _) => vec![1],
+            (true, true) => vec![0],
+            (true, false) => vec![],
+        };
+        for number in &numbers {
+            versions.push((
+                sha256_hex(sid.as_bytes()),
+                version(sid, *number, &entry(sid)),
+            ));
+        }
+        let flow = json!({
+            "uid": format!("flow_{sid}"), "sid": sid, "name": sid, "project": "default",
+            "enabled": sid != "off", "versions": numbers, "refuse_public_force": sid == "api",
+        });
+        flows.push(serde_json::from_value(flow).expect("a flow"));
+    }
+    let key = |text: &str, kind: &str, project: Option<&str>| {
+        let key = json!({
+            "sha256": sha256_hex(text.as_bytes()), "kind": kind, "name": text,
+            "projects": project.into_iter().collect::<Vec<_>>(),
+        });
+        serde_json::from_value(key).expect("a key")
+    };
+    let settings = json!({"environment_type": "development", "drafts": drafts});
+    let content = Content {
+        settings: serde_json::from_value(settings).expect("settings"),
+        flows,
+        versions,
+        keys: vec![
+            key(BLOCKS, "blocks", None),
+            key(USERS, "users", None),
+            key(SERVER, "server", None),
+            key(ELSEWHERE, "blocks", Some("other")),
+        ],
+        broken: Vec::new(),
+    };
+    let control = json!({
+        "environment": "development", "environment_uid": "env_1",
+        "epoch": 0, "version": 1, "created_ms": 0,
+    });
+    let control = serde_json::from_value(control).expect("a control document");
+    let revision = Revision {
+        epoch: 0,
+        number: 17,
+    };
+    let compiled = compile("development", "env_1", revision, &content, &control);
+    let compiled = compiled.expect("it compiles");
+    assert_eq!(compiled.set_aside, []);
+    compiled
+}
+
+fn version(sid: &str, number: u32, entry: &Value) -> crate::snapshot::wire::VersionPart {
+    let uid = |block: &str| format!("{sid}_{block}");
+    let part = json!({
+        "flow_uid": format!("flow_{sid}"), "flow_sid": sid, "number": number, "entry": entry,
+        "blocks": [
+            {"uid": uid("one"), "sid": "one", "kind": "custom", "transitions": ["next", "skip"],
+             "fields": [{"sid": "title", "type": "string", "value": "Hello"}]},
+            {"uid": uid("two"), "sid": "two", "kind": "custom", "transitions": ["done"]},
+            {"uid": uid("end"), "sid": "end", "kind": "finish"},
+        ],
+        "paths": [
+            {"uid": uid("p0"), "to": uid("one")},
+            {"uid": uid("p1"), "from": uid("one"), "on": ["next"], "to": uid("two")},
+            {"uid": uid("p2"), "from": uid("two"), "on": ["done"], "to": uid("end")},
+        ],
+    });
+    serde_json::from_value(part).expect("a version")
+}

@@ -1,0 +1,7 @@
+//! The edge as its clients see it: real sockets, real progress on a disk in
+//! memory, a ledger that knows nobody.
+
+mod admin;
+mod dopt;
+mod flows;
+mod harness;
