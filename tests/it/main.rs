@@ -2,6 +2,11 @@
 //!
 //! The one integration binary: its module list is the index of behaviour.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "stories print how long things took and what was counted"
+)]
+
 mod architecture;
 mod bad_documents;
 mod cli;

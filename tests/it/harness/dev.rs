@@ -13,14 +13,14 @@ use serde_json::Value;
 use super::{Client, Program, flowgate, run};
 
 /// `flowgate dev` in a folder of its own.
-pub struct Dev {
-    pub program: Program,
-    pub folder: PathBuf,
+pub(crate) struct Dev {
+    pub(crate) program: Program,
+    pub(crate) folder: PathBuf,
 }
 
 impl Dev {
     #[track_caller]
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = Self::command(folder);
         command.arg("--json");
         Self {
@@ -30,7 +30,7 @@ impl Dev {
     }
 
     /// The command that starts one on this folder, without `--json`.
-    pub fn command(folder: &Path) -> Command {
+    pub(crate) fn command(folder: &Path) -> Command {
         let mut command = flowgate();
         command
             .args(["dev", "--edge", "127.0.0.1:0"])
@@ -42,7 +42,7 @@ impl Dev {
 
     /// Imports a project written as text, and waits until the edge has it.
     #[track_caller]
-    pub fn import(&self, project: &str) {
+    pub(crate) fn import(&self, project: &str) {
         let file = self.folder.join("imported.yaml");
         std::fs::write(&file, project).expect("a project file");
         let output = run(flowgate()
@@ -65,7 +65,7 @@ impl Dev {
 
     /// A key of an environment.
     #[track_caller]
-    pub fn key(&self, environment: &str, kind: &str) -> String {
+    pub(crate) fn key(&self, environment: &str, kind: &str) -> String {
         self.program.ready["environments"][environment][kind]
             .as_str()
             .unwrap_or_else(|| panic!("no {kind} key in {}", self.program.ready))
@@ -73,7 +73,7 @@ impl Dev {
     }
 
     /// A client of the edge with a key of the development environment.
-    pub fn edge(&self, kind: &str) -> Client {
+    pub(crate) fn edge(&self, kind: &str) -> Client {
         Client::new(
             &self.program.text("edge_url"),
             &self.key("development", kind),
@@ -81,12 +81,12 @@ impl Dev {
     }
 
     /// A client of the edge's admin listener.
-    pub fn admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         Client::new(&self.program.text("edge_admin_url"), "")
     }
 
     /// A client of the store with the admin key.
-    pub fn store(&self) -> Client {
+    pub(crate) fn store(&self) -> Client {
         Client::new(
             &self.program.text("store_url"),
             &self.program.text("admin_key"),

@@ -8,8 +8,8 @@ use std::{path::Path, process::Command};
 use super::{Client, Program, Store, flowgate};
 
 /// `flowgate edge` below a store.
-pub struct Edge {
-    pub program: Program,
+pub(crate) struct Edge {
+    pub(crate) program: Program,
     arguments: Vec<String>,
     keys: Vec<(&'static str, String)>,
 }
@@ -17,14 +17,19 @@ pub struct Edge {
 impl Edge {
     /// Makes keys and starts it for the development environment.
     #[track_caller]
-    pub fn start(folder: &Path, store: &Store) -> Self {
+    pub(crate) fn start(folder: &Path, store: &Store) -> Self {
         Self::start_below(folder, store, store.url(), &[])
     }
 
     /// The same with another address for the upstream and further flags,
     /// which beat the usual ones.
     #[track_caller]
-    pub fn start_below(folder: &Path, store: &Store, upstream: &str, flags: &[&str]) -> Self {
+    pub(crate) fn start_below(
+        folder: &Path,
+        store: &Store,
+        upstream: &str,
+        flags: &[&str],
+    ) -> Self {
         let keys = ["blocks", "users", "server"].map(|kind| (kind, store.key(kind)));
         let edge_key = store.key("edge");
         let trust_root = store.trust_root().to_string_lossy().into_owned();
@@ -64,21 +69,21 @@ impl Edge {
     }
 
     /// The command that starts one on this folder.
-    pub fn command(&self, folder: &Path) -> Command {
+    pub(crate) fn command(&self, folder: &Path) -> Command {
         let mut command = self.bare_command();
         command.arg("--data").arg(folder.join("edge"));
         command
     }
 
     /// The same without a data folder.
-    pub fn bare_command(&self) -> Command {
+    pub(crate) fn bare_command(&self) -> Command {
         let mut command = flowgate();
         command.args(&self.arguments);
         command
     }
 
     /// The same, trusting another root document.
-    pub fn bare_command_with_root(&self, root: &Path) -> Command {
+    pub(crate) fn bare_command_with_root(&self, root: &Path) -> Command {
         let mut arguments = self.arguments.clone();
         let at = arguments.iter().position(|word| word == "--trust-root");
         let at = at.expect("it was given") + 1;
@@ -90,13 +95,13 @@ impl Edge {
 
     /// Starts it again on its folder.
     #[track_caller]
-    pub fn restart(&mut self, folder: &Path) {
+    pub(crate) fn restart(&mut self, folder: &Path) {
         self.program = Program::start(self.command(folder), &folder.join("edge.log"));
     }
 
     /// Waits for readiness.
     #[track_caller]
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         let admin = self.admin();
         super::eventually("the edge is ready", || {
             (admin.get("/ready").status == 200).then_some(())
@@ -105,7 +110,7 @@ impl Edge {
 
     /// The key of a kind it was started with.
     #[track_caller]
-    pub fn key(&self, kind: &str) -> String {
+    pub(crate) fn key(&self, kind: &str) -> String {
         let key = self.keys.iter().find(|(own, _)| *own == kind);
         let (_, key) = key.expect("a key of this kind");
         key.clone()
@@ -113,11 +118,11 @@ impl Edge {
 
     /// A client of its public listener.
     #[track_caller]
-    pub fn client(&self, kind: &str) -> Client {
+    pub(crate) fn client(&self, kind: &str) -> Client {
         Client::new(&self.program.text("edge_url"), &self.key(kind))
     }
 
-    pub fn admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         Client::new(&self.program.text("edge_admin_url"), "")
     }
 }

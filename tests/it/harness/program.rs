@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::DEADLINE;
 
 /// The binary under test.
-pub fn flowgate() -> Command {
+pub(crate) fn flowgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
     // A developer's own settings must not decide a test.
     for (name, _) in std::env::vars() {
@@ -24,17 +24,17 @@ pub fn flowgate() -> Command {
 }
 
 /// A running process; killed when dropped.
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
     /// The line of JSON it printed when ready.
-    pub ready: Value,
+    pub(crate) ready: Value,
     log: PathBuf,
 }
 
 impl Program {
     /// Starts it and waits for its line of JSON. Its log goes to a file.
     #[track_caller]
-    pub fn start(mut command: Command, log: &Path) -> Self {
+    pub(crate) fn start(mut command: Command, log: &Path) -> Self {
         let file = std::fs::File::create(log).expect("a log file");
         let mut child = command
             .stdin(Stdio::null())
@@ -67,7 +67,7 @@ impl Program {
 
     /// A member of the ready line.
     #[track_caller]
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         let value = self.ready[name].as_str();
         value
             .unwrap_or_else(|| panic!("no {name} in {}", self.ready))
@@ -75,18 +75,18 @@ impl Program {
     }
 
     /// Its log so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// SIGKILL: no chance to clean up.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
     /// SIGTERM, and the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         // The standard library sends SIGKILL only; `kill` by pid is exact.
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
@@ -105,6 +105,6 @@ impl Drop for Program {
 
 /// Runs a command to its end.
 #[track_caller]
-pub fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("it runs")
 }

@@ -13,22 +13,22 @@ use super::DEADLINE;
 
 /// An answer, taken apart.
 #[derive(Debug)]
-pub struct RawAnswer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct RawAnswer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl RawAnswer {
     /// A header by its lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let found = headers.find(|(own, _)| own == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Takes the bytes of a connection apart.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.split("\r\n");
@@ -46,7 +46,7 @@ impl RawAnswer {
 /// Sends `METHOD target` with these headers and body to a `http://` address.
 /// Host and `Connection: close` are added.
 #[track_caller]
-pub fn raw(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> RawAnswer {
+pub(crate) fn raw(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> RawAnswer {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");

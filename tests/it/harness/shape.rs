@@ -42,7 +42,7 @@ fn texts(owner: &Value, names: &[&str]) {
 
 /// A flow, with or without blocks.
 #[track_caller]
-pub fn check_flow(flow: &Value, blocks: bool) {
+pub(crate) fn check_flow(flow: &Value, blocks: bool) {
     assert_eq!(flow["kind"], "flow", "{flow}");
     assert_eq!(flow["type"], "flow", "{flow}");
     texts(flow, &["uid", "sid"]);
@@ -65,7 +65,7 @@ pub fn check_flow(flow: &Value, blocks: bool) {
 
 /// A block.
 #[track_caller]
-pub fn check_block(block: &Value) {
+pub(crate) fn check_block(block: &Value) {
     assert_eq!(block["kind"], "block", "{block}");
     texts(block, &["type", "uid", "sid"]);
     let kind = block["type"].as_str().unwrap_or_default();
@@ -94,7 +94,7 @@ pub fn check_block(block: &Value) {
 
 /// An error as Dopt's clients read it; gives its details.
 #[track_caller]
-pub fn check_dopt_error(answer: &Answer, status: u16, code: &str) -> String {
+pub(crate) fn check_dopt_error(answer: &Answer, status: u16, code: &str) -> String {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert_eq!(answer.header("content-type"), "application/json");
     let body = answer.json();
@@ -107,7 +107,7 @@ pub fn check_dopt_error(answer: &Answer, status: u16, code: &str) -> String {
 
 /// A problem document of this type; gives it.
 #[track_caller]
-pub fn check_problem(answer: &Answer, status: u16, kind: &str) -> Value {
+pub(crate) fn check_problem(answer: &Answer, status: u16, kind: &str) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
     let content_type = answer.header("content-type");
     assert_eq!(content_type, "application/problem+json", "{}", answer.text);

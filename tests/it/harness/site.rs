@@ -38,16 +38,16 @@ flows:
 "#;
 
 /// Writes the project with this title into the folder.
-pub fn project(folder: &Path, title: &str) -> PathBuf {
+pub(crate) fn project(folder: &Path, title: &str) -> PathBuf {
     let file = folder.join("project.yaml");
     std::fs::write(&file, PROJECT.replace("TITLE", title)).expect("a project file");
     file
 }
 
 /// Store and edge.
-pub struct Site {
-    pub store: Store,
-    pub edge: Edge,
+pub(crate) struct Site {
+    pub(crate) store: Store,
+    pub(crate) edge: Edge,
     // Last, so that the processes are gone before it is removed.
     folder: tempfile::TempDir,
 }
@@ -55,19 +55,19 @@ pub struct Site {
 impl Site {
     /// Starts both; returns when the edge is ready.
     #[track_caller]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// The same with further flags for the edge.
     #[track_caller]
-    pub fn start_with(flags: &[&str]) -> Self {
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         Self::launch(&[], flags)
     }
 
     /// The same with a store whose timestamps are fresh for so many seconds.
     #[track_caller]
-    pub fn start_fresh_for(seconds: &str) -> Self {
+    pub(crate) fn start_fresh_for(seconds: &str) -> Self {
         Self::launch(&["--fresh-for-s", seconds], &[])
     }
 
@@ -85,26 +85,26 @@ impl Site {
         }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Imports the project with this title.
     #[track_caller]
-    pub fn publish(&self, title: &str) {
+    pub(crate) fn publish(&self, title: &str) {
         self.store.import(&project(self.path(), title));
     }
 
     /// The title the edge serves now.
     #[track_caller]
-    pub fn title(&self) -> Value {
+    pub(crate) fn title(&self) -> Value {
         let flow = flow_of(&self.edge.client("blocks"), "reader");
         flow["blocks"][0]["fields"][0]["value"].clone()
     }
 
     /// The uid of the card, which is the same for everybody.
     #[track_caller]
-    pub fn card(&self) -> String {
+    pub(crate) fn card(&self) -> String {
         let flow = flow_of(&self.edge.client("blocks"), "reader");
         let uid = flow["blocks"][0]["uid"].as_str();
         uid.expect("a block with a uid").to_owned()
@@ -112,7 +112,7 @@ impl Site {
 
     /// `/status` of the edge.
     #[track_caller]
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         body_of(&self.edge.admin().get("/status"), 200)
     }
 }

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::{Client, Program, flowgate, run};
 
 /// `flowgate store` with signing keys of its own.
-pub struct Store {
-    pub program: Program,
+pub(crate) struct Store {
+    pub(crate) program: Program,
     folder: PathBuf,
     url: String,
     admin_key: String,
@@ -24,13 +24,13 @@ pub struct Store {
 impl Store {
     /// Makes signing keys, starts the store and finds its first admin key.
     #[track_caller]
-    pub fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[])
     }
 
     /// The same with further flags.
     #[track_caller]
-    pub fn start_with(folder: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn start_with(folder: &Path, flags: &[&str]) -> Self {
         let made = run(flowgate()
             .args(["key", "signing", "create", "--folder"])
             .arg(folder.join("signing")));
@@ -64,13 +64,13 @@ impl Store {
 
     /// Starts it again on the address it had.
     #[track_caller]
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();
         self.program = Self::launch(&self.folder, &address, &self.flags);
     }
 
     /// A command that speaks to this store as its administrator.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = flowgate();
         command
             .args(words)
@@ -80,7 +80,7 @@ impl Store {
     }
 
     #[track_caller]
-    pub fn import(&self, file: &Path) {
+    pub(crate) fn import(&self, file: &Path) {
         let file = file.to_string_lossy();
         let output = run(&mut self.command(&["import", &file]));
         assert!(output.status.success(), "{output:?}");
@@ -88,13 +88,13 @@ impl Store {
 
     /// Makes a key of the development environment.
     #[track_caller]
-    pub fn key(&self, kind: &str) -> String {
+    pub(crate) fn key(&self, kind: &str) -> String {
         self.key_of("development", kind, kind)
     }
 
     /// Makes a key; a name that is taken is rotated instead.
     #[track_caller]
-    pub fn key_of(&self, environment: &str, kind: &str, name: &str) -> String {
+    pub(crate) fn key_of(&self, environment: &str, kind: &str, name: &str) -> String {
         let key = ["--kind", kind, "--environment", environment, "--name", name];
         let command = |verb| {
             let mut command = self.command(&["key", verb, "--output", "json"]);
@@ -110,12 +110,12 @@ impl Store {
     }
 
     /// A client of its authoring API.
-    pub fn admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         Client::new(&self.url, &self.admin_key)
     }
 
     /// A user's document, if the store answers.
-    pub fn user(&self, id: &str) -> Option<Value> {
+    pub(crate) fn user(&self, id: &str) -> Option<Value> {
         let client = self.admin();
         let path = format!("/admin/v1/users/{id}?environment=development");
         let answer = client.send(reqwest::Method::GET, &path, &[], None).ok()?;
@@ -123,12 +123,12 @@ impl Store {
     }
 
     /// Its address.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The folder of root documents.
-    pub fn trust_root(&self) -> PathBuf {
+    pub(crate) fn trust_root(&self) -> PathBuf {
         self.folder.join("signing/root.json")
     }
 }
