@@ -3,6 +3,8 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod docs;
+mod fixtures;
 mod harness;
 mod licences;
 mod two_processes;
