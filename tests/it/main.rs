@@ -3,9 +3,16 @@
 //! The one integration binary: its module list is the index of behaviour.
 
 mod architecture;
+mod bad_documents;
+mod cli;
+mod dev;
+mod disk;
 mod docs;
+mod dopt;
 mod fixtures;
 mod harness;
+mod kill;
 mod licences;
 mod two_processes;
+mod v1;
 mod vectors;

@@ -6,10 +6,22 @@
 //! the answer is right or a generous deadline has passed.
 
 mod client;
+mod dev;
+mod edge;
 mod program;
+mod raw;
+mod shape;
+mod site;
+mod store;
 
 pub use client::{Answer, Client, body_of};
-pub use program::{Dev, Edge, Program, Store, flowgate, run};
+pub use dev::Dev;
+pub use edge::Edge;
+pub use program::{Program, flowgate, run};
+pub use raw::{RawAnswer, raw};
+pub use shape::{check_block, check_dopt_error, check_flow, check_problem};
+pub use site::{Site, project};
+pub use store::Store;
 
 use std::time::{Duration, Instant};
 
