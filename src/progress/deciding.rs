@@ -28,6 +28,9 @@ use crate::{
     snapshot::name_hash,
 };
 
+/// A record's journal and seq.
+type RecordPlace = (Arc<str>, u64);
+
 /// A flow's new state and the record of it.
 struct Change<'a> {
     era: u64,
@@ -147,7 +150,7 @@ impl Progress {
         key: &SubjectKey,
         request: &StepRequest<'_>,
         change: Change<'_>,
-    ) -> Result<Option<(Ticket, (Arc<str>, u64))>, WriteError> {
+    ) -> Result<Option<(Ticket, RecordPlace)>, WriteError> {
         let (flow, version) = (request.flow.key, request.version.number);
         let mut subject = (*change.newest.subject).clone();
         subject.set_state(flow, version, request.conversation, change.state);
@@ -160,7 +163,7 @@ impl Progress {
         let Some(ticket) = self.enqueue(change.era, request.now, &change.event)? else {
             return Ok(None);
         };
-        let last: (Arc<str>, u64) = (self.journal.id().into(), ticket.seq);
+        let last: RecordPlace = (self.journal.id().into(), ticket.seq);
         let after = Arc::new(change.newest.after(subject, flow, change.id, last.clone()));
         self.remember(locked, key, change.era, change.newest, ticket.seq, after);
         Ok(Some((ticket, last)))
