@@ -260,6 +260,25 @@ async fn every_misuse_is_a_problem_document() {
             400,
         ),
         (USERS, "/v1/identify", json!([{"identifier": "u"}]), 400),
+        (
+            USERS,
+            "/v1/identify",
+            json!({"identifier": "u", "groups": [["g", {}]]}),
+            400,
+        ),
+        (USERS, "/v1/identify", json!({"identifier": ".."}), 400),
+        (
+            BLOCKS,
+            "/v1/evaluate",
+            json!({"subject": ["u"], "flows": {"welcome": 1}}),
+            400,
+        ),
+        (
+            BLOCKS,
+            "/v1/evaluate",
+            json!([{"user": "u"}, null, {"welcome": 1}, false, []]),
+            400,
+        ),
         (BLOCKS, "/v1/nothing", json!({}), 404),
     ];
     for (key, path, body, status) in cases {
