@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig},
+    config::{Ack, CorsOrigins, EdgeConfig, UnknownSubject},
     current::Current,
     disk::{
         Disk, RealDisk,
@@ -37,7 +37,7 @@ use crate::{
         keep::Keep,
     },
     http::{self, Deadlines, Listener, Options},
-    progress::{Progress, event::Event, restore},
+    progress::{OnUnknownSubject, Progress, event::Event, restore},
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
@@ -76,13 +76,13 @@ impl Edge {
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(&config, &folder, &disk, &ambient)?;
         let upstream = Arc::new(upstream(&config)?);
-        let current = Arc::new(Current::default());
+        let current = Arc::new(Current::expecting(config.environments().len()));
         let (progress, reader) = Progress::new(
             journal.clone(),
             upstream.clone(),
             config.subjects().cached_max,
             config.subjects().pending_max,
-            config.on_unknown_subject(),
+            on_unknown_subject(&config),
             &edge_name(&ambient),
         );
         let mut watched = Watched::new(&config, current.clone(), &progress, &journal);
@@ -129,7 +129,7 @@ impl Edge {
             progress,
             ambient: ambient.clone(),
             metrics: metrics.clone(),
-            origins: config.cors_origins().clone(),
+            origins: origins(&config),
         };
         let public = http::serve(
             public_listener,
@@ -370,6 +370,20 @@ fn put_back_journal(
                 restore(progress, slot, &name, record.seq, event);
             }
         }
+    }
+}
+
+fn on_unknown_subject(config: &EdgeConfig) -> OnUnknownSubject {
+    match config.on_unknown_subject() {
+        UnknownSubject::ServeAsNew => OnUnknownSubject::ServeAsNew,
+        UnknownSubject::Refuse => OnUnknownSubject::Refuse,
+    }
+}
+
+fn origins(config: &EdgeConfig) -> server::Origins {
+    match config.cors_origins() {
+        CorsOrigins::Any => server::Origins::Any,
+        CorsOrigins::List(list) => server::Origins::List(list.clone()),
     }
 }
 

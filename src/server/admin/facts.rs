@@ -1,4 +1,7 @@
 //! What does the admin listener ask of the other rooms?
+//!
+//! Plain values, gathered at each scrape: whoever knows them owns the trait's
+//! other side, and nothing here reaches back.
 
 use crate::clock::UnixMs;
 
