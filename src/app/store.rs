@@ -5,16 +5,18 @@
 //! requests finish, then the tasks end.
 
 use std::{
+    fs::Permissions,
     io::{self, Write},
     net::SocketAddr,
     num::NonZeroUsize,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -212,6 +214,8 @@ pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
+    // A file that was there keeps the mode it had.
+    file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -250,23 +254,23 @@ impl Service for StoreService {
         if matches!(path.as_str(), "/health" | "/ready") {
             return http::json_bytes(StatusCode::OK, "application/json", r#"{"status":"ok"}"#);
         }
-        let method = head.method.as_str().to_owned();
-        let body = match body.read(api::body_bytes_max(&method, &path)).await {
+        let mut request = api::Request {
+            method: head.method.as_str().to_owned(),
+            path,
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            key: key_of(&head.headers),
+            if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
+            body: Bytes::new(),
+        };
+        let bytes_max = match self.api.admit(&request) {
+            Ok(bytes_max) => bytes_max,
+            Err(refusal) => return answer(refusal),
+        };
+        request.body = match body.read(bytes_max).await {
             Ok(body) => body,
             Err(error) => return unread(&error),
         };
-        let response = self
-            .api
-            .handle(api::Request {
-                method,
-                path,
-                query: head.uri.query().unwrap_or_default().to_owned(),
-                key: key_of(&head.headers),
-                if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
-                body,
-            })
-            .await;
-        answer(response)
+        answer(self.api.handle(request).await)
     }
 }
 

@@ -69,7 +69,11 @@ pub(crate) fn authorize<'e>(
 ) -> Result<Access<'e>, AuthError> {
     let presented = presented(headers).ok_or(AuthError::Missing)?;
     let hash = memory.hash(presented);
-    let (environment, key) = live.key(&hash).ok_or(AuthError::Unknown)?;
+    let unknown = || match live.is_complete() {
+        true => AuthError::Unknown,
+        false => AuthError::NotYet,
+    };
+    let (environment, key) = live.key(&hash).ok_or_else(unknown)?;
     let expected = route.permission();
     if !expected.contains(key.kind) {
         return Err(AuthError::Kind {

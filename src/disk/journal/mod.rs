@@ -10,7 +10,7 @@
 //! the ledger has applied them.
 
 mod committer;
-mod helper;
+mod maker;
 mod queue;
 mod reader;
 mod record;

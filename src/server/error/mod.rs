@@ -23,7 +23,7 @@ use crate::{
 pub(crate) enum RouteError {
     #[error("there is nothing at this path")]
     NoSuchPath,
-    #[error("the path is served, the method is not; expected {allow}")]
+    #[error("the path is served, the method is not")]
     Method { allow: &'static str },
     #[error(transparent)]
     Path(Invalid),
@@ -94,6 +94,8 @@ pub(crate) enum AuthError {
     Missing,
     #[error("the key is not known here")]
     Unknown,
+    #[error("the key is not known here yet: no snapshot of its environment has come so far")]
+    NotYet,
     #[error("a {found:?} key may not do this")]
     Kind { found: KeyKind, expected: Kinds },
     #[error("attributes are taken only from server keys")]
@@ -187,6 +189,7 @@ impl Fault {
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 row(S::UNAUTHORIZED, "key", "Key missing or unknown")
             }
+            Self::Auth(AuthError::NotYet) => row(S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::Auth(AuthError::Kind { .. }) => {
                 row(S::FORBIDDEN, "key-kind", "Wrong kind of key")
             }
