@@ -7,7 +7,7 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     num::NonZeroUsize,
     path::Path,
     sync::{
@@ -100,7 +100,7 @@ impl Edge {
             watched.supply(&environment.name, refresher.status());
             refreshers.push(refresher);
         }
-        put_back(&progress, &journal, &current, &recovered);
+        let kept = put_back(&progress, &journal, &current, &recovered, &names(&config));
 
         let public_listener = Listener::bind(config.listen())?;
         let admin_listener = Listener::bind(config.admin_listen())?;
@@ -115,6 +115,7 @@ impl Edge {
             current: current.clone(),
             journal: journal.clone(),
             recovered,
+            kept,
             environments: names(&config),
             ambient: ambient.clone(),
             pause_first: config.upstream().backoff_min,
@@ -337,37 +338,63 @@ fn read_root(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StartError> {
         })
 }
 
-/// Every record the ledger may not have, back under its user.
-fn put_back(progress: &Progress, journal: &Journal, current: &Current, recovered: &[Recovered]) {
+/// Every record the ledger may not have, back under its user. Returns the
+/// journals that hold records nobody here will ship.
+fn put_back(
+    progress: &Progress,
+    journal: &Journal,
+    current: &Current,
+    recovered: &[Recovered],
+    environments: &[String],
+) -> BTreeSet<String> {
+    let mut kept = BTreeSet::new();
     for old in recovered {
         let Some(last) = old.last else { continue };
-        let result = put_back_journal(progress, journal, current, &old.journal, last);
-        if let Err(error) = result {
+        let id = old.journal.as_str();
+        let restored = put_back_journal(progress, journal, current, (id, last), environments);
+        match restored {
+            Ok(0) => {}
+            Ok(strangers) => {
+                tracing::warn!(
+                    journal = id,
+                    records = strangers,
+                    "records of environments that are not configured, or of a newer release, stay in the journal"
+                );
+                kept.insert(old.journal.clone());
+            }
             // Shipping reads it again and says more.
-            tracing::error!(journal = %old.journal, %error, "a recovered journal cannot be read");
+            Err(error) => {
+                tracing::error!(journal = id, %error, "a recovered journal cannot be read");
+            }
         }
     }
+    kept
 }
 
+/// Returns how many records are not for this edge to ship.
 fn put_back_journal(
     progress: &Progress,
     journal: &Journal,
     current: &Current,
-    id: &str,
-    last: u64,
-) -> std::io::Result<()> {
+    (id, last): (&str, u64),
+    environments: &[String],
+) -> std::io::Result<u64> {
     const AT_ONCE: usize = 1_024;
     let name: Arc<str> = id.into();
     let mut reader = journal.reader(id)?;
+    let mut strangers = 0;
     loop {
         let records = reader.read(last, AT_ONCE, crate::limits::SHIP_BYTES_MAX)?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(strangers);
         }
         for record in records {
-            if let Ok(event) = serde_json::from_slice::<Event>(&record.body) {
-                let slot = current.slot(&event.environment_uid);
-                restore(progress, slot, &name, record.seq, event);
+            match serde_json::from_slice::<Event>(&record.body) {
+                Ok(event) if environments.contains(&event.environment) => {
+                    let slot = current.slot(&event.environment_uid);
+                    restore(progress, slot, &name, record.seq, event);
+                }
+                _ => strangers += 1,
             }
         }
     }
