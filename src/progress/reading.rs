@@ -128,15 +128,18 @@ impl Reader {
         };
         loop {
             tokio::select! {
-                job = self.jobs.recv(), if desk.calls.len() < READS_IN_FLIGHT_MAX => {
-                    let Some(job) = job else { return };
-                    desk.take(job);
-                }
+                // Answers first: there are only so many, and each may spare a
+                // call.
+                biased;
                 Some((key, result)) = desk.calls.next() => {
                     if let Err(LedgerError::Away(_)) = &result {
                         desk.away_until = Some(Instant::now() + self.away_pause);
                     }
                     desk.answer(&key, result);
+                }
+                job = self.jobs.recv(), if desk.calls.len() < READS_IN_FLIGHT_MAX => {
+                    let Some(job) = job else { return };
+                    desk.take(job);
                 }
             }
         }

@@ -263,7 +263,7 @@ impl Progress {
     }
 
     /// A user from memory or from the ledger, with recovered records laid over.
-    async fn user(
+    pub(super) async fn user(
         &self,
         place: &Place,
         key: &SubjectKey,
@@ -291,7 +291,7 @@ impl Progress {
     }
 
     /// The same for a group.
-    async fn group(&self, place: &Place, group: &str) -> Result<FoundGroup, ReadError> {
+    pub(super) async fn group(&self, place: &Place, group: &str) -> Result<FoundGroup, ReadError> {
         let key = SubjectKey::new(Kind::Group, place.slot, group);
         for _ in 0..STEP_TRIES_MAX {
             let generation = self.memory.groups.generation(key.bytes());
