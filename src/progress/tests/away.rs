@@ -48,7 +48,10 @@ fn an_unknown_user_is_served_as_new_and_superseded_when_the_ledger_knew_them() {
         panic!("three records were shipped");
     };
     // The automatic start has the id that it had the first time.
-    assert_eq!((first, second, bobs), (Outcome::Already, Outcome::Superseded, Outcome::Applied));
+    assert_eq!(
+        (first, second, bobs),
+        (Outcome::Already, Outcome::Superseded, Outcome::Applied)
+    );
     assert!(!scene.read("ann", None).unwrap().assumed);
     assert_eq!(scene.ledger_stands("ann"), ["plain"]);
     assert_eq!(scene.ledger.look().ledger.document("ann").doc_rev, 4);
@@ -109,7 +112,11 @@ fn recovered_records_vouch_only_for_the_flows_they_name() {
     let inner = scene.ledger.look();
     assert!(inner.ledger.dead.is_empty());
     let assumed = inner.taken.values().map(|taken| taken.event.assumed);
-    assert!(assumed.into_iter().any(|assumed| assumed == Assumption::Unvisited));
+    assert!(
+        assumed
+            .into_iter()
+            .any(|assumed| assumed == Assumption::Unvisited)
+    );
 }
 
 #[test]
@@ -123,11 +130,18 @@ fn an_unknown_user_is_refused_when_the_operator_wants_that() {
     assert_eq!(scene.read("bob", None).unwrap_err(), ReadError::Unknown);
     let refused = scene.step("bob", Act::Auto).unwrap_err();
     assert_eq!(refused, WriteError::Read(ReadError::Unknown));
-    assert!(scene.step("ann", NEXT).unwrap().changed, "who is known goes on");
+    assert!(
+        scene.step("ann", NEXT).unwrap().changed,
+        "who is known goes on"
+    );
     let told = (json!({}), vec![("acme".to_owned(), json!({}))]);
     let task = identify_task(&scene.edge.progress, &scene.world, "ann", told);
     let refused = scene.edge.finish(task).unwrap_err();
-    assert_eq!(refused, WriteError::Read(ReadError::Unknown), "nor is a group known");
+    assert_eq!(
+        refused,
+        WriteError::Read(ReadError::Unknown),
+        "nor is a group known"
+    );
     // After a restart whoever has records of ours is known.
     scene.crash();
     assert_eq!(scene.stands("ann"), ["plain"]);
@@ -154,7 +168,11 @@ fn a_lost_answer_is_asked_for_again_and_nothing_doubles() {
     assert_eq!(scene.edge.progress.backlog(), 0);
     let reads = scene.ledger.look().reads;
     assert_eq!(scene.stands("ann"), ["plain"]);
-    assert_eq!(scene.ledger.look().reads, reads, "and it is known what the ledger has");
+    assert_eq!(
+        scene.ledger.look().reads,
+        reads,
+        "and it is known what the ledger has"
+    );
 }
 
 #[test]
@@ -189,7 +207,11 @@ fn two_edges_serve_one_user_and_neither_overwrites_the_other() {
     let read = other.finish(task).unwrap();
     let tour = one.world.flow("tour", 1).0.key;
     let state = read.subject.state(tour, 1, None).unwrap();
-    assert!(state.block(crate::snapshot::BlockKey::of("plain")).is_some());
+    assert!(
+        state
+            .block(crate::snapshot::BlockKey::of("plain"))
+            .is_some()
+    );
     assert_eq!(one.ledger_stands("ann"), ["plain"]);
 }
 

@@ -13,7 +13,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{ledger::SimLedger, world::{ENVIRONMENT, World}};
+use super::{
+    ledger::SimLedger,
+    world::{ENVIRONMENT, World},
+};
 use crate::{
     clock::{Ambient, Entropy},
     disk::{
@@ -21,7 +24,9 @@ use crate::{
         memory::{MemoryDisk, Random},
     },
     progress::{
-        OnUnknownSubject, Progress, event::Event, restore,
+        OnUnknownSubject, Progress,
+        event::Event,
+        restore,
         shipper::{Lane, Shipped},
         stepping::Flaw,
     },

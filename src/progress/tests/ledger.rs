@@ -19,7 +19,10 @@ use crate::{
         LedgerError, LedgerFuture, ProgressLedger,
         event::{Batch, BatchAnswer, Event, GroupRecord, Outcome, UserDocument},
     },
-    store::{ShipError, memory::{MemoryLedger, environment}},
+    store::{
+        ShipError,
+        memory::{MemoryLedger, environment},
+    },
 };
 
 /// Shared by all edges and the test.

@@ -23,7 +23,9 @@ fn recovery_serves_with_the_ledger_dead() {
     scene.away(true);
     scene.step("ann", Act::Auto).unwrap();
     let acme = vec![("acme".to_owned(), json!({"plan": "pro"}))];
-    scene.identify("ann", (json!({"rich": true}), acme)).unwrap();
+    scene
+        .identify("ann", (json!({"rich": true}), acme))
+        .unwrap();
     scene.crash();
     // Who asks first for the group gets it as well.
     let read = scene.read("bob", Some("acme")).unwrap();
@@ -31,11 +33,20 @@ fn recovery_serves_with_the_ledger_dead() {
     assert!(scene.step("ann", NEXT).unwrap().changed);
     assert_eq!(scene.stands("ann"), ["gold"]);
     scene.crash();
-    assert_eq!(scene.stands("ann"), ["gold"], "two journals lie over one another");
+    assert_eq!(
+        scene.stands("ann"),
+        ["gold"],
+        "two journals lie over one another"
+    );
     scene.away(false);
     scene.edge.ship();
     let inner = scene.ledger.look();
-    assert!(inner.taken.values().all(|one| one.outcome == Outcome::Applied));
+    assert!(
+        inner
+            .taken
+            .values()
+            .all(|one| one.outcome == Outcome::Applied)
+    );
     assert_eq!(inner.ledger.document("ann").doc_rev, 3);
     drop(inner);
     assert_eq!(scene.ledger_stands("ann"), ["gold"]);
@@ -55,11 +66,27 @@ fn journals_are_shipped_in_the_order_they_were_begun() {
     scene.away(false);
     scene.edge.ship();
     let inner = scene.ledger.look();
-    assert!(inner.taken.values().all(|one| one.outcome == Outcome::Applied && one.as_recorded));
-    assert_eq!(inner.ledger.marks.values().filter(|mark| mark.closed).count(), 4);
+    assert!(
+        inner
+            .taken
+            .values()
+            .all(|one| one.outcome == Outcome::Applied && one.as_recorded)
+    );
+    assert_eq!(
+        inner
+            .ledger
+            .marks
+            .values()
+            .filter(|mark| mark.closed)
+            .count(),
+        4
+    );
     drop(inner);
     scene.crash();
-    assert!(scene.edge.recovered.iter().all(|old| old.records == 0), "all are removed");
+    assert!(
+        scene.edge.recovered.iter().all(|old| old.records == 0),
+        "all are removed"
+    );
 }
 
 #[test]
@@ -165,7 +192,11 @@ fn a_client_that_hangs_up_takes_nothing_back() {
     drop(gone);
     assert_eq!(scene.stands("ann"), ["first"]);
     scene.edge.commit();
-    assert_eq!(scene.stands("ann"), ["plain"], "it was queued, so it happens");
+    assert_eq!(
+        scene.stands("ann"),
+        ["plain"],
+        "it was queued, so it happens"
+    );
     scene.edge.ship();
     assert_eq!(scene.edge.progress.backlog(), 0);
     // While the ledger is being asked nothing is queued yet.

@@ -25,7 +25,10 @@ fn duplicates_of_an_automatic_start_start_once() {
     scene.ledger.advance(0, false);
     scene.ledger.advance(0, false);
     scene.ledger.look().at_once = true;
-    let done: Vec<_> = tasks.into_iter().map(|task| scene.edge.finish(task).unwrap()).collect();
+    let done: Vec<_> = tasks
+        .into_iter()
+        .map(|task| scene.edge.finish(task).unwrap())
+        .collect();
     assert_eq!(done.iter().filter(|one| one.changed).count(), 1);
     assert!(done.iter().all(|one| one.state.started));
     assert_eq!(scene.ledger.look().reads, 1, "one call for all of them");
@@ -40,10 +43,16 @@ fn a_second_post_of_the_same_transition_waits_and_changes_nothing() {
     let mut first = scene.task("ann", NEXT, None);
     assert!(poll(&mut first).is_none(), "it waits for its sync");
     let mut second = scene.task("ann", NEXT, None);
-    assert!(poll(&mut second).is_none(), "what it rests on is not durable");
+    assert!(
+        poll(&mut second).is_none(),
+        "what it rests on is not durable"
+    );
     assert_eq!(scene.stands("ann"), ["first"], "nor can it be read");
     scene.edge.commit();
-    let (first, second) = (poll(&mut first).unwrap().unwrap(), poll(&mut second).unwrap().unwrap());
+    let (first, second) = (
+        poll(&mut first).unwrap().unwrap(),
+        poll(&mut second).unwrap().unwrap(),
+    );
     assert!(first.changed && !second.changed);
     assert_eq!(first.token, second.token);
     assert_eq!(scene.stands("ann"), ["plain"]);
@@ -55,11 +64,17 @@ fn a_key_used_for_another_body_is_refused_and_for_the_same_repeated() {
     scene.step("ann", Act::Auto).unwrap();
     assert!(scene.keyed("ann", NEXT, 7, 1).unwrap().changed);
     assert!(!scene.keyed("ann", NEXT, 7, 1).unwrap().changed);
-    assert_eq!(scene.keyed("ann", Act::Stop, 7, 2).unwrap_err(), WriteError::KeyReused);
+    assert_eq!(
+        scene.keyed("ann", Act::Stop, 7, 2).unwrap_err(),
+        WriteError::KeyReused
+    );
     // Also when the ledger has it, and after the cache forgot.
     scene.edge.ship();
     scene.crash();
-    assert_eq!(scene.keyed("ann", Act::Stop, 7, 2).unwrap_err(), WriteError::KeyReused);
+    assert_eq!(
+        scene.keyed("ann", Act::Stop, 7, 2).unwrap_err(),
+        WriteError::KeyReused
+    );
     assert!(!scene.keyed("ann", NEXT, 7, 1).unwrap().changed);
 }
 
@@ -80,9 +95,15 @@ fn sixteen_keys_of_a_flow_version_are_remembered() {
         None,
     );
     scene.edge.finish(other).unwrap();
-    assert!(!scene.keyed("ann", Act::Reset, 0, 1).unwrap().changed, "the oldest is there");
+    assert!(
+        !scene.keyed("ann", Act::Reset, 0, 1).unwrap().changed,
+        "the oldest is there"
+    );
     assert!(scene.keyed("ann", Act::Reset, 16, 1).unwrap().changed);
-    assert!(scene.keyed("ann", Act::Reset, 0, 1).unwrap().changed, "pushed out by now");
+    assert!(
+        scene.keyed("ann", Act::Reset, 0, 1).unwrap().changed,
+        "pushed out by now"
+    );
     scene.edge.ship();
     let dead = scene.ledger.look().ledger.dead.len();
     assert_eq!(dead, 0, "the ledger forgets no later than we do");
@@ -93,7 +114,14 @@ fn properties_of_a_group_are_there_with_the_answer_and_decide_at_once() {
     let mut scene = Scene::new();
     let deal = |scene: &Scene| {
         let at = (("deal", 1), Act::Auto);
-        step_task(&scene.edge.progress, &scene.world, "ann", at, None, Some("acme"))
+        step_task(
+            &scene.edge.progress,
+            &scene.world,
+            "ann",
+            at,
+            None,
+            Some("acme"),
+        )
     };
     let task = deal(&scene);
     assert!(!scene.edge.finish(task).unwrap().changed, "nobody pays yet");
@@ -104,7 +132,10 @@ fn properties_of_a_group_are_there_with_the_answer_and_decide_at_once() {
     let task = deal(&scene);
     assert!(scene.edge.finish(task).unwrap().changed);
     scene.edge.ship();
-    assert_eq!(scene.ledger.look().ledger.record("acme").properties["plan"], "pro");
+    assert_eq!(
+        scene.ledger.look().ledger.record("acme").properties["plan"],
+        "pro"
+    );
 }
 
 #[test]
@@ -115,7 +146,10 @@ fn a_group_named_twice_builds_on_its_own_first_mention() {
     scene.identify("ann", (json!({}), groups.to_vec())).unwrap();
     let seen = |scene: &mut Scene| scene.read("ann", Some("acme")).unwrap().group.unwrap();
     let before = seen(&mut scene).properties.clone();
-    assert_eq!(serde_json::Value::Object(before.clone()), json!({"b": 1, "c": 2}));
+    assert_eq!(
+        serde_json::Value::Object(before.clone()),
+        json!({"b": 1, "c": 2})
+    );
     scene.edge.ship();
     assert_eq!(scene.edge.progress.memory.groups.entries(), 0);
     assert_eq!(seen(&mut scene).properties, before);
@@ -131,10 +165,18 @@ fn a_failed_commit_is_unclear_and_later_steps_build_on_what_is_durable() {
     scene.edge.commit();
     assert_eq!(poll(&mut lost).unwrap().unwrap_err(), WriteError::Unclear);
     assert_eq!(scene.stands("ann"), ["first"]);
-    assert!(scene.step("ann", NEXT).unwrap().changed, "it never happened");
+    assert!(
+        scene.step("ann", NEXT).unwrap().changed,
+        "it never happened"
+    );
     scene.edge.ship();
     let inner = scene.ledger.look();
-    assert!(inner.taken.values().all(|one| one.outcome == Outcome::Applied && one.as_recorded));
+    assert!(
+        inner
+            .taken
+            .values()
+            .all(|one| one.outcome == Outcome::Applied && one.as_recorded)
+    );
     drop(inner);
     assert_eq!(scene.edge.progress.backlog(), 0);
     assert_eq!(scene.ledger_stands("ann"), ["plain"]);
@@ -214,7 +256,12 @@ fn a_read_that_began_before_a_step_was_settled_is_not_given_to_later_ones() {
     scene.ledger.look().at_once = true;
     let taken = scene.ledger.look().ledger.document("ann");
     let known = std::sync::Arc::new(crate::progress::known::Known::of(&taken));
-    scene.edge.progress.memory.subjects.keep_user(key(&scene, "ann").bytes(), known);
+    scene
+        .edge
+        .progress
+        .memory
+        .subjects
+        .keep_user(key(&scene, "ann").bytes(), known);
     scene.step("ann", NEXT).unwrap();
     scene.edge.ship();
     forget(&scene, "ann");
@@ -228,7 +275,9 @@ fn a_read_that_began_before_a_step_was_settled_is_not_given_to_later_ones() {
             poll(task)
         });
         let subject = read.expect("answered").unwrap().subject;
-        let state = subject.state(scene.world.flow("tour", 1).0.key, 1, None).unwrap();
+        let state = subject
+            .state(scene.world.flow("tour", 1).0.key, 1, None)
+            .unwrap();
         let plain = state.block(crate::snapshot::BlockKey::of("plain"));
         assert!(plain.is_some_and(|block| block.active));
     }
@@ -243,7 +292,10 @@ fn with_memory_durability_readers_see_at_once_what_a_failure_takes_back() {
     scene.step("ann", Act::Auto).unwrap();
     scene.edge.commit();
     let mut quick = scene.task("ann", NEXT, None);
-    assert!(poll(&mut quick).unwrap().unwrap().changed, "without waiting");
+    assert!(
+        poll(&mut quick).unwrap().unwrap().changed,
+        "without waiting"
+    );
     let mut read = read_task(&scene.edge.progress, &scene.world, "ann", None);
     assert!(poll(&mut read).is_some());
     scene.disk.fail_after(0, Fault::Io);
@@ -252,7 +304,11 @@ fn with_memory_durability_readers_see_at_once_what_a_failure_takes_back() {
     assert!(scene.step("ann", NEXT).unwrap().changed);
     scene.edge.commit();
     scene.edge.ship();
-    assert_eq!(scene.edge.progress.backlog(), 0, "what was lost is not counted");
+    assert_eq!(
+        scene.edge.progress.backlog(),
+        0,
+        "what was lost is not counted"
+    );
     let inner = scene.ledger.look();
     assert!(inner.taken.values().all(|one| one.as_recorded));
 }
@@ -262,7 +318,14 @@ fn an_edited_draft_restarts_where_the_user_stood() {
     let mut scene = Scene::new();
     let draft = ("draft", 0);
     let at = |scene: &Scene, act| {
-        step_task(&scene.edge.progress, &scene.world, "ann", (draft, act), None, None)
+        step_task(
+            &scene.edge.progress,
+            &scene.world,
+            "ann",
+            (draft, act),
+            None,
+            None,
+        )
     };
     let task = at(&scene, Act::Auto);
     scene.edge.finish(task).unwrap();

@@ -148,7 +148,14 @@ impl Scene {
         act: Act,
         id: Option<EventId>,
     ) -> Task<Result<Stepped, WriteError>> {
-        step_task(&self.edge.progress, &self.world, user, (TOUR, act), id, None)
+        step_task(
+            &self.edge.progress,
+            &self.world,
+            user,
+            (TOUR, act),
+            id,
+            None,
+        )
     }
 
     pub(super) fn step(&mut self, user: &str, act: Act) -> Result<Stepped, WriteError> {
@@ -180,7 +187,10 @@ impl Scene {
     /// Where a user stands in `tour`: the active blocks.
     pub(super) fn stands(&mut self, user: &str) -> Vec<&'static str> {
         let read = self.read(user, None).expect("readable");
-        active(read.subject.state(self.world.flow("tour", 1).0.key, 1, None))
+        active(
+            read.subject
+                .state(self.world.flow("tour", 1).0.key, 1, None),
+        )
     }
 
     /// What the ledger says of that.

@@ -87,7 +87,9 @@ impl World {
     /// Leaving a block of `tour`.
     pub(super) fn leave<'a>(&self, number: u32, block: &str, names: &'a [NameKey]) -> Action<'a> {
         let (_, version) = self.flow("tour", number);
-        let block = version.find(BlockKey::of(block)).expect("the block is there");
+        let block = version
+            .find(BlockKey::of(block))
+            .expect("the block is there");
         Action::Transition { block, names }
     }
 }
@@ -106,7 +108,12 @@ fn snapshot(with_first: bool) -> Snapshot {
         tour(1, &everyone),
         tour(2, &everyone),
         single("deal", 1, &pays, "offer"),
-        single("draft", 0, &everyone, if with_first { "sketch" } else { "redrawn" }),
+        single(
+            "draft",
+            0,
+            &everyone,
+            if with_first { "sketch" } else { "redrawn" },
+        ),
     ];
     let flow = |sid: &str, versions: &[u32]| {
         let flow = json!({
@@ -118,11 +125,20 @@ fn snapshot(with_first: bool) -> Snapshot {
     let settings = json!({"environment_type": "production", "drafts": true});
     let content = Content {
         settings: serde_json::from_value(settings).expect("settings"),
-        flows: vec![flow("deal", &[1]), flow("draft", &[0]), flow("tour", &[1, 2])],
+        flows: vec![
+            flow("deal", &[1]),
+            flow("draft", &[0]),
+            flow("tour", &[1, 2]),
+        ],
         versions: parts
             .into_iter()
             .enumerate()
-            .map(|(n, part)| (format!("{n}"), serde_json::from_value(part).expect("a version")))
+            .map(|(n, part)| {
+                (
+                    format!("{n}"),
+                    serde_json::from_value(part).expect("a version"),
+                )
+            })
             .collect(),
         keys: Vec::new(),
         broken: Vec::new(),
