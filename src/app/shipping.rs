@@ -3,10 +3,11 @@
 //! One task per environment. Journals of earlier runs go first, oldest first,
 //! because later records rest on them; each is closed at the ledger when it is
 //! empty. A segment is removed only when every environment's records in it
-//! have their terminal outcome.
+//! have their terminal outcome, so a journal with records of an environment
+//! that is not configured any more stays until it is again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -35,6 +36,8 @@ pub(super) struct Shipping {
     pub(super) pause_first: Duration,
     pub(super) pause_max: Duration,
     pub(super) status: Arc<Mutex<ShippingStatus>>,
+    /// Journals with records that nobody here ships: they are never removed.
+    kept: Mutex<BTreeSet<String>>,
     settled: Mutex<BTreeMap<(String, String), u64>>,
 }
 
@@ -56,6 +59,8 @@ pub(super) struct ShippingParts {
     pub(super) current: Arc<Current>,
     pub(super) journal: Journal,
     pub(super) recovered: Vec<Recovered>,
+    /// Journals that hold records of environments this edge does not serve.
+    pub(super) kept: BTreeSet<String>,
     pub(super) environments: Vec<String>,
     pub(super) ambient: Ambient,
     pub(super) pause_first: Duration,
@@ -80,6 +85,7 @@ impl Shipping {
             pause_first: parts.pause_first,
             pause_max: parts.pause_max,
             status: Arc::new(Mutex::new(status)),
+            kept: Mutex::new(parts.kept),
             settled: Mutex::default(),
         })
     }
@@ -156,6 +162,12 @@ impl Shipping {
                     self.moved(environment, outcomes);
                     continue;
                 }
+                // What this release cannot read another one will ship.
+                Ok(Shipped::Idle) if lane.unread() > 0 => {
+                    let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    kept.insert(journal.to_owned());
+                    Ok(())
+                }
                 Ok(Shipped::Idle) => lane.close().await.map_err(ShipError::from),
                 Err(error) => Err(error),
             };
@@ -214,6 +226,11 @@ impl Shipping {
             return;
         }
         if everywhere == u64::MAX {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.contains(journal) {
+                return;
+            }
+            drop(kept);
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.journals_open = status.journals_open.saturating_sub(1);
         }

@@ -41,6 +41,9 @@ pub struct Event {
     pub outcomes: Vec<OutcomeDocument>,
     /// What the decision was based on.
     pub base: Base,
+    /// What of it nobody could be asked about.
+    #[serde(default, skip_serializing_if = "Assumption::is_nothing")]
+    pub assumed: Assumption,
     /// Resulting state of every flow that was touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<FlowStateDocument>,
@@ -151,6 +154,27 @@ pub enum Base {
     },
     /// Upstream was away: decided as if the user were new.
     Absent,
+}
+
+/// What a decision took for granted because upstream was away. `base` says on
+/// which record of ours it rests, this says what that record cannot vouch for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assumption {
+    /// Nothing: the ledger's document was known.
+    #[default]
+    Nothing,
+    /// The flow's state comes from our own records; of the rest, for instance
+    /// of event ids, nothing was known.
+    Rest,
+    /// The flow was taken for one that the user never visited.
+    Unvisited,
+}
+
+impl Assumption {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// Identity of an event for deduplication.
@@ -302,6 +326,10 @@ pub struct UserDocument {
     /// (journal, seq) of the last record applied, for `Base::Record`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(String, u64)>,
+    /// That record was applied to more than its edge had seen: what the same
+    /// edge decides next is not decided on this document.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
 }
 
 /// The answer of `GET environments/{env}/groups/{id}`.
@@ -380,8 +408,9 @@ pub struct RecordOutcome {
     pub outcome: Outcome,
     /// The user's document revision afterwards.
     pub doc_rev: u64,
-    /// Whether the ledger's state after it is the one the record carried; when
-    /// not, the edge reads the user again.
+    /// Whether the ledger's document after it is the one the edge decided on,
+    /// with this record's effect and nothing else; when not, the edge reads
+    /// the user again.
     pub as_recorded: bool,
     /// In words, for `superseded` and `dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,16 +1,19 @@
 //! What does this edge know of a user, and on what does it rest?
 //!
 //! One immutable value per user and moment: the subject, the ledger revision
-//! it came from, and the last record of ours that went into it. Every step
+//! it came from, and the last record of ours that went into it. Every record
 //! makes a new one.
 
 use std::sync::Arc;
 
-use super::event::{Base, EventId, FlowStateDocument, GroupRecord, UserDocument};
+use serde_json::{Map, Value};
+
+use super::event::{Base, Event, EventId, FlowStateDocument, GroupRecord, Operation, UserDocument};
 use crate::{
+    clock::UnixMs,
     evaluate::{FlowProgress, FlowState, Profile, Subject},
-    limits::EVENT_RING,
-    snapshot::FlowKey,
+    limits::{EVENT_RING, PROPERTIES_BYTES_MAX, PROPERTIES_MAX},
+    snapshot::{FlowKey, name_hash},
 };
 
 /// Where the ids of identify calls stand, which are about no flow.
@@ -30,8 +33,41 @@ pub(super) struct Known {
     pub(super) last: Option<(Arc<str>, u64)>,
     /// The last record of any journal that the ledger's document includes.
     pub(super) taken: Option<(Arc<str>, u64)>,
-    /// Ids of the last events by flow, oldest first.
-    pub(super) recent: Arc<[(FlowKey, EventId)]>,
+    /// Ids of the last events by place, oldest first.
+    pub(super) recent: Arc<[(Place, EventId)]>,
+    /// Groups the user belongs to.
+    pub(super) groups: Arc<[Box<str>]>,
+}
+
+/// Where events are counted: the ledger keeps a ring of ids for each of these,
+/// so we forget an id no sooner than it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    flow: FlowKey,
+    version: u32,
+    /// Hash of the conversation; 0 without one.
+    conversation: u64,
+}
+
+impl Place {
+    /// Of a flow's state.
+    pub(super) fn new(flow: FlowKey, version: u32, conversation: Option<&str>) -> Self {
+        Self {
+            flow,
+            version,
+            conversation: conversation.map_or(0, name_hash),
+        }
+    }
+
+    /// Of identify calls, which are about no flow.
+    pub(super) fn identify() -> Self {
+        Self::new(IDENTIFY, 0, None)
+    }
+
+    fn of(state: &FlowStateDocument) -> Self {
+        let flow = FlowKey::of(&state.flow);
+        Self::new(flow, state.version, state.conversation.as_deref())
+    }
 }
 
 impl Known {
@@ -44,6 +80,7 @@ impl Known {
             last: None,
             taken: None,
             recent: Arc::default(),
+            groups: Arc::default(),
         }
     }
 
@@ -63,10 +100,11 @@ impl Known {
             (a.flow, a.version, &a.conversation).cmp(&(b.flow, b.version, &b.conversation))
         });
         let recent = document.flows.iter().flat_map(|flow| {
-            let key = FlowKey::of(&flow.flow);
-            flow.recent.iter().map(move |id| (key, *id))
+            let place = Place::of(flow);
+            flow.recent.iter().map(move |id| (place, *id))
         });
-        let identified = document.recent.iter().map(|id| (IDENTIFY, *id));
+        let identified = document.recent.iter();
+        let identified = identified.map(|id| (Place::identify(), *id));
         Self {
             recent: recent.chain(identified).collect(),
             subject: Arc::new(Subject {
@@ -85,6 +123,7 @@ impl Known {
                 .last
                 .as_ref()
                 .map(|(journal, seq)| (journal.as_str().into(), *seq)),
+            groups: document.groups.iter().map(|g| g.as_str().into()).collect(),
         }
     }
 
@@ -100,46 +139,84 @@ impl Known {
         }
     }
 
-    /// The body hash under which this event id was seen before for this flow.
+    /// The body hash under which this event id was seen before for this flow,
+    /// in whatever version or conversation.
     pub(super) fn seen(&self, flow: FlowKey, key: u64) -> Option<u32> {
-        let seen = |(at, id): &&(FlowKey, EventId)| *at == flow && id.key == key;
+        let seen = |(at, id): &&(Place, EventId)| at.flow == flow && id.key == key;
         self.recent.iter().find(seen).map(|(_, id)| id.body)
     }
 
     /// The same user after a record of ours.
-    pub(super) fn after(
-        &self,
-        subject: Subject,
-        flow: FlowKey,
-        id: Option<EventId>,
-        last: (Arc<str>, u64),
-    ) -> Self {
-        let recent = match id {
-            None => self.recent.clone(),
-            Some(id) => {
-                let mut ring = self.recent.to_vec();
-                ring.push((flow, id));
-                let own = ring.iter().filter(|(at, _)| *at == flow).count();
-                if own > EVENT_RING
-                    && let Some(oldest) = ring.iter().position(|(at, _)| *at == flow)
-                {
-                    ring.remove(oldest);
-                }
-                ring.into()
-            }
-        };
+    pub(super) fn after(&self, subject: Subject, last: (Arc<str>, u64)) -> Self {
         Self {
             subject: Arc::new(subject),
-            doc_rev: self.doc_rev,
-            assumed: self.assumed,
             last: Some(last),
-            taken: self.taken.clone(),
-            recent,
+            ..self.clone()
         }
     }
 
+    /// Notes that this event was taken there.
+    pub(super) fn note(&mut self, place: Place, id: EventId) {
+        let mut ring = self.recent.to_vec();
+        ring.push((place, id));
+        let own = ring.iter().filter(|(at, _)| *at == place).count();
+        if own > EVENT_RING
+            && let Some(oldest) = ring.iter().position(|(at, _)| *at == place)
+        {
+            ring.remove(oldest);
+        }
+        self.recent = ring.into();
+    }
+
+    /// Notes that the user belongs to these groups. Returns how many there are.
+    pub(super) fn join<'g>(&mut self, groups: impl Iterator<Item = &'g str>) -> usize {
+        let mut joined = self.groups.to_vec();
+        for group in groups {
+            if !joined.iter().any(|own| **own == *group) {
+                joined.push(group.into());
+            }
+        }
+        if joined.len() > self.groups.len() {
+            self.groups = joined.into();
+        }
+        self.groups.len()
+    }
+
+    /// First seen with this record, unless seen before. Of a user who is only
+    /// assumed to be new nobody can say.
+    pub(super) fn first_seen(&self, subject: &mut Subject, when: UnixMs) {
+        if !self.assumed && subject.profile.created_ms.is_none() {
+            let mut profile = (*subject.profile).clone();
+            profile.created_ms = Some(when);
+            subject.profile = Arc::new(profile);
+        }
+    }
+
+    /// The user after a record of an earlier run.
+    pub(super) fn laid_under(&self, journal: &Arc<str>, seq: u64, event: &Event) -> Self {
+        let mut subject: Subject = (*self.subject).clone();
+        self.first_seen(&mut subject, event.decided_ms);
+        if let Operation::Identify { properties, .. } = &event.operation
+            && let Ok(profile) = merged(&subject.profile, properties, event.decided_ms)
+        {
+            subject.profile = Arc::new(profile);
+        }
+        for state in &event.states {
+            Self::lay(&mut subject, state);
+        }
+        let mut after = self.after(subject, (journal.clone(), seq));
+        if let Some(id) = event.id {
+            let place = event.states.first().map_or_else(Place::identify, Place::of);
+            after.note(place, id);
+        }
+        if let Operation::Identify { groups, .. } = &event.operation {
+            after.join(groups.iter().map(|group| group.identifier.as_str()));
+        }
+        after
+    }
+
     /// Lays a recorded state over this user, as recovery does.
-    pub(super) fn lay(subject: &mut Subject, document: &FlowStateDocument) {
+    fn lay(subject: &mut Subject, document: &FlowStateDocument) {
         let state: FlowState = document.to_state();
         subject.set_state(
             FlowKey::of(&document.flow),
@@ -158,4 +235,35 @@ pub(super) fn profile_of(record: GroupRecord) -> Profile {
         updated_ms: record.updated_ms,
         properties: record.properties,
     }
+}
+
+/// A profile after merging properties; null removes.
+pub(super) fn merged(
+    profile: &Profile,
+    properties: &Map<String, Value>,
+    now: u64,
+) -> Result<Profile, String> {
+    let mut merged = profile.clone();
+    for (name, value) in properties {
+        if value.is_null() {
+            merged.properties.remove(name);
+        } else {
+            merged.properties.insert(name.clone(), value.clone());
+        }
+    }
+    if merged.properties.len() > PROPERTIES_MAX {
+        return Err(format!(
+            "{} properties after merging; at most {PROPERTIES_MAX} are kept",
+            merged.properties.len()
+        ));
+    }
+    let bytes = serde_json::to_vec(&merged.properties).map_or(usize::MAX, |text| text.len());
+    if bytes > PROPERTIES_BYTES_MAX {
+        return Err(format!(
+            "properties of {bytes} bytes after merging; at most {PROPERTIES_BYTES_MAX} are kept"
+        ));
+    }
+    merged.created_ms.get_or_insert(now);
+    merged.updated_ms = Some(now);
+    Ok(merged)
 }

@@ -1,24 +1,25 @@
 //! How do the records of earlier runs come back into memory?
 //!
 //! At boot every record the ledger may not have is put into the pending map
-//! under its user, unread; the first request for that user lays them over the
-//! ledger's document. A record carries the state it led to, so that this works
-//! with upstream dead.
+//! under its user and its groups, unread; the first request for them lays the
+//! records over what the ledger says. A record carries the state it led to, so
+//! that this works with upstream dead.
 
 use std::sync::Arc;
 
 use super::{
     event::{Event, Operation},
-    known::{IDENTIFY, Known},
-    merge::merged,
-    pending::{Entry, Recovered},
+    known::{Known, merged},
+    pending::{Entry, Live, Recovered},
+    reading::Below,
     stepping::Progress,
     subjects::{Kind, SubjectKey},
 };
-use crate::{current::EnvironmentSlot, evaluate::Subject, limits::SUBJECT_ID_BYTES_MAX};
+use crate::{current::EnvironmentSlot, evaluate::Profile, limits::SUBJECT_ID_BYTES_MAX};
 
 /// Puts one record of an earlier run back. Records of one journal come in
-/// order, journals in the order in which they were begun.
+/// order, journals in the order in which they were begun, and all of them
+/// before the first request.
 pub fn restore(
     progress: &Progress,
     slot: EnvironmentSlot,
@@ -26,25 +27,73 @@ pub fn restore(
     seq: u64,
     event: Event,
 ) {
-    if event.user.len() > SUBJECT_ID_BYTES_MAX {
-        // Never written by us; the ledger will say what is wrong with it.
-        return;
+    let event = Arc::new(event);
+    let (users, groups) = (&progress.memory.pending, &progress.memory.groups);
+    let put = |kind, id: &str| {
+        // A longer id was never written by us; the ledger will say what is
+        // wrong with it, and settling leaves it out as well.
+        if id.len() > SUBJECT_ID_BYTES_MAX {
+            return;
+        }
+        let key = SubjectKey::new(kind, slot, id);
+        let entries = match kind {
+            Kind::User => users,
+            Kind::Group => groups,
+        };
+        let mut locked = entries.lock(key.bytes());
+        locked.push_recovered(key.bytes(), journal, seq, &event);
+    };
+    put(Kind::User, &event.user);
+    if let Operation::Identify { groups, .. } = &event.operation {
+        for group in groups {
+            put(Kind::Group, &group.identifier);
+        }
     }
-    let key = SubjectKey::new(Kind::User, slot, &event.user);
-    let mut locked = progress.memory.pending.lock(key.bytes());
-    if locked.caught_up(key.bytes(), &progress.journal).is_none() {
-        locked.insert(key.bytes(), Entry::Recovered(Recovered::default()));
-    }
-    if let Some(Entry::Recovered(recovered)) = locked.caught_up(key.bytes(), &progress.journal) {
-        recovered.records.push((journal.clone(), seq, event));
-        recovered.outstanding.count += 1;
-        progress.memory.pending.count_record();
+}
+
+impl Progress {
+    /// What a reader sees of a subject, given what the ledger said of it:
+    /// recovered records are laid over that. None when an entry of the subject
+    /// left since `generation` was taken: what the ledger said may lack it.
+    pub(super) fn raise(&self, key: &SubjectKey, below: Below, generation: u64) -> Option<Below> {
+        let entries = self.memory.entries(key.kind());
+        let mut locked = entries.lock(key.bytes());
+        let recovered = match locked.entry(key.bytes(), &self.journal) {
+            Some(Entry::Recovered(recovered)) => std::mem::take(recovered),
+            // Somebody else did it, or wrote, in the meantime.
+            Some(Entry::User(live)) => return Some(Below::User(live.seen(&self.journal).clone())),
+            Some(Entry::Group(live)) => {
+                return Some(Below::Group(live.seen(&self.journal).clone()));
+            }
+            None => {
+                let current = locked.is_generation(key.bytes(), generation);
+                return current.then_some(below);
+            }
+        };
+        let Recovered {
+            records,
+            outstanding,
+        } = recovered;
+        let era = self.journal.era();
+        let (raised, entry) = match below {
+            Below::User(known) => {
+                let raised = Arc::new(user_after(&known, &records));
+                let entry = Entry::User(Live::new(raised.clone(), outstanding, era));
+                (Below::User(raised), entry)
+            }
+            Below::Group(profile) => {
+                let raised = Arc::new(group_after(&profile, &records));
+                let entry = Entry::Group(Live::new(raised.clone(), outstanding, era));
+                (Below::Group(raised), entry)
+            }
+        };
+        locked.raise(key.bytes(), entry);
+        Some(raised)
     }
 }
 
 /// The user after these records.
-pub(super) fn laid_over(below: &Known, records: &[(Arc<str>, u64, Event)]) -> Known {
-    let mut known = below.clone();
+fn user_after(below: &Known, records: &[(Arc<str>, u64, Arc<Event>)]) -> Known {
     // What the ledger says it took last need not be laid over it again.
     let taken = below.taken.as_ref().and_then(|(journal, seq)| {
         let at = records
@@ -52,19 +101,29 @@ pub(super) fn laid_over(below: &Known, records: &[(Arc<str>, u64, Event)]) -> Kn
             .rposition(|(own, own_seq, _)| own == journal && own_seq <= seq)?;
         Some(at + 1)
     });
+    let mut known = below.clone();
     for (journal, seq, event) in &records[taken.unwrap_or(0)..] {
-        let mut subject: Subject = (*known.subject).clone();
-        if let Operation::Identify { properties, .. } = &event.operation
-            && let Ok(profile) = merged(&subject.profile, properties, event.decided_ms)
-        {
-            subject.profile = Arc::new(profile);
-        }
-        let mut flow = IDENTIFY;
-        for state in &event.states {
-            flow = crate::snapshot::FlowKey::of(&state.flow);
-            Known::lay(&mut subject, state);
-        }
-        known = known.after(subject, flow, event.id, (journal.clone(), *seq));
+        known = known.laid_under(journal, *seq, event);
     }
     known
+}
+
+/// The group after these records.
+fn group_after(below: &Profile, records: &[(Arc<str>, u64, Arc<Event>)]) -> Profile {
+    let mut profile = below.clone();
+    let mut own = Vec::new();
+    for (_, _, event) in records {
+        if let Operation::Identify { groups, .. } = &event.operation {
+            own.extend(groups.iter().map(|group| (group, event.decided_ms)));
+        }
+    }
+    own.retain(|(group, _)| *group.identifier == *profile.identifier);
+    // A call that names the group twice is here twice as well, once for each
+    // mention and so more often than needed; merging again changes nothing.
+    for (group, when) in own {
+        if let Ok(after) = merged(&profile, &group.properties, when) {
+            profile = after;
+        }
+    }
+    profile
 }

@@ -10,8 +10,7 @@ use std::{io, sync::Arc};
 
 use super::{
     LedgerError, ProgressLedger,
-    event::{Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
-    pending::Left,
+    event::{Batch, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
     stepping::Progress,
     subjects::{Kind, SubjectKey},
 };
@@ -31,13 +30,26 @@ pub struct Lane {
     reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
     previous: Option<String>,
-    /// Everything up to this seq is settled at the ledger as far as this
-    /// environment is concerned.
+    /// What the ledger had of this journal when it was asked.
     watermark: u64,
-    /// Sent, and without a definite answer so far.
-    in_flight: Option<(Batch, u64)>,
+    /// What was read and is not settled.
+    load: Option<Load>,
     /// Everything up to this seq has been dealt with here.
     done_through: u64,
+    /// Records that this release cannot read; they stay on disk.
+    unread: u64,
+}
+
+/// What was read from the journal in one go.
+struct Load {
+    /// Without `records` until it is known what it follows on. Then it stays
+    /// as it is until there is a definite answer: repeated unchanged, it
+    /// cannot be applied twice and cannot look like a fork.
+    batch: Batch,
+    /// The last seq read, whoever's record it was.
+    last: u64,
+    /// Whether the batch has been made up.
+    ready: bool,
 }
 
 /// What one step did.
@@ -61,6 +73,14 @@ pub enum ShipError {
     /// The journal could not be read.
     #[error("the journal cannot be read back")]
     Journal(#[from] io::Error),
+    /// Synced records are not where they were written.
+    #[error("records through seq {through} were synced, none is found behind seq {position}")]
+    Missing {
+        /// Synced up to here.
+        through: u64,
+        /// Read up to here.
+        position: u64,
+    },
     /// The ledger's answer does not fit the batch.
     #[error("the ledger answered {found} outcomes for {expected} records")]
     Answer {
@@ -90,8 +110,9 @@ impl Lane {
             reader,
             previous: None,
             watermark: 0,
-            in_flight: None,
+            load: None,
             done_through: 0,
+            unread: 0,
         }
     }
 
@@ -110,119 +131,169 @@ impl Lane {
         &self.environment
     }
 
-    /// Sends at most one batch of what is synced up to `through`.
+    /// Records that could not be read and were passed over.
+    pub fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// Sends at most one batch of what is synced up to `through`. May be
+    /// dropped at any wait: the next call goes on from there.
     pub async fn step(&mut self, through: u64) -> Result<Shipped, ShipError> {
-        if self.in_flight.is_none() && self.done_through >= through {
-            return Ok(Shipped::Idle);
+        #[cfg(test)]
+        let through = match self.progress.flaw {
+            Some(super::stepping::Flaw::ShipUnsynced) => self.progress.journal.status().last_seq,
+            _ => through,
+        };
+        self.progress.memory.pending.sweep(&self.progress.journal);
+        self.progress.memory.groups.sweep(&self.progress.journal);
+        if self.load.is_none() {
+            if self.done_through >= through {
+                return Ok(Shipped::Idle);
+            }
+            self.load = self.read(through)?;
+        }
+        // The ledger is not bothered with what concerns other environments.
+        if self.load.is_none() {
+            return Ok(Shipped::Moved { outcomes: [0; 4] });
         }
         if self.previous.is_none() {
-            let answer = self.send(Vec::new(), String::new()).await?;
-            self.watermark = answer.watermark.unwrap_or(0);
-            self.previous = Some(answer.hash);
+            self.ask().await?;
         }
-        let (batch, last) = match self.in_flight.take() {
-            Some(sent) => sent,
-            None => match self.next_batch(through)? {
-                Next::Batch(batch, last) => (batch, last),
-                Next::Passed(last) => {
-                    self.done_through = last;
-                    return Ok(Shipped::Moved { outcomes: [0; 4] });
-                }
-            },
+        self.make_up_batch();
+        let is_earlier = self.is_earlier();
+        let Some(load) = &mut self.load else {
+            return Ok(Shipped::Moved { outcomes: [0; 4] });
         };
-        // Kept until there is a definite answer: repeated unchanged, it cannot
-        // be applied twice and cannot look like a fork.
-        let result = self.ledger.ship(&self.environment, &batch).await;
-        let answer = match result {
-            Ok(answer) if answer.outcomes.len() == batch.records.len() => answer,
-            Ok(answer) => {
-                let error = ShipError::Answer {
-                    found: answer.outcomes.len(),
-                    expected: batch.records.len(),
-                };
-                self.in_flight = Some((batch, last));
-                return Err(error);
-            }
+        let answer = match self.ledger.ship(&self.environment, &load.batch).await {
+            Ok(answer) => answer,
             Err(error) => {
-                self.in_flight = Some((batch, last));
+                if matches!(error, LedgerError::Fork(_)) && is_earlier {
+                    // Sent by the run before and arrived only now: the ledger
+                    // is asked again. Our own journal nobody else may write.
+                    self.previous = None;
+                    load.ready = false;
+                }
                 return Err(error.into());
             }
         };
-        let mut outcomes = [0; 4];
-        for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
-            outcomes[outcome.outcome as usize] += 1;
-            self.settle(&record.event, outcome);
+        if answer.outcomes.len() != load.batch.records.len() {
+            return Err(ShipError::Answer {
+                found: answer.outcomes.len(),
+                expected: load.batch.records.len(),
+            });
         }
-        self.watermark = answer.watermark.unwrap_or(last).max(self.watermark);
+        let mut outcomes = [0; 4];
+        if let Some(Load { batch, last, .. }) = self.load.take() {
+            for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
+                outcomes[outcome.outcome as usize] += 1;
+                self.settle(&record.event, outcome);
+            }
+            self.done_through = last;
+        }
         self.previous = Some(answer.hash);
-        self.done_through = last;
         Ok(Shipped::Moved { outcomes })
     }
 
-    /// Tells the ledger that nothing follows in this journal.
+    /// Tells the ledger that nothing follows in this journal, unless it never
+    /// heard of it.
     pub async fn close(&self) -> Result<(), LedgerError> {
+        if self.previous.is_none() {
+            return Ok(());
+        }
         self.ledger.close(&self.environment, &self.journal).await
     }
 
-    async fn send(
-        &self,
-        records: Vec<ShippedRecord>,
-        previous: String,
-    ) -> Result<BatchAnswer, LedgerError> {
-        let batch = Batch {
-            journal: self.journal.to_string(),
-            previous,
-            records,
-        };
-        self.ledger.ship(&self.environment, &batch).await
+    fn is_earlier(&self) -> bool {
+        *self.journal != *self.progress.journal.id()
     }
 
-    fn next_batch(&mut self, through: u64) -> Result<Next, ShipError> {
+    /// Asks where the ledger stands with this journal.
+    async fn ask(&mut self) -> Result<(), LedgerError> {
+        let question = Batch {
+            journal: self.journal.to_string(),
+            previous: String::new(),
+            records: Vec::new(),
+        };
+        let answer = self.ledger.ship(&self.environment, &question).await?;
+        self.watermark = answer.watermark.unwrap_or(0);
+        self.previous = Some(answer.hash);
+        Ok(())
+    }
+
+    /// Makes up the batch of what was read, unless it was sent before. What
+    /// the ledger took in an earlier life of this edge is settled here; what
+    /// it made of it is read again.
+    fn make_up_batch(&mut self) {
+        let Some(mut load) = self.load.take_if(|load| !load.ready) else {
+            return;
+        };
+        let records = std::mem::take(&mut load.batch.records);
+        let (taken, rest): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .partition(|one| one.seq <= self.watermark);
+        for record in &taken {
+            let outcome = RecordOutcome {
+                seq: record.seq,
+                outcome: Outcome::Already,
+                doc_rev: 0,
+                as_recorded: false,
+                why: None,
+            };
+            self.settle(&record.event, &outcome);
+        }
+        if rest.is_empty() {
+            self.done_through = load.last;
+            return;
+        }
+        load.batch.records = rest;
+        load.batch.previous = self.previous.clone().unwrap_or_default();
+        load.ready = true;
+        self.load = Some(load);
+    }
+
+    /// The next records of this environment; none when there are none in what
+    /// was read.
+    fn read(&mut self, through: u64) -> Result<Option<Load>, ShipError> {
+        let position = self.reader.position();
         let records = self
             .reader
             .read(through, SHIP_RECORDS_MAX, SHIP_BYTES_MAX / 2)?;
-        let last = records.last().map_or(through, |record| record.seq);
-        let mut batch = Vec::with_capacity(records.len());
+        let Some(last) = records.last().map(|record| record.seq) else {
+            return Err(ShipError::Missing { through, position });
+        };
+        let mut own = Vec::with_capacity(records.len());
         for record in &records {
-            let Some(event) = self.own(record) else {
-                continue;
-            };
-            if record.seq <= self.watermark {
-                // The ledger took it in an earlier life of this edge; what it
-                // made of it is read again.
-                let outcome = RecordOutcome {
+            if let Some(event) = self.own(record) {
+                own.push(ShippedRecord {
                     seq: record.seq,
-                    outcome: Outcome::Already,
-                    doc_rev: 0,
-                    as_recorded: false,
-                    why: None,
-                };
-                self.settle(&event, &outcome);
-                continue;
+                    wall_ms: record.wall_ms,
+                    event,
+                });
             }
-            batch.push(ShippedRecord {
-                seq: record.seq,
-                wall_ms: record.wall_ms,
-                event,
-            });
         }
-        if batch.is_empty() {
-            return Ok(Next::Passed(last));
+        if own.is_empty() {
+            self.done_through = last;
+            return Ok(None);
         }
         let batch = Batch {
             journal: self.journal.to_string(),
-            previous: self.previous.clone().unwrap_or_default(),
-            records: batch,
+            previous: String::new(),
+            records: own,
         };
-        Ok(Next::Batch(batch, last))
+        Ok(Some(Load {
+            batch,
+            last,
+            ready: false,
+        }))
     }
 
     /// The record's event if it belongs to this lane.
-    fn own(&self, record: &Record) -> Option<Event> {
+    fn own(&mut self, record: &Record) -> Option<Event> {
         let event: Event = serde_json::from_slice(&record.body)
             .inspect_err(|error| {
-                // Its checksum fits, so a newer release wrote it: it stays on
-                // disk only as long as its segment.
+                // Its checksum fits, so a newer release wrote it, and that
+                // release can ship it.
+                self.unread += 1;
                 tracing::error!(journal = %self.journal, seq = record.seq, %error,
                     "a journal record cannot be read and is passed over");
             })
@@ -264,30 +335,8 @@ impl Lane {
         }
         let memory = &self.progress.memory;
         let key = SubjectKey::new(kind, slot, id);
-        let entries = match kind {
-            Kind::User => &memory.pending,
-            Kind::Group => &memory.groups,
-        };
+        let entries = memory.entries(kind);
         let mut locked = entries.lock(key.bytes());
-        let left = locked.settle(key.bytes(), &self.progress.journal, doc_rev, as_recorded);
-        // Still under the shard's lock, so that nobody reads between.
-        match left {
-            Some(Left::Known(known)) => memory.subjects.keep_user(key.bytes(), known),
-            Some(Left::Unknown) => memory.subjects.forget(key.bytes()),
-            // A group of a recovered record has no entry: what was read of it
-            // before the ledger took the record is old now.
-            None if kind == Kind::Group && locked.is_absent(key.bytes()) => {
-                locked.outdate();
-                memory.subjects.forget(key.bytes());
-            }
-            None => {}
-        }
+        locked.settle(key.bytes(), &self.progress.journal, doc_rev, as_recorded);
     }
-}
-
-enum Next {
-    /// To be sent; the seq its last record (or a later foreign one) has.
-    Batch(Batch, u64),
-    /// Nothing of ours up to here.
-    Passed(u64),
 }

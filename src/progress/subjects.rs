@@ -42,6 +42,15 @@ impl SubjectKey {
         }
     }
 
+    /// Whose key it is.
+    pub(super) fn kind(&self) -> Kind {
+        if self.bytes[0] == Kind::User as u8 {
+            Kind::User
+        } else {
+            Kind::Group
+        }
+    }
+
     /// As the maps compare it.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
@@ -92,8 +101,10 @@ impl Subjects {
         }
     }
 
-    /// Users in memory, about.
+    /// Users in memory. The cache counts lazily, so it is asked to catch up;
+    /// that is for status and metrics, never for a request.
     pub(super) fn count(&self) -> u64 {
+        self.users.run_pending_tasks();
         self.users.entry_count()
     }
 }

@@ -26,6 +26,8 @@ pub use demo::DEMO;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use keys::{KeyError, KeyListing, KeyName, NewKey};
 pub use ledger::{LocalLedger, ShipError};
+#[cfg(test)]
+pub(crate) use ledger::{Versions as LedgerVersions, memory};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use workspace::{Environment, StoredKeyKind, Workspace};
 

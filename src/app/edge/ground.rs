@@ -5,12 +5,16 @@
 //! every record of earlier runs back under its user. Nothing here waits for
 //! upstream.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use super::super::{StartError, facts::Watched};
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig, UnknownSubject},
+    config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
     current::Current,
     disk::{
         Disk, RealDisk,
@@ -33,6 +37,8 @@ pub(super) struct Ground {
     pub(super) journal: Journal,
     pub(super) committer: Committer,
     pub(super) recovered: Vec<Recovered>,
+    /// Journals with records of environments this edge does not serve.
+    pub(super) kept: BTreeSet<String>,
     pub(super) upstream: Arc<HttpUpstream>,
     pub(super) current: Arc<Current>,
     pub(super) progress: Progress,
@@ -72,12 +78,14 @@ impl Ground {
             watched.supply(name, refresher.status());
             refreshers.push(refresher);
         }
-        put_back(&progress, &journal, &current, &recovered);
+        let environments = config.environments();
+        let kept = put_back(&progress, &journal, &current, &recovered, environments);
         Ok(Self {
             folder,
             journal,
             committer,
             recovered,
+            kept,
             upstream,
             current,
             progress,
@@ -165,36 +173,62 @@ fn read_root(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, StartError> {
         })
 }
 
-/// Every record the ledger may not have, back under its user.
-fn put_back(progress: &Progress, journal: &Journal, current: &Current, recovered: &[Recovered]) {
+/// Every record the ledger may not have, back under its user. Returns the
+/// journals that hold records nobody here will ship.
+fn put_back(
+    progress: &Progress,
+    journal: &Journal,
+    current: &Current,
+    recovered: &[Recovered],
+    environments: &[EnvironmentConfig],
+) -> BTreeSet<String> {
+    let mut kept = BTreeSet::new();
     for old in recovered {
         let Some(last) = old.last else { continue };
-        let result = put_back_journal(progress, journal, current, &old.journal, last);
-        if let Err(error) = result {
+        let id = old.journal.as_str();
+        match put_back_journal(progress, journal, current, (id, last), environments) {
+            Ok(0) => {}
+            Ok(strangers) => {
+                tracing::warn!(
+                    journal = id,
+                    records = strangers,
+                    "records of environments that are not configured, or of a newer release, stay in the journal"
+                );
+                kept.insert(old.journal.clone());
+            }
             // Shipping reads it again and says more.
-            tracing::error!(journal = %old.journal, %error, "a recovered journal cannot be read");
+            Err(error) => {
+                tracing::error!(journal = id, %error, "a recovered journal cannot be read");
+            }
         }
     }
+    kept
 }
 
+/// Returns how many records are not for this edge to ship.
 fn put_back_journal(
     progress: &Progress,
     journal: &Journal,
     current: &Current,
-    id: &str,
-    last: u64,
-) -> std::io::Result<()> {
+    (id, last): (&str, u64),
+    environments: &[EnvironmentConfig],
+) -> std::io::Result<u64> {
     let name: Arc<str> = id.into();
+    let is_ours = |name: &str| environments.iter().any(|own| own.name == name);
     let mut reader = journal.reader(id)?;
+    let mut strangers = 0;
     loop {
         let records = reader.read(last, PUT_BACK_AT_ONCE, SHIP_BYTES_MAX)?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(strangers);
         }
         for record in records {
-            if let Ok(event) = serde_json::from_slice::<Event>(&record.body) {
-                let slot = current.slot(&event.environment_uid);
-                restore(progress, slot, &name, record.seq, event);
+            match serde_json::from_slice::<Event>(&record.body) {
+                Ok(event) if is_ours(&event.environment) => {
+                    let slot = current.slot(&event.environment_uid);
+                    restore(progress, slot, &name, record.seq, event);
+                }
+                _ => strangers += 1,
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use super::{
     super::{Disk, DiskFile},
-    maker::Maker,
+    ahead::Ahead,
     queue::{Batch, Room, Shared, Waiter, Wake},
     record::encode,
     segment::{Blank, DATA_START, Header, Mould},
@@ -33,7 +33,7 @@ pub struct Committer {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
     mould: Mould,
-    maker: Maker,
+    ahead: Ahead,
     ordinal: u64,
     active: Option<Active>,
     next: Option<Blank>,
@@ -102,7 +102,7 @@ impl Committer {
             shared,
             disk,
             mould,
-            maker: Maker::Inline,
+            ahead: Ahead::Inline,
             ordinal,
             active: None,
             next: None,
@@ -122,7 +122,7 @@ impl Committer {
     /// Drives the steps until the journal is shut down and everything queued
     /// before was answered. Blocks: give it a thread of its own.
     pub fn run(mut self) {
-        self.maker = Maker::start(Arc::clone(&self.disk), &self.mould);
+        self.ahead = Ahead::start(Arc::clone(&self.disk), &self.mould);
         self.prepare_ahead();
         let mut pause = PROBE_FIRST;
         loop {
@@ -297,20 +297,20 @@ impl Committer {
     fn prepare_ahead(&mut self) {
         let offset = self.active.as_ref().map_or(0, |active| active.offset);
         let due = offset >= self.retry_at && self.failures == 0;
-        if self.next.is_some() || self.maker.busy() || !due || !self.shared.may_grow() {
+        if self.next.is_some() || self.ahead.busy() || !due || !self.shared.may_grow() {
             return;
         }
         let number = self.number();
-        if !self.maker.order(number) {
+        if !self.ahead.order(number) {
             let made = self.mould.make(self.disk.as_ref(), number);
             // The error is in the status, and there is room for the moment.
             self.made(made).ok();
         }
     }
 
-    /// Takes over what the maker has made, waiting for it if asked to.
+    /// Takes over what was made ahead, waiting for it if asked to.
     fn collect(&mut self, wait: bool) {
-        if let Some(made) = self.maker.collect(wait) {
+        if let Some(made) = self.ahead.collect(wait) {
             // As above.
             self.made(made).ok();
         }

@@ -9,8 +9,8 @@
 //! journals are found at open, read with a [`JournalReader`], and removed when
 //! the ledger has applied them.
 
+mod ahead;
 mod committer;
-mod maker;
 mod queue;
 mod reader;
 mod record;
@@ -215,15 +215,12 @@ impl Journal {
         self.shared.writable()
     }
 
-    /// The last seq of an era that readers of memory may rely on: what is
-    /// synced, or where that era ended. With [`Durability::Memory`] everything
-    /// of the era in force counts.
+    /// The last durable seq of an era: what is synced, or where that era ended.
     pub fn durable_through(&self, era: u64) -> u64 {
-        match self.shared.era_end(era) {
-            Some(end) => end,
-            None if self.durability() == Durability::Memory => u64::MAX,
-            None => self.synced(),
-        }
+        // Read before the end of the era is: if the era ended after this, seqs
+        // of the next one would count for records that were voided.
+        let synced = self.synced();
+        self.shared.era_end(era).unwrap_or(synced)
     }
 
     /// The highest durable seq; 0 at first. Only records up to here may be

@@ -19,7 +19,7 @@ pub(super) fn seen_before(document: &UserDocument, id: Option<EventId>) -> Optio
     let seen = document.recent.iter().find(|own| own.key == id.key)?;
     Some(if seen.body == id.body {
         // Later calls may have written over it since: the edge reads again.
-        Verdict::Already { as_recorded: false }
+        Verdict::Already
     } else {
         Verdict::Dead("its idempotency key was used for another call".to_owned())
     })

@@ -12,7 +12,9 @@ use super::{Verdict, Versions};
 use crate::{
     evaluate::{FlowState, RecordedJudge, Side, Step, transition},
     limits,
-    progress::event::{Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument},
+    progress::event::{
+        Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument,
+    },
     snapshot::{BlockKey, NameKey, Version},
     store::workspace::Environment,
 };
@@ -39,16 +41,25 @@ pub(super) fn foreign(event: &Event, environment: &Environment) -> Option<String
 pub(super) fn is_current(document: &UserDocument, base: &Base) -> bool {
     match base {
         Base::Document(rev) => document.doc_rev == *rev,
-        Base::Record { journal, seq } => document
-            .last
-            .as_ref()
-            .is_some_and(|(last_journal, last_seq)| last_journal == journal && last_seq == seq),
+        Base::Record { journal, seq } => {
+            let last = document.last.as_ref();
+            // A record that was merged in is the last one and yet not all that
+            // its edge had not seen: other edges' steps must survive the next.
+            !document.mixed && last.is_some_and(|(own, at)| own == journal && at == seq)
+        }
         Base::Absent => document.doc_rev == 0,
     }
 }
 
+/// Whether the document is what the edge of this journal knows of the user,
+/// with the record at this seq and perhaps later ones of the same journal.
+pub(super) fn is_as_the_edge_knows(document: &UserDocument, journal: &str, seq: u64) -> bool {
+    let last = document.last.as_ref();
+    !document.mixed && last.is_some_and(|(own, at)| own == journal && *at >= seq)
+}
+
 /// Whether the ledger's states are those the record carries.
-pub(super) fn stands_as_recorded(document: &UserDocument, event: &Event) -> bool {
+fn stands_as_recorded(document: &UserDocument, event: &Event) -> bool {
     event.states.iter().all(|recorded| {
         find(document, recorded).is_some_and(|known| known.to_state() == recorded.to_state())
     })
@@ -67,43 +78,53 @@ pub(super) fn step(
     let Some(recorded) = event.states.iter().find(|state| asked.is_at(state)) else {
         return Verdict::Dead("the record holds no state of the flow it steps in".to_owned());
     };
-    if let Some(seen) = seen_before(document, &asked, event.id) {
-        return match seen {
-            Seen::Same => {
-                let as_recorded = stands_as_recorded(document, event);
-                // The start itself was taken before, but what the edge built
-                // on it started from a user who had moved on.
-                if event.base == Base::Absent && !as_recorded {
-                    refuted.insert(asked.place());
-                }
-                Verdict::Already { as_recorded }
-            }
-            Seen::OtherBody => {
-                Verdict::Dead("its idempotency key was used for another step".to_owned())
-            }
-        };
-    }
     let place = asked.place();
     let known = find(document, recorded);
+    let stands = stands_as_recorded(document, event);
+    match seen_before(document, &asked, event.id) {
+        Some(Seen::Same) => {
+            // The step itself was taken before, but what the edge built on it
+            // started from a user who had moved on.
+            if rests_on_an_assumption(event) && !stands {
+                refuted.insert(place);
+            }
+            return Verdict::Already;
+        }
+        Some(Seen::OtherBody) if rests_on_an_assumption(event) || refuted.contains(&place) => {
+            // The edge could not know of the key.
+            refuted.insert(place);
+            return Verdict::Superseded("its idempotency key was used before, unknown to the edge");
+        }
+        Some(Seen::OtherBody) => {
+            return Verdict::Dead("its idempotency key was used for another step".to_owned());
+        }
+        None => {}
+    }
     if refuted.contains(&place) {
         return Verdict::Superseded("it builds on a step that was superseded");
     }
-    if event.base == Base::Absent && known.is_some() {
-        if stands_as_recorded(document, event) {
-            return Verdict::Already { as_recorded: true };
+    let is_current = is_current(document, &event.base);
+    if event.assumed == Assumption::Unvisited || event.base == Base::Absent {
+        if known.is_none() {
+            // Decided on no state, and there is none: whatever else the user
+            // has does not matter.
+            return apply(document, &event.states, &asked, event.id, is_current);
+        }
+        if stands {
+            return Verdict::Already;
         }
         refuted.insert(place);
         return Verdict::Superseded("decided as if the user were new, who was known");
     }
-    if is_current(document, &event.base) {
+    if is_current {
         return apply(document, &event.states, &asked, event.id, true);
     }
     let generation = known.map_or(0, |state| state.generation);
     if generation > asked.generation {
         return Verdict::Superseded("the flow was reset since");
     }
-    if stands_as_recorded(document, event) {
-        return Verdict::Already { as_recorded: true };
+    if stands {
+        return Verdict::Already;
     }
     if generation < asked.generation {
         return Verdict::Dead(format!(
@@ -112,13 +133,15 @@ pub(super) fn step(
         ));
     }
     match run_again(known, &asked, event, versions) {
-        Again::To(state) => {
-            let as_recorded = state.to_state() == recorded.to_state();
-            apply(document, &[state], &asked, event.id, as_recorded)
-        }
-        Again::Nothing => Verdict::Already { as_recorded: false },
+        Again::To(state) => apply(document, &[state], &asked, event.id, false),
+        Again::Nothing => Verdict::Already,
         Again::Illegal(why) => Verdict::Dead(why),
     }
+}
+
+/// Whether the edge could not ask for the user's document.
+fn rests_on_an_assumption(event: &Event) -> bool {
+    event.assumed != Assumption::Nothing || event.base == Base::Absent
 }
 
 /// What a record asks for, whatever its kind.

@@ -9,6 +9,8 @@ mod identify;
 mod judge;
 mod local;
 #[cfg(test)]
+pub(crate) mod memory;
+#[cfg(test)]
 mod tests;
 
 pub use local::LocalLedger;
@@ -57,10 +59,11 @@ enum Verdict {
     Apply {
         document: UserDocument,
         groups: Vec<crate::progress::event::GroupRecord>,
+        /// The edge knew the document it was decided on.
         as_recorded: bool,
     },
     /// Nothing to do.
-    Already { as_recorded: bool },
+    Already,
     /// Something newer made it meaningless.
     Superseded(&'static str),
     /// It does not fit.
@@ -83,15 +86,7 @@ pub(crate) fn ship(
     let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
     let mut answer = None;
     engine.ledger(&environment.uid, &mut |transaction| {
-        let mut run = Run {
-            transaction,
-            environment,
-            versions,
-            now,
-            journal: &batch.journal,
-            users: BTreeMap::new(),
-        };
-        let result = run.batch(batch, &hash)?;
+        let result = apply(transaction, environment, (batch, &hash), versions, now)?;
         let ending = if result.is_ok() && !batch.records.is_empty() {
             Ending::Commit
         } else {
@@ -102,6 +97,25 @@ pub(crate) fn ship(
     })?;
     // An engine that succeeded has run the work.
     answer.unwrap_or_else(|| Err(ShipError::Refused("the ledger did nothing".to_owned())))
+}
+
+/// What a batch does inside one transaction.
+fn apply(
+    transaction: &mut dyn LedgerTransaction,
+    environment: &Environment,
+    (batch, hash): (&Batch, &str),
+    versions: &dyn Versions,
+    now: UnixMs,
+) -> Result<Result<BatchAnswer, ShipError>, EngineError> {
+    let mut run = Run {
+        transaction,
+        environment,
+        versions,
+        now,
+        journal: &batch.journal,
+        users: BTreeMap::new(),
+    };
+    run.batch(batch, hash)
 }
 
 /// Notes that nothing follows in a journal. Doing it twice is fine.
@@ -176,8 +190,9 @@ impl Run<'_> {
     }
 
     fn already(&mut self, record: &ShippedRecord) -> Result<RecordOutcome, EngineError> {
+        let journal = self.journal;
         let document = &self.known(&record.event.user)?.document;
-        let as_recorded = judge::stands_as_recorded(document, &record.event);
+        let as_recorded = judge::is_as_the_edge_knows(document, journal, record.seq);
         let doc_rev = document.doc_rev;
         Ok(outcome(
             record,
@@ -205,6 +220,7 @@ impl Run<'_> {
                 document.doc_rev += 1;
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
+                document.mixed = !as_recorded;
                 for group in &groups {
                     self.transaction.put_group(group)?;
                 }
@@ -222,15 +238,9 @@ impl Run<'_> {
                     None,
                 ))
             }
-            Verdict::Already { as_recorded } => {
+            Verdict::Already => {
                 let doc_rev = self.known(&event.user)?.document.doc_rev;
-                Ok(outcome(
-                    record,
-                    Outcome::Already,
-                    doc_rev,
-                    as_recorded,
-                    None,
-                ))
+                Ok(outcome(record, Outcome::Already, doc_rev, false, None))
             }
             Verdict::Superseded(why) => {
                 let doc_rev = self.known(&event.user)?.document.doc_rev;

@@ -12,7 +12,9 @@ use super::*;
 use crate::{
     evaluate::{FlowState, RecordedJudge, Side, Step, transition},
     limits,
-    progress::event::{Event, EventId, FlowStateDocument, GroupDocument, Intent, OutcomeDocument},
+    progress::event::{
+        Assumption, Event, EventId, FlowStateDocument, GroupDocument, Intent, OutcomeDocument,
+    },
     snapshot::{BlockKey, NameKey},
     store::{
         Store, StoreError,
@@ -246,6 +248,7 @@ impl Edge<'_> {
             operation,
             outcomes: Vec::new(),
             base: self.views[user].base.clone(),
+            assumed: Assumption::Nothing,
             states: Vec::new(),
             id: None,
             edge: self.journal.clone(),

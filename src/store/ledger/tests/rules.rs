@@ -56,7 +56,7 @@ fn what_another_edge_did_as_well_is_already_there() {
     assert_eq!(one.outcomes(), [Applied]);
     let outcomes = other.ship();
     assert_eq!(outcomes[0].outcome, Already);
-    assert!(outcomes[0].as_recorded);
+    assert!(!outcomes[0].as_recorded, "what else happened it must read");
 }
 
 #[test]
@@ -71,8 +71,62 @@ fn a_step_that_is_legal_from_the_newer_state_is_applied() {
     other.leave("u", "gold", "complete");
     let outcomes = other.ship();
     assert_eq!(outcomes[0].outcome, Applied);
-    assert!(outcomes[0].as_recorded, "the flow itself had not changed");
+    assert!(!outcomes[0].as_recorded, "the properties are news to it");
     assert_eq!(scene.active("u"), ["first"]);
+}
+
+#[test]
+fn what_one_edge_did_is_not_overwritten_by_a_chain_that_never_saw_it() {
+    let scene = Scene::new();
+    let (mut one, mut other) = (scene.edge("a"), scene.edge("b"));
+    one.start("u");
+    one.ship();
+    other.read("u");
+    one.rich("u", true);
+    one.ship();
+    // Merged in, because it concerns another version of the flow.
+    other.step("u", 2, "start", None, &[]);
+    assert_eq!(other.outcomes(), [Applied]);
+    // Follows on the record before, which had not seen the first edge's step.
+    other.rich("u", false);
+    assert_eq!(other.outcomes(), [Dead]);
+    assert_eq!(
+        scene.active("u"),
+        ["gold"],
+        "acknowledged by the first edge"
+    );
+}
+
+#[test]
+fn an_unvisited_flow_is_assumed_only_until_the_ledger_knows_better() {
+    let scene = Scene::new();
+    let mut one = scene.edge("a");
+    one.start("u").rich("u", true);
+    one.ship();
+    // Restarted with upstream away: its last record of the user is known, so
+    // the chain is current, but not what stood in the document besides.
+    one.views.get_mut("u").unwrap().states.clear();
+    one.start("u");
+    one.waiting[0].event.assumed = Assumption::Unvisited;
+    one.rich("u", false);
+    one.waiting[1].event.assumed = Assumption::Rest;
+    assert_eq!(one.outcomes(), [Superseded; 2]);
+    assert_eq!(scene.active("u"), ["gold"]);
+    assert!(scene.dead().is_empty());
+}
+
+#[test]
+fn a_key_that_an_assuming_edge_could_not_know_supersedes() {
+    let scene = Scene::new();
+    let mut one = scene.edge("a");
+    one.start("u").id(7, 1);
+    one.ship();
+    one.intent("u", "stop").id(7, 2);
+    one.waiting[0].event.assumed = Assumption::Rest;
+    one.intent("u", "reset");
+    one.waiting[1].event.assumed = Assumption::Rest;
+    assert_eq!(one.outcomes(), [Superseded; 2]);
+    assert!(scene.dead().is_empty());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The maker of segments.
-pub(super) enum Maker {
+pub(super) enum Ahead {
     /// There is none.
     Inline,
     /// A thread that makes one segment at a time.
@@ -36,7 +36,7 @@ pub(super) struct Thread {
     handle: Option<JoinHandle<()>>,
 }
 
-impl Maker {
+impl Ahead {
     /// Starts the thread.
     pub(super) fn start(disk: Arc<dyn Disk>, mould: &Mould) -> Self {
         let mould = mould.clone();

@@ -1,0 +1,192 @@
+//! Which steps does the ledger not have yet?
+//!
+//! A bounded, sharded map from subject to the newest state that our own
+//! records made. It lies over whatever the cache holds. A step is decided
+//! under its user's shard, which is what serialises the steps of one user; the
+//! lock is held for one pure transition and one enqueue, never over an await.
+//!
+//! What would surprise: a writer sees the newest state, durable or not, and a
+//! reader only what is durable; and readers pass without the lock, so when an
+//! entry leaves the order of three stores matters (see `Locked::leave`).
+
+mod live;
+mod locked;
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+pub(super) use self::{
+    live::{Live, Outstanding},
+    locked::Locked,
+};
+#[cfg(test)]
+use super::stepping::Flaw;
+use super::{event::Event, known::Known, subjects::Subjects};
+use crate::{disk::journal::Journal, evaluate::Profile};
+
+/// Enough that two busy workers rarely meet in one shard.
+const SHARDS: usize = 64;
+
+/// Generations of one shard. A subject shares its generation with few others:
+/// whenever one of them leaves, what was being read for the others is read
+/// again, and with a far ledger that must stay rare under load. Takes 8 KiB.
+const GENERATIONS: usize = 1_024;
+
+/// The map.
+pub(super) struct Pending {
+    shards: Box<[Shard]>,
+    hasher: RandomState,
+    /// Told what an entry was before it leaves.
+    subjects: Arc<Subjects>,
+    /// Records outstanding over all shards; the cap is back-pressure.
+    records: AtomicUsize,
+    /// Every entry has dropped what was void before this era.
+    swept: AtomicU64,
+    #[cfg(test)]
+    flaw: Option<Flaw>,
+}
+
+/// One part of the map with its own lock.
+struct Shard {
+    /// Entries inside. Zero lets a reader pass without taking the lock.
+    occupied: AtomicUsize,
+    /// One grows whenever an entry leaves: what was read from the ledger
+    /// before that may lack its effect and is refused.
+    generations: Box<[AtomicU64]>,
+    entries: Mutex<Entries>,
+}
+
+type Entries = HashMap<Box<[u8]>, Entry>;
+
+/// A subject with records outstanding.
+pub(super) enum Entry {
+    /// A subject with records of earlier runs that nobody has asked for yet:
+    /// what the ledger says is still to be read below them.
+    Recovered(Recovered),
+    /// A user whose whole state is here.
+    User(Live<Known>),
+    /// A group that was upserted by identify calls.
+    Group(Live<Profile>),
+}
+
+/// Records of earlier runs.
+#[derive(Default)]
+pub(super) struct Recovered {
+    /// In order: journal, seq, record.
+    pub(super) records: Vec<(Arc<str>, u64, Arc<Event>)>,
+    /// Until the last of them is settled.
+    pub(super) outstanding: Outstanding,
+}
+
+/// Where a subject is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    shard: usize,
+    generation: usize,
+}
+
+impl Pending {
+    pub(super) fn new(subjects: Arc<Subjects>, #[cfg(test)] flaw: Option<Flaw>) -> Self {
+        let generations = || std::iter::repeat_with(AtomicU64::default).take(GENERATIONS);
+        let shard = || Shard {
+            occupied: AtomicUsize::new(0),
+            generations: generations().collect(),
+            entries: Mutex::default(),
+        };
+        Self {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            hasher: RandomState::new(),
+            subjects,
+            records: AtomicUsize::new(0),
+            swept: AtomicU64::new(0),
+            #[cfg(test)]
+            flaw,
+        }
+    }
+
+    /// Records outstanding.
+    pub(super) fn records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Subjects with records outstanding.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        let occupied = |shard: &Shard| shard.occupied.load(Ordering::Acquire);
+        self.shards.iter().map(occupied).sum()
+    }
+
+    fn count(&self, records: usize) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    fn discount(&self, records: usize) {
+        self.records.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    fn slot(&self, key: &[u8]) -> Slot {
+        // Both counts are powers of two that fit any integer type.
+        let hash = self.hasher.hash_one(key) as usize;
+        Slot {
+            shard: hash % SHARDS,
+            generation: hash / SHARDS % GENERATIONS,
+        }
+    }
+
+    fn generation_at(&self, slot: Slot) -> &AtomicU64 {
+        &self.shards[slot.shard].generations[slot.generation]
+    }
+
+    /// To be taken before the cache is looked at or the ledger is asked:
+    /// whether an entry has left since proves what was found current.
+    pub(super) fn generation(&self, key: &[u8]) -> u64 {
+        self.generation_at(self.slot(key)).load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of this subject can be pending; takes no lock.
+    pub(super) fn is_clear(&self, key: &[u8]) -> bool {
+        let shard = &self.shards[self.slot(key).shard];
+        shard.occupied.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes the subject's shard.
+    pub(super) fn lock(&self, key: &[u8]) -> Locked<'_> {
+        self.lock_shard(self.slot(key).shard)
+    }
+
+    /// Takes the shards of several subjects, in an order that everybody takes
+    /// them in. [`Locked`] answers for the subjects of its own shard.
+    pub(super) fn lock_all<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Locked<'_>> {
+        let mut shards: Vec<usize> = keys.map(|key| self.slot(key).shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards.into_iter().map(|at| self.lock_shard(at)).collect()
+    }
+
+    fn lock_shard(&self, at: usize) -> Locked<'_> {
+        let entries = self.shards[at].entries.lock();
+        // No code under this lock panics half-way through a change.
+        let entries = entries.unwrap_or_else(PoisonError::into_inner);
+        Locked::new(self, at, entries)
+    }
+
+    /// Drops everywhere what a failed commit voided. A subject that nobody
+    /// asks for again would otherwise be counted, and kept, for ever. Call it
+    /// without holding a shard; nothing is done unless a commit has failed.
+    pub(super) fn sweep(&self, journal: &Journal) {
+        let era = journal.era();
+        if self.swept.load(Ordering::Acquire) >= era {
+            return;
+        }
+        for at in 0..self.shards.len() {
+            self.lock_shard(at).catch_up_all(journal);
+        }
+        self.swept.fetch_max(era, Ordering::Release);
+    }
+}

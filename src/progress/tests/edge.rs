@@ -1,0 +1,238 @@
+//! One run of an edge, every part of which moves only when told.
+//!
+//! Futures are polled by hand with a waker that does nothing: whatever order
+//! a test wants is the order that happens.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use super::{
+    ledger::SimLedger,
+    world::{ENVIRONMENT, World},
+};
+use crate::{
+    clock::{Ambient, Entropy},
+    disk::{
+        journal::{Committer, Durability, Journal, JournalOptions, Recovered},
+        memory::{MemoryDisk, Random},
+    },
+    progress::{
+        OnUnknownSubject, Progress,
+        event::Event,
+        restore,
+        shipper::{Lane, Shipped},
+        stepping::Flaw,
+    },
+};
+
+/// A future in a box.
+pub(super) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Lets a task come as far as it can.
+pub(super) fn poll<T>(task: &mut Task<T>) -> Option<T> {
+    match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// Gives up the turn once.
+pub(super) async fn turn() {
+    let mut given = false;
+    std::future::poll_fn(|_| match std::mem::replace(&mut given, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
+}
+
+/// How an edge is set up.
+#[derive(Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) on_unknown: OnUnknownSubject,
+    pub(super) records_max: usize,
+    pub(super) durability: Durability,
+    pub(super) flaw: Option<Flaw>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            on_unknown: OnUnknownSubject::ServeAsNew,
+            records_max: 1_000,
+            durability: Durability::Disk,
+            flaw: None,
+        }
+    }
+}
+
+/// A running edge.
+pub(super) struct SimEdge {
+    pub(super) journal: Journal,
+    pub(super) committer: Committer,
+    pub(super) progress: Progress,
+    pub(super) recovered: Vec<Recovered>,
+    reader: Task<()>,
+    shipping: Task<()>,
+}
+
+impl SimEdge {
+    /// Recovers what the disk holds and is ready for requests.
+    pub(super) fn boot(disk: &MemoryDisk, ledger: &SimLedger, world: &World, setup: Setup) -> Self {
+        let options = JournalOptions {
+            folder: "/data/journal".into(),
+            segment_bytes: 8192,
+            total_bytes_max: 1 << 20,
+            durability: setup.durability,
+        };
+        let ambient = Ambient {
+            entropy: Arc::new(Counted(AtomicU64::new(disk.operations()))),
+            ..Ambient::system()
+        };
+        let (journal, committer, recovered) =
+            Journal::open(Arc::new(disk.clone()), options, &ambient).expect("it opens");
+        ledger.look().journal = Some(journal.clone());
+        let shared = Arc::new(ledger.clone());
+        let (progress, reader) = Progress::flawed(
+            journal.clone(),
+            shared,
+            setup.records_max,
+            setup.on_unknown,
+            setup.flaw,
+        );
+        for old in &recovered {
+            put_back(&progress, &journal, world, old);
+        }
+        let lanes = Lanes {
+            progress: progress.clone(),
+            journal: journal.clone(),
+            ledger: ledger.clone(),
+            world: world.clone(),
+        };
+        Self {
+            shipping: Box::pin(lanes.run(recovered.clone())),
+            reader: Box::pin(reader.run()),
+            journal,
+            committer,
+            progress,
+            recovered,
+        }
+    }
+
+    /// One commit, or an attempt to write again.
+    pub(super) fn commit(&mut self) {
+        self.committer.step();
+        if !self.journal.writable() {
+            // The error is in the journal's status.
+            drop(self.committer.probe());
+        }
+    }
+
+    pub(super) fn turn_reader(&mut self) {
+        poll(&mut self.reader);
+    }
+
+    pub(super) fn turn_shipping(&mut self) {
+        poll(&mut self.shipping);
+    }
+
+    /// Runs a request to its end with everything moving.
+    pub(super) fn finish<T>(&mut self, mut task: Task<T>) -> T {
+        for _ in 0..100 {
+            if let Some(value) = poll(&mut task) {
+                return value;
+            }
+            self.turn_reader();
+            self.commit();
+        }
+        panic!("the request never ends");
+    }
+
+    /// Ships until nothing moves.
+    pub(super) fn ship(&mut self) {
+        for _ in 0..100 {
+            self.turn_shipping();
+        }
+    }
+}
+
+fn put_back(progress: &Progress, journal: &Journal, world: &World, old: &Recovered) {
+    let Some(last) = old.last else { return };
+    let name: Arc<str> = old.journal.as_str().into();
+    let mut reader = journal.reader(&old.journal).expect("it opens");
+    loop {
+        let records = reader.read(last, 100, 1 << 20).expect("it reads");
+        if records.is_empty() {
+            return;
+        }
+        for record in records {
+            let event: Event = serde_json::from_slice(&record.body).expect("a record");
+            let slot = world.current.slot(&event.environment_uid);
+            restore(progress, slot, &name, record.seq, event);
+        }
+    }
+}
+
+/// Shipping in the order the program has it: earlier journals first.
+struct Lanes {
+    progress: Progress,
+    journal: Journal,
+    ledger: SimLedger,
+    world: World,
+}
+
+impl Lanes {
+    fn lane(&self, journal: &str) -> Lane {
+        Lane::new(
+            self.progress.clone(),
+            Arc::new(self.ledger.clone()),
+            ENVIRONMENT,
+            self.world.current.clone(),
+            journal,
+            self.journal.reader(journal).expect("it opens"),
+        )
+    }
+
+    async fn run(self, recovered: Vec<Recovered>) {
+        for old in recovered {
+            if let Some(last) = old.last {
+                let mut lane = self.lane(&old.journal);
+                loop {
+                    if let Ok(Shipped::Idle) = lane.step(last).await
+                        && lane.close().await.is_ok()
+                    {
+                        break;
+                    }
+                    turn().await;
+                }
+            }
+            // A disk that fails keeps its files; nothing rests on it.
+            drop(self.journal.remove_finished(&old.journal));
+        }
+        let id = self.journal.id().to_owned();
+        let mut lane = self.lane(&id);
+        loop {
+            if let Ok(Shipped::Moved { .. }) = lane.step(self.journal.synced()).await {
+                drop(self.journal.retire(&id, lane.done_through()));
+            }
+            turn().await;
+        }
+    }
+}
+
+/// Journal ids that differ and can be repeated.
+struct Counted(AtomicU64);
+
+impl Entropy for Counted {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut random = Random(self.0.fetch_add(1, Ordering::Relaxed) ^ 0xf10a);
+        buffer.fill_with(|| random.next() as u8);
+    }
+}

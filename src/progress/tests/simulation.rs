@@ -1,0 +1,413 @@
+//! Whatever happens in whatever order, what do clients see?
+//!
+//! One edge, a few users, a ledger whose every call is held. A seed decides
+//! who acts next: a client, the committer, the reader, the shipper, the
+//! network, the disk, the power. What clients were told is checked at every
+//! answer; what the ledger made of it in [`super::terminal`].
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{
+    edge::{Setup, SimEdge, Task, poll},
+    ledger::SimLedger,
+    scene::{Act, At, identify_task, step_task},
+    world::World,
+};
+use crate::{
+    disk::memory::{Fault, MemoryDisk, Random},
+    evaluate::Profile,
+    progress::{
+        ReadError, Stepped, Token, WriteError,
+        event::EventId,
+        known::Known,
+        stepping::{Flaw, Found},
+        subjects::{Kind, SubjectKey},
+    },
+};
+
+/// What one run is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Reads fail, so that users are assumed to be new; else only shipping does.
+    pub(super) reads_fail: bool,
+    pub(super) flaw: Option<Flaw>,
+}
+
+/// Where a record stands among all of the edge's: run and seq.
+pub(super) type Rank = (usize, u64);
+
+/// One run of everything.
+pub(super) struct Simulation {
+    pub(super) plan: Plan,
+    pub(super) world: World,
+    pub(super) ledger: SimLedger,
+    pub(super) edge: SimEdge,
+    pub(super) clients: BTreeMap<&'static str, Client>,
+    /// Journal ids in the order they were begun.
+    pub(super) journals: Vec<String>,
+    disk: MemoryDisk,
+    random: Random,
+    asked: Vec<Asked>,
+    setup: Setup,
+}
+
+/// What the clients of one user were told.
+#[derive(Default)]
+pub(super) struct Client {
+    /// Highest record that was acknowledged or seen.
+    seen: Rank,
+    /// Highest number in the properties that was acknowledged or seen.
+    number: u64,
+    next_number: u64,
+    next_key: u64,
+    /// The step that was asked last, to be repeated.
+    last: Option<(At, Act, EventId)>,
+    /// Acknowledged changes and where they led to.
+    pub(super) changes: BTreeMap<Rank, Option<(At, Stepped)>>,
+}
+
+/// A request under way.
+struct Asked {
+    user: &'static str,
+    /// What a read must show at least.
+    seen: Rank,
+    number: u64,
+    task: Task<Answered>,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Step(At),
+    Identify(u64),
+    Read,
+}
+
+enum Answered {
+    Stepped(Result<Stepped, WriteError>),
+    Identified(Result<Option<Token>, WriteError>),
+    Read(Result<(Found<Known>, std::sync::Arc<Profile>), ReadError>),
+}
+
+const USERS: [&str; 3] = ["ann", "bob", "cid"];
+const GROUP: &str = "acme";
+const TICKS: usize = 260;
+/// Enough for every call and every record there can be.
+const TICKS_TO_END: usize = 3_000;
+
+impl Simulation {
+    pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        let world = World::new();
+        let ledger = SimLedger::new(&world);
+        let disk = MemoryDisk::new(seed);
+        let setup = Setup {
+            flaw: plan.flaw,
+            records_max: 60,
+            ..Setup::default()
+        };
+        let edge = SimEdge::boot(&disk, &ledger, &world, setup);
+        Self {
+            plan,
+            journals: vec![edge.journal.id().to_owned()],
+            clients: USERS.map(|user| (user, Client::default())).into(),
+            asked: Vec::new(),
+            random: Random(seed ^ 0x5eed),
+            world,
+            ledger,
+            edge,
+            disk,
+            setup,
+        }
+    }
+
+    /// Lets things happen, then lets everything come to its end.
+    pub(super) fn run(&mut self) -> Result<(), String> {
+        for _ in 0..TICKS {
+            self.tick()?;
+        }
+        self.disk.set_broken(None);
+        self.disk.set_capacity(None);
+        self.ledger.look().away = false;
+        for _ in 0..TICKS_TO_END {
+            self.edge.commit();
+            self.edge.turn_reader();
+            self.edge.turn_shipping();
+            self.ledger.advance(0, false);
+            self.answers()?;
+        }
+        if !self.asked.is_empty() {
+            return Err(format!("{} requests never end", self.asked.len()));
+        }
+        self.check_end()
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
+        match self.random.below(100) {
+            0..26 => self.ask(),
+            26..48 => self.edge.commit(),
+            48..60 => self.edge.turn_reader(),
+            60..74 => self.edge.turn_shipping(),
+            74..90 => self.network(),
+            90..93 => self.forget(),
+            93 => self.hang_up(),
+            94..97 => self.trouble(),
+            97 => self.outage(),
+            98 => self.crash(),
+            _ => self.heal(),
+        }
+        self.answers()
+    }
+
+    /// A call goes on, or is lost.
+    fn network(&mut self) {
+        let calls = self.ledger.look().calls.len();
+        let at = self.random.below(calls.max(1));
+        let may_fail = self.plan.reads_fail || self.ledger.is_shipment(at);
+        let lose = may_fail && self.random.chance(6);
+        self.ledger.advance(at, lose);
+    }
+
+    /// The cache loses a user or the group.
+    fn forget(&mut self) {
+        let slot = self.world.slot();
+        let key = match self.random.below(USERS.len() + 1) {
+            at if at < USERS.len() => SubjectKey::new(Kind::User, slot, USERS[at]),
+            _ => SubjectKey::new(Kind::Group, slot, GROUP),
+        };
+        self.edge.progress.memory.subjects.forget(key.bytes());
+    }
+
+    fn hang_up(&mut self) {
+        if !self.asked.is_empty() {
+            let at = self.random.below(self.asked.len());
+            drop(self.asked.remove(at));
+        }
+    }
+
+    fn trouble(&mut self) {
+        let after = self.random.below(6) as u64;
+        match self.random.below(6) {
+            0 => self.disk.set_broken(Some(Fault::Io)),
+            1 => self.disk.set_capacity(Some(40_000)),
+            2 | 3 => self.disk.fail_after(after, Fault::Io),
+            _ => self.disk.fail_after(after, Fault::NoSpace),
+        }
+    }
+
+    fn outage(&mut self) {
+        let away = self.plan.reads_fail && self.random.chance(2);
+        self.ledger.look().away = away;
+    }
+
+    fn heal(&mut self) {
+        self.disk.set_broken(None);
+        self.disk.set_capacity(None);
+        self.ledger.look().away = false;
+    }
+
+    /// The power fails. What was sent may still arrive; nobody hears answers.
+    fn crash(&mut self) {
+        self.asked.clear();
+        self.disk.crash(self.random.next());
+        self.heal();
+        self.ledger.forget_answers();
+        self.edge = SimEdge::boot(&self.disk, &self.ledger, &self.world, self.setup);
+        self.journals.push(self.edge.journal.id().to_owned());
+    }
+
+    /// Some client asks for something.
+    fn ask(&mut self) {
+        let user = USERS[self.random.below(USERS.len())];
+        let (task, what) = match self.random.below(10) {
+            0..6 => self.ask_step(user),
+            6 => match self.ask_identify(user) {
+                Some(asked) => asked,
+                None => return,
+            },
+            _ => (self.ask_read(user), What::Read),
+        };
+        let client = &self.clients[user];
+        self.asked.push(Asked {
+            user,
+            seen: client.seen,
+            number: client.number,
+            task,
+            what,
+        });
+    }
+
+    fn ask_step(&mut self, user: &'static str) -> (Task<Answered>, What) {
+        let leaves = [
+            Act::Leave("first", "next"),
+            Act::Leave("first", "skip"),
+            Act::Leave("gold", "again"),
+            Act::Leave("gold", "done"),
+            Act::Leave("plain", "again"),
+        ];
+        let act = match self.random.below(20) {
+            0..5 => Act::Auto,
+            5 => Act::Start,
+            6 => Act::Reset,
+            7 => Act::Stop,
+            8 => Act::Finish,
+            other => leaves[other % leaves.len()],
+        };
+        let at = ("tour", 1 + u32::from(self.random.chance(4)));
+        let client = self.clients.entry(user).or_default();
+        let (at, act, id) = match client.last {
+            // The same request again, as after an answer that never came.
+            Some(last) if self.random.chance(4) => last,
+            _ => {
+                client.next_key += 1;
+                let key = client.next_key;
+                (
+                    at,
+                    act,
+                    EventId {
+                        key,
+                        body: key as u32,
+                    },
+                )
+            }
+        };
+        client.last = Some((at, act, id));
+        let id = self.random.chance(2).then_some(id);
+        let task = step_task(&self.edge.progress, &self.world, user, (at, act), id, None);
+        let task = Box::pin(async move { Answered::Stepped(task.await) });
+        (task, What::Step(at))
+    }
+
+    /// One identify call of a user at a time, so that numbers only grow.
+    fn ask_identify(&mut self, user: &'static str) -> Option<(Task<Answered>, What)> {
+        let is_same = |one: &Asked| one.user == user && matches!(one.what, What::Identify(_));
+        if self.asked.iter().any(is_same) {
+            return None;
+        }
+        let client = self.clients.entry(user).or_default();
+        client.next_number += 1;
+        let number = client.next_number;
+        let own = json!({"number": number, "rich": self.random.chance(2)});
+        let told = (own, vec![(GROUP.to_owned(), json!({ user: number }))]);
+        let task = identify_task(&self.edge.progress, &self.world, user, told);
+        let task = Box::pin(async move { Answered::Identified(task.await) });
+        Some((task, What::Identify(number)))
+    }
+
+    fn ask_read(&self, user: &'static str) -> Task<Answered> {
+        let (progress, place) = (self.edge.progress.clone(), self.world.place());
+        Box::pin(async move {
+            let key = SubjectKey::new(Kind::User, place.slot, user);
+            let read = async {
+                let found = progress.user(&place, &key, user).await?;
+                let group = progress.group(&place, GROUP).await?.found.subject;
+                Ok((found, group))
+            };
+            Answered::Read(read.await)
+        })
+    }
+
+    /// Hands out the answers that are ready and looks at them.
+    fn answers(&mut self) -> Result<(), String> {
+        let mut at = 0;
+        while at < self.asked.len() {
+            let Some(answered) = poll(&mut self.asked[at].task) else {
+                at += 1;
+                continue;
+            };
+            let asked = self.asked.remove(at);
+            match (answered, asked.what) {
+                (Answered::Stepped(Ok(stepped)), What::Step(flow)) => {
+                    self.stepped(&asked, flow, stepped)?;
+                }
+                (Answered::Identified(Ok(token)), What::Identify(number)) => {
+                    let rank = token.and_then(|token| self.rank(&token.journal, token.seq));
+                    let client = self.clients.entry(asked.user).or_default();
+                    if let Some(rank) = rank {
+                        client.changes.insert(rank, None);
+                        client.seen = client.seen.max(rank);
+                        client.number = client.number.max(number);
+                    }
+                }
+                (Answered::Read(Ok((found, group))), _) => self.read(&asked, &found, &group)?,
+                // Refused or unclear: the client may come again.
+                _ => {}
+            }
+        }
+        let wrong = std::mem::take(&mut self.ledger.look().wrong);
+        wrong.first().map_or(Ok(()), |wrong| Err(wrong.clone()))
+    }
+
+    fn stepped(&mut self, asked: &Asked, at: At, stepped: Stepped) -> Result<(), String> {
+        let rank = match &stepped.token {
+            Some(token) => self.rank(&token.journal, token.seq),
+            None => None,
+        };
+        let client = self.clients.entry(asked.user).or_default();
+        let Some(rank) = rank else { return Ok(()) };
+        if stepped.changed && client.changes.insert(rank, Some((at, stepped))).is_some() {
+            return Err(format!("record {rank:?} was acknowledged to two steps"));
+        }
+        client.seen = client.seen.max(rank);
+        Ok(())
+    }
+
+    /// Reads never go backwards and include what was acknowledged before.
+    fn read(&mut self, asked: &Asked, found: &Found<Known>, group: &Profile) -> Result<(), String> {
+        let known = &found.subject;
+        let rank = match &known.last {
+            Some((journal, seq)) => self.rank(journal, *seq),
+            None => self.rank_of_revision(asked.user, known.doc_rev),
+        };
+        let number = |profile: &Profile, name: &str| {
+            let number = profile
+                .properties
+                .get(name)
+                .and_then(|value| value.as_u64());
+            number.unwrap_or(0)
+        };
+        // Of an assumed user, and after one, nothing is promised until the
+        // ledger has said which of their steps stand.
+        if known.assumed || self.plan.reads_fail {
+            return Ok(());
+        }
+        let rank = rank.unwrap_or_default();
+        let client = self.clients.entry(asked.user).or_default();
+        if rank < asked.seen {
+            return Err(format!(
+                "{} read record {rank:?} after {:?}",
+                asked.user, asked.seen
+            ));
+        }
+        if let Some(Some((at, stepped))) = client.changes.get(&rank) {
+            let flow = self.world.flow(at.0, at.1).0.key;
+            if known.subject.state(flow, at.1, None) != Some(&stepped.state) {
+                return Err(format!("{} reads another state at {rank:?}", asked.user));
+            }
+        }
+        let own = number(&known.subject.profile, "number");
+        let in_group = number(group, asked.user);
+        if own < asked.number || in_group < asked.number {
+            return Err(format!(
+                "{} reads {own} and the group's {in_group} after {}",
+                asked.user, asked.number
+            ));
+        }
+        client.seen = client.seen.max(rank);
+        client.number = client.number.max(own.min(in_group));
+        Ok(())
+    }
+
+    /// Where a record stands.
+    pub(super) fn rank(&self, journal: &str, seq: u64) -> Option<Rank> {
+        let run = self.journals.iter().position(|own| own == journal)?;
+        Some((run + 1, seq))
+    }
+
+    fn rank_of_revision(&self, user: &str, doc_rev: u64) -> Option<Rank> {
+        let inner = self.ledger.look();
+        let (journal, seq) = inner.made_by.get(&(user.to_owned(), doc_rev))?;
+        self.rank(journal, *seq)
+    }
+}

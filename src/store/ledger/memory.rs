@@ -1,0 +1,124 @@
+//! The ledger's own rules over maps, for whoever simulates edges.
+//!
+//! What a record does is decided by the same code as in a real store; only the
+//! rows are kept in memory, so that thousands of ledgers cost nothing. Every
+//! transaction works on a copy and is kept or forgotten as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, ShipError, Versions,
+    apply, unseen,
+};
+use crate::{
+    progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument, chain_hash},
+    snapshot::wire::EnvironmentType,
+};
+
+/// One environment's progress.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryLedger {
+    pub(crate) users: BTreeMap<String, UserDocument>,
+    pub(crate) groups: BTreeMap<String, GroupRecord>,
+    pub(crate) marks: BTreeMap<String, JournalMark>,
+    refuted: BTreeMap<(String, String), BTreeSet<String>>,
+    pub(crate) dead: Vec<DeadLetter>,
+}
+
+/// An environment as the ledger asks for it.
+pub(crate) fn environment(uid: &str, name: &str) -> Environment {
+    Environment {
+        uid: uid.to_owned(),
+        name: name.to_owned(),
+        kind: EnvironmentType::Production,
+        drafts: true,
+    }
+}
+
+impl MemoryLedger {
+    /// As the store does it.
+    pub(crate) fn ship(
+        &mut self,
+        environment: &Environment,
+        batch: &Batch,
+        versions: &dyn Versions,
+    ) -> Result<BatchAnswer, ShipError> {
+        let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
+        let mut copy = self.clone();
+        let answer = apply(&mut copy, environment, (batch, &hash), versions, 1)??;
+        *self = copy;
+        Ok(answer)
+    }
+
+    /// As the store does it.
+    pub(crate) fn close(&mut self, journal: &str) {
+        self.marks.entry(journal.to_owned()).or_default().closed = true;
+    }
+
+    /// A user's document.
+    pub(crate) fn document(&self, user: &str) -> UserDocument {
+        let known = self.users.get(user).cloned();
+        known.unwrap_or_else(|| unseen(user))
+    }
+
+    /// A group's record.
+    pub(crate) fn record(&self, group: &str) -> GroupRecord {
+        let known = self.groups.get(group).cloned();
+        known.unwrap_or_else(|| GroupRecord {
+            identifier: group.to_owned(),
+            ..GroupRecord::default()
+        })
+    }
+}
+
+impl LedgerTransaction for MemoryLedger {
+    fn user(&mut self, user: &str) -> Result<Option<UserDocument>, EngineError> {
+        Ok(self.users.get(user).cloned())
+    }
+
+    fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError> {
+        let name = document.identifier.clone();
+        self.users.insert(name, document.clone());
+        Ok(())
+    }
+
+    fn group(&mut self, group: &str) -> Result<Option<GroupRecord>, EngineError> {
+        Ok(self.groups.get(group).cloned())
+    }
+
+    fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError> {
+        let name = record.identifier.clone();
+        self.groups.insert(name, record.clone());
+        Ok(())
+    }
+
+    fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {
+        Ok(self.marks.get(journal).cloned())
+    }
+
+    fn put_mark(&mut self, journal: &str, mark: &JournalMark) -> Result<(), EngineError> {
+        self.marks.insert(journal.to_owned(), mark.clone());
+        Ok(())
+    }
+
+    fn refuted(&mut self, journal: &str, user: &str) -> Result<BTreeSet<String>, EngineError> {
+        let place = (journal.to_owned(), user.to_owned());
+        Ok(self.refuted.get(&place).cloned().unwrap_or_default())
+    }
+
+    fn put_refuted(
+        &mut self,
+        journal: &str,
+        user: &str,
+        places: &BTreeSet<String>,
+    ) -> Result<(), EngineError> {
+        let place = (journal.to_owned(), user.to_owned());
+        self.refuted.insert(place, places.clone());
+        Ok(())
+    }
+
+    fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError> {
+        self.dead.push(letter.clone());
+        Ok(())
+    }
+}
