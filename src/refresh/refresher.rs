@@ -1,174 +1,28 @@
-//! How does a published revision reach the evaluators?
+//! How is one environment kept up to date?
 //!
-//! One [`Refresher`] per environment: fetch → verify → compile → keep on disk
-//! → publish. Whatever fails, the snapshot in force keeps serving, the failure
-//! has a name in `/status` and the metrics, and the next try comes after a
-//! jittered pause. Parsing, compiling and freeing happen on blocking threads.
+//! Boot puts the last good snapshot in force, verified again; each step asks
+//! upstream once and takes in what is new. Parsing, compiling and freeing
+//! happen on blocking threads, so that the control runtime never waits for
+//! them.
 
 use std::{
-    collections::BTreeMap,
-    future::Future,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use super::{Blobs, RefreshError, Refreshed, SnapshotSource, SupplyStatus};
 use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Freshness},
-    disk::keep::{Keep, KeepError},
+    disk::keep::Keep,
     limits::ROOT_STEPS_MAX,
     snapshot::{
-        Revision, Snapshot,
-        compile::{self, CompileError},
-        pack::{Pack, PackError},
-        parts::{self, PartsError},
-        sha256_hex,
-        trust::{
-            CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, TrustError,
-            VerifyError, verify_pack,
-        },
-        wire::Blob,
+        Snapshot, compile,
+        pack::Pack,
+        parts, sha256_hex,
+        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, verify_pack},
     },
 };
-
-/// A boxed future: the trait is used as `dyn` on the control path only.
-pub type SourceFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
-
-/// Encoded bytes by their SHA-256.
-pub type Blobs = BTreeMap<String, Vec<u8>>;
-
-/// Where signed documents come from. Nothing it returns is trusted.
-pub trait SnapshotSource: Send + Sync + 'static {
-    /// The root document file with this version, if there is one.
-    fn root<'a>(&'a self, environment: &'a str, version: u64) -> SourceFuture<'a, Option<Vec<u8>>>;
-    /// The timestamp file and its validator; none when it still is the one
-    /// `unless` names after waiting for at most `wait`.
-    fn timestamp<'a>(
-        &'a self,
-        environment: &'a str,
-        unless: Option<&'a str>,
-        wait: Duration,
-    ) -> SourceFuture<'a, Option<FetchedTimestamp>>;
-    /// A release file of at most this many bytes.
-    fn release<'a>(
-        &'a self,
-        environment: &'a str,
-        version: u64,
-        bytes_max: u64,
-    ) -> SourceFuture<'a, Vec<u8>>;
-    /// A control file of at most this many bytes.
-    fn control<'a>(
-        &'a self,
-        environment: &'a str,
-        version: u64,
-        bytes_max: u64,
-    ) -> SourceFuture<'a, Vec<u8>>;
-    /// The encoded bytes of these blobs.
-    fn parts<'a>(&'a self, environment: &'a str, wanted: &'a [Blob]) -> SourceFuture<'a, Blobs>;
-}
-
-/// A timestamp as fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchedTimestamp {
-    /// The envelope file.
-    pub file: Vec<u8>,
-    /// Validator for the next call.
-    pub validator: Option<String>,
-}
-
-/// Why a source did not deliver.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// Not reached, too slow, or 5xx.
-    #[error("upstream cannot be reached: {0}")]
-    Away(String),
-    /// It answered and refused, or answered nonsense.
-    #[error("upstream refused: {0}")]
-    Refused(String),
-    /// More bytes than were announced or are allowed.
-    #[error("upstream sent more than {bytes_max} bytes for {what}")]
-    TooLarge {
-        /// Which document.
-        what: String,
-        /// The cap.
-        bytes_max: u64,
-    },
-}
-
-/// Why a refresh failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RefreshError {
-    /// The source did not deliver.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A document was refused.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    /// The pack on disk was refused.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// A blob was refused.
-    #[error(transparent)]
-    Parts(#[from] PartsError),
-    /// The pack on disk cannot be read.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The content as a whole cannot be used.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// The data folder failed.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// The compiling thread died.
-    #[error("compiling the snapshot panicked")]
-    Panicked,
-}
-
-impl RefreshError {
-    /// A stable label for metrics and status.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Source(SourceError::Away(_)) => "upstream_away",
-            Self::Source(_) => "upstream_refused",
-            Self::Trust(error) => error.name(),
-            Self::Verify(error) => error.name(),
-            Self::Parts(error) => error.name(),
-            Self::Pack(error) => error.name(),
-            Self::Compile(_) => "compile",
-            Self::Keep(_) => "data_folder",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
-/// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refreshed {
-    /// Nothing new within the wait.
-    Unchanged,
-    /// The same revision, signed again.
-    Fresher,
-    /// A new revision is live.
-    Published(Revision),
-}
-
-/// What `/status` and the metrics say about one environment's supply.
-#[derive(Clone, Debug, Default)]
-pub struct SupplyStatus {
-    /// Start of the last try.
-    pub attempted_ms: Option<UnixMs>,
-    /// Last time upstream confirmed or replaced what is live.
-    pub confirmed_ms: Option<UnixMs>,
-    /// Stable name and text of the last failure, until the next success.
-    pub error: Option<(&'static str, String)>,
-    /// Failures so far.
-    pub failures: u64,
-    /// What is live came from our own disk and was not confirmed since.
-    pub from_disk: bool,
-    /// The current pack was damaged and the one before it is live.
-    pub fell_back: bool,
-}
 
 /// Keeps one environment up to date.
 pub struct Refresher {
