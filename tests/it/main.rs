@@ -6,6 +6,7 @@ mod architecture;
 mod docs;
 mod fixtures;
 mod harness;
+mod hostile;
 mod licences;
 mod two_processes;
 mod vectors;
