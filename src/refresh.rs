@@ -241,7 +241,14 @@ impl Refresher {
     pub async fn run(mut self, wait: Duration, pause_first: Duration, pause_max: Duration) {
         let mut failures = 0_u32;
         loop {
+            let begun = tokio::time::Instant::now();
             match self.step(wait).await {
+                Ok(Refreshed::Unchanged) => {
+                    failures = 0;
+                    // An upstream that does not wait, or is told not to, would
+                    // be asked again and again without a breath.
+                    tokio::time::sleep_until(begun + pause_first).await;
+                }
                 Ok(refreshed) => {
                     failures = 0;
                     if let Refreshed::Published(revision) = refreshed {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{LogConfig, Secret, fault::Faults, reader::Reader, settings::Settings};
-use crate::limits;
+use crate::{limits, progress::OnUnknownSubject, server::Origins};
 
 /// Bytes of a mebibyte, the unit of sizes on disk.
 const MIB: u64 = 1024 * 1024;
@@ -23,14 +23,14 @@ pub struct EdgeConfig {
     admin_listen: SocketAddr,
     data: PathBuf,
     workers: usize,
-    on_unknown_subject: UnknownSubject,
+    on_unknown_subject: OnUnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
     stop: StopConfig,
-    cors_origins: CorsOrigins,
+    cors_origins: Origins,
     log: LogConfig,
 }
 
@@ -43,24 +43,6 @@ pub struct EnvironmentConfig {
     pub key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
-}
-
-/// What a user gets whom the edge does not know while upstream is away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownSubject {
-    /// Answers as to somebody new.
-    ServeAsNew,
-    /// 503.
-    Refuse,
-}
-
-/// Whose pages may call the edge from a browser.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CorsOrigins {
-    /// Every page.
-    Any,
-    /// Pages of these origins, as browsers write them.
-    List(Vec<String>),
 }
 
 /// The way to the control plane, over HTTP.
@@ -137,8 +119,8 @@ impl EdgeConfig {
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: match reader.text("on_unknown_subject").as_str() {
-                "refuse" => UnknownSubject::Refuse,
-                _ => UnknownSubject::ServeAsNew,
+                "refuse" => OnUnknownSubject::Refuse,
+                _ => OnUnknownSubject::ServeAsNew,
             },
             environments: environments(&mut reader),
             upstream: upstream(&mut reader),
@@ -189,7 +171,7 @@ impl EdgeConfig {
     }
 
     /// What an unknown user gets while upstream is away.
-    pub fn on_unknown_subject(&self) -> UnknownSubject {
+    pub fn on_unknown_subject(&self) -> OnUnknownSubject {
         self.on_unknown_subject
     }
 
@@ -224,7 +206,7 @@ impl EdgeConfig {
     }
 
     /// Who may call from a browser.
-    pub fn cors_origins(&self) -> &CorsOrigins {
+    pub fn cors_origins(&self) -> &Origins {
         &self.cors_origins
     }
 
@@ -304,7 +286,7 @@ fn journal(reader: &mut Reader) -> JournalConfig {
     config
 }
 
-fn origins(reader: &mut Reader) -> CorsOrigins {
+fn origins(reader: &mut Reader) -> Origins {
     let list = reader.words("cors.origins");
     if list.iter().any(|origin| origin == "*") {
         if list.len() > 1 {
@@ -313,7 +295,7 @@ fn origins(reader: &mut Reader) -> CorsOrigins {
                 "names \"*\" beside other origins (keep one of the two)",
             );
         }
-        return CorsOrigins::Any;
+        return Origins::Any;
     }
     for origin in &list {
         // What browsers send has a scheme and no path; anything else would
@@ -325,5 +307,5 @@ fn origins(reader: &mut Reader) -> CorsOrigins {
             reader.broken("cors.origins", &rule);
         }
     }
-    CorsOrigins::List(list)
+    Origins::List(list)
 }

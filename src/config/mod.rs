@@ -22,8 +22,8 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
-    SubjectsConfig, UnknownSubject, UpstreamConfig,
+    Ack, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig, SubjectsConfig,
+    UpstreamConfig,
 };
 pub use edge_keys::EDGE;
 pub use fault::{Fault, Faults, Origin};

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::{
-    known::Known,
+    known::{IDENTIFY, Known},
+    merge::merged,
     pending::{Entry, Left, Live, Locked, Outstanding},
     recovery,
     request::{Action, IdentifyRequest, StepRequest, Stepped, Token, WriteError},
@@ -22,10 +23,13 @@ use crate::{
         Effect, FlowState, LiveJudge, Profile, Side, Step, Subject, SubjectView, reconcile,
         transition,
     },
-    limits::{FLOW_STATES_PER_USER_MAX, PROPERTIES_BYTES_MAX, PROPERTIES_MAX, RECORD_BYTES_MAX},
+    limits::{FLOW_STATES_PER_USER_MAX, RECORD_BYTES_MAX},
     progress::event::{Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument},
-    snapshot::{FlowKey, name_hash},
+    snapshot::name_hash,
 };
+
+/// A record's journal and seq.
+type RecordPlace = (Arc<str>, u64);
 
 /// A flow's new state and the record of it.
 struct Change<'a> {
@@ -146,7 +150,7 @@ impl Progress {
         key: &SubjectKey,
         request: &StepRequest<'_>,
         change: Change<'_>,
-    ) -> Result<Option<(Ticket, (Arc<str>, u64))>, WriteError> {
+    ) -> Result<Option<(Ticket, RecordPlace)>, WriteError> {
         let (flow, version) = (request.flow.key, request.version.number);
         let mut subject = (*change.newest.subject).clone();
         subject.set_state(flow, version, request.conversation, change.state);
@@ -159,7 +163,7 @@ impl Progress {
         let Some(ticket) = self.enqueue(change.era, request.now, &change.event)? else {
             return Ok(None);
         };
-        let last: (Arc<str>, u64) = (self.journal.id().into(), ticket.seq);
+        let last: RecordPlace = (self.journal.id().into(), ticket.seq);
         let after = Arc::new(change.newest.after(subject, flow, change.id, last.clone()));
         self.remember(locked, key, change.era, change.newest, ticket.seq, after);
         Ok(Some((ticket, last)))
@@ -176,9 +180,25 @@ impl Progress {
     ) -> Result<Attempt, WriteError> {
         let era = self.journal.era();
         let mut locked = self.memory.pending.lock(key.bytes());
-        let Some((newest, _)) = self.newest(&mut locked, key, known, generation) else {
+        let Some((newest, waiting)) = self.newest(&mut locked, key, known, generation) else {
             return Ok(Attempt::Raced);
         };
+        let outcome = |changed, token| Stepped {
+            changed,
+            before: FlowState::default(),
+            state: FlowState::default(),
+            token,
+        };
+        if let Some(id) = request.id
+            && let Some(body) = newest.seen(IDENTIFY, id.key)
+        {
+            if body != id.body {
+                return Err(WriteError::KeyReused);
+            }
+            let ticket = self.barrier(era, waiting)?;
+            let last = newest.last.clone().map(token);
+            return Ok(decided(outcome(false, last), ticket));
+        }
         let profile = merged(&newest.subject.profile, &request.properties, request.now)
             .map_err(WriteError::TooLarge)?;
         for (group, stored) in request.groups.iter().zip(groups) {
@@ -193,27 +213,19 @@ impl Progress {
                 properties: request.properties.clone(),
                 groups: request.groups.clone(),
             },
+            id: request.id,
             ..event(self, &request.place, &request.user, request.now, &newest)
         };
         let Some(ticket) = self.enqueue(era, request.now, &event)? else {
             return Ok(Attempt::Raced);
         };
         let last = (Arc::<str>::from(self.journal.id()), ticket.seq);
-        let none = FlowKey(0);
-        let after = Arc::new(newest.after(subject, none, None, last.clone()));
+        let after = Arc::new(newest.after(subject, IDENTIFY, request.id, last.clone()));
         self.remember(&mut locked, key, era, &newest, ticket.seq, after);
         // Under the user's lock: the shipper settles the user first, so it
         // cannot settle these groups before they are there.
         self.show_groups(request, groups);
-        Ok(decided(
-            Stepped {
-                changed: true,
-                before: FlowState::default(),
-                state: FlowState::default(),
-                token: Some(token(last)),
-            },
-            Some(ticket),
-        ))
+        Ok(decided(outcome(true, Some(token(last))), Some(ticket)))
     }
 
     /// The state to decide on and whether it waits for its sync; none when the
@@ -289,11 +301,15 @@ impl Progress {
         }
     }
 
-    /// Lays recovered records over the ledger's document, once it is known.
-    pub(super) fn raise_recovered(&self, key: &SubjectKey, below: Arc<Known>) -> Arc<Known> {
-        if self.memory.pending.is_clear(key.bytes()) {
-            return below;
-        }
+    /// Lays recovered records over the ledger's document, once it is known;
+    /// none when an entry left since the generation it was asked at, because
+    /// the document may lack what that entry held.
+    pub(super) fn raise_recovered(
+        &self,
+        key: &SubjectKey,
+        below: Arc<Known>,
+        generation: u64,
+    ) -> Option<Arc<Known>> {
         let mut locked = self.memory.pending.lock(key.bytes());
         match locked.caught_up(key.bytes(), &self.journal) {
             Some(Entry::Recovered(recovered)) => {
@@ -304,11 +320,11 @@ impl Progress {
                     self.journal.era(),
                 );
                 locked.insert(key.bytes(), Entry::Live(live));
-                raised
+                Some(raised)
             }
             // Somebody else did it, or wrote, in the meantime.
-            Some(Entry::Live(_)) => locked.durable(key.bytes(), &self.journal).unwrap_or(below),
-            Some(Entry::Group(..)) | None => below,
+            Some(Entry::Live(_)) => locked.durable(key.bytes(), &self.journal),
+            Some(Entry::Group(..)) | None => locked.is_generation(generation).then_some(below),
         }
     }
 
@@ -469,35 +485,4 @@ fn step_event(
         id,
         ..event(progress, &request.place, request.user, request.now, newest)
     }
-}
-
-/// A profile after merging properties; null removes.
-pub(super) fn merged(
-    profile: &Profile,
-    properties: &Map<String, Value>,
-    now: u64,
-) -> Result<Profile, String> {
-    let mut merged = profile.clone();
-    for (name, value) in properties {
-        if value.is_null() {
-            merged.properties.remove(name);
-        } else {
-            merged.properties.insert(name.clone(), value.clone());
-        }
-    }
-    if merged.properties.len() > PROPERTIES_MAX {
-        return Err(format!(
-            "{} properties after merging; at most {PROPERTIES_MAX} are kept",
-            merged.properties.len()
-        ));
-    }
-    let bytes = serde_json::to_vec(&merged.properties).map_or(usize::MAX, |text| text.len());
-    if bytes > PROPERTIES_BYTES_MAX {
-        return Err(format!(
-            "properties of {bytes} bytes after merging; at most {PROPERTIES_BYTES_MAX} are kept"
-        ));
-    }
-    merged.created_ms.get_or_insert(now);
-    merged.updated_ms = Some(now);
-    Ok(merged)
 }

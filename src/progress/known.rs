@@ -13,6 +13,9 @@ use crate::{
     snapshot::FlowKey,
 };
 
+/// Where the ids of identify calls stand, which are about no flow.
+pub(super) const IDENTIFY: FlowKey = FlowKey(0);
+
 /// A user as this edge knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -63,8 +66,9 @@ impl Known {
             let key = FlowKey::of(&flow.flow);
             flow.recent.iter().map(move |id| (key, *id))
         });
+        let identified = document.recent.iter().map(|id| (IDENTIFY, *id));
         Self {
-            recent: recent.collect(),
+            recent: recent.chain(identified).collect(),
             subject: Arc::new(Subject {
                 profile: Arc::new(Profile {
                     identifier: document.identifier.as_str().into(),

@@ -12,6 +12,7 @@ mod deciding;
 pub mod event;
 mod known;
 mod ledger;
+mod merge;
 mod pending;
 mod reading;
 mod recovery;

@@ -248,6 +248,16 @@ impl Locked<'_> {
         }
     }
 
+    /// Whether nothing of this subject is here.
+    pub(super) fn is_absent(&self, key: &[u8]) -> bool {
+        !self.entries.contains_key(key)
+    }
+
+    /// What is being read from the ledger at this moment may be old.
+    pub(super) fn outdate(&self) {
+        self.shard.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Takes an entry out.
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.entries.remove(key)?;

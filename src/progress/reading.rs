@@ -53,13 +53,14 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
-/// What the ledger said.
+/// What the ledger said, and the generation of the subject's shard before it
+/// was asked: an entry that left since may be missing in the answer.
 #[derive(Clone)]
 pub(super) enum Answer {
     /// A user's document.
-    User(Arc<Known>),
+    User(Arc<Known>, u64),
     /// A group's record.
-    Group(Arc<Profile>),
+    Group(Arc<Profile>, u64),
     /// It could not be asked.
     Away,
 }
@@ -134,19 +135,19 @@ async fn read(
         Kind::User => ledger
             .user(&environment, &id)
             .await
-            .map(|document| Answer::User(Arc::new(Known::of(&document)))),
+            .map(|document| Answer::User(Arc::new(Known::of(&document)), generation)),
         Kind::Group => ledger
             .group(&environment, &id)
             .await
-            .map(|record| Answer::Group(Arc::new(profile_of(record)))),
+            .map(|record| Answer::Group(Arc::new(profile_of(record)), generation)),
     };
     if let Ok(answer) = &result {
         // Under the lock, so that an entry cannot leave between check and insert.
         let locked = entries.lock(&key);
         if locked.is_generation(generation) {
             match answer {
-                Answer::User(known) => memory.subjects.keep_user(&key, known.clone()),
-                Answer::Group(profile) => memory.subjects.keep_group(&key, profile.clone()),
+                Answer::User(known, _) => memory.subjects.keep_user(&key, known.clone()),
+                Answer::Group(profile, _) => memory.subjects.keep_group(&key, profile.clone()),
                 Answer::Away => {}
             }
         }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use super::{
-    deciding::merged,
     event::{Event, Operation},
-    known::Known,
+    known::{IDENTIFY, Known},
+    merge::merged,
     pending::{Entry, Recovered},
     stepping::Progress,
     subjects::{Kind, SubjectKey},
@@ -59,7 +59,7 @@ pub(super) fn laid_over(below: &Known, records: &[(Arc<str>, u64, Event)]) -> Kn
         {
             subject.profile = Arc::new(profile);
         }
-        let mut flow = crate::snapshot::FlowKey(0);
+        let mut flow = IDENTIFY;
         for state in &event.states {
             flow = crate::snapshot::FlowKey::of(&state.flow);
             Known::lay(&mut subject, state);

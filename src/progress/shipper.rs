@@ -274,6 +274,12 @@ impl Lane {
         match left {
             Some(Left::Known(known)) => memory.subjects.keep_user(key.bytes(), known),
             Some(Left::Unknown) => memory.subjects.forget(key.bytes()),
+            // A group of a recovered record has no entry: what was read of it
+            // before the ledger took the record is old now.
+            None if kind == Kind::Group && locked.is_absent(key.bytes()) => {
+                locked.outdate();
+                memory.subjects.forget(key.bytes());
+            }
             None => {}
         }
     }

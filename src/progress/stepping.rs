@@ -220,16 +220,31 @@ impl Progress {
         if let Some(profile) = self.group_now(&key) {
             return Ok(profile);
         }
-        match self.ask(place, &key, Kind::Group, group).await? {
-            Answer::Group(profile) => Ok(profile),
-            Answer::User(_) | Answer::Away => match self.on_unknown {
-                OnUnknownSubject::Refuse => Err(ReadError::Unknown),
-                OnUnknownSubject::ServeAsNew => Ok(Arc::new(Profile {
-                    identifier: group.into(),
-                    ..Profile::default()
-                })),
-            },
+        for _ in 0..STEP_TRIES_MAX {
+            match self.ask(place, &key, Kind::Group, group).await? {
+                Answer::Group(profile, generation) => {
+                    let mut locked = self.memory.groups.lock(key.bytes());
+                    if let Some(Entry::Group(_, newest)) =
+                        locked.caught_up(key.bytes(), &self.journal)
+                    {
+                        return Ok(newest.clone());
+                    }
+                    if locked.is_generation(generation) {
+                        return Ok(profile);
+                    }
+                }
+                Answer::User(..) | Answer::Away => {
+                    return match self.on_unknown {
+                        OnUnknownSubject::Refuse => Err(ReadError::Unknown),
+                        OnUnknownSubject::ServeAsNew => Ok(Arc::new(Profile {
+                            identifier: group.into(),
+                            ..Profile::default()
+                        })),
+                    };
+                }
+            }
         }
+        Err(ReadError::Busy)
     }
 
     /// What a write is decided on, and the generation that proves it current.
@@ -254,24 +269,32 @@ impl Progress {
         key: &SubjectKey,
         user: &str,
     ) -> Result<Arc<Known>, ReadError> {
-        let below = match self.ask(place, key, Kind::User, user).await? {
-            Answer::User(known) => known,
-            Answer::Group(_) | Answer::Away => {
-                let recovered = matches!(
-                    self.memory
-                        .pending
-                        .lock(key.bytes())
-                        .caught_up(key.bytes(), &self.journal),
-                    Some(Entry::Recovered(_))
-                );
-                // Whoever has records of ours is known, even if not completely.
-                if self.on_unknown == OnUnknownSubject::Refuse && !recovered {
-                    return Err(ReadError::Unknown);
+        for _ in 0..STEP_TRIES_MAX {
+            let asked_at = self.memory.pending.generation(key.bytes());
+            let (below, generation) = match self.ask(place, key, Kind::User, user).await? {
+                Answer::User(known, generation) => (known, generation),
+                Answer::Group(..) | Answer::Away => {
+                    let recovered = matches!(
+                        self.memory
+                            .pending
+                            .lock(key.bytes())
+                            .caught_up(key.bytes(), &self.journal),
+                        Some(Entry::Recovered(_))
+                    );
+                    // Whoever has records of ours is known, even if not completely.
+                    if self.on_unknown == OnUnknownSubject::Refuse && !recovered {
+                        return Err(ReadError::Unknown);
+                    }
+                    (Arc::new(Known::unseen(user, true)), asked_at)
                 }
-                Arc::new(Known::unseen(user, true))
+            };
+            // What was settled while the ledger answered is in neither of the
+            // two: then it is asked again.
+            if let Some(known) = self.raise_recovered(key, below, generation) {
+                return Ok(known);
             }
-        };
-        Ok(self.raise_recovered(key, below))
+        }
+        Err(ReadError::Busy)
     }
 
     async fn ask(

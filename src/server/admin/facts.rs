@@ -1,7 +1,7 @@
 //! What does the admin listener ask of the other rooms?
 //!
-//! Plain values, gathered at each scrape: whoever knows them owns the trait's
-//! other side, and nothing here reaches back.
+//! Only what cannot be read from the live value or counted on the way: how
+//! refresh and shipping go, what is required, and whether the process stops.
 
 use crate::clock::UnixMs;
 

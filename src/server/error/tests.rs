@@ -1,4 +1,5 @@
 //! The table, row by row.
+//! Every fault is told in both forms, with the same status.
 
 use http_body_util::BodyExt;
 

@@ -253,8 +253,11 @@ impl Run<'_> {
 
     fn verdict(&mut self, record: &ShippedRecord) -> Result<Verdict, EngineError> {
         let event = &record.event;
-        let document = self.known(&event.user)?.document.clone();
+        let mut document = self.known(&event.user)?.document.clone();
         if let Operation::Identify { properties, groups } = &event.operation {
+            if let Some(verdict) = identify::seen_before(&document, event.id) {
+                return Ok(verdict);
+            }
             let mut records = Vec::with_capacity(groups.len());
             for group in groups {
                 let known = self.transaction.group(&group.identifier)?;
@@ -262,6 +265,7 @@ impl Run<'_> {
             }
             let current = judge::is_current(&document, &event.base);
             let when = event.decided_ms;
+            identify::remember(&mut document, event.id);
             return Ok(identify::merge(
                 document, properties, groups, records, when, current,
             ));

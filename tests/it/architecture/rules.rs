@@ -246,7 +246,9 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
-    ("config", &["limits"]),
+    // A choice that belongs to a room is that room's type; a second enum here
+    // would only have to be kept equal to it.
+    ("config", &["limits", "progress", "server"]),
     ("telemetry", &["clock", "config", "snapshot"]),
     (
         "progress",
