@@ -241,7 +241,7 @@ fn an_older_pack_in_place_of_the_current_one_is_refused() {
         "nothing can be evaluated: {status}"
     );
     let answer = pair.edge.client("blocks").get(&format!("{FLOW}reader"));
-    assert_eq!(answer.status, 401, "no key is known: {}", answer.text);
+    assert_eq!(answer.status, 503, "no environment is there: {}", answer.text);
     // The store's return heals it.
     pair.store.restart();
     pair.edge.ready();

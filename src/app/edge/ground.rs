@@ -10,7 +10,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use super::super::{StartError, facts::Watched};
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig},
+    config::{Ack, EdgeConfig, UnknownSubject},
     current::Current,
     disk::{
         Disk, RealDisk,
@@ -19,7 +19,7 @@ use crate::{
         keep::Keep,
     },
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
-    progress::{Progress, Reader, event::Event, restore},
+    progress::{OnUnknownSubject, Progress, Reader, event::Event, restore},
     refresh::Refresher,
     upstream::{HttpUpstream, HttpUpstreamOptions},
 };
@@ -48,14 +48,13 @@ impl Ground {
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
         let upstream = Arc::new(upstream(config)?);
-        let environments = config.environments().len();
-        let current = Arc::new(Current::expecting(environments));
+        let current = Arc::new(Current::expecting(config.environments().len()));
         let (progress, reader) = Progress::new(
             journal.clone(),
             upstream.clone(),
             config.subjects().cached_max,
             config.subjects().pending_max,
-            config.on_unknown_subject(),
+            on_unknown_subject(config),
             &edge_name(ambient),
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
@@ -198,6 +197,13 @@ fn put_back_journal(
                 restore(progress, slot, &name, record.seq, event);
             }
         }
+    }
+}
+
+fn on_unknown_subject(config: &EdgeConfig) -> OnUnknownSubject {
+    match config.on_unknown_subject() {
+        UnknownSubject::ServeAsNew => OnUnknownSubject::ServeAsNew,
+        UnknownSubject::Refuse => OnUnknownSubject::Refuse,
     }
 }
 

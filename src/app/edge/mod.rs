@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock::Ambient,
-    config::EdgeConfig,
+    config::{CorsOrigins, EdgeConfig},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
     http::{self, Deadlines, Listener, Options},
@@ -100,7 +100,7 @@ impl Edge {
             progress,
             ambient,
             metrics: Metrics::new(),
-            origins: config.cors_origins().clone(),
+            origins: origins(&config),
         };
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
@@ -237,6 +237,13 @@ fn ship(
         });
     }
     (stop_shipping, shipped)
+}
+
+fn origins(config: &EdgeConfig) -> server::Origins {
+    match config.cors_origins() {
+        CorsOrigins::Any => server::Origins::Any,
+        CorsOrigins::List(list) => server::Origins::List(list.clone()),
+    }
 }
 
 fn names(config: &EdgeConfig) -> Vec<String> {

@@ -246,9 +246,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
-    // A choice that belongs to a room is that room's type; a second enum here
-    // would only have to be kept equal to it.
-    ("config", &["limits", "progress", "server"]),
+    ("config", &["limits"]),
     ("telemetry", &["clock", "config", "snapshot"]),
     (
         "progress",

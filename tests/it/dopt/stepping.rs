@@ -218,7 +218,7 @@ fn a_plus_sign_is_what_the_client_means() {
 #[test]
 fn any_text_is_an_id_up_to_its_limit() {
     let shop = Shop::open();
-    for user in ["j%C3%BCrgen%20%F0%9F%98%80", "a%2Fb", "..", "100%25", "%"] {
+    for user in ["j%C3%BCrgen%20%F0%9F%98%80", "a%2Fb", "...", "100%25", "%"] {
         let query = format!("version=1&userIdentifier={user}&force=true&unknown=1&include=");
         assert!(shop.intent("manual", "start", &query), "{user}");
         let flow = shop.flow("manual", "version=1", user);
@@ -231,6 +231,9 @@ fn any_text_is_an_id_up_to_its_limit() {
         format!("version=1&userIdentifier={longest}x"),
         format!("version=1&userIdentifier=a&groupIdentifier={longest}x"),
         "version=1&userIdentifier=".to_owned(),
+        // A path segment that says "here" or "above" would not reach the store.
+        "version=1&userIdentifier=..".to_owned(),
+        "version=1&userIdentifier=%00".to_owned(),
         "version=1".to_owned(),
         "version=1&userIdentifier=%ff".to_owned(),
         "version=1&userIdentifier=a&userIdentifier=b".to_owned(),
