@@ -16,6 +16,7 @@ mod docs;
 mod dopt;
 mod fixtures;
 mod harness;
+mod hostile;
 mod kill;
 mod licences;
 mod two_processes;

@@ -194,6 +194,10 @@ blocks /v1/blocks/welcome_one/transition 400 {"subject":{"user":"u"},"version":1
 blocks /v1/blocks/welcome_one/transition 400 {"subject":{"user":"u"},"version":1,"transitions":["a","a"]}
 blocks /v1/blocks/nope/transition 404 {"subject":{"user":"u"},"version":1,"transitions":["a"]}
 users /v1/identify 400 [{"identifier":"u"}]
+users /v1/identify 400 {"identifier":"u","groups":[["g",{}]]}
+users /v1/identify 400 {"identifier":".."}
+blocks /v1/evaluate 400 {"subject":["u"],"flows":{"welcome":1}}
+blocks /v1/evaluate 400 [{"user":"u"},null,{"welcome":1},false,[]]
 blocks /v1/nothing 404 {}
 "#;
 
