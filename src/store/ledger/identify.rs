@@ -83,7 +83,7 @@ pub(super) fn merge(
         ));
     }
     Verdict::Apply {
-        document,
+        document: Box::new(document),
         groups: merged,
         as_recorded,
     }

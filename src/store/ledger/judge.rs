@@ -271,7 +271,7 @@ fn apply(
         ));
     }
     Verdict::Apply {
-        document,
+        document: Box::new(document),
         groups: Vec::new(),
         as_recorded,
     }

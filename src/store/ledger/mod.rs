@@ -57,7 +57,8 @@ pub enum ShipError {
 enum Verdict {
     /// Store this.
     Apply {
-        document: UserDocument,
+        /// Boxed: the other verdicts are a word or two.
+        document: Box<UserDocument>,
         groups: Vec<crate::progress::event::GroupRecord>,
         /// The edge knew the document it was decided on.
         as_recorded: bool,
@@ -226,7 +227,7 @@ impl Run<'_> {
                 }
                 let doc_rev = document.doc_rev;
                 let changed = Known {
-                    document,
+                    document: *document,
                     changed: true,
                 };
                 self.users.insert(event.user.clone(), changed);
