@@ -37,7 +37,7 @@ use crate::{
         keep::Keep,
     },
     http::{self, Deadlines, Listener, Options},
-    progress::{Progress, event::Event, restore},
+    progress::{Progress, event::Event, note_journal, restore},
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
@@ -349,6 +349,7 @@ fn put_back(
 ) -> BTreeSet<String> {
     let mut kept = BTreeSet::new();
     for old in recovered {
+        note_journal(progress, &old.journal);
         let Some(last) = old.last else { continue };
         let id = old.journal.as_str();
         let restored = put_back_journal(progress, journal, current, (id, last), environments);

@@ -51,6 +51,32 @@ pub(super) struct Simulation {
     random: Random,
     asked: Vec<Asked>,
     setup: Setup,
+    pub(super) tally: Tally,
+}
+
+/// How much has happened: a simulation in which nothing does proves nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) changed: usize,
+    pub(super) unchanged: usize,
+    pub(super) identified: usize,
+    pub(super) reads: usize,
+    pub(super) assumed: usize,
+    pub(super) unclear: usize,
+    pub(super) unavailable: usize,
+    pub(super) keys_reused: usize,
+    pub(super) recovered: usize,
+}
+
+impl Tally {
+    fn refused(&mut self, error: &WriteError) {
+        match error {
+            WriteError::Unclear => self.unclear += 1,
+            WriteError::Unavailable(_) => self.unavailable += 1,
+            WriteError::KeyReused => self.keys_reused += 1,
+            _ => {}
+        }
+    }
 }
 
 /// What the clients of one user were told.
@@ -93,9 +119,11 @@ enum Answered {
 
 const USERS: [&str; 3] = ["ann", "bob", "cid"];
 const GROUP: &str = "acme";
-const TICKS: usize = 260;
+const TICKS: usize = 900;
 /// Enough for every call and every record there can be.
 const TICKS_TO_END: usize = 3_000;
+/// Turns in which nothing was under way any more.
+const TICKS_AT_REST: usize = 40;
 
 impl Simulation {
     pub(super) fn new(seed: u64, plan: Plan) -> Self {
@@ -113,6 +141,7 @@ impl Simulation {
             journals: vec![edge.journal.id().to_owned()],
             clients: USERS.map(|user| (user, Client::default())).into(),
             asked: Vec::new(),
+            tally: Tally::default(),
             random: Random(seed ^ 0x5eed),
             world,
             ledger,
@@ -130,12 +159,20 @@ impl Simulation {
         self.disk.set_broken(None);
         self.disk.set_capacity(None);
         self.ledger.look().away = false;
+        let mut at_rest = 0;
         for _ in 0..TICKS_TO_END {
             self.edge.commit();
             self.edge.turn_reader();
             self.edge.turn_shipping();
             self.ledger.advance(0, false);
             self.answers()?;
+            let moves = !self.asked.is_empty()
+                || !self.ledger.look().calls.is_empty()
+                || self.edge.progress.backlog() > 0;
+            at_rest = if moves { 0 } else { at_rest + 1 };
+            if at_rest == TICKS_AT_REST {
+                break;
+            }
         }
         if !self.asked.is_empty() {
             return Err(format!("{} requests never end", self.asked.len()));
@@ -144,17 +181,17 @@ impl Simulation {
     }
 
     fn tick(&mut self) -> Result<(), String> {
-        match self.random.below(100) {
-            0..26 => self.ask(),
-            26..48 => self.edge.commit(),
-            48..60 => self.edge.turn_reader(),
-            60..74 => self.edge.turn_shipping(),
-            74..90 => self.network(),
-            90..93 => self.forget(),
-            93 => self.hang_up(),
-            94..97 => self.trouble(),
-            97 => self.outage(),
-            98 => self.crash(),
+        match self.random.below(1_000) {
+            0..220 => self.ask(),
+            220..440 => self.edge.commit(),
+            440..560 => self.edge.turn_reader(),
+            560..680 => self.edge.turn_shipping(),
+            680..910 => self.network(),
+            910..930 => self.forget(),
+            930..940 => self.hang_up(),
+            940..960 => self.trouble(),
+            960..970 => self.outage(),
+            970..974 => self.crash(),
             _ => self.heal(),
         }
         self.answers()
@@ -197,8 +234,10 @@ impl Simulation {
     }
 
     fn outage(&mut self) {
-        let away = self.plan.reads_fail && self.random.chance(2);
-        self.ledger.look().away = away;
+        self.ledger.look().away = self.plan.reads_fail;
+        if self.random.chance(2) {
+            self.crash_as_it_is();
+        }
     }
 
     fn heal(&mut self) {
@@ -207,14 +246,23 @@ impl Simulation {
         self.ledger.look().away = false;
     }
 
-    /// The power fails. What was sent may still arrive; nobody hears answers.
     fn crash(&mut self) {
+        self.heal();
+        self.crash_as_it_is();
+    }
+
+    /// The power fails. What was sent may still arrive; nobody hears answers.
+    fn crash_as_it_is(&mut self) {
         self.asked.clear();
         self.disk.crash(self.random.next());
-        self.heal();
+        if option_env!("SEED").is_some() { eprintln!("CRASH away {}", self.ledger.look().away); }
+        self.disk.set_broken(None);
+        self.disk.set_capacity(None);
         self.ledger.forget_answers();
         self.edge = SimEdge::boot(&self.disk, &self.ledger, &self.world, self.setup);
         self.journals.push(self.edge.journal.id().to_owned());
+        let records = self.edge.recovered.iter().map(|old| old.records as usize);
+        self.tally.recovered += records.sum::<usize>();
     }
 
     /// Some client asks for something.
@@ -259,6 +307,11 @@ impl Simulation {
         let (at, act, id) = match client.last {
             // The same request again, as after an answer that never came.
             Some(last) if self.random.chance(4) => last,
+            // A client that takes a key for something else.
+            Some((at, _, id)) if self.random.chance(30) => {
+                let body = id.body + 1;
+                (at, Act::Stop, EventId { body, ..id })
+            }
             _ => {
                 client.next_key += 1;
                 let key = client.next_key;
@@ -273,7 +326,7 @@ impl Simulation {
             }
         };
         client.last = Some((at, act, id));
-        let id = self.random.chance(2).then_some(id);
+        let id = (!self.random.chance(4)).then_some(id);
         let task = step_task(&self.edge.progress, &self.world, user, (at, act), id, None);
         let task = Box::pin(async move { Answered::Stepped(task.await) });
         (task, What::Step(at))
@@ -317,6 +370,11 @@ impl Simulation {
                 continue;
             };
             let asked = self.asked.remove(at);
+            if option_env!("SEED").is_some() { match &answered {
+                Answered::Stepped(r) => eprintln!("ANS {} step {:?}", asked.user, r.as_ref().map(|s| (s.changed, s.token.as_ref().map(|t| self.rank(&t.journal, t.seq))))),
+                Answered::Identified(r) => eprintln!("ANS {} ident {:?}", asked.user, r.as_ref().map(|t| t.as_ref().map(|t| self.rank(&t.journal, t.seq)))),
+                Answered::Read(r) => eprintln!("ANS {} read {:?}", asked.user, r.as_ref().map(|(f, g)| (f.subject.last.as_ref().map(|(j,s)| self.rank(j,*s)), f.subject.doc_rev, f.subject.assumed, g.properties.clone(), self.ledger.look().ledger.record(GROUP).properties, self.edge.recovered.iter().map(|r| (self.rank(&r.journal, r.first), r.last, r.records)).collect::<Vec<_>>()))),
+            } }
             match (answered, asked.what) {
                 (Answered::Stepped(Ok(stepped)), What::Step(flow)) => {
                     self.stepped(&asked, flow, stepped)?;
@@ -324,6 +382,7 @@ impl Simulation {
                 (Answered::Identified(Ok(token)), What::Identify(number)) => {
                     let rank = token.and_then(|token| self.rank(&token.journal, token.seq));
                     let client = self.clients.entry(asked.user).or_default();
+                    self.tally.identified += 1;
                     if let Some(rank) = rank {
                         client.changes.insert(rank, None);
                         client.seen = client.seen.max(rank);
@@ -331,6 +390,7 @@ impl Simulation {
                     }
                 }
                 (Answered::Read(Ok((found, group))), _) => self.read(&asked, &found, &group)?,
+                (Answered::Stepped(Err(error)), _) => self.tally.refused(&error),
                 // Refused or unclear: the client may come again.
                 _ => {}
             }
@@ -345,6 +405,8 @@ impl Simulation {
             None => None,
         };
         let client = self.clients.entry(asked.user).or_default();
+        self.tally.changed += usize::from(stepped.changed);
+        self.tally.unchanged += usize::from(!stepped.changed);
         let Some(rank) = rank else { return Ok(()) };
         if stepped.changed && client.changes.insert(rank, Some((at, stepped))).is_some() {
             return Err(format!("record {rank:?} was acknowledged to two steps"));
@@ -367,6 +429,8 @@ impl Simulation {
                 .and_then(|value| value.as_u64());
             number.unwrap_or(0)
         };
+        self.tally.reads += 1;
+        self.tally.assumed += usize::from(known.assumed);
         // Of an assumed user, and after one, nothing is promised until the
         // ledger has said which of their steps stand.
         if known.assumed || self.plan.reads_fail {

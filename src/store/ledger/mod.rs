@@ -213,7 +213,7 @@ impl Run<'_> {
         match verdict {
             Verdict::Apply {
                 mut document,
-                groups,
+                mut groups,
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
@@ -221,7 +221,8 @@ impl Run<'_> {
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 document.mixed = !as_recorded;
-                for group in &groups {
+                for group in &mut groups {
+                    group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
                 }
                 let doc_rev = document.doc_rev;
@@ -264,27 +265,26 @@ impl Run<'_> {
     fn verdict(&mut self, record: &ShippedRecord) -> Result<Verdict, EngineError> {
         let event = &record.event;
         let document = self.known(&event.user)?.document.clone();
-        if let Operation::Identify { properties, groups } = &event.operation {
-            let mut records = Vec::with_capacity(groups.len());
-            for group in groups {
-                let known = self.transaction.group(&group.identifier)?;
-                records.push(known.unwrap_or_default());
+        let mut refuted = self.refuted(event)?;
+        let verdict = match &event.operation {
+            Operation::Identify { properties, groups } => {
+                let mut records = Vec::with_capacity(groups.len());
+                for group in groups {
+                    let known = self.transaction.group(&group.identifier)?;
+                    records.push(known.unwrap_or_default());
+                }
+                let current = judge::is_current(&document, &event.base);
+                let when = event.decided_ms;
+                identify::merge(document, properties, groups, records, when, current)
             }
-            let current = judge::is_current(&document, &event.base);
-            let when = event.decided_ms;
-            return Ok(identify::merge(
-                document, properties, groups, records, when, current,
-            ));
-        }
-        let refuted = self.refuted(event)?;
-        let mut still_refuted = refuted.clone();
-        let verdict = judge::step(&document, &mut still_refuted, event, self.versions);
+            _ => judge::step(&document, &mut refuted, event, self.versions),
+        };
         // Kept under this journal, because the edge's next record of the user
-        // names this one as its base.
+        // names this one as its base, whatever this one did.
         let own = self.transaction.refuted(self.journal, &event.user)?;
-        if own != still_refuted {
+        if own != refuted {
             self.transaction
-                .put_refuted(self.journal, &event.user, &still_refuted)?;
+                .put_refuted(self.journal, &event.user, &refuted)?;
         }
         Ok(verdict)
     }
