@@ -207,14 +207,11 @@ async fn read(
             .user(&environment, &id)
             .await
             .map(|document| Below::User(Arc::new(Known::of(&document)))),
-        Kind::Group => ledger
-            .group(&environment, &id)
-            .await
-            .map(|mut record| {
-                let taken = record.last.take();
-                let taken = taken.map(|(journal, seq)| (journal.into(), seq));
-                Below::Group(Arc::new(profile_of(record)), taken)
-            }),
+        Kind::Group => ledger.group(&environment, &id).await.map(|mut record| {
+            let taken = record.last.take();
+            let taken = taken.map(|(journal, seq)| (journal.into(), seq));
+            Below::Group(Arc::new(profile_of(record)), taken)
+        }),
     };
     if let Ok(below) = &result {
         // Under the lock, so that an entry cannot leave between check and insert.
