@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -38,6 +39,8 @@ pub(super) struct Shipping {
     pub(super) status: Arc<Mutex<ShippingStatus>>,
     /// Journals with records that nobody here ships: they are never removed.
     kept: Mutex<BTreeSet<String>>,
+    /// Journals of earlier runs that are gone.
+    removed: Mutex<BTreeSet<String>>,
     settled: Mutex<BTreeMap<(String, String), u64>>,
 }
 
@@ -86,6 +89,7 @@ impl Shipping {
             pause_max: parts.pause_max,
             status: Arc::new(Mutex::new(status)),
             kept: Mutex::new(parts.kept),
+            removed: Mutex::default(),
             settled: Mutex::default(),
         })
     }
@@ -186,7 +190,7 @@ impl Shipping {
         }
     }
 
-    fn lane(&self, environment: &str, journal: &str) -> std::io::Result<Lane> {
+    fn lane(&self, environment: &str, journal: &str) -> io::Result<Lane> {
         Ok(Lane::new(
             self.progress.clone(),
             self.ledger.clone(),
@@ -197,7 +201,7 @@ impl Shipping {
         ))
     }
 
-    fn unreadable(&self, journal: &str, error: &std::io::Error) {
+    fn unreadable(&self, journal: &str, error: &io::Error) {
         tracing::error!(journal, %error, "a journal cannot be opened for shipping; its records stay on disk");
     }
 
@@ -225,27 +229,45 @@ impl Shipping {
         if everywhere == 0 {
             return;
         }
-        if everywhere == u64::MAX {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.contains(journal) {
-                return;
-            }
-            drop(kept);
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-            status.journals_open = status.journals_open.saturating_sub(1);
-        }
-        let (writer, journal) = (self.journal.clone(), journal.to_owned());
-        let removed = tokio::task::spawn_blocking(move || {
-            if everywhere == u64::MAX {
-                writer.remove_finished(&journal)
-            } else {
-                writer.retire(&journal, everywhere)
-            }
+        let live = (*journal == *self.journal.id()).then(|| (journal.to_owned(), everywhere));
+        let finished = self.finished();
+        let writer = self.journal.clone();
+        let cleared = tokio::task::spawn_blocking(move || {
+            let mut removed = Vec::new();
+            let result = clear(&writer, finished, live, &mut removed);
+            (removed, result)
         });
-        if let Ok(Err(error)) = removed.await {
+        let Ok((removed, result)) = cleared.await else {
+            return;
+        };
+        if !removed.is_empty() {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.journals_open = status.journals_open.saturating_sub(removed.len());
+            let mut gone = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            gone.extend(removed);
+        }
+        if let Err(error) = result {
             // Kept files cost space, not truth.
             tracing::warn!(%error, "a shipped journal segment could not be removed");
         }
+    }
+
+    /// Journals of earlier runs that may go and have not gone, oldest first.
+    fn finished(&self) -> Vec<String> {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let recovered = self.recovered.iter().map(|old| &old.journal);
+        recovered
+            .filter(|journal| !kept.contains(*journal) && !removed.contains(*journal))
+            .filter(|journal| {
+                self.environments.iter().all(|environment| {
+                    let key = ((*journal).clone(), environment.clone());
+                    settled.get(&key) == Some(&u64::MAX)
+                })
+            })
+            .cloned()
+            .collect()
     }
 
     async fn pause(
@@ -284,4 +306,23 @@ impl Shipping {
             _ = stop.changed() => {}
         }
     }
+}
+
+/// Removes finished journals and then what is settled of the live one. In that
+/// order, and not further when one fails: the next start takes a journal that
+/// is gone for older than those it finds.
+fn clear(
+    writer: &Journal,
+    finished: Vec<String>,
+    live: Option<(String, u64)>,
+    removed: &mut Vec<String>,
+) -> io::Result<()> {
+    for journal in finished {
+        writer.remove_finished(&journal)?;
+        removed.push(journal);
+    }
+    if let Some((journal, through)) = live {
+        writer.retire(&journal, through)?;
+    }
+    Ok(())
 }

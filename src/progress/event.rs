@@ -348,6 +348,9 @@ pub struct GroupRecord {
     /// Merged properties.
     #[serde(default)]
     pub properties: Map<String, Value>,
+    /// (journal, seq) of the last record applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<(String, u64)>,
 }
 
 /// A shipped batch: `POST environments/{env}/progress`. An empty list of

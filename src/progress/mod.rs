@@ -27,7 +27,7 @@ mod tests;
 
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
 pub use reading::{OnUnknownSubject, Reader};
-pub use recovery::restore;
+pub use recovery::{note_journal, restore};
 pub use request::{
     Action, IdentifyRequest, Place, Read, ReadError, StepRequest, Stepped, Token, WriteError,
 };

@@ -63,8 +63,8 @@ pub(super) struct Job {
 pub(super) enum Below {
     /// A user's document.
     User(Arc<Known>),
-    /// A group's record.
-    Group(Arc<Profile>),
+    /// A group's record, and the last of any journal's that it includes.
+    Group(Arc<Profile>, Option<(Arc<str>, u64)>),
 }
 
 /// What the ledger said; none when it could not be asked.
@@ -207,10 +207,11 @@ async fn read(
             .user(&environment, &id)
             .await
             .map(|document| Below::User(Arc::new(Known::of(&document)))),
-        Kind::Group => ledger
-            .group(&environment, &id)
-            .await
-            .map(|record| Below::Group(Arc::new(profile_of(record)))),
+        Kind::Group => ledger.group(&environment, &id).await.map(|mut record| {
+            let taken = record.last.take();
+            let taken = taken.map(|(journal, seq)| (journal.into(), seq));
+            Below::Group(Arc::new(profile_of(record)), taken)
+        }),
     };
     if let Ok(below) = &result {
         // Under the lock, so that an entry cannot leave between check and insert.
@@ -218,7 +219,7 @@ async fn read(
         if locked.is_generation(&key, generation) {
             match below {
                 Below::User(known) => memory.subjects.keep_user(&key, known.clone()),
-                Below::Group(profile) => memory.subjects.keep_group(&key, profile.clone()),
+                Below::Group(profile, _) => memory.subjects.keep_group(&key, profile.clone()),
             }
         }
     }

@@ -5,17 +5,27 @@
 //! records over what the ledger says. A record carries the state it led to, so
 //! that this works with upstream dead.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{
     event::{Event, Operation},
     known::{Known, merged},
-    pending::{Entry, Live, Recovered},
+    pending::{Entry, Live, Recovered, RecoveredRecord},
     reading::Below,
     stepping::Progress,
     subjects::{Kind, SubjectKey},
 };
 use crate::{current::EnvironmentSlot, evaluate::Profile, limits::SUBJECT_ID_BYTES_MAX};
+
+/// Says that a journal of an earlier run is still there, whether or not it holds
+/// records; in the order in which they were begun, before any of their records.
+/// A journal that is gone was begun before all of these.
+pub fn note_journal(progress: &Progress, journal: &str) {
+    let earlier = progress.memory.earlier.lock();
+    earlier
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(journal.into());
+}
 
 /// Puts one record of an earlier run back. Records of one journal come in
 /// order, journals in the order in which they were begun, and all of them
@@ -63,7 +73,7 @@ impl Progress {
             // Somebody else did it, or wrote, in the meantime.
             Some(Entry::User(live)) => return Some(Below::User(live.seen(&self.journal).clone())),
             Some(Entry::Group(live)) => {
-                return Some(Below::Group(live.seen(&self.journal).clone()));
+                return Some(Below::Group(live.seen(&self.journal).clone(), None));
             }
             None => {
                 let current = locked.is_generation(key.bytes(), generation);
@@ -77,39 +87,56 @@ impl Progress {
         let era = self.journal.era();
         let (raised, entry) = match below {
             Below::User(known) => {
-                let raised = Arc::new(user_after(&known, &records));
+                let new = self.not_taken(&records, known.taken.as_ref());
+                let raised = Arc::new(user_after(&known, new));
                 let entry = Entry::User(Live::new(raised.clone(), outstanding, era));
                 (Below::User(raised), entry)
             }
-            Below::Group(profile) => {
-                let raised = Arc::new(group_after(&profile, &records));
+            Below::Group(profile, taken) => {
+                let new = self.not_taken(&records, taken.as_ref());
+                let raised = Arc::new(group_after(&profile, new));
                 let entry = Entry::Group(Live::new(raised.clone(), outstanding, era));
-                (Below::Group(raised), entry)
+                (Below::Group(raised, None), entry)
             }
         };
         locked.raise(key.bytes(), entry);
         Some(raised)
     }
+
+    /// The records behind the one that the ledger took last. Journals are
+    /// shipped, and removed, in the order in which they were begun.
+    fn not_taken<'r>(
+        &self,
+        records: &'r [RecoveredRecord],
+        taken: Option<&(Arc<str>, u64)>,
+    ) -> &'r [RecoveredRecord] {
+        let earlier = self.memory.earlier.lock();
+        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
+        let place = |journal: &Arc<str>| earlier.iter().position(|own| own == journal);
+        let Some((last, seq)) = taken.and_then(|(journal, seq)| Some((place(journal)?, *seq)))
+        else {
+            return records;
+        };
+        let is_in = |record: &&RecoveredRecord| {
+            let at = place(&record.0).unwrap_or(0);
+            at < last || (at == last && record.1 <= seq)
+        };
+        let count = records.iter().take_while(is_in).count();
+        records.get(count..).unwrap_or_default()
+    }
 }
 
 /// The user after these records.
-fn user_after(below: &Known, records: &[(Arc<str>, u64, Arc<Event>)]) -> Known {
-    // What the ledger says it took last need not be laid over it again.
-    let taken = below.taken.as_ref().and_then(|(journal, seq)| {
-        let at = records
-            .iter()
-            .rposition(|(own, own_seq, _)| own == journal && own_seq <= seq)?;
-        Some(at + 1)
-    });
+fn user_after(below: &Known, records: &[RecoveredRecord]) -> Known {
     let mut known = below.clone();
-    for (journal, seq, event) in &records[taken.unwrap_or(0)..] {
+    for (journal, seq, event) in records {
         known = known.laid_under(journal, *seq, event);
     }
     known
 }
 
 /// The group after these records.
-fn group_after(below: &Profile, records: &[(Arc<str>, u64, Arc<Event>)]) -> Profile {
+fn group_after(below: &Profile, records: &[RecoveredRecord]) -> Profile {
     let mut profile = below.clone();
     let mut own = Vec::new();
     for (_, _, event) in records {

@@ -5,7 +5,7 @@
 //! transition and one enqueue, then waits for the sync outside of it. A
 //! handler may be dropped at any wait: what it queued goes its way without it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,6 +33,9 @@ pub(crate) struct Memory {
     /// Groups with records outstanding; apart, because they are locked while
     /// a user's shard is held.
     pub(super) groups: Pending,
+    /// Journals of earlier runs in the order in which they were begun; written
+    /// at boot only.
+    pub(super) earlier: Mutex<Vec<Arc<str>>>,
 }
 
 /// The face of this folder.
@@ -107,6 +110,7 @@ impl Memory {
         Arc::new(Self {
             pending: pending(),
             groups: pending(),
+            earlier: Mutex::default(),
             subjects,
         })
     }
@@ -299,13 +303,14 @@ impl Progress {
             if subject.is_none() {
                 let answer = self.ask(place, &key, group, generation).await?;
                 let nobody = || {
-                    Below::Group(Arc::new(Profile {
+                    let profile = Profile {
                         identifier: group.into(),
                         ..Profile::default()
-                    }))
+                    };
+                    Below::Group(Arc::new(profile), None)
                 };
                 let below = self.or_assumed(&key, answer, nobody)?;
-                if let Some(Below::Group(raised)) = self.raise(&key, below, generation) {
+                if let Some(Below::Group(raised, _)) = self.raise(&key, below, generation) {
                     subject = Some(raised);
                 }
             }

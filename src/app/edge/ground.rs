@@ -23,7 +23,7 @@ use crate::{
         keep::Keep,
     },
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
-    progress::{OnUnknownSubject, Progress, Reader, event::Event, restore},
+    progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
     refresh::Refresher,
     upstream::{HttpUpstream, HttpUpstreamOptions},
 };
@@ -184,6 +184,7 @@ fn put_back(
 ) -> BTreeSet<String> {
     let mut kept = BTreeSet::new();
     for old in recovered {
+        note_journal(progress, &old.journal);
         let Some(last) = old.last else { continue };
         let id = old.journal.as_str();
         match put_back_journal(progress, journal, current, (id, last), environments) {

@@ -75,11 +75,14 @@ pub(super) enum Entry {
     Group(Live<Profile>),
 }
 
+/// Journal, seq and record.
+pub(super) type RecoveredRecord = (Arc<str>, u64, Arc<Event>);
+
 /// Records of earlier runs.
 #[derive(Default)]
 pub(super) struct Recovered {
-    /// In order: journal, seq, record.
-    pub(super) records: Vec<(Arc<str>, u64, Arc<Event>)>,
+    /// In order.
+    pub(super) records: Vec<RecoveredRecord>,
     /// Until the last of them is settled.
     pub(super) outstanding: Outstanding,
 }

@@ -26,7 +26,7 @@ use crate::{
     progress::{
         OnUnknownSubject, Progress,
         event::Event,
-        restore,
+        note_journal, restore,
         shipper::{Lane, Shipped},
         stepping::Flaw,
     },
@@ -164,6 +164,7 @@ impl SimEdge {
 }
 
 fn put_back(progress: &Progress, journal: &Journal, world: &World, old: &Recovered) {
+    note_journal(progress, &old.journal);
     let Some(last) = old.last else { return };
     let name: Arc<str> = old.journal.as_str().into();
     let mut reader = journal.reader(&old.journal).expect("it opens");
@@ -200,7 +201,21 @@ impl Lanes {
         )
     }
 
+    /// Removes what is done with; a disk that fails keeps its files.
+    fn clear(&self, finished: &mut Vec<String>, live: Option<u64>) {
+        while let Some(oldest) = finished.first() {
+            if self.journal.remove_finished(oldest).is_err() {
+                return;
+            }
+            finished.remove(0);
+        }
+        if let Some(through) = live {
+            drop(self.journal.retire(self.journal.id(), through));
+        }
+    }
+
     async fn run(self, recovered: Vec<Recovered>) {
+        let mut finished = Vec::new();
         for old in recovered {
             if let Some(last) = old.last {
                 let mut lane = self.lane(&old.journal);
@@ -213,14 +228,15 @@ impl Lanes {
                     turn().await;
                 }
             }
-            // A disk that fails keeps its files; nothing rests on it.
-            drop(self.journal.remove_finished(&old.journal));
+            // In order, as the program does.
+            finished.push(old.journal);
+            self.clear(&mut finished, None);
         }
         let id = self.journal.id().to_owned();
         let mut lane = self.lane(&id);
         loop {
             if let Ok(Shipped::Moved { .. }) = lane.step(self.journal.synced()).await {
-                drop(self.journal.retire(&id, lane.done_through()));
+                self.clear(&mut finished, Some(lane.done_through()));
             }
             turn().await;
         }

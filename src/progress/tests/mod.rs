@@ -4,6 +4,7 @@
 //! [`away`], [`restarts`]. The [`simulation`] lets the same parts meet in
 //! orders nobody would think of, and [`seeds`] runs it.
 
+mod answering;
 mod away;
 mod edge;
 mod ledger;

@@ -1,17 +1,20 @@
 //! What a restart finds, with the ledger there and without it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
     edge::{Setup, poll},
     scene::{Act, Scene},
+    world::{ENVIRONMENT, UID},
 };
 use crate::{
     disk::journal::Durability,
     progress::{
         WriteError,
-        event::{Event, Outcome},
-        restore,
+        event::{Event, GroupRecord, Outcome, UserDocument},
+        note_journal, restore,
     },
 };
 
@@ -181,6 +184,49 @@ fn records_of_another_environment_touch_nobody_here() {
     scene.edge.ship();
     // Only the other environment's record is left, for its own lane.
     assert_eq!(scene.edge.progress.backlog(), 1);
+}
+
+#[test]
+fn an_old_journal_that_is_still_there_takes_nothing_back() {
+    let mut scene = Scene::new();
+    // The ledger has records of two journals. Of the newer one the segment
+    // with this user's record is gone, the older one could not be removed.
+    let (older, newer): (Arc<str>, Arc<str>) = ("a".repeat(32).into(), "b".repeat(32).into());
+    let last = Some((newer.to_string(), 5));
+    let number = |number: u64| json!({ "number": number }).as_object().cloned().unwrap();
+    let user = UserDocument {
+        identifier: "ann".to_owned(),
+        doc_rev: 2,
+        properties: number(2),
+        last: last.clone(),
+        ..UserDocument::default()
+    };
+    let group = GroupRecord {
+        identifier: "acme".to_owned(),
+        doc_rev: 2,
+        properties: number(2),
+        last,
+        ..GroupRecord::default()
+    };
+    let mut inner = scene.ledger.look();
+    inner.ledger.users.insert("ann".to_owned(), user);
+    inner.ledger.groups.insert("acme".to_owned(), group);
+    drop(inner);
+    let event = json!({
+        "environment": ENVIRONMENT, "environment_uid": UID, "user": "ann", "revision": "0.1",
+        "decided_ms": 5, "base": "absent", "edge": "edge",
+        "operation": {"op": "identify", "properties": number(1),
+                      "groups": [{"identifier": "acme", "properties": number(1)}]},
+    });
+    for journal in [&older, &newer] {
+        note_journal(&scene.edge.progress, journal);
+    }
+    let slot = scene.world.slot();
+    let event = serde_json::from_value(event).unwrap();
+    restore(&scene.edge.progress, slot, &older, 1, event);
+    let read = scene.read("ann", Some("acme")).unwrap();
+    assert_eq!(read.subject.profile.properties["number"], 2);
+    assert_eq!(read.group.unwrap().properties["number"], 2);
 }
 
 #[test]

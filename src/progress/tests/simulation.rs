@@ -1,28 +1,26 @@
-//! Whatever happens in whatever order, what do clients see?
+//! Whatever happens in whatever order, who acts next?
 //!
 //! One edge, a few users, a ledger whose every call is held. A seed decides
-//! who acts next: a client, the committer, the reader, the shipper, the
-//! network, the disk, the power. What clients were told is checked at every
-//! answer; what the ledger made of it in [`super::terminal`].
+//! who acts: a client, the committer, the reader, the shipper, the network,
+//! the disk, the power. What clients are told is checked at every answer, in
+//! [`super::answering`]; what the ledger made of it in [`super::terminal`].
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use super::{
-    edge::{Setup, SimEdge, Task, poll},
+    answering::{Answered, Asked, Client, Tally, What},
+    edge::{Setup, SimEdge, Task},
     ledger::SimLedger,
-    scene::{Act, At, identify_task, step_task},
+    scene::{Act, identify_task, step_task},
     world::World,
 };
 use crate::{
     disk::memory::{Fault, MemoryDisk, Random},
-    evaluate::Profile,
     progress::{
-        ReadError, Stepped, Token, WriteError,
         event::EventId,
-        known::Known,
-        stepping::{Flaw, Found},
+        stepping::Flaw,
         subjects::{Kind, SubjectKey},
     },
 };
@@ -49,72 +47,38 @@ pub(super) struct Simulation {
     pub(super) journals: Vec<String>,
     disk: MemoryDisk,
     random: Random,
-    asked: Vec<Asked>,
+    pub(super) asked: Vec<Asked>,
     setup: Setup,
-}
-
-/// What the clients of one user were told.
-#[derive(Default)]
-pub(super) struct Client {
-    /// Highest record that was acknowledged or seen.
-    seen: Rank,
-    /// Highest number in the properties that was acknowledged or seen.
-    number: u64,
-    next_number: u64,
-    next_key: u64,
-    /// The step that was asked last, to be repeated.
-    last: Option<(At, Act, EventId)>,
-    /// Acknowledged changes and where they led to.
-    pub(super) changes: BTreeMap<Rank, Option<(At, Stepped)>>,
-}
-
-/// A request under way.
-struct Asked {
-    user: &'static str,
-    /// What a read must show at least.
-    seen: Rank,
-    number: u64,
-    task: Task<Answered>,
-    what: What,
-}
-
-#[derive(Clone, Copy)]
-enum What {
-    Step(At),
-    Identify(u64),
-    Read,
-}
-
-enum Answered {
-    Stepped(Result<Stepped, WriteError>),
-    Identified(Result<Option<Token>, WriteError>),
-    Read(Result<(Found<Known>, std::sync::Arc<Profile>), ReadError>),
+    pub(super) tally: Tally,
 }
 
 const USERS: [&str; 3] = ["ann", "bob", "cid"];
-const GROUP: &str = "acme";
-const TICKS: usize = 260;
+/// The group that all users belong to.
+pub(super) const GROUP: &str = "acme";
+const TICKS: usize = 900;
 /// Enough for every call and every record there can be.
 const TICKS_TO_END: usize = 3_000;
+/// Turns in which nothing was under way any more.
+const TICKS_AT_REST: usize = 40;
 
 impl Simulation {
-    pub(super) fn new(seed: u64, plan: Plan) -> Self {
-        let world = World::new();
-        let ledger = SimLedger::new(&world);
+    pub(super) fn new(seed: u64, plan: Plan, world: &World) -> Self {
+        let ledger = SimLedger::new(world);
         let disk = MemoryDisk::new(seed);
         let setup = Setup {
             flaw: plan.flaw,
             records_max: 60,
             ..Setup::default()
         };
-        let edge = SimEdge::boot(&disk, &ledger, &world, setup);
+        let edge = SimEdge::boot(&disk, &ledger, world, setup);
         Self {
             plan,
             journals: vec![edge.journal.id().to_owned()],
             clients: USERS.map(|user| (user, Client::default())).into(),
             asked: Vec::new(),
+            tally: Tally::default(),
             random: Random(seed ^ 0x5eed),
-            world,
+            world: world.clone(),
             ledger,
             edge,
             disk,
@@ -130,31 +94,40 @@ impl Simulation {
         self.disk.set_broken(None);
         self.disk.set_capacity(None);
         self.ledger.look().away = false;
+        let mut at_rest = 0;
         for _ in 0..TICKS_TO_END {
             self.edge.commit();
             self.edge.turn_reader();
             self.edge.turn_shipping();
             self.ledger.advance(0, false);
             self.answers()?;
+            let moves = !self.asked.is_empty()
+                || !self.ledger.look().calls.is_empty()
+                || self.edge.progress.backlog() > 0;
+            at_rest = if moves { 0 } else { at_rest + 1 };
+            if at_rest == TICKS_AT_REST {
+                break;
+            }
         }
         if !self.asked.is_empty() {
             return Err(format!("{} requests never end", self.asked.len()));
         }
+        self.count_outcomes();
         self.check_end()
     }
 
     fn tick(&mut self) -> Result<(), String> {
-        match self.random.below(100) {
-            0..26 => self.ask(),
-            26..48 => self.edge.commit(),
-            48..60 => self.edge.turn_reader(),
-            60..74 => self.edge.turn_shipping(),
-            74..90 => self.network(),
-            90..93 => self.forget(),
-            93 => self.hang_up(),
-            94..97 => self.trouble(),
-            97 => self.outage(),
-            98 => self.crash(),
+        match self.random.below(1_000) {
+            0..220 => self.ask(),
+            220..440 => self.edge.commit(),
+            440..560 => self.edge.turn_reader(),
+            560..680 => self.edge.turn_shipping(),
+            680..910 => self.network(),
+            910..930 => self.forget(),
+            930..940 => self.hang_up(),
+            940..960 => self.trouble(),
+            960..970 => self.outage(),
+            970..974 => self.crash(),
             _ => self.heal(),
         }
         self.answers()
@@ -197,8 +170,10 @@ impl Simulation {
     }
 
     fn outage(&mut self) {
-        let away = self.plan.reads_fail && self.random.chance(2);
-        self.ledger.look().away = away;
+        self.ledger.look().away = self.plan.reads_fail;
+        if self.random.chance(2) {
+            self.crash_as_it_is();
+        }
     }
 
     fn heal(&mut self) {
@@ -207,14 +182,22 @@ impl Simulation {
         self.ledger.look().away = false;
     }
 
-    /// The power fails. What was sent may still arrive; nobody hears answers.
     fn crash(&mut self) {
+        self.heal();
+        self.crash_as_it_is();
+    }
+
+    /// The power fails. What was sent may still arrive; nobody hears answers.
+    fn crash_as_it_is(&mut self) {
         self.asked.clear();
         self.disk.crash(self.random.next());
-        self.heal();
+        self.disk.set_broken(None);
+        self.disk.set_capacity(None);
         self.ledger.forget_answers();
         self.edge = SimEdge::boot(&self.disk, &self.ledger, &self.world, self.setup);
         self.journals.push(self.edge.journal.id().to_owned());
+        let records = self.edge.recovered.iter().map(|old| old.records as usize);
+        self.tally.recovered += records.sum::<usize>();
     }
 
     /// Some client asks for something.
@@ -259,6 +242,11 @@ impl Simulation {
         let (at, act, id) = match client.last {
             // The same request again, as after an answer that never came.
             Some(last) if self.random.chance(4) => last,
+            // A client that takes a key for something else.
+            Some((at, _, id)) if self.random.chance(30) => {
+                let body = id.body + 1;
+                (at, Act::Stop, EventId { body, ..id })
+            }
             _ => {
                 client.next_key += 1;
                 let key = client.next_key;
@@ -273,7 +261,7 @@ impl Simulation {
             }
         };
         client.last = Some((at, act, id));
-        let id = self.random.chance(2).then_some(id);
+        let id = (!self.random.chance(4)).then_some(id);
         let task = step_task(&self.edge.progress, &self.world, user, (at, act), id, None);
         let task = Box::pin(async move { Answered::Stepped(task.await) });
         (task, What::Step(at))
@@ -306,108 +294,5 @@ impl Simulation {
             };
             Answered::Read(read.await)
         })
-    }
-
-    /// Hands out the answers that are ready and looks at them.
-    fn answers(&mut self) -> Result<(), String> {
-        let mut at = 0;
-        while at < self.asked.len() {
-            let Some(answered) = poll(&mut self.asked[at].task) else {
-                at += 1;
-                continue;
-            };
-            let asked = self.asked.remove(at);
-            match (answered, asked.what) {
-                (Answered::Stepped(Ok(stepped)), What::Step(flow)) => {
-                    self.stepped(&asked, flow, stepped)?;
-                }
-                (Answered::Identified(Ok(token)), What::Identify(number)) => {
-                    let rank = token.and_then(|token| self.rank(&token.journal, token.seq));
-                    let client = self.clients.entry(asked.user).or_default();
-                    if let Some(rank) = rank {
-                        client.changes.insert(rank, None);
-                        client.seen = client.seen.max(rank);
-                        client.number = client.number.max(number);
-                    }
-                }
-                (Answered::Read(Ok((found, group))), _) => self.read(&asked, &found, &group)?,
-                // Refused or unclear: the client may come again.
-                _ => {}
-            }
-        }
-        let wrong = std::mem::take(&mut self.ledger.look().wrong);
-        wrong.first().map_or(Ok(()), |wrong| Err(wrong.clone()))
-    }
-
-    fn stepped(&mut self, asked: &Asked, at: At, stepped: Stepped) -> Result<(), String> {
-        let rank = match &stepped.token {
-            Some(token) => self.rank(&token.journal, token.seq),
-            None => None,
-        };
-        let client = self.clients.entry(asked.user).or_default();
-        let Some(rank) = rank else { return Ok(()) };
-        if stepped.changed && client.changes.insert(rank, Some((at, stepped))).is_some() {
-            return Err(format!("record {rank:?} was acknowledged to two steps"));
-        }
-        client.seen = client.seen.max(rank);
-        Ok(())
-    }
-
-    /// Reads never go backwards and include what was acknowledged before.
-    fn read(&mut self, asked: &Asked, found: &Found<Known>, group: &Profile) -> Result<(), String> {
-        let known = &found.subject;
-        let rank = match &known.last {
-            Some((journal, seq)) => self.rank(journal, *seq),
-            None => self.rank_of_revision(asked.user, known.doc_rev),
-        };
-        let number = |profile: &Profile, name: &str| {
-            let number = profile
-                .properties
-                .get(name)
-                .and_then(|value| value.as_u64());
-            number.unwrap_or(0)
-        };
-        // Of an assumed user, and after one, nothing is promised until the
-        // ledger has said which of their steps stand.
-        if known.assumed || self.plan.reads_fail {
-            return Ok(());
-        }
-        let rank = rank.unwrap_or_default();
-        let client = self.clients.entry(asked.user).or_default();
-        if rank < asked.seen {
-            return Err(format!(
-                "{} read record {rank:?} after {:?}",
-                asked.user, asked.seen
-            ));
-        }
-        if let Some(Some((at, stepped))) = client.changes.get(&rank) {
-            let flow = self.world.flow(at.0, at.1).0.key;
-            if known.subject.state(flow, at.1, None) != Some(&stepped.state) {
-                return Err(format!("{} reads another state at {rank:?}", asked.user));
-            }
-        }
-        let own = number(&known.subject.profile, "number");
-        let in_group = number(group, asked.user);
-        if own < asked.number || in_group < asked.number {
-            return Err(format!(
-                "{} reads {own} and the group's {in_group} after {}",
-                asked.user, asked.number
-            ));
-        }
-        client.seen = client.seen.max(rank);
-        client.number = client.number.max(own.min(in_group));
-        Ok(())
-    }
-
-    /// Where a record stands.
-    pub(super) fn rank(&self, journal: &str, seq: u64) -> Option<Rank> {
-        let run = self.journals.iter().position(|own| own == journal)?;
-        Some((run + 1, seq))
-    }
-
-    fn rank_of_revision(&self, user: &str, doc_rev: u64) -> Option<Rank> {
-        let inner = self.ledger.look();
-        let (journal, seq) = inner.made_by.get(&(user.to_owned(), doc_rev))?;
-        self.rank(journal, *seq)
     }
 }

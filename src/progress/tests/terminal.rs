@@ -40,6 +40,19 @@ impl Simulation {
         Ok(())
     }
 
+    /// Counts what the ledger made of the records.
+    pub(super) fn count_outcomes(&mut self) {
+        let inner = self.ledger.look();
+        for taken in inner.taken.values() {
+            match taken.outcome {
+                Outcome::Applied => self.tally.applied += 1,
+                Outcome::Already => self.tally.already += 1,
+                Outcome::Superseded => self.tally.superseded += 1,
+                Outcome::Dead => {}
+            }
+        }
+    }
+
     /// With one edge that could always ask, everything applies as recorded.
     fn check_outcomes(&self) -> Result<(), String> {
         if self.plan.reads_fail {

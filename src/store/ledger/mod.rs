@@ -20,6 +20,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::{Map, Value};
+
 use super::{
     engine::{DeadLetter, Ending, Engine, EngineError, JournalMark, LedgerTransaction},
     workspace::Environment,
@@ -27,8 +29,8 @@ use super::{
 use crate::{
     clock::UnixMs,
     progress::event::{
-        Base, Batch, BatchAnswer, Operation, Outcome, RecordOutcome, ShippedRecord, UserDocument,
-        chain_hash,
+        Base, Batch, BatchAnswer, Event, GroupDocument, Operation, Outcome, RecordOutcome,
+        ShippedRecord, UserDocument, chain_hash,
     },
     snapshot::Version,
 };
@@ -214,7 +216,7 @@ impl Run<'_> {
         match verdict {
             Verdict::Apply {
                 mut document,
-                groups,
+                mut groups,
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
@@ -222,7 +224,8 @@ impl Run<'_> {
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 document.mixed = !as_recorded;
-                for group in &groups {
+                for group in &mut groups {
+                    group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
                 }
                 let doc_rev = document.doc_rev;
@@ -262,34 +265,46 @@ impl Run<'_> {
         }
     }
 
+    /// An identify call that was not seen before, with its groups' records.
+    fn merge(
+        &mut self,
+        mut document: UserDocument,
+        event: &Event,
+        properties: &Map<String, Value>,
+        groups: &[GroupDocument],
+    ) -> Result<Verdict, EngineError> {
+        let mut records = Vec::with_capacity(groups.len());
+        for group in groups {
+            let known = self.transaction.group(&group.identifier)?;
+            records.push(known.unwrap_or_default());
+        }
+        let current = judge::is_current(&document, &event.base);
+        let when = event.decided_ms;
+        identify::remember(&mut document, event.id);
+        Ok(identify::merge(
+            document, properties, groups, records, when, current,
+        ))
+    }
+
     fn verdict(&mut self, record: &ShippedRecord) -> Result<Verdict, EngineError> {
         let event = &record.event;
-        let mut document = self.known(&event.user)?.document.clone();
-        if let Operation::Identify { properties, groups } = &event.operation {
-            if let Some(verdict) = identify::seen_before(&document, event.id) {
-                return Ok(verdict);
+        let document = self.known(&event.user)?.document.clone();
+        let mut refuted = self.refuted(event)?;
+        let verdict = match &event.operation {
+            Operation::Identify { properties, groups } => {
+                match identify::seen_before(&document, event.id) {
+                    Some(verdict) => verdict,
+                    None => self.merge(document, event, properties, groups)?,
+                }
             }
-            let mut records = Vec::with_capacity(groups.len());
-            for group in groups {
-                let known = self.transaction.group(&group.identifier)?;
-                records.push(known.unwrap_or_default());
-            }
-            let current = judge::is_current(&document, &event.base);
-            let when = event.decided_ms;
-            identify::remember(&mut document, event.id);
-            return Ok(identify::merge(
-                document, properties, groups, records, when, current,
-            ));
-        }
-        let refuted = self.refuted(event)?;
-        let mut still_refuted = refuted.clone();
-        let verdict = judge::step(&document, &mut still_refuted, event, self.versions);
+            _ => judge::step(&document, &mut refuted, event, self.versions),
+        };
         // Kept under this journal, because the edge's next record of the user
-        // names this one as its base.
+        // names this one as its base, whatever this one did.
         let own = self.transaction.refuted(self.journal, &event.user)?;
-        if own != still_refuted {
+        if own != refuted {
             self.transaction
-                .put_refuted(self.journal, &event.user, &still_refuted)?;
+                .put_refuted(self.journal, &event.user, &refuted)?;
         }
         Ok(verdict)
     }

@@ -258,6 +258,24 @@ fn dependants_journaled_after_a_restart_are_superseded_too() {
 }
 
 #[test]
+fn dependants_stay_dependants_across_an_identify_and_a_restart() {
+    let scene = Scene::new();
+    let mut one = scene.edge("a");
+    one.start("u").rich("u", true);
+    one.ship();
+    let mut before = scene.edge("b");
+    before.assume("u");
+    before.start("u");
+    assert_eq!(before.outcomes(), [Superseded]);
+    let mut after = scene.edge("c");
+    after.views.clone_from(&before.views);
+    after.identify("u", json!({"seen": true}), &[]);
+    after.rich("u", false).intent("u", "reset");
+    assert_eq!(after.outcomes(), [Applied, Superseded, Superseded]);
+    assert_eq!(scene.active("u"), ["gold"]);
+}
+
+#[test]
 fn a_user_of_an_environment_made_anew_is_not_touched() {
     let scene = Scene::new();
     let mut edge = scene.edge("a");
