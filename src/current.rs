@@ -54,6 +54,8 @@ pub struct Environment {
 #[derive(Debug, Default)]
 pub struct Environments {
     list: Vec<Arc<Environment>>,
+    /// How many there are to be.
+    expected: usize,
     /// Key hash to (position in `list`, position in that snapshot's keys).
     keys: FxHashMap<[u8; 32], (u32, u32)>,
 }
@@ -80,14 +82,24 @@ impl Environments {
         &self.list
     }
 
-    fn new(list: Vec<Arc<Environment>>) -> Self {
+    /// Whether every environment this edge is to serve is live. Until then a
+    /// key that is not found may belong to one that is not here yet.
+    pub fn is_complete(&self) -> bool {
+        self.list.len() >= self.expected
+    }
+
+    fn new(list: Vec<Arc<Environment>>, expected: usize) -> Self {
         let mut keys = FxHashMap::default();
         for (position, environment) in list.iter().enumerate() {
             for (key_position, key) in environment.snapshot.keys.iter().enumerate() {
                 keys.insert(key.sha256, (position as u32, key_position as u32));
             }
         }
-        Self { list, keys }
+        Self {
+            list,
+            expected,
+            keys,
+        }
     }
 }
 
@@ -112,6 +124,15 @@ impl Default for Current {
 }
 
 impl Current {
+    /// With nothing live yet, to serve this many environments.
+    pub fn expecting(environments: usize) -> Self {
+        let empty = Environments::new(Vec::new(), environments);
+        Self {
+            live: ArcSwap::from_pointee(empty),
+            ..Self::default()
+        }
+    }
+
     /// The live value. Load it once per request.
     pub fn load(&self) -> Guard<Arc<Environments>> {
         self.live.load()
@@ -126,7 +147,10 @@ impl Current {
             snapshot,
             freshness,
         });
-        let mut list = self.live.load().list.clone();
+        let (mut list, expected) = {
+            let live = self.live.load();
+            (live.list.clone(), live.expected)
+        };
         let name = &environment.snapshot.environment;
         match list
             .iter_mut()
@@ -135,7 +159,7 @@ impl Current {
             Some(place) => *place = environment,
             None => list.push(environment),
         }
-        let old = self.live.swap(Arc::new(Environments::new(list)));
+        let old = self.live.swap(Arc::new(Environments::new(list, expected)));
         drop(slots);
         self.published.send_modify(|count| *count += 1);
         old

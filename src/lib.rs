@@ -50,8 +50,8 @@
 //! compiled on a blocking thread → kept on disk → published by one pointer; on
 //! any failure the old one stays and says how old it is. **Request**: route →
 //! [`current::Current::load`] once → key → body → subject from memory →
-//! [`evaluate::decide`] → bytes. **Step**: newest state → pure
-//! [`evaluate::transition`] → journal, synced → answer; the shipper carries it
+//! [`evaluate::decide()`] → bytes. **Step**: newest state → pure
+//! [`evaluate::transition()`] → journal, synced → answer; the shipper carries it
 //! to the ledger, and until then it lies over whatever the ledger said.
 //!
 //! # Invariants, as absences

@@ -150,8 +150,16 @@ pub const PARTS_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// One project file, and one import: thousands of flows with their copy text.
 pub const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Values (texts, numbers, lists, tables) of one import after YAML's aliases
+/// are followed: without it a page of aliases would fill the memory. The
+/// largest honest import has some 20 bytes a value.
+pub const IMPORT_NODES_MAX: usize = 2 * 1024 * 1024;
+
 /// Faults one import reports; a file with more has one cause, said often.
 pub const IMPORT_FAULTS_MAX: usize = 200;
+
+/// What one fault says: names and differences that are longer are cut.
+pub const IMPORT_FAULT_BYTES_MAX: usize = 4 * 1024;
 
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;

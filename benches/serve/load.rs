@@ -14,10 +14,6 @@ use std::{
 /// Requests of one connection, sent in turn.
 pub(crate) type Requests = Vec<Vec<u8>>;
 
-/// Kernel ticks of `/proc/<pid>/stat`: the user-space ABI fixes them at 100 a
-/// second.
-const TICK_US: u64 = 10_000;
-
 /// Asks on one connection for each list until the time is up. Returns how many
 /// answers came, and in what time.
 pub(crate) fn run(address: SocketAddr, requests: &[Requests], time: Duration) -> (u64, Duration) {
@@ -54,15 +50,18 @@ pub(crate) fn exchange(address: SocketAddr, requests: &[Vec<u8>]) -> Vec<u8> {
     connection.buffer
 }
 
-/// CPU time a process has used, in microseconds: user and system time, the
-/// 14th and 15th field, counted behind the name in brackets.
-pub(crate) fn cpu_us(process: u32) -> u64 {
-    let path = format!("/proc/{process}/stat");
-    let text = std::fs::read_to_string(path).expect("the process lives");
-    let (_, fields) = text.rsplit_once(')').expect("a name in brackets");
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks = ticks.map(|field| field.parse::<u64>().expect("a number"));
-    ticks.sum::<u64>() * TICK_US
+/// CPU time the threads of a process have used, in nanoseconds. `stat` counts
+/// the same in ticks of 10 ms, too coarse for short rounds.
+pub(crate) fn cpu_ns(process: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process lives");
+    threads
+        .map(|thread| {
+            let path = thread.expect("a thread").path().join("schedstat");
+            let text = std::fs::read_to_string(path).expect("a thread of a server stays");
+            let used = text.split(' ').next().and_then(|field| field.parse().ok());
+            used.unwrap_or(0_u64)
+        })
+        .sum()
 }
 
 struct Connection {

@@ -5,16 +5,18 @@
 //! requests finish, then the tasks end.
 
 use std::{
+    fs::Permissions,
     io::{self, Write},
     net::SocketAddr,
     num::NonZeroUsize,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -40,7 +42,8 @@ const CONNECTIONS_MAX: usize = 4_096;
 /// Two threads answer: one of them may be busy with a large import.
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
 
-/// How often timestamps are looked at; they are signed again every minute.
+/// How often timestamps are looked at, unless they are fresh for so short a
+/// time that this would be late.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
 /// Running requests get this long when the store stops. A long poll is ended
@@ -68,11 +71,8 @@ impl Store {
         signing: Signing,
         ambient: Ambient,
     ) -> Result<Self, StartError> {
-        let timing = Timing {
-            fresh_ms: millis(config.fresh_for()),
-            life_ms: millis(config.timestamp_life()),
-            ..Timing::default()
-        };
+        let timing = timing(config.fresh_for(), config.timestamp_life());
+        let pause = REFRESH_EVERY.min(Duration::from_millis(timing.refresh_ms / 4));
         let database = config.data().join("store.db");
         let store = store::Store::open(&database, signing, ambient.clone(), timing)?;
         first_admin_key(&store, config.data())?;
@@ -93,7 +93,7 @@ impl Store {
         })?;
         let mut control = Control::start("store-control").map_err(StartError::Thread)?;
         control.spawn("publish", publish(store.clone()));
-        control.spawn("refresh timestamps", refresh(store.clone(), ambient));
+        control.spawn("refresh timestamps", refresh(store.clone(), ambient, pause));
         Ok(Self {
             store,
             server,
@@ -144,12 +144,25 @@ async fn publish(store: Arc<store::Store>) {
     }
 }
 
+/// Times that fit each other: a timestamp is signed again long before an edge
+/// that has it calls it stale, also when the operator wants it fresh for
+/// seconds only.
+fn timing(fresh_for: Duration, life: Duration) -> Timing {
+    let usual = Timing::default();
+    let fresh_ms = millis(fresh_for);
+    Timing {
+        fresh_ms,
+        life_ms: millis(life),
+        refresh_ms: usual.refresh_ms.min(fresh_ms / 2),
+    }
+}
+
 /// Keeps timestamps fresh.
-async fn refresh(store: Arc<store::Store>, ambient: Ambient) {
+async fn refresh(store: Arc<store::Store>, ambient: Ambient, pause: Duration) {
     loop {
         let now = ambient.now_ms();
         blocking(&store, move |store| store.refresh_timestamps(now)).await;
-        tokio::time::sleep(REFRESH_EVERY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -201,6 +214,8 @@ pub(super) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
+    // A file that was there keeps the mode it had.
+    file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
@@ -239,23 +254,23 @@ impl Service for StoreService {
         if matches!(path.as_str(), "/health" | "/ready") {
             return http::json_bytes(StatusCode::OK, "application/json", r#"{"status":"ok"}"#);
         }
-        let method = head.method.as_str().to_owned();
-        let body = match body.read(api::body_bytes_max(&method, &path)).await {
+        let mut request = api::Request {
+            method: head.method.as_str().to_owned(),
+            path,
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            key: key_of(&head.headers),
+            if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
+            body: Bytes::new(),
+        };
+        let bytes_max = match self.api.admit(&request) {
+            Ok(bytes_max) => bytes_max,
+            Err(refusal) => return answer(refusal),
+        };
+        request.body = match body.read(bytes_max).await {
             Ok(body) => body,
             Err(error) => return unread(&error),
         };
-        let response = self
-            .api
-            .handle(api::Request {
-                method,
-                path,
-                query: head.uri.query().unwrap_or_default().to_owned(),
-                key: key_of(&head.headers),
-                if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
-                body,
-            })
-            .await;
-        answer(response)
+        answer(self.api.handle(request).await)
     }
 }
 
@@ -306,4 +321,17 @@ fn answer(response: api::Response) -> Answer {
     };
     set(header::CACHE_CONTROL, Some(caching.to_owned()));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_signed_again_before_it_is_stale() {
+        for seconds in [2, 30, 120, 3_600] {
+            let timing = timing(Duration::from_secs(seconds), Duration::from_secs(86_400));
+            assert!(timing.refresh_ms <= timing.fresh_ms / 2, "{seconds} s");
+        }
+    }
 }

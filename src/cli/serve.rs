@@ -186,8 +186,8 @@ fn dev_text(info: &DevInfo, data: &Path) -> String {
          \n  keys        {file}\
          \n\nThe web console is not part of this version.\n\
          \nTry it:\n\
-         \n  curl -s -H 'x-api-key: {key}' \\\
-         \n    '{edge}/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada&include=block'\n\
+         \n  curl -s -H 'x-api-key: {key}' \
+         '{edge}/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada&include=block'\n\
          \nCtrl-C stops it; what you did is kept in {data}.\n",
         edge = info.edge_url,
         admin = info.edge_admin_url,

@@ -12,7 +12,10 @@ use super::{
     failure::{Failure, Outcome},
     table::{self, Output},
 };
-use crate::{config::Variables, progress::event::UserDocument};
+use crate::{
+    config::Variables,
+    progress::event::{BlockStateDocument, UserDocument},
+};
 
 /// `flowgate user …`.
 #[derive(Debug, Subcommand)]
@@ -58,12 +61,20 @@ pub(super) fn run(
     if output == Output::Json {
         table::json(console, &answer)?;
     } else {
-        show(console, &document)?;
+        show(console, &document, &answer)?;
     }
     Ok(Outcome::Done)
 }
 
-fn show(console: &mut Console, user: &UserDocument) -> Result<(), Failure> {
+/// A flow or block as people know it, where the store knows it.
+fn named(answer: &Value, uid: &str) -> String {
+    match answer["sid"].as_str() {
+        Some(sid) => format!("{sid} ({uid})"),
+        None => uid.to_owned(),
+    }
+}
+
+fn show(console: &mut Console, user: &UserDocument, answer: &Value) -> Result<(), Failure> {
     let time = |ms: Option<u64>| ms.map(table::time).unwrap_or_default();
     console.line(&format!(
         "user {} (document {}), first seen {}, identified {}",
@@ -78,13 +89,18 @@ fn show(console: &mut Console, user: &UserDocument) -> Result<(), Failure> {
     let rows: Vec<Value> = user
         .flows
         .iter()
-        .map(|flow| {
-            let with = |wanted: fn(&crate::progress::event::BlockStateDocument) -> bool| {
-                let blocks = flow.blocks.iter().filter(|block| wanted(block));
-                blocks.map(|block| block.block.clone()).collect::<Vec<_>>()
+        .enumerate()
+        .map(|(at, flow)| {
+            let answer = &answer["flows"][at];
+            let with = |wanted: fn(&BlockStateDocument) -> bool| {
+                let blocks = flow.blocks.iter().enumerate();
+                blocks
+                    .filter(|(_, block)| wanted(block))
+                    .map(|(at, block)| named(&answer["blocks"][at], &block.block))
+                    .collect::<Vec<_>>()
             };
             json!({
-                "flow": flow.flow, "version": flow.version, "generation": flow.generation,
+                "flow": named(answer, &flow.flow), "version": flow.version, "generation": flow.generation,
                 "state": state(flow.started, flow.stopped, flow.finished),
                 "active": with(|block| block.active), "exited": with(|block| block.exited),
             })

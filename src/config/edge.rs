@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{LogConfig, Secret, fault::Faults, reader::Reader, settings::Settings};
-use crate::{limits, progress::OnUnknownSubject, server::Origins};
+use crate::limits;
 
 /// Bytes of a mebibyte, the unit of sizes on disk.
 const MIB: u64 = 1024 * 1024;
@@ -23,14 +23,14 @@ pub struct EdgeConfig {
     admin_listen: SocketAddr,
     data: PathBuf,
     workers: usize,
-    on_unknown_subject: OnUnknownSubject,
+    on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
     stop: StopConfig,
-    cors_origins: Origins,
+    cors_origins: CorsOrigins,
     log: LogConfig,
 }
 
@@ -43,6 +43,24 @@ pub struct EnvironmentConfig {
     pub key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
+}
+
+/// What a user gets whom the edge does not know while upstream is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownSubject {
+    /// Answers as to somebody new.
+    ServeAsNew,
+    /// 503.
+    Refuse,
+}
+
+/// Whose pages may call the edge from a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Every page.
+    Any,
+    /// Pages of these origins, as browsers write them.
+    List(Vec<String>),
 }
 
 /// The way to the control plane, over HTTP.
@@ -119,8 +137,8 @@ impl EdgeConfig {
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: match reader.text("on_unknown_subject").as_str() {
-                "refuse" => OnUnknownSubject::Refuse,
-                _ => OnUnknownSubject::ServeAsNew,
+                "refuse" => UnknownSubject::Refuse,
+                _ => UnknownSubject::ServeAsNew,
             },
             environments: environments(&mut reader),
             upstream: upstream(&mut reader),
@@ -171,7 +189,7 @@ impl EdgeConfig {
     }
 
     /// What an unknown user gets while upstream is away.
-    pub fn on_unknown_subject(&self) -> OnUnknownSubject {
+    pub fn on_unknown_subject(&self) -> UnknownSubject {
         self.on_unknown_subject
     }
 
@@ -206,7 +224,7 @@ impl EdgeConfig {
     }
 
     /// Who may call from a browser.
-    pub fn cors_origins(&self) -> &Origins {
+    pub fn cors_origins(&self) -> &CorsOrigins {
         &self.cors_origins
     }
 
@@ -286,7 +304,7 @@ fn journal(reader: &mut Reader) -> JournalConfig {
     config
 }
 
-fn origins(reader: &mut Reader) -> Origins {
+fn origins(reader: &mut Reader) -> CorsOrigins {
     let list = reader.words("cors.origins");
     if list.iter().any(|origin| origin == "*") {
         if list.len() > 1 {
@@ -295,7 +313,7 @@ fn origins(reader: &mut Reader) -> Origins {
                 "names \"*\" beside other origins (keep one of the two)",
             );
         }
-        return Origins::Any;
+        return CorsOrigins::Any;
     }
     for origin in &list {
         // What browsers send has a scheme and no path; anything else would
@@ -307,5 +325,5 @@ fn origins(reader: &mut Reader) -> Origins {
             reader.broken("cors.origins", &rule);
         }
     }
-    Origins::List(list)
+    CorsOrigins::List(list)
 }

@@ -22,8 +22,8 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig, SubjectsConfig,
-    UpstreamConfig,
+    Ack, CorsOrigins, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
+    SubjectsConfig, UnknownSubject, UpstreamConfig,
 };
 pub use edge_keys::EDGE;
 pub use fault::{Fault, Faults, Origin};

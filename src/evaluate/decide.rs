@@ -7,7 +7,7 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use super::{Reason, state::FlowState, subject::SubjectView};
+use super::{Reason, state::FlowState, subject::SubjectView, transition::lost_its_place};
 use crate::{
     clock::UnixMs,
     snapshot::{Flow, Snapshot, Version},
@@ -74,7 +74,8 @@ pub struct Decision<'s, 'u> {
     pub version_source: VersionSource,
     /// The stored state, if any. Blocks are active only when `reason` is `Started`.
     pub state: Option<&'u FlowState>,
-    /// The entry condition holds and the flow is enabled and not started: a
+    /// The flow is enabled, and either the entry condition holds and it is not
+    /// started, or an edit of the draft took away where the user stood: a
     /// caller that may save starts it now.
     pub may_start: bool,
 }
@@ -133,7 +134,11 @@ pub fn decide<'s, 'u>(
         .user
         .state(flow.key, slot.number, subject.conversation);
     let started = state.filter(|state| state.started);
-    let may_start = flow.enabled && started.is_none() && version.entry.holds(subject, now);
+    let may_start = flow.enabled
+        && match started {
+            None => version.entry.holds(subject, now),
+            Some(state) => lost_its_place(version, state),
+        };
     Decision {
         reason: match started {
             _ if !flow.enabled => Reason::Disabled,

@@ -1,8 +1,8 @@
 //! How do we decide?
 //!
 //! Pure: data in, data out; no I/O, clock, randomness, logging or async, and
-//! no input panics. [`decide`] answers which version of a flow a subject sees
-//! and why; [`transition`] moves a subject through a version; [`predicate`] is
+//! no input panics. [`decide()`] answers which version of a flow a subject sees
+//! and why; [`transition()`] moves a subject through a version; [`predicate`] is
 //! the one engine under every condition.
 
 mod decide;

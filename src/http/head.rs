@@ -111,8 +111,12 @@ pub(super) enum Inadmissible {
     TwoLengths,
     #[error("found {0} Host headers, expected exactly one")]
     Hosts(usize),
+    #[error("the Host header is no host; expected a name or an address, and a port or none")]
+    Host,
     #[error("the request target names another authority than the Host header")]
     OtherAuthority,
+    #[error("the request target has a scheme that is not served; expected http or https")]
+    Scheme,
     #[error("method {0} is not served")]
     Method(Method),
     #[error("the body has a Content-Encoding; expected none")]
@@ -153,13 +157,32 @@ pub(super) fn admit(head: &Parts, marks: HeadMarks) -> Result<(), Inadmissible> 
 fn one_host(headers: &HeaderMap) -> Result<&[u8], Inadmissible> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Ok(host.as_bytes()),
+        (Some(host), None) if is_host(host.as_bytes()) => Ok(host.as_bytes()),
+        (Some(_), None) => Err(Inadmissible::Host),
         (None, _) => Err(Inadmissible::Hosts(0)),
         (Some(_), Some(_)) => Err(Inadmissible::Hosts(2 + hosts.count())),
     }
 }
 
+/// Whether these can be the bytes of a Host (RFC 9112, section 3.2: anything
+/// else is a 400). Whoever sees a path, a user or a list in it reads another
+/// host out of it than the next one does.
+fn is_host(bytes: &[u8]) -> bool {
+    let fits = |byte: &u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'%' => true,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => true,
+        other => other.is_ascii_alphanumeric(),
+    };
+    bytes.iter().all(fits)
+}
+
 fn check_authority(uri: &Uri, host: &[u8]) -> Result<(), Inadmissible> {
+    if uri
+        .scheme_str()
+        .is_some_and(|scheme| !matches!(scheme, "http" | "https"))
+    {
+        return Err(Inadmissible::Scheme);
+    }
     match uri.authority() {
         None => Ok(()),
         Some(named) if named.as_str().as_bytes().eq_ignore_ascii_case(host) => Ok(()),

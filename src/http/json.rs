@@ -3,9 +3,15 @@
 //! A pre-scan over the bytes bounds nesting, array lengths and string lengths
 //! before anything is built from them; then serde parses into a typed value,
 //! which refuses duplicate members. What the scan lets pass may still be no
-//! JSON at all: judging that is serde's work.
+//! JSON at all: judging that is serde's work. An object is an object: the
+//! arrays that serde takes for structs as well are refused.
 
-use serde::Deserialize;
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::limits::{JSON_ARRAY_MAX, JSON_DEPTH_MAX, JSON_STRING_BYTES_MAX};
 
@@ -47,10 +53,42 @@ pub enum JsonError {
     Shape(serde_json::Error),
 }
 
-/// Parses a whole body.
+/// Parses a whole body, which is one object.
 pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], limits: Limits) -> Result<T, JsonError> {
     scan(bytes, limits)?;
-    serde_json::from_slice(bytes).map_err(JsonError::Shape)
+    let body: Result<Object<T>, _> = serde_json::from_slice(bytes);
+    body.map(|Object(body)| body).map_err(JsonError::Shape)
+}
+
+/// A struct written as an object, by the names of its members. Derived code
+/// also takes an array and reads members off by their order, which nobody has
+/// promised and every new member would change.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
+/// [`Object`] for `#[serde(deserialize_with)]`.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Seen<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Seen<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+    deserializer.deserialize_map(Seen(PhantomData))
 }
 
 /// Checks the limits in one pass and without allocating.
@@ -121,9 +159,9 @@ mod tests {
     };
 
     fn outcome(text: &str) -> String {
-        match parse::<Value>(text.as_bytes(), SMALL) {
-            Ok(_) => "fits".to_owned(),
-            Err(JsonError::Shape(_)) => "shape".to_owned(),
+        match scan(text.as_bytes(), SMALL) {
+            Ok(()) if serde_json::from_str::<Value>(text).is_ok() => "fits".to_owned(),
+            Ok(()) => "shape".to_owned(),
             Err(error) => error.to_string(),
         }
     }
@@ -151,6 +189,26 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(outcome(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        #[derive(Debug, Deserialize)]
+        struct Body {
+            #[serde(deserialize_with = "object")]
+            inner: Inner,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Inner {
+            user: String,
+        }
+        let read = |text: &'static str| parse::<Body>(text.as_bytes(), Limits::default());
+        let body = read(r#"{"inner":{"user":"a"}}"#).expect("objects");
+        assert_eq!(body.inner.user, "a");
+        for text in [r#"[{"user":"a"}]"#, r#"{"inner":["a"]}"#, "null", "\"a\""] {
+            let error = read(text).expect_err("no object").to_string();
+            assert!(error.contains("expected an object"), "{text}: {error}");
         }
     }
 

@@ -133,6 +133,10 @@ async fn every_ambiguous_head_is_refused() {
         "GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
         "y".repeat(16_500)
     );
+    let many = format!(
+        "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
+        "x: y\r\n".repeat(crate::limits::HEADERS_MAX)
+    );
     let cases = [
         (
             "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
@@ -143,6 +147,14 @@ async fn every_ambiguous_head_is_refused() {
             "200",
         ),
         ("GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
+        ("GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", "400"),
+        (
+            "GET / HTTP/1.1\r\nhost: [::1]:80\r\nconnection: close\r\n\r\n",
+            "200",
+        ),
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nhost: a\n\r\n", "400"),
@@ -171,6 +183,7 @@ async fn every_ambiguous_head_is_refused() {
             "POST / HTTP/1.1\r\nhost: a\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\na",
             "415",
         ),
+        (many.as_str(), "431"),
         (long.as_str(), "431"),
     ];
     for (request, expected) in cases {

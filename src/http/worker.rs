@@ -44,7 +44,7 @@ use super::{
     stream::Stream,
 };
 use crate::{
-    limits::{CONNECTION_BUFFER_BYTES_MAX, HEAD_BYTES_MAX},
+    limits::{CONNECTION_BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX},
     telemetry::metrics::HttpCounters,
 };
 
@@ -86,8 +86,10 @@ pub(super) fn run<S: Service>(runtime: &Runtime, parts: Parts, service: S) {
 
 /// hyper's settings. The reaper stands in for its header timer, which would
 /// box a timer for each request; without `pipeline_flush` hyper sends its own
-/// 400 and 431 before it closes.
+/// 400 and 431 before it closes. The number of headers is left at hyper's
+/// default, because a number set here would cost an allocation per request.
 fn settings() -> http1::Builder {
+    const { assert!(HEADERS_MAX == 100, "hyper's default") };
     let mut http = http1::Builder::new();
     http.header_read_timeout(None)
         .half_close(false)

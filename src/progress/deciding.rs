@@ -183,7 +183,7 @@ impl Progress {
     }
 
     /// A no-op rests on what is on its way to the disk, so its answer waits too.
-    fn unchanged(
+    pub(super) fn unchanged(
         &self,
         era: u64,
         newest: &Newest,

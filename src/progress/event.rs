@@ -320,6 +320,9 @@ pub struct UserDocument {
     /// State of every flow version visited.
     #[serde(default)]
     pub flows: Vec<FlowStateDocument>,
+    /// Ids of the last identify calls, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<EventId>,
     /// (journal, seq) of the last record applied, for `Base::Record`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(String, u64)>,

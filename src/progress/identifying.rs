@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    known::{Known, merged},
+    known::{IDENTIFY, Known, Place, merged},
     pending::{Entry, Locked},
     recording::identify_event,
     request::{IdentifyRequest, Stepped, WriteError},
@@ -47,6 +47,14 @@ impl Progress {
         let Some(newest) = self.newest(&mut locked, key, found) else {
             return Ok(Attempt::Raced);
         };
+        if let Some(id) = request.id
+            && let Some(body) = newest.known.seen(IDENTIFY, id.key)
+        {
+            if body != id.body {
+                return Err(WriteError::KeyReused);
+            }
+            return self.unchanged(era, &newest, FlowState::default());
+        }
         let known = newest.known;
         let profile = merged(&known.subject.profile, &request.properties, request.now)
             .map_err(WriteError::TooLarge)?;
@@ -71,6 +79,9 @@ impl Progress {
         let Some(ticket) = self.enqueue(era, request.now, &event)? else {
             return Ok(Attempt::Raced);
         };
+        if let Some(id) = request.id {
+            after.note(Place::identify(), id);
+        }
         let after = after.after(subject, (self.journal.shared_id(), ticket.seq));
         locked.push_user(key.bytes(), era, &known, ticket.seq, Arc::new(after));
         for one in merged {

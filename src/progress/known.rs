@@ -16,6 +16,9 @@ use crate::{
     snapshot::{FlowKey, name_hash},
 };
 
+/// Where the ids of identify calls stand, which are about no flow.
+pub(super) const IDENTIFY: FlowKey = FlowKey(0);
+
 /// A user as this edge knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -54,6 +57,11 @@ impl Place {
             version,
             conversation: conversation.map_or(0, name_hash),
         }
+    }
+
+    /// Of identify calls, which are about no flow.
+    pub(super) fn identify() -> Self {
+        Self::new(IDENTIFY, 0, None)
     }
 
     fn of(state: &FlowStateDocument) -> Self {
@@ -95,8 +103,10 @@ impl Known {
             let place = Place::of(flow);
             flow.recent.iter().map(move |id| (place, *id))
         });
+        let identified = document.recent.iter();
+        let identified = identified.map(|id| (Place::identify(), *id));
         Self {
-            recent: recent.collect(),
+            recent: recent.chain(identified).collect(),
             subject: Arc::new(Subject {
                 profile: Arc::new(Profile {
                     identifier: document.identifier.as_str().into(),
@@ -195,8 +205,9 @@ impl Known {
             Self::lay(&mut subject, state);
         }
         let mut after = self.after(subject, (journal.clone(), seq));
-        if let (Some(id), Some(state)) = (event.id, event.states.first()) {
-            after.note(Place::of(state), id);
+        if let Some(id) = event.id {
+            let place = event.states.first().map_or_else(Place::identify, Place::of);
+            after.note(place, id);
         }
         if let Operation::Identify { groups, .. } = &event.operation {
             after.join(groups.iter().map(|group| group.identifier.as_str()));

@@ -55,6 +55,7 @@ pub(super) fn identify_event(
             properties: request.properties.clone(),
             groups: request.groups.clone(),
         },
+        id: request.id,
         assumed,
         ..event(progress, &request.place, &request.user, request.now, newest)
     }

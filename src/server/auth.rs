@@ -24,7 +24,14 @@ static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What a connection remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    last: RefCell<Option<(Box<[u8]>, [u8; 32])>>,
+    last: RefCell<Option<Hashed>>,
+}
+
+/// A key as it was sent, and its hash.
+#[derive(Debug)]
+struct Hashed {
+    sent: Box<[u8]>,
+    sha256: [u8; 32],
 }
 
 impl Memory {
@@ -32,11 +39,14 @@ impl Memory {
     fn hash(&self, key: &[u8]) -> [u8; 32] {
         let mut last = self.last.borrow_mut();
         match &*last {
-            Some((known, hash)) if **known == *key => *hash,
+            Some(known) if *known.sent == *key => known.sha256,
             _ => {
-                let hash = sha256(key);
-                *last = Some((key.into(), hash));
-                hash
+                let sha256 = sha256(key);
+                *last = Some(Hashed {
+                    sent: key.into(),
+                    sha256,
+                });
+                sha256
             }
         }
     }
@@ -59,7 +69,11 @@ pub(crate) fn authorize<'e>(
 ) -> Result<Access<'e>, AuthError> {
     let presented = presented(headers).ok_or(AuthError::Missing)?;
     let hash = memory.hash(presented);
-    let (environment, key) = live.key(&hash).ok_or(AuthError::Unknown)?;
+    let unknown = || match live.is_complete() {
+        true => AuthError::Unknown,
+        false => AuthError::NotYet,
+    };
+    let (environment, key) = live.key(&hash).ok_or_else(unknown)?;
     let expected = route.permission();
     if !expected.contains(key.kind) {
         return Err(AuthError::Kind {

@@ -172,6 +172,7 @@ impl EdgeService {
             Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
                 self.counters.unauthorized.add(1);
             }
+            Fault::Auth(AuthError::NotYet) => {}
             Fault::Auth(_) => self.counters.forbidden.add(1),
             _ => {}
         }

@@ -162,12 +162,24 @@ fn version_tag(text: &str) -> Result<Tag, Invalid> {
 }
 
 /// A user, group or conversation id within its limits.
+///
+/// Ids travel on as a segment of a path: no url can carry `.` and `..` there,
+/// and nobody would see a control character in a log or a listing. An id that
+/// upstream could not be asked about would look like an upstream that is away,
+/// to everybody.
 pub(crate) fn subject_id<'t>(what: &'static str, text: &'t str) -> Result<&'t str, Invalid> {
     if text.is_empty() || text.len() > SUBJECT_ID_BYTES_MAX {
         return Err(Invalid::Length {
             what,
             found: text.len(),
             expected: "1 to 512 bytes",
+        });
+    }
+    if matches!(text, "." | "..") || text.chars().any(char::is_control) {
+        return Err(Invalid::Value {
+            what,
+            found: text.to_owned(),
+            expected: "no control characters, and neither . nor ..",
         });
     }
     Ok(text)
@@ -254,6 +266,25 @@ mod tests {
         let long = format!("userIdentifier={}", "u".repeat(513));
         assert!(parse(&long).user().is_err());
         assert_eq!(parse("groupIdentifier=").group().expect("fine"), None);
+    }
+
+    #[test]
+    fn an_id_that_no_path_can_carry_is_refused() {
+        for id in [".", "..", "a\0b", "a\r\nb", "\u{7f}", "\u{85}", "\t"] {
+            assert!(subject_id(USER, id).is_err(), "{id:?}");
+        }
+        for id in [
+            "...",
+            "./",
+            "a b",
+            "a/../b",
+            "😀",
+            "\u{202e}x",
+            "%2e%2e",
+            "?",
+        ] {
+            assert!(subject_id(USER, id).is_ok(), "{id:?}");
+        }
     }
 
     #[test]

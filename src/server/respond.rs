@@ -108,6 +108,16 @@ impl Stamps {
     }
 }
 
+/// Marks an answer about a subject nobody could be asked about: whatever the
+/// snapshot's age, this may not be how the user stands.
+pub(crate) fn mark_assumed(mut answer: Answer, assumed: bool) -> Answer {
+    if assumed {
+        let value = HeaderValue::from_static("true");
+        answer.headers_mut().insert(FLOWGATE_STALE.clone(), value);
+    }
+    answer
+}
+
 /// A revision has digits and a dot only; should that ever change, an empty
 /// header is better than no answer.
 fn text_value(text: &str) -> HeaderValue {

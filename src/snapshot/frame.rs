@@ -1,18 +1,11 @@
 //! How do many blobs travel in one answer?
 //!
-//! `POST …/parts` asks with a JSON array of hashes and is answered with frames,
-//! one blob each, back to back until the end of the body:
-//!
-//! ```text
-//! SHA-256 of the bytes   32 bytes
-//! length                  8 bytes, big-endian
-//! the bytes              as stored, encoded
-//! ```
-//!
-//! Frames come in the order asked for. What the store does not have, and what
-//! would make the answer longer than `limits::PARTS_ANSWER_BYTES_MAX`, is left
-//! out; the first one it has always comes, so that asking again makes progress.
-//! Nothing here is believed: the reader hashes every blob.
+//! `POST …/parts` asks with a JSON array of hashes and is answered with frames
+//! (see [`FrameWriter`]), one blob each, back to back until the end of the
+//! body. They come in the order asked for. What the store does not have, and
+//! what would make the answer longer than `limits::PARTS_ANSWER_BYTES_MAX`, is
+//! left out; the first one it has always comes, so that asking again makes
+//! progress. Nothing here is believed: the reader hashes every blob.
 
 use super::hex;
 use crate::limits;
@@ -38,7 +31,13 @@ pub enum FrameError {
     TooMany,
 }
 
-/// Puts blobs (hash and bytes) into one body.
+/// Puts blobs (hash and bytes) into one body, a frame each:
+///
+/// ```text
+/// SHA-256 of the bytes   32 bytes
+/// length                  8 bytes, big-endian
+/// the bytes              as stored, encoded
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct FrameWriter {
     body: Vec<u8>,

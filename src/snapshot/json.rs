@@ -27,13 +27,18 @@ pub struct JsonError(String);
 
 /// Reads a document whose bytes are already within their length cap.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    let told = |error: serde_json::Error| JsonError(error.to_string());
+    check(bytes)?;
+    // The typed reader refuses what follows the document.
+    serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
+}
+
+/// Whether a document would be read as far as its form goes: a publisher asks
+/// before it signs.
+pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     Distinct { depth: 0 }
         .deserialize(&mut reader)
-        .map_err(told)?;
-    // The typed reader refuses what follows the document.
-    serde_json::from_slice(bytes).map_err(told)
+        .map_err(|error| JsonError(error.to_string()))
 }
 
 /// Walks one value and keeps nothing of it.

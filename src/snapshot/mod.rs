@@ -21,7 +21,7 @@ pub mod trust;
 pub mod wire;
 
 pub use fragment::{flow_bytes_max, write_block, write_empty_flow, write_flow};
-pub use json::JsonError;
+pub use json::{JsonError, check as check_part};
 pub use model::{
     Block, BlockIndex, BlockKey, Entry, Flow, FlowKey, Key, NameKey, Revision, RevisionError,
     SetAside, Snapshot, Transition, Version, VersionSlot,

@@ -93,6 +93,10 @@ pub enum KeyError {
     /// Names are for people and stand in listings.
     #[error("the key name has {0} bytes (expected 1 to {max})", max = limits::SID_BYTES_MAX)]
     Name(usize),
+    /// A line break or an escape sequence in a listing is an attack on its
+    /// reader.
+    #[error("the key name {0:?} has a control character (expected printable text)")]
+    NameControl(String),
     /// A project it should see is not there.
     #[error("project {0:?} does not exist")]
     UnknownProject(String),
@@ -137,6 +141,9 @@ pub(super) fn create(
     let now = ambient.now_ms();
     if name.name.is_empty() || name.name.len() > limits::SID_BYTES_MAX {
         return Err(KeyError::Name(name.name.len()));
+    }
+    if name.name.chars().any(char::is_control) {
+        return Err(KeyError::NameControl(name.name.clone()));
     }
     if let Some(project) = projects
         .iter()

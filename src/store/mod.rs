@@ -199,6 +199,7 @@ impl Store {
     /// Takes project files, all or nothing. What changed is published by the
     /// next [`Self::publish_due`].
     pub fn import(&self, files: &[SourceFile]) -> Result<ImportReport, StoreError> {
+        let files = import::read_files(files);
         self.author(|workspace| {
             let imported = import::import(workspace, files, &self.ambient)?;
             Ok((imported.workspace, imported.writes, imported.report))

@@ -3,15 +3,19 @@
 //! YAML or JSON becomes a tree that keeps the order of members and refuses
 //! duplicate keys (which both parsers would otherwise let the last one win).
 //! Meaning is given to it in `import`; here is only the form. The format is
-//! named by its first member, `flowgate: project/1`.
+//! named by its first member, `flowgate: project/1`. A short file can ask for
+//! a lot of work: what aliases unfold into and what the YAML scanner does with
+//! deep nesting are bounded here.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess, Visitor},
+    Deserializer,
+    de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Number, Value};
+
+use crate::limits::{IMPORT_BYTES_MAX, IMPORT_NODES_MAX};
 
 /// The member that names the format.
 pub(super) const FORMAT_MEMBER: &str = "flowgate";
@@ -63,16 +67,54 @@ impl Node {
     }
 }
 
+/// What the files of one import may still unfold into.
+pub(super) struct Budget {
+    nodes: Cell<usize>,
+    bytes: Cell<usize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            nodes: Cell::new(IMPORT_NODES_MAX),
+            bytes: Cell::new(IMPORT_BYTES_MAX),
+        }
+    }
+}
+
+impl Budget {
+    /// Takes one value, and the bytes of its text.
+    fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
+        let nodes = self.nodes.get().checked_sub(1);
+        let bytes = self.bytes.get().checked_sub(bytes);
+        let (Some(nodes), Some(bytes)) = (nodes, bytes) else {
+            return Err(E::custom(format_args!(
+                "more than {IMPORT_NODES_MAX} values or {IMPORT_BYTES_MAX} bytes of text once \
+                 aliases are followed (expected at most that; split the import)"
+            )));
+        };
+        self.nodes.set(nodes);
+        self.bytes.set(bytes);
+        Ok(())
+    }
+}
+
 /// Every document of a file: one project each. JSON may hold one or a list of
 /// them, YAML one or several separated by `---`.
-pub(super) fn parse(text: &str) -> Result<Vec<Node>, String> {
+pub(super) fn parse(text: &str, budget: &Budget) -> Result<Vec<Node>, String> {
     let trimmed = text.trim_start_matches('\u{feff}');
     let nodes = if trimmed.trim_start().starts_with(['{', '[']) {
         // JSON is nearly a subset of YAML; surrogate escapes are not.
-        vec![serde_json::from_str::<Node>(trimmed).map_err(|error| error.to_string())?]
+        let mut reader = serde_json::Deserializer::from_str(trimmed);
+        let node = NodeSeed(budget).deserialize(&mut reader);
+        let node = node.and_then(|node| reader.end().map(|()| node));
+        vec![node.map_err(|error| error.to_string())?]
     } else {
+        refuse_costly(trimmed)?;
         let documents = serde_yaml_ng::Deserializer::from_str(trimmed);
-        let nodes: Result<Vec<Node>, _> = documents.map(Node::deserialize).collect();
+        let nodes: Result<Vec<Node>, _> = documents
+            .map(|document| NodeSeed(budget).deserialize(document))
+            .collect();
         nodes.map_err(|error| error.to_string())?
     };
     let projects = nodes.into_iter().flat_map(|node| match node {
@@ -86,15 +128,53 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, String> {
     Ok(projects)
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// Steps the YAML scanner may be made to take through its stack of open
+/// brackets: a second or two. It walks the whole stack at every token, so that
+/// 200 kB of brackets keep it busy for minutes.
+const NESTING_STEPS_MAX: u64 = 1_000_000_000;
+
+/// Each is compared with all before it; nobody needs one.
+const TAG_DIRECTIVES_MAX: usize = 16;
+
+/// Refuses what takes the YAML parser a time that grows with the square of the
+/// text. Brackets inside of texts are counted as well: it takes hundreds that
+/// are never closed in a very large file to be refused for them.
+fn refuse_costly(text: &str) -> Result<(), String> {
+    let (mut depth, mut steps) = (0_u64, 0_u64);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' | b'?' | b'&' | b'*' | b'!' => {}
+            _ => continue,
+        }
+        steps = steps.saturating_add(depth);
+        if steps > NESTING_STEPS_MAX {
+            return Err("too many brackets are open at the same time".to_owned());
+        }
+    }
+    let directives = text.lines().filter(|line| line.starts_with("%TAG"));
+    if directives.count() > TAG_DIRECTIVES_MAX {
+        return Err(format!(
+            "more than {TAG_DIRECTIVES_MAX} %TAG directives (expected none)"
+        ));
+    }
+    Ok(())
+}
+
+/// Reads one value out of a budget.
+#[derive(Clone, Copy)]
+struct NodeSeed<'b>(&'b Budget);
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
+impl<'de> Visitor<'de> for NodeSeed<'_> {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,26 +182,31 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        self.0.take(0)?;
         Ok(Node::Null)
     }
 
     fn visit_none<E: de::Error>(self) -> Result<Node, E> {
-        Ok(Node::Null)
+        self.visit_unit()
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+        self.0.take(0)?;
         Ok(Node::Bool(value))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+        self.0.take(0)?;
         Ok(Node::Number(value.into()))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+        self.0.take(0)?;
         Ok(Node::Number(value.into()))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        self.0.take(0)?;
         let number = Number::from_f64(value);
         number
             .map(Node::Number)
@@ -129,22 +214,26 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        self.0.take(value.len())?;
         Ok(Node::Text(value.to_owned()))
     }
 
     fn visit_string<E: de::Error>(self, value: String) -> Result<Node, E> {
+        self.0.take(value.len())?;
         Ok(Node::Text(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        self.0.take(0)?;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Node::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
+        self.0.take(0)?;
         let mut table: Vec<(String, Node)> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
@@ -152,7 +241,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
                 // Failing inside the value makes both parsers say where it is.
                 members.next_value_seed(Second(&name))?;
             }
-            table.push((name, members.next_value()?));
+            self.0.take(name.len())?;
+            table.push((name, members.next_value_seed(self)?));
         }
         Ok(Node::Table(table))
     }
@@ -180,6 +270,37 @@ impl Visitor<'_> for Second<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Node>, String> {
+        super::parse(text, &Budget::default())
+    }
+
+    #[test]
+    fn a_page_of_aliases_does_not_fill_the_memory() {
+        let many = |what: &str| vec![what; 3_000].join(", ");
+        let wide = format!("a: &a [{}]\nb: [{}]\n", many("x"), many("*a"));
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(20_000), many("*a"));
+        for text in [wide, long] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains("once aliases are followed"), "{error}");
+        }
+        assert!(parse("a: &a [x, y]\nb: *a\n").is_ok());
+    }
+
+    #[test]
+    fn what_keeps_the_scanner_busy_is_refused_before_it_begins() {
+        let brackets = format!("a: {}", "[".repeat(200_000));
+        let braces = format!("a: {}", "{a: ".repeat(100_000));
+        for text in [brackets, braces] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains("too many brackets"), "{error}");
+        }
+        let tags: String = (0..100).map(|n| format!("%TAG !a{n}! x\n")).collect();
+        let error = parse(&format!("{tags}---\na: 1\n")).unwrap_err();
+        assert!(error.contains("%TAG"), "{error}");
+        let smile = "- \"well :[ {\"\n".repeat(2_000);
+        assert!(parse(&format!("a:\n{smile}")).is_ok());
+    }
 
     #[test]
     fn duplicate_keys_are_refused_with_their_position() {

@@ -2,7 +2,9 @@
 //!
 //! One reqwest client for snapshots and progress, a deadline on every call,
 //! and a cap on every answer that is checked while reading, not after. What
-//! arrives is bytes; meaning and trust are other files' matter.
+//! arrives is bytes; meaning and trust are other files' matter. Errors end in
+//! logs, so they hold neither urls nor what upstream repeats of a request:
+//! both have user ids in them.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -303,19 +305,31 @@ async fn send(request: RequestBuilder) -> Result<Response, CallError> {
     let response = request
         .send()
         .await
-        .map_err(|error| CallError::Away(chain(&error)))?;
+        .map_err(|error| CallError::Away(chain(error)))?;
     let status = response.status();
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(response);
     }
-    // The start of an error's body says more than its number.
     let text = body(response, 64 * 1024).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text[..text.len().min(512)]).into_owned();
+    let text = detail(&text);
     let busy = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT;
     if status.is_server_error() || busy {
         return Err(CallError::Away(format!("status {status}: {text}")));
     }
     Err(CallError::Refused(status, text))
+}
+
+/// What a problem document says went wrong. Other bodies, and its `found`, may
+/// repeat anything that was sent.
+fn detail(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    serde_json::from_slice(body).map_or_else(
+        |_| "no problem document came with it".to_owned(),
+        |Problem { detail }| detail.chars().take(512).collect(),
+    )
 }
 
 /// Reads a body within a cap.
@@ -328,7 +342,7 @@ async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallE
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| CallError::Away(chain(&error)))?
+        .map_err(|error| CallError::Away(chain(error)))?
     {
         if bytes.len() + chunk.len() > bytes_max {
             return Err(CallError::TooLarge(bytes_max));
@@ -339,9 +353,10 @@ async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallE
 }
 
 /// reqwest says "error sending request" and keeps the cause in its sources.
-fn chain(error: &reqwest::Error) -> String {
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();
@@ -372,5 +387,37 @@ fn ledger_error(error: CallError) -> LedgerError {
         CallError::TooLarge(bytes_max) => {
             LedgerError::Refused(format!("the answer has more than {bytes_max} bytes"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_upstream_repeats_of_a_request_is_not_repeated() {
+        let body = br#"{"status":400,"detail":"a path segment is not a name","found":"ada@x"}"#;
+        assert_eq!(detail(body), "a path segment is not a name");
+        assert!(!detail(b"cannot GET /users/ada@x").contains("ada"));
+        let long = serde_json::json!({"detail": "\u{e9}".repeat(5_000)}).to_string();
+        assert_eq!(detail(long.as_bytes()).chars().count(), 512);
+    }
+
+    #[test]
+    fn an_error_of_the_client_names_no_user() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let upstream = HttpUpstream::new(HttpUpstreamOptions {
+            // Nobody listens there.
+            url: "http://127.0.0.1:1".to_owned(),
+            keys: HashMap::new(),
+            timeout: Duration::from_secs(5),
+        });
+        let upstream = upstream.expect("a client");
+        let asked = runtime.block_on(upstream.user("development", "ada-lovelace"));
+        let error = asked.expect_err("nobody answers").to_string();
+        assert!(!error.contains("ada-lovelace"), "{error}");
     }
 }

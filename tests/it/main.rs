@@ -2,9 +2,23 @@
 //!
 //! The one integration binary: its module list is the index of behaviour.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "stories print how long things took and what was counted"
+)]
+
 mod architecture;
+mod bad_documents;
+mod cli;
+mod dev;
+mod disk;
+mod docs;
+mod dopt;
 mod fixtures;
 mod harness;
+mod hostile;
+mod kill;
 mod licences;
 mod two_processes;
+mod v1;
 mod vectors;

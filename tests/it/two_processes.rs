@@ -241,7 +241,11 @@ fn an_older_pack_in_place_of_the_current_one_is_refused() {
         "nothing can be evaluated: {status}"
     );
     let answer = pair.edge.client("blocks").get(&format!("{FLOW}reader"));
-    assert_eq!(answer.status, 401, "no key is known: {}", answer.text);
+    assert_eq!(
+        answer.status, 503,
+        "no environment is there: {}",
+        answer.text
+    );
     // The store's return heals it.
     pair.store.restart();
     pair.edge.ready();
@@ -269,4 +273,35 @@ fn stopping_ships_what_is_left() {
     assert_eq!(pair.edge.program.terminate(), Some(0));
     let document = pair.store.user("grace").expect("it was shipped");
     assert_eq!(document["properties"]["plan"], "pro", "{document}");
+}
+
+#[test]
+fn a_draft_that_loses_the_block_a_user_stands_on_begins_anew() {
+    let pair = Pair::start();
+    let client = pair.edge.client("blocks");
+    let draft = |block: &str| {
+        let file = pair.path().join("draft.yaml");
+        let text = format!(
+            "flowgate: project/1\nproject: demo\nname: Demo\nflows:\n  - sid: sketch\n    name: Sketch\n    \
+             draft:\n      entry: everyone\n      blocks: [ {{ sid: {block}, type: card }} ]\n      \
+             paths: [ {{ from: entry, to: {block} }} ]\n"
+        );
+        std::fs::write(&file, text).expect("a project file");
+        pair.store.import(&file);
+    };
+    let blocks = || {
+        let path = "/v2/flow/sketch?tag=uncommitted&include=block&userIdentifier=ada";
+        let answer = client.get(path);
+        (answer.status == 200).then(|| answer.json()["blocks"].clone())
+    };
+    draft("first");
+    eventually("the draft is there and started", || {
+        let blocks = blocks()?;
+        (blocks[0]["state"]["active"] == true).then_some(())
+    });
+    draft("second");
+    eventually("the user stands on the new block", || {
+        let blocks = blocks()?;
+        (blocks[0]["sid"] == "sketch.second" && blocks[0]["state"]["active"] == true).then_some(())
+    });
 }

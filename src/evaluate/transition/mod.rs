@@ -123,8 +123,16 @@ pub fn transition(
 /// that was active: a forced reset, or none while the state still fits. Fixed
 /// versions keep their structure, so they always fit.
 pub fn reconcile(version: &Version, state: &FlowState, judge: &mut dyn Judge) -> Option<Effect> {
-    if version.number != 0 || !state.is_running() {
+    if !lost_its_place(version, state) {
         return None;
+    }
+    transition(version, state, &Step::Reset { force: true }, judge).ok()
+}
+
+/// Whether an edit of the draft took away every block that was active.
+pub(super) fn lost_its_place(version: &Version, state: &FlowState) -> bool {
+    if version.number != 0 || !state.is_running() {
+        return false;
     }
     let is_left = |key| {
         version
@@ -133,9 +141,5 @@ pub fn reconcile(version: &Version, state: &FlowState, judge: &mut dyn Judge) ->
     };
     let mut active = state.blocks.iter().filter(|block| block.active).peekable();
     // With nothing active the edit took nothing away.
-    active.peek()?;
-    if active.any(|block| is_left(block.key)) {
-        return None;
-    }
-    transition(version, state, &Step::Reset { force: true }, judge).ok()
+    active.peek().is_some() && !active.any(|block| is_left(block.key))
 }

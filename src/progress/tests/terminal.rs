@@ -33,7 +33,10 @@ impl Simulation {
         self.check_outcomes()?;
         for (user, client) in &self.clients {
             for (rank, change) in &client.changes {
-                self.check_acknowledged(user, *rank, change.as_ref())?;
+                self.check_acknowledged(user, *rank, Some(change))?;
+            }
+            for rank in &client.told {
+                self.check_acknowledged(user, *rank, None)?;
             }
             self.check_cache(user)?;
         }
@@ -105,13 +108,11 @@ impl Simulation {
                     && one.event.assumed != Assumption::Nothing
             })
         };
-        let runs = self.journals[..rank.0].iter().enumerate();
-        let rests_on_one = runs
-            .map(|(run, journal)| {
-                let until = if run + 1 == rank.0 { rank.1 } else { u64::MAX };
-                assumed(journal, until)
-            })
-            .any(|rests| rests);
+        let mut runs = self.journals[..rank.0].iter().enumerate();
+        let rests_on_one = runs.any(|(run, journal)| {
+            let until = if run + 1 == rank.0 { rank.1 } else { u64::MAX };
+            assumed(journal, until)
+        });
         if taken.outcome != Outcome::Applied && !rests_on_one {
             return Err(format!("{user}'s record {rank:?} is {:?}", taken.outcome));
         }

@@ -1,4 +1,7 @@
 //! What does the admin listener ask of the other rooms?
+//!
+//! Only what cannot be read from the live value or counted on the way: how
+//! refresh and shipping go, what is required, and whether the process stops.
 
 use crate::clock::UnixMs;
 

@@ -3,7 +3,8 @@
 //! Small error enums name what was found and what was expected; [`Fault`]
 //! gathers them, and [`Fault::row`] is the one table that gives each its
 //! status, its problem type and its title. The caller reads about the request;
-//! the log (5xx only) reads about us, and never a user id.
+//! the log (5xx, at debug level: what is full or away is logged once by the
+//! room it happens in, not by every request that meets it) never names a user.
 
 use hyper::{
     StatusCode,
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) enum RouteError {
     #[error("there is nothing at this path")]
     NoSuchPath,
-    #[error("the path is served, the method is not; expected {allow}")]
+    #[error("the path is served, the method is not")]
     Method { allow: &'static str },
     #[error(transparent)]
     Path(Invalid),
@@ -93,6 +94,8 @@ pub(crate) enum AuthError {
     Missing,
     #[error("the key is not known here")]
     Unknown,
+    #[error("the key is not known here yet: no snapshot of its environment has come so far")]
+    NotYet,
     #[error("a {found:?} key may not do this")]
     Kind { found: KeyKind, expected: Kinds },
     #[error("attributes are taken only from server keys")]
@@ -186,6 +189,7 @@ impl Fault {
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 row(S::UNAUTHORIZED, "key", "Key missing or unknown")
             }
+            Self::Auth(AuthError::NotYet) => row(S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Self::Auth(AuthError::Kind { .. }) => {
                 row(S::FORBIDDEN, "key-kind", "Wrong kind of key")
             }
@@ -210,37 +214,8 @@ impl Fault {
                 row(S::NOT_FOUND, "unknown-block", "Unknown block")
             }
             Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
-            Self::Read(error) | Self::Write(WriteError::Read(error)) => match error {
-                ReadError::Unknown => row(
-                    S::SERVICE_UNAVAILABLE,
-                    "subject-unknown",
-                    "Subject cannot be read",
-                ),
-                ReadError::Busy => row(S::SERVICE_UNAVAILABLE, "busy", "Too busy"),
-            },
-            Self::Write(WriteError::Step(_)) => {
-                row(S::BAD_REQUEST, "step", "Step does not fit the block")
-            }
-            Self::Write(WriteError::KeyReused) => row(
-                S::CONFLICT,
-                "idempotency-key-reused",
-                "Idempotency key reused",
-            ),
-            Self::Write(WriteError::TooLarge(_)) => row(
-                S::BAD_REQUEST,
-                "properties-too-large",
-                "Too many or too large properties",
-            ),
-            Self::Write(WriteError::Unavailable(_)) => row(
-                S::SERVICE_UNAVAILABLE,
-                "progress-unavailable",
-                "Progress cannot be stored now",
-            ),
-            Self::Write(WriteError::Unclear) => row(
-                S::SERVICE_UNAVAILABLE,
-                "outcome-unknown",
-                "Repeat with the same idempotency key",
-            ),
+            Self::Read(error) => read_row(*error),
+            Self::Write(error) => write_row(error),
         }
     }
 
@@ -277,7 +252,7 @@ impl Fault {
     pub(crate) fn answer(&self, protocol: Protocol) -> Answer {
         let row = self.row();
         if row.status.is_server_error() {
-            tracing::warn!(kind = row.kind, fault = %self, "a request could not be served");
+            tracing::debug!(kind = row.kind, fault = %self, "a request could not be served");
         }
         let mut answer = match protocol {
             Protocol::Dopt => self.dopt(&row),
@@ -332,6 +307,45 @@ impl Fault {
         }
         http::json_bytes(row.status, "application/problem+json", body.to_string())
     }
+}
+
+/// The rows of what cannot be read.
+fn read_row(error: ReadError) -> Row {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        ReadError::Unknown => row(status, "subject-unknown", "Subject cannot be read"),
+        ReadError::Busy => row(status, "busy", "Too busy"),
+    }
+}
+
+/// The rows of what is not stored.
+fn write_row(error: &WriteError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        WriteError::Read(error) => return read_row(*error),
+        WriteError::Step(_) => (S::BAD_REQUEST, "step", "Step does not fit the block"),
+        WriteError::KeyReused => (
+            S::CONFLICT,
+            "idempotency-key-reused",
+            "Idempotency key reused",
+        ),
+        WriteError::TooLarge(_) => (
+            S::BAD_REQUEST,
+            "properties-too-large",
+            "Too many or too large properties",
+        ),
+        WriteError::Unavailable(_) => (
+            S::SERVICE_UNAVAILABLE,
+            "progress-unavailable",
+            "Progress cannot be stored now",
+        ),
+        WriteError::Unclear => (
+            S::SERVICE_UNAVAILABLE,
+            "outcome-unknown",
+            "Repeat with the same idempotency key",
+        ),
+    };
+    row(status, kind, title)
 }
 
 /// Dopt knows four codes; other statuses take the nearest.

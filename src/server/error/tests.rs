@@ -1,4 +1,5 @@
 //! The table, row by row.
+//! Every fault is told in both forms, with the same status.
 
 use http_body_util::BodyExt;
 
@@ -41,6 +42,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         ),
         (AuthError::Missing.into(), 401, "unauthorized_error"),
         (AuthError::Unknown.into(), 401, "unauthorized_error"),
+        (AuthError::NotYet.into(), 503, "internal_server_error"),
         (AuthError::Attributes.into(), 403, "unauthorized_error"),
         (AuthError::Force.into(), 403, "unauthorized_error"),
         (

@@ -1,4 +1,5 @@
 //! What operators see.
+//! The admin listener beside a running edge.
 
 use std::{
     num::NonZeroUsize,

@@ -1,4 +1,5 @@
 //! Dopt's blocks and identify over HTTP.
+//! What is expected here was observed with the published clients.
 
 use serde_json::{Value, json};
 
@@ -136,133 +137,50 @@ async fn drafts_and_empty_flows_have_their_answers() {
     assert!(details.contains("drafts"), "the switch is named: {details}");
 }
 
+/// Method, key, path and the status that is expected.
+const MISUSES: &str = "\
+GET blocks /v2/flow/nope?version=1&userIdentifier=u 404
+GET blocks /v2/flow/welcome?version=9&userIdentifier=u 404
+GET blocks /v2/flow/welcome?version=-1&userIdentifier=u 400
+GET blocks /v2/flow/welcome?version=1.5&userIdentifier=u 400
+GET blocks /v2/flow/welcome?userIdentifier=u 400
+GET blocks /v2/flow/welcome?version=1&tag=latest&userIdentifier=u 400
+GET blocks /v2/flow/welcome?version=1 400
+GET blocks /v2/flow/welcome?version=1&userIdentifier= 400
+GET blocks /v2/flow/welcome?version=1&userIdentifier=u&userIdentifier=v 400
+GET elsewhere /v2/flow/welcome?version=1&userIdentifier=u 404
+GET elsewhere /v2/block/welcome_one?version=1&userIdentifier=u 404
+GET blocks /v2/block/nope?version=1&userIdentifier=u 404
+GET blocks /v2/block/welcome_end?version=1&userIdentifier=u 404
+GET wrong /v2/flow/welcome?version=1&userIdentifier=u 401
+GET users /v2/flow/welcome?version=1&userIdentifier=u 403
+GET server /v2/flow/welcome?version=1&userIdentifier=u 403
+DELETE blocks /v2/flow/welcome?version=1&userIdentifier=u 405
+POST blocks /v2/flow/welcome/exit?version=1&userIdentifier=u 404
+POST blocks /v2/flow/nope/start?version=-1&userIdentifier=u 400
+POST blocks /v2/flow/welcome/stop?version=1&userIdentifier=u&force=true 400
+POST blocks /v2/block/welcome_one/transition?version=1&userIdentifier=u 400
+POST blocks /v2/block/welcome_nope/transition?version=1&userIdentifier=u&transitions=a 404
+POST blocks /identify 403
+POST users /identify 400
+POST users /identify/batch 404";
+
 #[tokio::test]
 async fn every_misuse_has_its_json_error() {
     let edge = Harness::start();
-    let cases = [
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/nope?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/welcome?version=9&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/welcome?version=-1&userIdentifier=u",
-            400,
-        ),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/welcome?version=1.5&userIdentifier=u",
-            400,
-        ),
-        ("GET", BLOCKS, "/v2/flow/welcome?userIdentifier=u", 400),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/welcome?version=1&tag=latest&userIdentifier=u",
-            400,
-        ),
-        ("GET", BLOCKS, "/v2/flow/welcome?version=1", 400),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/flow/welcome?version=1&userIdentifier=",
-            400,
-        ),
-        (
-            "GET",
-            ELSEWHERE,
-            "/v2/flow/welcome?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            ELSEWHERE,
-            "/v2/block/welcome_one?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/block/nope?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            BLOCKS,
-            "/v2/block/welcome_end?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "GET",
-            "wrong",
-            "/v2/flow/welcome?version=1&userIdentifier=u",
-            401,
-        ),
-        (
-            "GET",
-            USERS,
-            "/v2/flow/welcome?version=1&userIdentifier=u",
-            403,
-        ),
-        (
-            "GET",
-            SERVER,
-            "/v2/flow/welcome?version=1&userIdentifier=u",
-            403,
-        ),
-        (
-            "DELETE",
-            BLOCKS,
-            "/v2/flow/welcome?version=1&userIdentifier=u",
-            405,
-        ),
-        (
-            "POST",
-            BLOCKS,
-            "/v2/flow/welcome/exit?version=1&userIdentifier=u",
-            404,
-        ),
-        (
-            "POST",
-            BLOCKS,
-            "/v2/flow/nope/start?version=-1&userIdentifier=u",
-            400,
-        ),
-        (
-            "POST",
-            BLOCKS,
-            "/v2/flow/welcome/stop?version=1&userIdentifier=u&force=true",
-            400,
-        ),
-        (
-            "POST",
-            BLOCKS,
-            "/v2/block/welcome_one/transition?version=1&userIdentifier=u",
-            400,
-        ),
-        (
-            "POST",
-            BLOCKS,
-            "/v2/block/welcome_nope/transition?version=1&userIdentifier=u&transitions=a",
-            404,
-        ),
-        ("POST", BLOCKS, "/identify", 403),
-        ("POST", USERS, "/identify", 400),
-        ("POST", USERS, "/identify/batch", 404),
-    ];
-    for (method, key, path, status) in cases {
+    for line in MISUSES.lines() {
+        let mut words = line.split(' ');
+        let mut word = || words.next().expect("four words");
+        let (method, key, path, status) = (word(), word(), word(), word());
+        let key = match key {
+            "blocks" => BLOCKS,
+            "users" => USERS,
+            "server" => SERVER,
+            "elsewhere" => ELSEWHERE,
+            other => other,
+        };
         let reply = edge.ask(method, path, &[("x-api-key", key)], "").await;
-        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+        assert_eq!(reply.status.to_string(), status, "{line}: {reply:?}");
         let body = reply.json();
         assert!(
             body["code"].is_string() && body["details"].is_string(),

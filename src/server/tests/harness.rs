@@ -1,4 +1,5 @@
 //! A running edge with one environment, and a client that shows what came back.
+//! The ledger behind it knows nobody, so every user begins as new.
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 

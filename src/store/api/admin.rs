@@ -1,9 +1,13 @@
 //! What does the store answer to an author?
+//!
+//! Imports, exports, keys and the look at one user. Whoever comes here has an
+//! `admin` key; a change is answered only when it is published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Api, Response,
@@ -12,7 +16,9 @@ use super::{
 };
 use crate::{
     clock::UnixMs,
-    store::{Change, Environment, KeyName, SourceFile, StoredKeyKind},
+    http::json::Object,
+    progress::event::UserDocument,
+    store::{Change, Environment, KeyName, SourceFile, StoredKeyKind, Workspace},
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -97,7 +103,11 @@ pub(super) async fn answer(
                     .expected("?environment=NAME")
             })?;
             let found = api
-                .blocking(move |store| store.user(&environment, &id))
+                .blocking(move |store| {
+                    let document = store.user(&environment, &id)?;
+                    with_sids(&store.workspace(), &document)
+                        .map_err(|error| Problem::internal(&error))
+                })
                 .await?;
             return Response::json(200, &found);
         }
@@ -138,6 +148,38 @@ pub(super) async fn answer(
     }
 }
 
+/// A user's document as an author reads it: with a `sid` beside every uid of
+/// a flow or block that the store has.
+pub(super) fn with_sids(
+    workspace: &Workspace,
+    document: &UserDocument,
+) -> Result<Value, serde_json::Error> {
+    let mut answer = serde_json::to_value(document)?;
+    let flows = answer["flows"].as_array_mut().into_iter().flatten();
+    for (named, state) in flows.zip(&document.flows) {
+        let Some(flow) = workspace.flow_by_uid(&state.flow) else {
+            continue;
+        };
+        named["sid"] = flow.sid.as_str().into();
+        let Some(version) = flow.versions.get(&state.version) else {
+            continue;
+        };
+        let sids: HashMap<&str, &str> = version
+            .part
+            .blocks
+            .iter()
+            .map(|block| (block.uid.as_str(), block.sid.as_str()))
+            .collect();
+        let blocks = named["blocks"].as_array_mut().into_iter().flatten();
+        for (named, state) in blocks.zip(&state.blocks) {
+            if let Some(sid) = sids.get(state.block.as_str()) {
+                named["sid"] = (*sid).into();
+            }
+        }
+    }
+    Ok(answer)
+}
+
 fn environments(api: &Api) -> Result<Response, Problem> {
     let workspace = api.store.workspace();
     let revisions = revisions(api);
@@ -152,24 +194,28 @@ fn environments(api: &Api) -> Result<Response, Problem> {
 }
 
 async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
-    let files = match serde_json::from_slice::<ImportBody>(&body) {
-        Ok(body) => body.files,
-        Err(_) => {
-            let content = String::from_utf8(body.into()).map_err(|_| {
-                Problem::new(400, "malformed-body", "the body is not UTF-8 text")
-                    .expected("a project file, or {\"files\":[{\"name\":…,\"content\":…}]}")
-            })?;
-            let name = "body".to_owned();
-            vec![SourceFile { name, content }]
-        }
-    };
-    let report = api.blocking(move |store| store.import(&files)).await?;
+    let report = api
+        .blocking(move |store| Ok::<_, Problem>(store.import(&files(body)?)?))
+        .await?;
     api.settle().await?;
     let answer = ImportAnswer {
         changes: report.changes,
         revisions: revisions(api),
     };
     Response::json(200, &answer)
+}
+
+/// The files of an import's body.
+fn files(body: Bytes) -> Result<Vec<SourceFile>, Problem> {
+    if let Ok(Object(body)) = serde_json::from_slice::<Object<ImportBody>>(&body) {
+        return Ok(body.files);
+    }
+    let content = String::from_utf8(body.into()).map_err(|_| {
+        Problem::new(400, "malformed-body", "the body is not UTF-8 text")
+            .expected("a project file, or {\"files\":[{\"name\":…,\"content\":…}]}")
+    })?;
+    let name = "body".to_owned();
+    Ok(vec![SourceFile { name, content }])
 }
 
 fn revisions(api: &Api) -> BTreeMap<String, String> {
@@ -192,7 +238,8 @@ fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyN
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    let read = serde_json::from_slice(body).map(|Object(body)| body);
+    read.map_err(|error| {
         Problem::new(400, "malformed-body", "the body cannot be read").found(&error.to_string())
     })
 }

@@ -1,4 +1,8 @@
 //! What does the store answer to an edge?
+//!
+//! Signed documents and parts as they were published, user documents, and the
+//! outcome of shipped records. The key was checked and belongs to the
+//! environment; nothing here reads another one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -70,9 +74,11 @@ pub(super) async fn answer(
             Response::json(200, &found)
         }
         Edge::Progress => {
-            let batch = batch(&request.body)?;
             let taken = api
-                .blocking(move |store| store.ship(&environment, &batch))
+                .blocking(move |store| {
+                    let batch = batch(&request.body)?;
+                    Ok::<_, Problem>(store.ship(&environment, &batch)?)
+                })
                 .await?;
             Response::json(200, &taken)
         }

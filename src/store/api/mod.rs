@@ -37,7 +37,7 @@ pub struct Request {
     pub key: Option<String>,
     /// `If-None-Match`, as sent.
     pub if_none_match: Option<String>,
-    /// The whole body; capped by [`body_bytes_max`] before it was read.
+    /// The whole body; capped by what [`Api::admit`] allowed.
     pub body: Bytes,
 }
 
@@ -60,12 +60,12 @@ pub struct Response {
     pub retry_after: Option<u32>,
 }
 
-/// The most bytes the body of this request may have.
-pub fn body_bytes_max(method: &str, path: &str) -> usize {
-    match Route::of(method, path) {
-        Ok(Route::Admin(Admin::Import)) => limits::IMPORT_BYTES_MAX,
-        Ok(Route::Edge(_, route::Edge::Progress)) => limits::SHIP_BYTES_MAX,
-        Ok(Route::Edge(_, route::Edge::Parts)) => limits::PARTS_PER_REQUEST_MAX * 70,
+/// The most bytes the body of a request for this may have.
+fn body_bytes_max(route: &Route) -> usize {
+    match route {
+        Route::Admin(Admin::Import) => limits::IMPORT_BYTES_MAX,
+        Route::Edge(_, route::Edge::Progress) => limits::SHIP_BYTES_MAX,
+        Route::Edge(_, route::Edge::Parts) => limits::PARTS_PER_REQUEST_MAX * 70,
         _ => limits::ADMIN_BODY_BYTES_MAX,
     }
 }
@@ -91,22 +91,38 @@ impl Api {
         }
     }
 
+    /// Looks at a request whose body was not read yet: how many bytes it may
+    /// have, or the refusal. Nobody without a key makes the store read one.
+    pub fn admit(&self, request: &Request) -> Result<usize, Response> {
+        let route = self.permitted(request).map_err(Problem::into_response)?;
+        Ok(body_bytes_max(&route))
+    }
+
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        let route = Route::of(&request.method, &request.path)?;
-        let key = self.authenticate(&request)?;
+        // Again, also after `admit`: the key may have been revoked while the
+        // body came in.
+        let route = self.permitted(&request)?;
         let query = route::query(&request.query)?;
         match route {
             Route::Edge(environment, edge) => {
-                self.permit_edge(&key, &environment)?;
                 edge::answer(self, environment, edge, &query, request).await
             }
-            Route::Admin(admin) => {
-                if key.kind != StoredKeyKind::Admin {
-                    return Err(wrong_kind(&key, StoredKeyKind::Admin));
-                }
-                admin::answer(self, admin, &query, request.body).await
-            }
+            Route::Admin(admin) => admin::answer(self, admin, &query, request.body).await,
         }
+    }
+
+    /// The route of a request, if its key opens it.
+    fn permitted(&self, request: &Request) -> Result<Route, Problem> {
+        let route = Route::of(&request.method, &request.path)?;
+        let key = self.authenticate(request)?;
+        match &route {
+            Route::Edge(environment, _) => self.permit_edge(&key, environment)?,
+            Route::Admin(_) if key.kind != StoredKeyKind::Admin => {
+                return Err(wrong_kind(&key, StoredKeyKind::Admin));
+            }
+            Route::Admin(_) => {}
+        }
+        Ok(route)
     }
 
     fn authenticate(&self, request: &Request) -> Result<StoredKey, Problem> {
@@ -139,15 +155,16 @@ impl Api {
         }
     }
 
-    /// Runs database work where it may block.
-    async fn blocking<T: Send + 'static>(
+    /// Runs work where it may block: the database, and reading large bodies,
+    /// for which other requests of the worker would have to wait.
+    async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Store) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem> {
         let store = Arc::clone(&self.store);
         let finished = tokio::task::spawn_blocking(move || work(&store)).await;
         match finished {
-            Ok(answer) => answer.map_err(Problem::from),
+            Ok(answer) => answer.map_err(Into::into),
             Err(error) => Err(Problem::internal(&error)),
         }
     }
@@ -164,7 +181,7 @@ impl Api {
                     // that fails it is due again.
                     self.blocking(|store| {
                         store.await_publisher();
-                        Ok(())
+                        Ok::<_, StoreError>(())
                     })
                     .await?;
                     if self.store.due() == Due::Nothing {

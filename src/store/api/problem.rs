@@ -1,4 +1,7 @@
 //! Which status does each failure have, and what is said of it?
+//!
+//! The one table from the store's errors to problem documents (RFC 9457). What
+//! is our own fault goes to the log; the caller only hears that it is.
 
 use serde::Serialize;
 
@@ -117,6 +120,7 @@ impl From<KeyError> for Problem {
             KeyError::TooMany(_)
             | KeyError::Environment { .. }
             | KeyError::Name(_)
+            | KeyError::NameControl(_)
             | KeyError::UnknownProject(_) => Self::new(422, "key-refused", text),
         }
     }

@@ -182,7 +182,17 @@ pub(super) fn parameters<const N: usize>(
     let mut values = std::array::from_fn(|_| None);
     for (name, value) in query {
         match known.iter().position(|known| known == name) {
-            Some(at) => values[at] = Some(value.clone()),
+            Some(at) => {
+                if values[at].replace(value.clone()).is_some() {
+                    return Err(Problem::new(
+                        400,
+                        "repeated-parameter",
+                        "a parameter of the query is given twice",
+                    )
+                    .found(name)
+                    .expected("one value"));
+                }
+            }
             None => {
                 return Err(Problem::new(
                     400,
@@ -215,6 +225,13 @@ mod tests {
             route,
             Route::Edge("dev".to_owned(), Edge::User("a/b c".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_parameter_given_twice_is_refused() {
+        let query = query("wait=1s&%77ait=2s").unwrap();
+        let problem = parameters(&query, ["wait"]).unwrap_err();
+        assert_eq!(problem.into_response().status, 400);
     }
 
     #[test]

@@ -387,17 +387,59 @@ async fn an_export_comes_back_through_import_without_a_change() {
 }
 
 #[test]
-fn body_caps_follow_the_route() {
-    let cap = body_bytes_max("POST", "/edge/v1/environments/p/progress");
-    assert_eq!(cap, limits::SHIP_BYTES_MAX);
+fn a_user_is_shown_with_the_names_of_flows_and_blocks() {
+    let desk = Desk::new();
+    let workspace = desk.api.store.workspace();
+    let flow = &workspace.flows["onboarding-tour"];
+    let block = &flow.versions[&1].part.blocks[0];
+    let state = |flow: &str, version| {
+        json!({"flow": flow, "version": version,
+               "blocks": [{"block": block.uid}, {"block": "gone"}]})
+    };
+    let document = json!({"identifier": "ada", "doc_rev": 1,
+        "flows": [state(&flow.uid, 1), state(&flow.uid, 99), state("gone", 1)]});
+    let document = serde_json::from_value(document).unwrap();
+    let answer = admin::with_sids(&workspace, &document).unwrap();
+    let flows = answer["flows"].as_array().unwrap();
+    assert_eq!(flows[0]["sid"], "onboarding-tour");
+    assert_eq!(flows[0]["flow"], flow.uid.as_str());
+    assert_eq!(flows[0]["blocks"][0]["sid"], block.sid.as_str());
+    assert!(flows[0]["blocks"][1].get("sid").is_none());
+    assert_eq!(flows[1]["sid"], "onboarding-tour");
+    assert!(flows[1]["blocks"][0].get("sid").is_none());
+    assert!(flows[2].get("sid").is_none());
+}
+
+#[test]
+fn nobody_without_the_right_key_may_send_a_body() {
+    let desk = Desk::new();
+    let asks = |key: Option<&str>, path: &str| {
+        let request = Request {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            key: key.map(ToOwned::to_owned),
+            ..Request::default()
+        };
+        desk.api.admit(&request).map_err(|refusal| refusal.status)
+    };
+    let (edge, admin) = (Some(desk.edge.as_str()), Some(desk.admin.as_str()));
+    let progress = "/edge/v1/environments/production/progress";
+    assert_eq!(asks(edge, progress), Ok(limits::SHIP_BYTES_MAX));
     assert_eq!(
-        body_bytes_max("POST", "/admin/v1/import"),
-        limits::IMPORT_BYTES_MAX
+        asks(admin, "/admin/v1/import"),
+        Ok(limits::IMPORT_BYTES_MAX)
     );
     assert_eq!(
-        body_bytes_max("POST", "/nothing"),
-        limits::ADMIN_BODY_BYTES_MAX
+        asks(admin, "/admin/v1/keys"),
+        Ok(limits::ADMIN_BODY_BYTES_MAX)
     );
+    assert_eq!(asks(None, "/admin/v1/import"), Err(401));
+    assert_eq!(asks(Some("guessed"), "/admin/v1/import"), Err(401));
+    assert_eq!(asks(edge, "/admin/v1/import"), Err(403));
+    assert_eq!(asks(admin, progress), Err(403));
+    let other = "/edge/v1/environments/development/progress";
+    assert_eq!(asks(edge, other), Err(403));
+    assert_eq!(asks(admin, "/nothing"), Err(404));
 }
 
 #[test]

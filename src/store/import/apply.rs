@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::{Ambient, UnixMs},
     limits,
-    snapshot::{compile::compile_version, wire::VersionPart},
+    snapshot::{check_part, compile::compile_version, wire::VersionPart},
     store::{
         environment_names,
         workspace::{AuthoredVersion, Flow, Project, Workspace},
@@ -229,18 +229,24 @@ impl<'a> Apply<'a> {
                 faults.add(file, &place, fault.rule);
             }
         }
-        let bytes = serde_json::to_vec(part).map_or(usize::MAX, |json| json.len());
-        if bytes > limits::PART_BYTES_MAX {
-            faults.add(
-                file,
-                position,
-                format!(
-                    "the version takes {bytes} bytes (expected at most {})",
-                    limits::PART_BYTES_MAX
-                ),
-            );
+        if let Err(why) = readable(part) {
+            faults.add(file, position, why);
         }
     }
+}
+
+/// Whether an edge could read the version as a part.
+fn readable(part: &VersionPart) -> Result<(), String> {
+    let json = serde_json::to_vec(part).map_err(|error| error.to_string())?;
+    if json.len() > limits::PART_BYTES_MAX {
+        return Err(format!(
+            "the version takes {} bytes (expected at most {})",
+            json.len(),
+            limits::PART_BYTES_MAX
+        ));
+    }
+    // Nesting above all: files may be nested more deeply than parts.
+    check_part(&json).map_err(|error| format!("no edge could read the version: {error}"))
 }
 
 /// What a file says of how a version came to be; all of it may be left out.

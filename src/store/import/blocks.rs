@@ -1,4 +1,7 @@
 //! What does a file say of a version's blocks, fields and paths?
+//!
+//! Form only: members, types, names. Items written under a tour come out as
+//! blocks that follow it and name it as their container.
 
 use std::collections::BTreeSet;
 

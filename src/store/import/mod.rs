@@ -131,23 +131,33 @@ impl Faults {
     fn add(&mut self, file: &str, position: &str, rule: impl Into<String>) {
         self.count += 1;
         if self.kept.len() < limits::IMPORT_FAULTS_MAX {
+            let mut rule = rule.into();
+            if rule.len() > limits::IMPORT_FAULT_BYTES_MAX {
+                rule.truncate(rule.floor_char_boundary(limits::IMPORT_FAULT_BYTES_MAX));
+                rule.push('…');
+            }
             self.kept.push(Fault {
                 file: file.to_owned(),
                 position: position.to_owned(),
-                rule: rule.into(),
+                rule,
             });
         }
     }
 }
 
-/// Applies files to a workspace.
-pub(super) fn import(
-    workspace: &Workspace,
-    files: &[SourceFile],
-    ambient: &Ambient,
-) -> Result<Imported, ImportError> {
+/// Files that were read and not yet compared with what the store has.
+pub(super) struct Files {
+    /// With the name of its file.
+    projects: Vec<(String, read::ProjectFile)>,
+    faults: Faults,
+}
+
+/// Reads files. Large ones take their time, so this needs no workspace and
+/// keeps no other author waiting.
+pub(super) fn read_files(files: &[SourceFile]) -> Files {
     let mut faults = Faults::default();
-    let mut apply = apply::Apply::new(workspace, ambient);
+    let mut read = Vec::new();
+    let budget = project_file::Budget::default();
     let mut bytes = 0_usize;
     for file in files {
         bytes = bytes.saturating_add(file.content.len());
@@ -159,12 +169,11 @@ pub(super) fn import(
             faults.add(&file.name, "", rule);
             break;
         }
-        match project_file::parse(&file.content) {
+        match project_file::parse(&file.content, &budget) {
             Ok(projects) => {
                 for project in projects {
-                    if let Some(project) = read::project(&file.name, project, &mut faults) {
-                        apply.project(&file.name, project, &mut faults);
-                    }
+                    let project = read::project(&file.name, project, &mut faults);
+                    read.extend(project.map(|project| (file.name.clone(), project)));
                 }
             }
             Err(error) => faults.add(&file.name, "", error),
@@ -172,6 +181,23 @@ pub(super) fn import(
     }
     if files.is_empty() {
         faults.add("(none)", "", "no file was given (expected at least one)");
+    }
+    Files {
+        projects: read,
+        faults,
+    }
+}
+
+/// Applies files to a workspace.
+pub(super) fn import(
+    workspace: &Workspace,
+    files: Files,
+    ambient: &Ambient,
+) -> Result<Imported, ImportError> {
+    let mut faults = files.faults;
+    let mut apply = apply::Apply::new(workspace, ambient);
+    for (file, project) in files.projects {
+        apply.project(&file, project, &mut faults);
     }
     if faults.count > 0 {
         return Err(ImportError {

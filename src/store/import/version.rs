@@ -1,4 +1,7 @@
 //! What does a file say of one version of a flow?
+//!
+//! Form only; a committed version has a number and a history, the draft has
+//! neither and is number 0.
 
 use super::{
     Faults,

@@ -6,12 +6,33 @@
 
 use serde_json::{Map, Value};
 
-use super::Verdict;
+use super::{Verdict, judge};
 use crate::{
     clock::UnixMs,
     limits,
-    progress::event::{GroupDocument, GroupRecord, UserDocument},
+    progress::event::{Event, EventId, GroupDocument, GroupRecord, UserDocument},
 };
+
+/// What an idempotency key that was seen before makes of an identify call.
+pub(super) fn seen_before(document: &UserDocument, event: &Event) -> Option<Verdict> {
+    let id = event.id?;
+    let seen = document.recent.iter().find(|own| own.key == id.key)?;
+    Some(if seen.body == id.body {
+        // Later calls may have written over it since: the edge reads again.
+        Verdict::Already
+    } else if judge::rests_on_an_assumption(event) {
+        Verdict::Superseded("its idempotency key was used before, unknown to the edge")
+    } else {
+        Verdict::Dead("its idempotency key was used for another call".to_owned())
+    })
+}
+
+/// Keeps the id of a call that is applied.
+pub(super) fn remember(document: &mut UserDocument, id: Option<EventId>) {
+    document.recent.extend(id);
+    let surplus = document.recent.len().saturating_sub(limits::EVENT_RING);
+    document.recent.drain(..surplus);
+}
 
 /// Merges one identify call. `records` are the groups' records as they are,
 /// in the order of `groups`; `when` is the time the edge took the call.
@@ -64,7 +85,7 @@ pub(super) fn merge(
         ));
     }
     Verdict::Apply {
-        document,
+        document: Box::new(document),
         groups: merged,
         as_recorded,
     }

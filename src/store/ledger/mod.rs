@@ -57,7 +57,8 @@ pub enum ShipError {
 enum Verdict {
     /// Store this.
     Apply {
-        document: UserDocument,
+        /// Boxed: the other verdicts are a word or two.
+        document: Box<UserDocument>,
         groups: Vec<crate::progress::event::GroupRecord>,
         /// The edge knew the document it was decided on.
         as_recorded: bool,
@@ -227,7 +228,7 @@ impl Run<'_> {
                 }
                 let doc_rev = document.doc_rev;
                 let changed = Known {
-                    document,
+                    document: *document,
                     changed: true,
                 };
                 self.users.insert(event.user.clone(), changed);
@@ -264,18 +265,24 @@ impl Run<'_> {
 
     fn verdict(&mut self, record: &ShippedRecord) -> Result<Verdict, EngineError> {
         let event = &record.event;
-        let document = self.known(&event.user)?.document.clone();
+        let mut document = self.known(&event.user)?.document.clone();
         let mut refuted = self.refuted(event)?;
         let verdict = match &event.operation {
             Operation::Identify { properties, groups } => {
-                let mut records = Vec::with_capacity(groups.len());
-                for group in groups {
-                    let known = self.transaction.group(&group.identifier)?;
-                    records.push(known.unwrap_or_default());
+                match identify::seen_before(&document, event) {
+                    Some(verdict) => verdict,
+                    None => {
+                        let mut records = Vec::with_capacity(groups.len());
+                        for group in groups {
+                            let known = self.transaction.group(&group.identifier)?;
+                            records.push(known.unwrap_or_default());
+                        }
+                        let current = judge::is_current(&document, &event.base);
+                        let when = event.decided_ms;
+                        identify::remember(&mut document, event.id);
+                        identify::merge(document, properties, groups, records, when, current)
+                    }
                 }
-                let current = judge::is_current(&document, &event.base);
-                let when = event.decided_ms;
-                identify::merge(document, properties, groups, records, when, current)
             }
             _ => judge::step(&document, &mut refuted, event, self.versions),
         };

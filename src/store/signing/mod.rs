@@ -70,7 +70,9 @@ pub enum SigningError {
     #[error("{0} holds signing keys already (rotate them, or choose another folder)")]
     Exists(String),
     /// There is none.
-    #[error("{0} holds no signing keys (expected root.json; create them first)")]
+    #[error(
+        "{0} holds no signing keys (expected root.json; run: flowgate key signing create --folder {0})"
+    )]
     Missing(String),
     /// A secret that others can read is none.
     #[error("the key file {path} has mode {mode:o} (expected 600; run: chmod 600 {path})")]

@@ -85,3 +85,15 @@ fn one_secret_of_a_name_is_revoked_by_its_last_characters() {
         Err(StoreError::Key(KeyError::Unknown { .. }))
     ));
 }
+
+#[test]
+fn a_key_name_with_control_characters_is_refused() {
+    let store = House::new().open();
+    for text in ["a\nb", "\u{1b}[31mred", "\u{85}", "\0"] {
+        let made = store.create_key(&name(StoredKeyKind::Server, "production", text), &[]);
+        assert!(
+            matches!(made, Err(StoreError::Key(KeyError::NameControl(_)))),
+            "{text:?}"
+        );
+    }
+}

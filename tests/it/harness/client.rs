@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// A client with a key.
-pub struct Client {
+pub(crate) struct Client {
     runtime: Runtime,
     http: reqwest::Client,
     url: String,
@@ -16,16 +16,16 @@ pub struct Client {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The body as JSON; null when it is empty.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         if self.text.is_empty() {
             return Value::Null;
         }
@@ -34,7 +34,7 @@ impl Answer {
     }
 
     /// A header as text; empty when absent.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap_or("?"))
@@ -43,13 +43,13 @@ impl Answer {
 
 /// The JSON of an answer that must have this status.
 #[track_caller]
-pub fn body_of(answer: &Answer, status: u16) -> Value {
+pub(crate) fn body_of(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text);
     answer.json()
 }
 
 impl Client {
-    pub fn new(url: &str, key: &str) -> Self {
+    pub(crate) fn new(url: &str, key: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// Sends anything; an error is a connection that failed.
-    pub fn send(
+    pub(crate) fn send(
         &self,
         method: Method,
         path: &str,
@@ -97,12 +97,12 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).expect("an answer")
     }
 
     #[track_caller]
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, &[], Some(body.to_string()))
             .expect("an answer")
     }

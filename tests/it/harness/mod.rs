@@ -6,19 +6,31 @@
 //! the answer is right or a generous deadline has passed.
 
 mod client;
+mod dev;
+mod edge;
 mod program;
+mod raw;
+mod shape;
+mod site;
+mod store;
 
-pub use client::{Answer, Client, body_of};
-pub use program::{Dev, Edge, Program, Store, flowgate, run};
+pub(crate) use client::{Answer, Client, body_of};
+pub(crate) use dev::Dev;
+pub(crate) use edge::Edge;
+pub(crate) use program::{Program, flowgate, run};
+pub(crate) use raw::{RawAnswer, raw};
+pub(crate) use shape::{check_block, check_dopt_error, check_flow, check_problem};
+pub(crate) use site::{Site, project};
+pub(crate) use store::Store;
 
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded two-core machine; a passing story never waits it out.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asks until there is an answer.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask() {

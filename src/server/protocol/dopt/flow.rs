@@ -19,6 +19,7 @@ use crate::{
         asked::Asked,
         auth::Access,
         error::Fault,
+        respond::mark_assumed,
         target::{block_in, block_missing, decision, flow_of_block, place, refuse_unknown},
     },
     snapshot::{Flow, Version, flow_bytes_max, write_block, write_empty_flow, write_flow},
@@ -53,7 +54,8 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
     if let Some(read) = &read {
         let decision = wanted.decide(access, read)?;
         if !decision.may_start {
-            return Ok(wanted.answer(edge, access.environment, &decision));
+            let answer = wanted.answer(edge, access.environment, &decision);
+            return Ok(mark_assumed(answer, read.assumed));
         }
     }
     // From here on it may wait: the guard becomes an owned value.
@@ -69,16 +71,17 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
         }
     };
     let decision = wanted.decide(access, &read)?;
-    match (decision.flow, decision.version) {
+    let answer = match (decision.flow, decision.version) {
         (Some(flow), Some(version)) if decision.may_start => {
             let state = auto_start(edge, access, &wanted, flow, version).await;
             let running = state.as_ref().is_some_and(FlowState::is_running);
             let stored = state.as_ref().or(decision.state);
             let body = wanted.body(version, stored, running);
-            Ok(edge.stamps.evaluated(access.environment, wanted.now, body))
+            edge.stamps.evaluated(access.environment, wanted.now, body)
         }
-        _ => Ok(wanted.answer(edge, access.environment, &decision)),
-    }
+        _ => wanted.answer(edge, access.environment, &decision),
+    };
+    Ok(mark_assumed(answer, read.assumed))
 }
 
 impl FlowRead<'_> {
@@ -206,5 +209,6 @@ fn block_answer(
     let mut body = Vec::with_capacity(block.json_head.len() + 256);
     let running = decision.reason == Reason::Started;
     write_block(&mut body, block, state, running);
-    Ok(edge.stamps.evaluated(access.environment, now, body))
+    let answer = edge.stamps.evaluated(access.environment, now, body);
+    Ok(mark_assumed(answer, read.assumed))
 }

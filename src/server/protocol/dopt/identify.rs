@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    http::{Answer, empty, json},
+    http::{
+        Answer, empty,
+        json::{self, Object},
+    },
     progress::{IdentifyRequest, event::GroupDocument},
     server::{EdgeService, asked::Posted, error::Fault, query::subject_id, target::place},
 };
@@ -19,7 +22,7 @@ struct IdentifyBody {
     #[serde(default)]
     properties: Map<String, Value>,
     #[serde(default)]
-    groups: Vec<GroupBody>,
+    groups: Vec<Object<GroupBody>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,10 +37,10 @@ pub(crate) async fn identify(edge: &EdgeService, posted: &Posted<'_>) -> Result<
     let access = posted.access()?;
     let body: IdentifyBody = json::parse(&posted.bytes, json::Limits::default())?;
     subject_id("identifier", &body.identifier)?;
-    for group in &body.groups {
+    for Object(group) in &body.groups {
         subject_id("groups[].identifier", &group.identifier)?;
     }
-    let groups = body.groups.into_iter().map(|group| GroupDocument {
+    let groups = body.groups.into_iter().map(|Object(group)| GroupDocument {
         identifier: group.identifier,
         properties: group.properties,
     });

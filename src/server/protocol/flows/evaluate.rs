@@ -20,6 +20,7 @@ use crate::{
         asked::Posted,
         auth::Access,
         error::{Fault, Invalid},
+        respond::mark_assumed,
         target::{decision, place},
     },
     snapshot::{Version, flow_bytes_max, write_block},
@@ -71,7 +72,8 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
         out.decision(sid, &decision, started.as_ref(), blocks);
     }
     let bytes = out.finish(access, &read, now, token.as_ref());
-    Ok(edge.stamps.evaluated(environment, now, bytes))
+    let answer = edge.stamps.evaluated(environment, now, bytes);
+    Ok(mark_assumed(answer, read.assumed))
 }
 
 /// Starts a flow. None when it could not be stored.

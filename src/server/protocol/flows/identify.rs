@@ -5,7 +5,10 @@
 
 use super::{event_id, wire::IdentifyBody, write_text, write_token};
 use crate::{
-    http::{Answer, json},
+    http::{
+        Answer,
+        json::{self, Object},
+    },
     progress::{IdentifyRequest, event::GroupDocument},
     server::{
         EdgeService,
@@ -28,12 +31,12 @@ pub(crate) async fn identify(edge: &EdgeService, posted: &Posted<'_>) -> Result<
     }
     let body: IdentifyBody = json::parse(&posted.bytes, json::Limits::default())?;
     subject_id("identifier", &body.identifier)?;
-    for group in &body.groups {
+    for Object(group) in &body.groups {
         subject_id("groups[].identifier", &group.identifier)?;
     }
     let id = event_id(posted.asked.headers(), "identify", "", &posted.bytes)?;
     let now = edge.now();
-    let groups = body.groups.into_iter().map(|group| GroupDocument {
+    let groups = body.groups.into_iter().map(|Object(group)| GroupDocument {
         identifier: group.identifier,
         properties: group.properties,
     });

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     evaluate::{SubjectView, Tag},
+    http::json::{Object, object},
     limits::FLOWS_PER_EVALUATE_MAX,
     progress::Read,
     server::{
@@ -96,7 +97,7 @@ impl<'a> Named<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EvaluateBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub(super) subject: SubjectBody<'a>,
     /// Known by name so that it can be refused by name.
     #[serde(default)]
@@ -127,7 +128,7 @@ impl EvaluateBody<'_> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IntentBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub(super) subject: SubjectBody<'a>,
     pub(super) version: VersionTag,
     #[serde(default)]
@@ -140,7 +141,7 @@ pub(super) struct IntentBody<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TransitionBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub(super) subject: SubjectBody<'a>,
     pub(super) version: VersionTag,
     #[serde(borrow)]
@@ -168,7 +169,7 @@ pub(super) struct IdentifyBody {
     #[serde(default)]
     pub(super) properties: Map<String, Value>,
     #[serde(default)]
-    pub(super) groups: Vec<GroupBody>,
+    pub(super) groups: Vec<Object<GroupBody>>,
 }
 
 /// A group with properties to merge.

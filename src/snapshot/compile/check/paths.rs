@@ -1,4 +1,7 @@
 //! Do the paths lead from and to where they may?
+//!
+//! One look at each path, then one at what no single path shows: that the
+//! version has an entry and every tour an item.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -1,4 +1,8 @@
 //! How do authored things become rows, and rows authored things?
+//!
+//! Everything authored is read once, at the start, and lives in memory from
+//! then on; afterwards there are only writes, each inside a transaction that
+//! is not opened here.
 
 use std::{collections::BTreeMap, sync::Arc};
 

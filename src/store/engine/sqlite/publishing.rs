@@ -1,4 +1,8 @@
 //! How are signed documents, blobs and publications kept?
+//!
+//! Documents are written once and never change; a blob that nothing in force
+//! names any more is retired first and dropped later, because an edge may
+//! still be fetching what the timestamp before named.
 
 use std::collections::BTreeSet;
 

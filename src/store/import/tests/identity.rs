@@ -10,7 +10,7 @@ use crate::store::{
 
 #[test]
 fn the_demo_exports_and_imports_into_itself_and_into_an_empty_store() {
-    let first = import(&workspace(), &demo(), &Ambient::system()).unwrap();
+    let first = import(&workspace(), read_files(&demo()), &Ambient::system()).unwrap();
     let text = export::export(&first.workspace, None).unwrap();
     let again = take(&first.workspace, &text).unwrap();
     assert!(again.writes.is_empty(), "{:?}", again.report);
@@ -26,7 +26,7 @@ fn the_demo_exports_and_imports_into_itself_and_into_an_empty_store() {
 
 #[test]
 fn an_export_of_one_environment_holds_what_it_sees() {
-    let first = import(&workspace(), &demo(), &Ambient::system()).unwrap();
+    let first = import(&workspace(), read_files(&demo()), &Ambient::system()).unwrap();
     let production = first.workspace.environment("production");
     let text = export::export(&first.workspace, production).unwrap();
     assert!(!text.contains("draft:") && !text.contains("development:"));

@@ -63,7 +63,27 @@ fn workspace() -> Workspace {
 }
 
 fn take(workspace: &Workspace, content: &str) -> Result<Imported, ImportError> {
-    import(workspace, &file(content), &Ambient::system())
+    import(workspace, read_files(&file(content)), &Ambient::system())
+}
+
+#[test]
+fn a_version_that_no_edge_could_read_is_refused() {
+    let nested = |levels: usize| {
+        let value = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        ONE.replace(
+            "title: Hello",
+            &format!("title: {{type: richText, value: {value}}}"),
+        )
+    };
+    assert!(take(&workspace(), &nested(40)).is_ok());
+    let said = faults(&workspace(), &nested(100));
+    assert!(said.contains("no edge could read the version"), "{said}");
+}
+
+#[test]
+fn a_fault_is_not_as_long_as_what_it_complains_of() {
+    let long = ONE.replace("sid: ask", &format!("sid: {}", "é".repeat(50_000)));
+    assert!(faults(&workspace(), &long).len() < 20_000);
 }
 
 fn with_one() -> Workspace {
@@ -188,7 +208,7 @@ fn a_format_of_another_kind_is_refused() {
 fn one_bad_file_keeps_all_others_out() {
     let mut files = demo();
     files[1].content.push_str("\ncolour: red\n");
-    let error = import(&workspace(), &files, &Ambient::system()).unwrap_err();
+    let error = import(&workspace(), read_files(&files), &Ambient::system()).unwrap_err();
     assert_eq!(error.count, 1);
     assert_eq!(error.faults[0].file, files[1].name);
 }

@@ -96,3 +96,17 @@ async fn the_local_ledger_answers_as_the_store_does() {
     ));
     drop(house);
 }
+
+#[test]
+fn an_identify_with_a_key_that_was_seen_changes_nothing() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    edge.identify("u", json!({"seats": 1}), &[]).id(7, 1);
+    edge.identify("u", json!({"seats": 2}), &[]);
+    edge.identify("u", json!({"seats": 1}), &[]).id(7, 1);
+    edge.identify("u", json!({"seats": 3}), &[]).id(7, 2);
+    assert_eq!(edge.outcomes(), [Applied, Applied, Already, Dead]);
+    let user = scene.user("u");
+    assert_eq!(Value::Object(user.properties), json!({"seats": 2}));
+    assert_eq!(user.recent, [EventId { key: 7, body: 1 }]);
+}

@@ -1,28 +1,210 @@
-//! How is what a source delivers verified, kept and put in force?
+//! How is one environment kept up to date?
 //!
-//! From the roots to the blobs: what is known by its hash is not fetched
-//! again, marks are raised on a copy until the disk has them, and everything
-//! that computes or writes does so on a blocking thread.
+//! Boot puts the last good snapshot in force, verified again; each step asks
+//! upstream once and takes in what is new. Parsing, compiling and freeing
+//! happen on blocking threads, so that the control runtime never waits for
+//! them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::{Blobs, Files, KEEP_TIMESTAMP_MS, RefreshError, Refreshed, Refresher, freshness};
+use super::{Blobs, RefreshError, Refreshed, SnapshotSource, SupplyStatus};
 use crate::{
+    clock::{Ambient, UnixMs},
+    current::{Current, Freshness},
+    disk::keep::Keep,
     limits::ROOT_STEPS_MAX,
     snapshot::{
         Snapshot, compile,
         pack::Pack,
         parts, sha256_hex,
-        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust},
+        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, verify_pack},
     },
 };
 
+/// Keeps one environment up to date.
+pub struct Refresher {
+    environment: String,
+    source: Arc<dyn SnapshotSource>,
+    current: Arc<Current>,
+    keep: Arc<Keep>,
+    ambient: Ambient,
+    trust: Trust,
+    /// Files of the revision in force, for the pack.
+    files: Files,
+    live: Option<Arc<Snapshot>>,
+    validator: Option<String>,
+    status: Arc<Mutex<SupplyStatus>>,
+    /// When the pack on disk was written last.
+    kept_ms: UnixMs,
+}
+
+#[derive(Clone, Default)]
+struct Files {
+    timestamp: Vec<u8>,
+    release: Vec<u8>,
+    control: Vec<u8>,
+}
+
+/// A pack is written again for a fresher timestamp only this often: restarts
+/// then find a timestamp at most this much older than the last confirmed one.
+const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
+
 impl Refresher {
-    /// One cycle: nothing, the same revision confirmed, or a new one.
-    pub(super) async fn fetch_and_publish(
-        &mut self,
-        wait: Duration,
-    ) -> Result<Refreshed, RefreshError> {
+    /// Starts from the configured trust root and the marks kept on disk; then
+    /// puts the last good snapshot in force, verified again. What is wrong
+    /// with it is returned beside the refresher, which can go on without it.
+    pub fn boot(
+        environment: &str,
+        trust_root: &[u8],
+        source: Arc<dyn SnapshotSource>,
+        current: Arc<Current>,
+        keep: Arc<Keep>,
+        ambient: Ambient,
+    ) -> Result<(Self, Option<RefreshError>), RefreshError> {
+        let marks = keep.marks()?;
+        let trust = Trust::new(environment, trust_root, marks)?;
+        let mut refresher = Self {
+            environment: environment.to_owned(),
+            source,
+            current,
+            keep,
+            ambient,
+            trust,
+            files: Files::default(),
+            live: None,
+            validator: None,
+            status: Arc::default(),
+            kept_ms: 0,
+        };
+        let problem = refresher.boot_from_disk().err();
+        if let Some(problem) = &problem {
+            refresher.failed(problem);
+        }
+        Ok((refresher, problem))
+    }
+
+    /// Shared with `/status`.
+    pub fn status(&self) -> Arc<Mutex<SupplyStatus>> {
+        self.status.clone()
+    }
+
+    /// Refreshes until the task is dropped.
+    pub async fn run(mut self, wait: Duration, pause_first: Duration, pause_max: Duration) {
+        let mut failures = 0_u32;
+        loop {
+            let begun = tokio::time::Instant::now();
+            match self.step(wait).await {
+                Ok(Refreshed::Unchanged) => {
+                    failures = 0;
+                    // An upstream that does not wait, or is told not to, would
+                    // be asked again and again without a breath.
+                    tokio::time::sleep_until(begun + pause_first).await;
+                }
+                Ok(refreshed) => {
+                    failures = 0;
+                    if let Refreshed::Published(revision) = refreshed {
+                        tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                    }
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    // Told once at full voice and then quietly: an outage of
+                    // an hour is one fact, not a thousand.
+                    if failures == 1 {
+                        tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
+                    } else {
+                        tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
+                    }
+                    tokio::time::sleep(self.pause(failures, pause_first, pause_max)).await;
+                }
+            }
+        }
+    }
+
+    /// One cycle: asks upstream once and takes in what is new.
+    pub async fn step(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
+        self.status_mut().attempted_ms = Some(self.ambient.now_ms());
+        let result = self.fetch_and_publish(wait).await;
+        match &result {
+            Ok(_) => {
+                let now = self.ambient.now_ms();
+                let mut status = self.status_mut();
+                status.confirmed_ms = Some(now);
+                status.error = None;
+                status.from_disk = false;
+            }
+            Err(error) => {
+                // What the validator stands for may not have been taken in.
+                self.validator = None;
+                self.failed(error);
+            }
+        }
+        result
+    }
+
+    fn failed(&self, error: &RefreshError) {
+        let mut status = self.status_mut();
+        status.failures += 1;
+        status.error = Some((error.name(), error.to_string()));
+    }
+
+    fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
+        let longest = first
+            .saturating_mul(1 << failures.saturating_sub(1).min(10))
+            .min(longest);
+        // Between half and all of it, so that a fleet does not come back in step.
+        let jitter = u32::from(self.ambient.bytes::<1>()[0]);
+        longest / 2 + longest / 2 * jitter / 255
+    }
+
+    fn boot_from_disk(&mut self) -> Result<(), RefreshError> {
+        let kept = self.keep.load()?;
+        let Some((bytes, fell_back)) = kept.and_then(|kept| Some((kept.pack?, kept.fell_back)))
+        else {
+            return Ok(());
+        };
+        let now = self.ambient.now_ms();
+        let pack = Pack::parse(&bytes)?;
+        let origin = if fell_back {
+            Origin::Fallback
+        } else {
+            Origin::Disk
+        };
+        let checked = verify_pack(&mut self.trust, &pack, now, origin)?;
+        if let Some(problem) = checked.clock_problem() {
+            tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
+        }
+        let timestamp = &checked.timestamp;
+        let snapshot = compile::compile(
+            &self.environment,
+            &timestamp.document().environment_uid,
+            timestamp.revision(),
+            &checked.content,
+            checked.control.document(),
+        )?;
+        let snapshot = Arc::new(snapshot);
+        self.current.publish(snapshot.clone(), freshness(timestamp));
+        self.live = Some(snapshot);
+        self.files = Files {
+            timestamp: pack.timestamp,
+            release: pack.release,
+            control: pack.control,
+        };
+        self.kept_ms = timestamp.document().issued_ms;
+        let mut status = self.status_mut();
+        status.from_disk = true;
+        status.fell_back = fell_back;
+        Ok(())
+    }
+
+    async fn fetch_and_publish(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
         self.fetch_roots().await?;
         let fetched = self
             .source
@@ -221,6 +403,15 @@ impl Refresher {
         off_thread(move || Ok(keep.store(&marks, &pack.to_bytes())?)).await?;
         self.kept_ms = timestamp.document().issued_ms;
         Ok(())
+    }
+}
+
+fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
+    let document = timestamp.document();
+    Freshness {
+        issued_ms: document.issued_ms,
+        fresh_until_ms: document.fresh_until_ms,
+        expires_ms: document.expires_ms,
     }
 }
 

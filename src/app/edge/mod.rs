@@ -1,0 +1,274 @@
+//! How does an edge start and stop?
+//!
+//! Start, bind early and be ready late: data folder and its lock → journal
+//! recovered → last good snapshots, verified again and published → records of
+//! earlier runs back in memory → listeners → tasks. Stop: not ready → grace →
+//! no new connections, running requests finish → sources end → journal synced
+//! → a last attempt to ship → end. Every wait has its deadline.
+
+mod ground;
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Addresses, StartError,
+    control::Control,
+    facts::Watched,
+    shipping::{Shipping, ShippingParts},
+};
+use crate::{
+    clock::Ambient,
+    config::{CorsOrigins, EdgeConfig},
+    current::Current,
+    disk::{folder::DataFolder, journal::Journal},
+    http::{self, Deadlines, Listener, Options},
+    server,
+    telemetry::metrics::Metrics,
+};
+use ground::Ground;
+
+/// The admin listener answers a handful of probes and scrapers.
+const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// A running edge.
+pub struct Edge {
+    public: http::Server,
+    admin: http::Server,
+    control: Control,
+    stopping: Arc<AtomicBool>,
+    stop_shipping: watch::Sender<bool>,
+    /// Closed when every lane has ended.
+    shipped: mpsc::Receiver<()>,
+    journal: Journal,
+    committer: JoinHandle<()>,
+    current: Arc<Current>,
+    watched: Arc<Watched>,
+    grace: Duration,
+    drain: Duration,
+    /// Released last: nobody else may use the folder before everything ended.
+    folder: DataFolder,
+}
+
+impl Edge {
+    /// Starts everything; returns when the listeners are bound.
+    pub fn start(config: EdgeConfig, ambient: Ambient) -> Result<Self, StartError> {
+        let ground = Ground::lay(&config, &ambient)?;
+        let public = Listener::bind(config.listen())?;
+        let admin = Listener::bind(config.admin_listen())?;
+        let Ground {
+            folder,
+            journal,
+            committer,
+            recovered,
+            kept,
+            upstream,
+            current,
+            progress,
+            reader,
+            refreshers,
+            mut watched,
+        } = ground;
+        let committer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || committer.run())
+            .map_err(StartError::Thread)?;
+        let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
+        let shipping = Shipping::new(ShippingParts {
+            progress: progress.clone(),
+            ledger: upstream,
+            current: current.clone(),
+            journal: journal.clone(),
+            recovered,
+            kept,
+            environments: names(&config),
+            ambient: ambient.clone(),
+            pause_first: config.upstream().backoff_min,
+            pause_max: config.upstream().backoff_max,
+        });
+        watched.shipping(shipping.status.clone(), control.panics());
+        let watched = Arc::new(watched);
+        let service = server::Edge {
+            current: current.clone(),
+            progress,
+            ambient,
+            metrics: Metrics::new(),
+            origins: origins(&config),
+        };
+        let (public, admin) = serve(&config, service, &watched, public, admin)?;
+
+        control.spawn("read-through", reader.run());
+        for refresher in refreshers {
+            let wait = config.upstream().poll_wait;
+            let (first, longest) = (config.upstream().backoff_min, config.upstream().backoff_max);
+            control.spawn("refresh", refresher.run(wait, first, longest));
+        }
+        let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
+        Ok(Self {
+            public,
+            admin,
+            control,
+            stopping: watched.stopping(),
+            stop_shipping,
+            shipped,
+            journal,
+            committer,
+            current,
+            watched,
+            grace: config.stop().grace,
+            drain: config.stop().drain,
+            folder,
+        })
+    }
+
+    /// Bound addresses.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            edge: Some(self.public.address()),
+            admin: Some(self.admin.address()),
+            store: None,
+        }
+    }
+
+    /// Whether every required environment answers evaluations.
+    pub(super) fn is_ready(&self) -> bool {
+        self.watched.not_ready().is_none()
+    }
+
+    /// What stands in the way of readiness.
+    pub(super) fn why_not_ready(&self) -> String {
+        self.watched
+            .not_ready()
+            .unwrap_or_else(|| "it is ready now".to_owned())
+    }
+
+    /// Waits for the next snapshot, for at most this long.
+    pub(super) fn wait_for_publish(&self, longest: Duration) {
+        let mut published = self.current.watch();
+        self.control.run(async move {
+            // Either is reason enough to look again.
+            drop(tokio::time::timeout(longest, published.changed()).await);
+        });
+    }
+
+    /// Stops everything in order; returns when it is done.
+    pub fn stop(self) {
+        let Self {
+            public,
+            admin,
+            control,
+            stopping,
+            stop_shipping,
+            mut shipped,
+            journal,
+            committer,
+            grace,
+            drain,
+            folder,
+            ..
+        } = self;
+        stopping.store(true, Ordering::Release);
+        std::thread::sleep(grace);
+        // None only when the control thread has died; then nothing runs there.
+        control.run(async move { public.drain(drain).await });
+        journal.shutdown();
+        if committer.join().is_err() {
+            tracing::error!("the journal's thread had panicked");
+        }
+        stop_shipping.send_replace(true);
+        control.run(async move {
+            if tokio::time::timeout(drain, shipped.recv()).await.is_err() {
+                tracing::warn!("steps are left in the journal; the next start ships them");
+            }
+            admin.drain(Duration::from_secs(1)).await;
+        });
+        control.stop();
+        drop(folder);
+    }
+}
+
+/// Puts both listeners into service.
+fn serve(
+    config: &EdgeConfig,
+    service: server::Edge,
+    watched: &Arc<Watched>,
+    public: Listener,
+    admin: Listener,
+) -> Result<(http::Server, http::Server), StartError> {
+    let metrics = service.metrics.clone();
+    let operators = server::Admin {
+        current: service.current.clone(),
+        ambient: service.ambient.clone(),
+        metrics: metrics.clone(),
+        status: watched.clone(),
+    };
+    operators.register();
+    let public = http::serve(public, public_options(config), &metrics, move |_| {
+        service.service()
+    })?;
+    let admin = http::serve(admin, admin_options(), &metrics, move |_| {
+        operators.service()
+    })?;
+    Ok((public, admin))
+}
+
+/// Starts a lane for each environment: how to stop them, and a channel that
+/// closes when all have ended.
+fn ship(
+    config: &EdgeConfig,
+    shipping: &Arc<Shipping>,
+    control: &mut Control,
+) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
+    let (stop_shipping, stop) = watch::channel(false);
+    let (alive, shipped) = mpsc::channel(1);
+    for name in names(config) {
+        let lane = shipping.clone().run(name, stop.clone());
+        let alive = alive.clone();
+        control.spawn("shipping", async move {
+            lane.await;
+            drop(alive);
+        });
+    }
+    (stop_shipping, shipped)
+}
+
+fn origins(config: &EdgeConfig) -> server::Origins {
+    match config.cors_origins() {
+        CorsOrigins::Any => server::Origins::Any,
+        CorsOrigins::List(list) => server::Origins::List(list.clone()),
+    }
+}
+
+fn names(config: &EdgeConfig) -> Vec<String> {
+    let environments = config.environments().iter();
+    environments.map(|own| own.name.clone()).collect()
+}
+
+fn public_options(config: &EdgeConfig) -> Options {
+    Options {
+        name: "edge",
+        workers: config.workers(),
+        connections_max: config.limits().connections_max,
+        connections_per_address_max: config.limits().connections_per_address_max,
+        deadlines: Deadlines::default(),
+    }
+}
+
+fn admin_options() -> Options {
+    Options {
+        name: "admin",
+        workers: NonZeroUsize::MIN,
+        connections_max: ADMIN_CONNECTIONS_MAX,
+        connections_per_address_max: ADMIN_CONNECTIONS_MAX,
+        deadlines: Deadlines::default(),
+    }
+}

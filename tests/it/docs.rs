@@ -1,0 +1,106 @@
+//! Do the pages in `docs/` work as they are written?
+//!
+//! The `sh` blocks of each page are run in order, as one script, in an empty
+//! folder with `flowgate` on the path. Only the ports differ, because a test
+//! cannot claim the default ones.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::harness::run;
+
+/// Pages with blocks to run, and a text the output must have.
+const PAGES: [(&str, &str); 3] = [
+    ("two-processes.md", "started"),
+    ("snapshots.md", "timestamp"),
+    ("operations.md", "exit code 64"),
+];
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+}
+
+/// The script a reader would paste together.
+fn script(page: &str) -> String {
+    let text = fs::read_to_string(docs().join(page)).expect("the page");
+    let mut script = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line {
+            "```sh" => inside = true,
+            "```" => inside = false,
+            _ if inside => writeln!(script, "{line}").expect("a string"),
+            _ => {}
+        }
+    }
+    script
+}
+
+fn has_curl() -> bool {
+    Command::new("curl").arg("--version").output().is_ok()
+}
+
+/// Ports nobody listens on at the moment.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // Held together, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    held.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+#[test]
+fn the_shell_blocks_of_the_pages_run_as_they_are_written() {
+    for (page, expected) in PAGES {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut blocks = script(page);
+        assert!(!blocks.is_empty(), "{page} has no sh block");
+        if blocks.contains("curl ") && !has_curl() {
+            // `tests/run` installs it; a plain `cargo test` goes on without.
+            println!("{page} was NOT run: there is no curl on this machine");
+            continue;
+        }
+        for (port, free) in [7070, 7071, 7080].into_iter().zip(free_ports::<3>()) {
+            blocks = blocks.replace(&format!(":{port}"), &format!(":{free}"));
+        }
+        // Whatever the page starts in the background ends with it.
+        let blocks = format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{blocks}");
+        let binary = Path::new(env!("CARGO_BIN_EXE_flowgate"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", binary.parent().expect("a folder").display());
+        let output = run(Command::new("timeout")
+            .args(["120", "bash", "-eu", "-o", "pipefail", "-c", &blocks])
+            .current_dir(folder.path())
+            .env("PATH", path));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{page}: {text}\n{errors}");
+        assert!(text.contains(expected), "{page}: {text}\n{errors}");
+    }
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    for entry in fs::read_dir(docs()).expect("the pages") {
+        pages.push(entry.expect("an entry").path());
+    }
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if link.starts_with("http") {
+                continue;
+            }
+            let target = page.parent().expect("a folder").join(link);
+            assert!(target.exists(), "{} links to {link}", page.display());
+        }
+    }
+}

@@ -1,0 +1,582 @@
+//! What happens when somebody means us harm?
+//!
+//! Raw bytes on real sockets against the real program, each with the one
+//! status it is answered with; then stories of requests that are well-formed
+//! and meant badly. After each the program serves the next client as if
+//! nothing had been.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{DEADLINE, Dev, body_of, eventually};
+
+/// What stands for the bytes of a request: `|` is CR LF, `{flow}` a path that
+/// answers 200, and the other names end a head with one kind of key.
+struct Raw {
+    dev: Dev,
+    _folder: tempfile::TempDir,
+}
+
+const FLOW: &str = "/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada";
+
+impl Raw {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dev = Dev::start(folder.path());
+        let raw = Self {
+            dev,
+            _folder: folder,
+        };
+        eventually("the edge answers", || {
+            (raw.status("edge_url", "GET {flow} HTTP/1.1|{end}") == 200).then_some(())
+        });
+        raw
+    }
+
+    fn bytes(&self, written: &str) -> String {
+        let key = |environment, kind| self.dev.key(environment, kind);
+        let end = |key: &str| format!("host: x|x-api-key: {key}|connection: close||");
+        written
+            .replace("{flow}", FLOW)
+            .replace("{end}", &end(&key("development", "blocks")))
+            .replace("{users}", &end(&key("development", "users")))
+            .replace("{server}", &end(&key("development", "server")))
+            .replace("{edge}", &end(&key("development", "edge")))
+            .replace("{other}", &end(&key("production", "edge")))
+            .replace("{admin}", &end(&self.dev.program.text("admin_key")))
+            .replace("{none}", "host: x|connection: close||")
+            .replace('|', "\r\n")
+    }
+
+    /// Everything that comes back until the server closes.
+    fn exchange(&self, listener: &str, bytes: &[u8]) -> String {
+        let url = self.dev.program.text(listener);
+        let address = url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        // The server may answer and close before it has taken everything.
+        drop(stream.write_all(bytes));
+        let mut answer = Vec::new();
+        // A reset after the answer ends the reading as a clean close does.
+        drop(stream.read_to_end(&mut answer));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The status of the one answer; 0 when the connection was closed.
+    #[track_caller]
+    fn status(&self, listener: &str, written: &str) -> u16 {
+        let answer = self.exchange(listener, self.bytes(written).as_bytes());
+        let answers = answer.matches("HTTP/1.").count();
+        let shown: String = written.chars().take(120).collect();
+        assert!(answers <= 1, "{shown:?} was answered {answers} times");
+        let status = answer.split(' ').nth(1).unwrap_or("0");
+        status.parse().unwrap_or(0)
+    }
+
+    #[track_caller]
+    fn hold(&self, listener: &str, cases: &[(&str, u16)]) {
+        let wrong: Vec<String> = cases
+            .iter()
+            .filter_map(|(written, expected)| {
+                let found = self.status(listener, written);
+                let shown: String = written.chars().take(160).collect();
+                (found != *expected).then(|| format!("{found}, expected {expected}: {shown:?}"))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+        assert_eq!(self.status("edge_url", "GET {flow} HTTP/1.1|{end}"), 200);
+    }
+}
+
+/// Heads and bodies that parsers read differently, or that are just too much.
+const FRAMING: &[(&str, u16)] = &[
+    ("GET {flow} HTTP/1.0|{end}", 200),
+    ("||GET {flow} HTTP/1.1|{end}", 200),
+    ("GET {flow} HTTP/1.1|te: trailers|{end}", 200),
+    (
+        "GET {flow} HTTP/1.1|upgrade: h2c|http2-settings: AAA|{end}",
+        200,
+    ),
+    ("GET {flow} HTTP/1.1|content-length: 5|{end}GET /", 200),
+    ("GET http://x{flow} HTTP/1.1|{end}", 200),
+    ("GET http://X{flow} HTTP/1.1|{end}", 200),
+    ("GET http://other{flow} HTTP/1.1|{end}", 400),
+    ("GET http://x:80{flow} HTTP/1.1|{end}", 400),
+    ("GET http://u@x{flow} HTTP/1.1|{end}", 400),
+    ("GET ftp://x{flow} HTTP/1.1|{end}", 400),
+    ("GET x:80 HTTP/1.1|{end}", 400),
+    ("GET {flow} HTTP/1.1|host: y|{end}", 400),
+    ("GET {flow} HTTP/1.1|host: x|{end}", 400),
+    ("GET {flow} HTTP/1.1|connection: close||", 400),
+    ("GET {flow} HTTP/1.0||", 400),
+    ("GET {flow} HTTP/1.1|host: a b||", 400),
+    ("GET {flow} HTTP/1.1|host: a/b||", 400),
+    ("GET {flow} HTTP/1.1|host: u@a||", 400),
+    ("GET {flow} HTTP/1.1|host: a,b||", 400),
+    ("GET {flow} HTTP/2.0|{end}", 400),
+    ("GET {flow} HTTP/1.2|{end}", 400),
+    ("GET {flow}|", 400),
+    ("GET\t{flow} HTTP/1.1|{end}", 400),
+    ("GET  {flow} HTTP/1.1|{end}", 400),
+    ("GET {flow} HTTP/1.1\nhost: x\n\n", 400),
+    ("GET {flow} HTTP/1.1|host: x\n|", 400),
+    ("GET /v2/fl\now HTTP/1.1|{end}", 400),
+    ("GET /v2/fl\row HTTP/1.1|{end}", 400),
+    ("GET /v2/fl\0ow HTTP/1.1|{end}", 400),
+    ("GET {flow} HTTP/1.1|a : b|{end}", 400),
+    ("GET {flow} HTTP/1.1|a: b| c|{end}", 400),
+    ("GET {flow} HTTP/1.1|a: \0|{end}", 400),
+    ("GET {flow} HTTP/1.1|nothing|{end}", 400),
+    ("GET {flow} HTTP/1.1|: x|{end}", 400),
+    ("POST /v1/evaluate HTTP/1.1|content-length: -1|{end}", 400),
+    ("POST /v1/evaluate HTTP/1.1|content-length: +2|{end}{}", 400),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 0x2|{end}{}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 2, 2|{end}{}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 2|content-length: 3|{end}{}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 99999999999999999999|{end}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 9223372036854775807|{end}",
+        413,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 65537|{end}",
+        413,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 2|transfer-encoding: chunked|{end}0||",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: chunked|content-length: 2|{end}0||",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: gzip|{end}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: chunked, identity|{end}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: xchunked|{end}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: \u{b}chunked|{end}",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.0|transfer-encoding: chunked|{end}2|{}|0||",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: chunked|{end}zz|{}|0||",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|transfer-encoding: chunked|{end}ffffffffffffffff1|{}|",
+        400,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-encoding: gzip|content-length: 2|{end}{}",
+        415,
+    ),
+    ("TRACE {flow} HTTP/1.1|{end}", 405),
+    ("CONNECT x:1 HTTP/1.1|{end}", 405),
+    ("PUT {flow} HTTP/1.1|{end}", 405),
+    ("get {flow} HTTP/1.1|{end}", 405),
+    ("POST {flow} HTTP/1.1|content-length: 0|{end}", 405),
+    ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}|||", 400),
+    ("PRI * HTTP/2.0||SM||", 0),
+];
+
+#[test]
+fn every_ambiguous_request_has_one_answer() {
+    let raw = Raw::start();
+    raw.hold("edge_url", FRAMING);
+    // The store and the admin listener share the plumbing.
+    let health = |written: &str| written.replace("{flow}", "/health");
+    for (written, expected) in FRAMING {
+        let ambiguous = written.starts_with("GET {flow}") && *expected == 400;
+        if ambiguous {
+            for listener in ["store_url", "edge_admin_url"] {
+                assert_eq!(raw.status(listener, &health(written)), 400, "{written:?}");
+            }
+        }
+    }
+    let header = format!("GET {{flow}} HTTP/1.1|a: {}|{{end}}", "x".repeat(20_000));
+    let headers = format!("GET {{flow}} HTTP/1.1|{}{{end}}", "a: b|".repeat(120));
+    let path = format!("GET /v2/flow/{} HTTP/1.1|{{end}}", "x".repeat(100_000));
+    let lines = "|".repeat(40_000);
+    for written in [&header, &headers, &path, &lines] {
+        assert_eq!(raw.status("edge_url", written), 431);
+    }
+}
+
+/// Paths that another parser would lead elsewhere.
+const PATHS: &[(&str, u16)] = &[
+    ("GET /v2/flow/../flow/onboarding-tour HTTP/1.1|{end}", 400),
+    ("GET /v2/./flow/onboarding-tour HTTP/1.1|{end}", 400),
+    ("GET /v2/flow/onboarding-tour;a=b HTTP/1.1|{end}", 400),
+    ("GET /v2\\flow\\onboarding-tour HTTP/1.1|{end}", 400),
+    ("GET //v2/flow/onboarding-tour HTTP/1.1|{end}", 404),
+    ("GET /v2//flow/onboarding-tour HTTP/1.1|{end}", 404),
+    ("GET /v2/flow/onboarding-tour/ HTTP/1.1|{end}", 404),
+    ("GET /v%32/flow/onboarding-tour HTTP/1.1|{end}", 404),
+    ("GET /V2/flow/onboarding-tour HTTP/1.1|{end}", 404),
+    (
+        "GET /v2/flow/%2e%2e?tag=latest&userIdentifier=u HTTP/1.1|{end}",
+        404,
+    ),
+    (
+        "GET /v2/flow/a%2fb?tag=latest&userIdentifier=u HTTP/1.1|{end}",
+        404,
+    ),
+    (
+        "GET /v2/flow/a%0d%0ab?tag=latest&userIdentifier=u HTTP/1.1|{end}",
+        404,
+    ),
+    (
+        "GET /v2/flow/%ff?tag=latest&userIdentifier=u HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "POST /v2/flow/a%2Fb/start?tag=latest&userIdentifier=u HTTP/1.1|{end}",
+        400,
+    ),
+    ("OPTIONS * HTTP/1.1|{end}", 404),
+    ("GET {flow}&userIdentifier=eve HTTP/1.1|{end}", 400),
+    ("GET {flow}&user%49dentifier=eve HTTP/1.1|{end}", 400),
+    ("GET {flow}&version=1 HTTP/1.1|{end}", 400),
+];
+
+/// Ids of users that could not travel, beside those that can.
+const IDS: &[(&str, u16)] = &[
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=. HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%2E%2e HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=a%00b HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=a%0Ab HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%C2%85 HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%ff HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier= HTTP/1.1|{end}",
+        400,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=..%2F..%2Fx HTTP/1.1|{end}",
+        200,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%3F%23%25 HTTP/1.1|{end}",
+        200,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%F0%9F%98%80 HTTP/1.1|{end}",
+        200,
+    ),
+    (
+        "GET /v2/flow/onboarding-tour?tag=latest&userIdentifier=%E2%80%AEx HTTP/1.1|{end}",
+        200,
+    ),
+];
+
+/// Keys on doors they do not open.
+const KEYS: &[(&str, u16)] = &[
+    ("GET {flow} HTTP/1.1|{none}", 401),
+    ("GET {flow} HTTP/1.1|{edge}", 401),
+    ("GET {flow} HTTP/1.1|{admin}", 401),
+    ("GET {flow} HTTP/1.1|{users}", 403),
+    ("GET {flow} HTTP/1.1|{server}", 403),
+    ("POST /identify HTTP/1.1|content-length: 2|{end}{}", 403),
+    ("POST /identify HTTP/1.1|content-length: 2|{server}{}", 403),
+    ("POST /v1/identify HTTP/1.1|content-length: 2|{end}{}", 403),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 2|{users}{}",
+        403,
+    ),
+    (
+        "POST /v1/evaluate HTTP/1.1|content-length: 99999|{none}",
+        401,
+    ),
+];
+
+/// The same for the store.
+const STORE: &[(&str, u16)] = &[
+    (
+        "GET /edge/v1/environments/development/timestamp HTTP/1.1|{edge}",
+        200,
+    ),
+    (
+        "GET /edge/v1/environments/development/timestamp HTTP/1.1|{other}",
+        403,
+    ),
+    (
+        "GET /edge/v1/environments/production/timestamp HTTP/1.1|{edge}",
+        403,
+    ),
+    (
+        "GET /edge/v1/environments/nowhere/timestamp HTTP/1.1|{edge}",
+        403,
+    ),
+    (
+        "GET /edge/v1/environments/development/timestamp HTTP/1.1|{admin}",
+        403,
+    ),
+    (
+        "GET /edge/v1/environments/development/timestamp HTTP/1.1|{server}",
+        403,
+    ),
+    (
+        "GET /edge/v1/environments/development/timestamp?wait=1s&wait=2s HTTP/1.1|{edge}",
+        400,
+    ),
+    (
+        "GET /edge/v1/environments/development/timestamp?wait=61s HTTP/1.1|{edge}",
+        400,
+    ),
+    (
+        "GET /edge/v1/environments/development/releases/18446744073709551616 HTTP/1.1|{edge}",
+        400,
+    ),
+    (
+        "GET /edge/v1/environments/development/releases/18446744073709551615 HTTP/1.1|{edge}",
+        404,
+    ),
+    (
+        "GET /edge/v1/environments/development/parts/.. HTTP/1.1|{edge}",
+        404,
+    ),
+    (
+        "GET /edge/v1/environments/development/users/a%00b HTTP/1.1|{edge}",
+        400,
+    ),
+    (
+        "GET /edge/v1/environments/development/../production/timestamp HTTP/1.1|{edge}",
+        404,
+    ),
+    ("GET /admin/v1/keys HTTP/1.1|{admin}", 200),
+    ("GET /admin/v1/keys HTTP/1.1|{edge}", 403),
+    ("GET /admin/v1/keys HTTP/1.1|{none}", 401),
+    ("GET //admin/v1/keys HTTP/1.1|{admin}", 404),
+    ("GET /admin/v1/%6beys HTTP/1.1|{admin}", 404),
+    (
+        "POST /admin/v1/import HTTP/1.1|content-length: 33554432|{none}",
+        401,
+    ),
+    (
+        "POST /admin/v1/import HTTP/1.1|content-length: 33554432|{edge}",
+        403,
+    ),
+    (
+        "POST /admin/v1/import HTTP/1.1|content-length: 33554433|{admin}",
+        413,
+    ),
+    (
+        "POST /admin/v1/keys HTTP/1.1|content-length: 2|{admin}[]",
+        400,
+    ),
+    (
+        "POST /edge/v1/environments/development/progress HTTP/1.1|content-length: 2|{edge}{}",
+        400,
+    ),
+    (
+        "POST /edge/v1/environments/development/progress HTTP/1.1|content-length: 2|{other}{}",
+        403,
+    ),
+];
+
+#[test]
+fn paths_ids_and_keys_open_what_they_open_and_nothing_else() {
+    let raw = Raw::start();
+    for cases in [PATHS, IDS, KEYS] {
+        raw.hold("edge_url", cases);
+    }
+    raw.hold("store_url", STORE);
+}
+
+#[test]
+fn a_strange_user_does_not_make_upstream_look_away() {
+    let raw = Raw::start();
+    let edge = raw.dev.edge("blocks");
+    let canary = "canary-5f1d";
+    for id in ["%2e%2e", ".", "a%00b", "%7F", "%C2%85"] {
+        let path = format!("/v2/flow/onboarding-tour?tag=latest&userIdentifier={id}");
+        assert_eq!(edge.get(&path).status, 400, "{id}");
+        // Nobody has seen this one: upstream is asked, now.
+        let body = json!({"subject": {"user": format!("{canary}-{id}")},
+                          "flows": {"onboarding-tour": "latest"}});
+        let answer = edge.post("/v1/evaluate", &body);
+        assert_eq!(
+            body_of(&answer, 200)["stale"],
+            false,
+            "{id}: {}",
+            answer.text
+        );
+    }
+    let log = raw.dev.program.log();
+    assert!(!log.contains(canary) && !log.contains("a%00b"), "{log}");
+}
+
+#[test]
+fn json_is_judged_before_it_is_built() {
+    let raw = Raw::start();
+    let edge = raw.dev.edge("server");
+    let with = |attributes: &str| {
+        format!(
+            r#"{{"subject":{{"user":"u","attributes":{attributes}}},"flows":{{"onboarding-tour":1}}}}"#
+        )
+    };
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let cases: [(String, u16); 16] = [
+        (with("{}"), 200),
+        (with(&format!(r#"{{"p":{}}}"#, "9".repeat(300))), 200),
+        (with(&format!(r#"{{"p":{}}}"#, nested(13))), 200),
+        (with(&format!(r#"{{"p":{}}}"#, nested(14))), 400),
+        (with(&format!(r#"{{"p":{}}}"#, "9".repeat(4_000))), 400),
+        (with(r#"{"p":1e999}"#), 400),
+        (with(r#"{"p":NaN}"#), 400),
+        (with(r#"{"p":"\ud800"}"#), 400),
+        (with(&format!(r#"{{"p":[{}1]}}"#, "1,".repeat(256))), 400),
+        (with(&format!(r#"{{"p":"{}"}}"#, "x".repeat(4_097))), 400),
+        ("[".repeat(60_000), 400),
+        (
+            r#"{"subject":{"user":"a","us\u0065r":"b"},"flows":{"f":1}}"#.to_owned(),
+            400,
+        ),
+        (r#"{"subject":["a"],"flows":{"f":1}}"#.to_owned(), 400),
+        (r#"[{"user":"a"},null,{"f":1},false,[]]"#.to_owned(), 400),
+        (format!("{}{}", with("{}"), " ".repeat(70_000)), 413),
+        (String::new(), 400),
+    ];
+    for (body, expected) in cases {
+        let shown: String = body.chars().take(120).collect();
+        let answer = edge.send(Method::POST, "/v1/evaluate", &[], Some(body));
+        assert_eq!(answer.expect("an answer").status, expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_hostile_project_file_is_refused_soon_and_keeps_nobody_waiting() {
+    let raw = Raw::start();
+    let store = raw.dev.store();
+    let import = |text: String| {
+        let answer = store.send(Method::POST, "/admin/v1/import", &[], Some(text));
+        answer.expect("an answer")
+    };
+    let version = |fields: &str| {
+        format!(
+            "flowgate: project/1\nproject: hostile\nflows:\n  - sid: hostile\n    versions:\n      \
+             - number: 1\n        blocks: [{{sid: a, type: card, fields: {fields}}}]\n        \
+             paths: [{{from: entry, to: a}}]\n"
+        )
+    };
+    let many = |what: &str| vec![what; 3_000].join(", ");
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    let files = [
+        format!("a: {}", "[".repeat(200_000)),
+        format!("a: {}", "{a: ".repeat(100_000)),
+        format!("a: &a [{}]\nb: [{}]\n", many("x"), many("*a")),
+        (0..50_000).map(|n| format!("%TAG !a{n}! x\n")).collect(),
+        version(&format!("{{t: {{type: richText, value: {deep}}}}}")),
+        version("{t: .nan}"),
+        "flowgate: project/1\nproject: a/../b\n".to_owned(),
+        "[".repeat(200_000),
+    ];
+    for text in files {
+        let shown: String = text.chars().take(60).collect();
+        let begun = Instant::now();
+        let answer = import(text);
+        assert_eq!(answer.status, 422, "{shown}: {}", answer.text);
+        assert!(answer.text.len() < 100_000, "{shown}");
+        // Seconds where it was minutes; generous for a loaded machine.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{shown}");
+    }
+    assert_eq!(import(version("{t: fine}")).status, 200);
+    let admin = raw.dev.admin();
+    let aside: Value = admin.get("/status").json();
+    for environment in aside["environments"].as_array().expect("a list") {
+        assert_eq!(environment["set_aside"], json!([]));
+    }
+}
+
+#[test]
+fn waiting_clients_take_nothing_from_the_others() {
+    let raw = Raw::start();
+    let store = raw.dev.program.text("store_url");
+    let path = "/edge/v1/environments/development/timestamp";
+    let first = raw.exchange(
+        "store_url",
+        raw.bytes(&format!("GET {path} HTTP/1.1|{{edge}}"))
+            .as_bytes(),
+    );
+    let etag = first.lines().find_map(|line| line.strip_prefix("etag: "));
+    let etag = etag.expect("an entity tag").trim();
+    let edge = raw.dev.key("development", "edge");
+    let wait = format!(
+        "GET {path}?wait=60s HTTP/1.1\r\nhost: x\r\nx-api-key: {edge}\r\nif-none-match: {etag}\r\n\r\n"
+    );
+    let half = "GET /v2/flow/onboard";
+    let connect = |url: &str, bytes: &str| {
+        let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");
+        stream.write_all(bytes.as_bytes()).expect("it is sent");
+        stream
+    };
+    let edge_url = raw.dev.program.text("edge_url");
+    let waiting: Vec<TcpStream> = (0..200).map(|_| connect(&store, &wait)).collect();
+    let slow: Vec<TcpStream> = (0..300).map(|_| connect(&edge_url, half)).collect();
+    assert_eq!(
+        raw.status("store_url", "GET /admin/v1/keys HTTP/1.1|{admin}"),
+        200
+    );
+    assert_eq!(raw.status("edge_url", "GET {flow} HTTP/1.1|{end}"), 200);
+    // A change wakes all of them.
+    let made = raw.dev.store().post(
+        "/admin/v1/keys",
+        &json!({"kind": "server", "environment": "development", "name": "another"}),
+    );
+    assert_eq!(made.status, 201, "{}", made.text);
+    for mut stream in waiting {
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
+    drop(slow);
+}
