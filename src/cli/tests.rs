@@ -1,3 +1,7 @@
+//! Does the command line keep its promises to scripts?
+//!
+//! Exit codes, what goes to which stream, and what is sent to the store.
+
 use std::{
     cell::RefCell,
     io::{self, Read, Write},

@@ -1,3 +1,7 @@
+//! Do the three layers of settings lead to what they say?
+//!
+//! And are the files in `config/` what the tables print?
+
 use std::path::PathBuf;
 
 use super::*;

@@ -6,7 +6,7 @@
 //! back. Each part is a test of its own on a pair of its own.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -17,76 +17,9 @@ use std::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Client, Edge, Store, body_of, eventually, run};
+use crate::harness::{Client, Site, body_of, eventually, run};
 
 const FLOW: &str = "/v2/flow/announcement?version=1&include=block&userIdentifier=";
-
-/// A project of one card; `title` is content, which may change in place.
-fn project(folder: &Path, title: &str) -> PathBuf {
-    let file = folder.join("project.yaml");
-    let text = format!(
-        r#"
-flowgate: project/1
-project: demo
-name: Demo
-flows:
-  - sid: announcement
-    name: Announcement
-    versions:
-      - number: 1
-        message: first
-        author: ada
-        created: 2026-01-01T00:00:00Z
-        entry: everyone
-        blocks:
-          - sid: card
-            type: card
-            fields: {{ title: "{title}" }}
-          - sid: thanks
-            type: modal
-          - sid: end
-            type: finish
-        paths:
-          - {{ from: entry, to: card }}
-          - {{ from: card, on: complete, to: thanks }}
-          - {{ from: thanks, on: [complete, dismiss], to: end }}
-"#
-    );
-    std::fs::write(&file, text).expect("a project file");
-    file
-}
-
-struct Pair {
-    folder: tempfile::TempDir,
-    store: Store,
-    edge: Edge,
-}
-
-impl Pair {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::start(folder.path());
-        store.import(&project(folder.path(), "Hello"));
-        let edge = Edge::start(folder.path(), &store);
-        edge.ready();
-        Self {
-            folder,
-            store,
-            edge,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-/// The uid of the first block.
-fn card(edge: &Client) -> String {
-    let flow = body_of(&edge.get(&format!("{FLOW}somebody")), 200);
-    let uid = flow["blocks"][0]["uid"].as_str();
-    uid.expect("a block with a uid").to_owned()
-}
 
 fn transition(edge: &Client, uid: &str, user: &str) -> u16 {
     let path =
@@ -97,14 +30,14 @@ fn transition(edge: &Client, uid: &str, user: &str) -> u16 {
 
 #[test]
 fn a_change_reaches_the_edge_without_a_failed_request() {
-    let pair = Pair::start();
+    let site = Site::start();
     let stop = Arc::new(AtomicBool::new(false));
     let failed = Arc::new(AtomicU64::new(0));
     let asked = Arc::new(AtomicU64::new(0));
     let drivers: Vec<_> = (0..2)
         .map(|driver| {
             let (stop, failed, asked) = (stop.clone(), failed.clone(), asked.clone());
-            let client = pair.edge.client("blocks");
+            let client = site.edge.client("blocks");
             std::thread::spawn(move || {
                 let mut user = 0;
                 while !stop.load(Ordering::Relaxed) {
@@ -118,11 +51,10 @@ fn a_change_reaches_the_edge_without_a_failed_request() {
             })
         })
         .collect();
-    let client = pair.edge.client("blocks");
+    let client = site.edge.client("blocks");
     for title in ["Second", "Third", "Fourth"] {
-        let file = project(pair.path(), title);
         let begun = Instant::now();
-        pair.store.import(&file);
+        site.publish(title);
         let imported = begun.elapsed();
         eventually("the edge answers with the new content", || {
             let flow = body_of(&client.get(&format!("{FLOW}reader")), 200);
@@ -143,10 +75,10 @@ fn a_change_reaches_the_edge_without_a_failed_request() {
 
 #[test]
 fn steps_taken_while_the_store_is_dead_arrive_once() {
-    let mut pair = Pair::start();
-    let client = pair.edge.client("blocks");
-    let uid = card(&client);
-    pair.store.program.kill();
+    let mut site = Site::start();
+    let client = site.edge.client("blocks");
+    let uid = site.card();
+    site.store.program.kill();
     for user in 0..20 {
         let flow = body_of(&client.get(&format!("{FLOW}offline-{user}")), 200);
         assert_eq!(flow["state"]["started"], true, "{flow}");
@@ -154,10 +86,10 @@ fn steps_taken_while_the_store_is_dead_arrive_once() {
         // The same step again, as a client that saw no answer would.
         assert_eq!(transition(&client, &uid, &format!("offline-{user}")), 204);
     }
-    pair.store.restart();
+    site.store.restart();
     for user in 0..20 {
         let document = eventually("the steps arrive", || {
-            let document = pair.store.user(&format!("offline-{user}"))?;
+            let document = site.store.user(&format!("offline-{user}"))?;
             (document["doc_rev"].as_u64() >= Some(2)).then_some(document)
         });
         assert_eq!(
@@ -173,29 +105,30 @@ fn steps_taken_while_the_store_is_dead_arrive_once() {
         );
     }
     eventually("the backlog is empty", || {
-        let status = body_of(&pair.edge.admin().get("/status"), 200);
+        let status = body_of(&site.edge.admin().get("/status"), 200);
         (status["progress"]["backlog_records"] == 0).then_some(())
     });
 }
 
 #[test]
 fn an_edge_restarts_with_the_store_dead_and_keeps_every_step() {
-    let mut pair = Pair::start();
-    let client = pair.edge.client("blocks");
-    let uid = card(&client);
-    pair.store.program.kill();
+    let mut site = Site::start();
+    let client = site.edge.client("blocks");
+    let uid = site.card();
+    site.store.program.kill();
     body_of(&client.get(&format!("{FLOW}ada")), 200);
     assert_eq!(transition(&client, &uid, "ada"), 204);
-    pair.edge.program.kill();
-    pair.edge.restart(pair.folder.path());
+    site.edge.program.kill();
+    let folder = site.path().to_owned();
+    site.edge.restart(&folder);
     // No waiting for readiness: it serves at once.
-    let client = pair.edge.client("blocks");
+    let client = site.edge.client("blocks");
     let flow = body_of(&client.get(&format!("{FLOW}ada")), 200);
     assert_eq!(flow["blocks"][0]["state"]["exited"], true, "{flow}");
     assert_eq!(flow["blocks"][1]["state"]["active"], true, "{flow}");
-    pair.store.restart();
+    site.store.restart();
     let document = eventually("the steps arrive", || {
-        let document = pair.store.user("ada")?;
+        let document = site.store.user("ada")?;
         (document["doc_rev"].as_u64() >= Some(2)).then_some(document)
     });
     assert_eq!(document["doc_rev"], 2, "{document}");
@@ -203,8 +136,8 @@ fn an_edge_restarts_with_the_store_dead_and_keeps_every_step() {
 
 #[test]
 fn an_older_pack_in_place_of_the_current_one_is_refused() {
-    let mut pair = Pair::start();
-    let snapshots = pair.path().join("edge/snapshots/development");
+    let mut site = Site::start();
+    let snapshots = site.path().join("edge/snapshots/development");
     let packs = || {
         let mut packs: Vec<PathBuf> = std::fs::read_dir(&snapshots)
             .expect("the folder of snapshots")
@@ -214,7 +147,7 @@ fn an_older_pack_in_place_of_the_current_one_is_refused() {
         packs.sort();
         packs
     };
-    let client = pair.edge.client("blocks");
+    let client = site.edge.client("blocks");
     let shows = |client: &Client, title: &str| {
         let flow = body_of(&client.get(&format!("{FLOW}reader")), 200);
         flow["blocks"][0]["fields"][0]["value"] == title
@@ -224,38 +157,39 @@ fn an_older_pack_in_place_of_the_current_one_is_refused() {
         .map(|path| (path.clone(), std::fs::read(path).expect("a pack")))
         .collect();
     for title in ["Second", "Third"] {
-        pair.store.import(&project(pair.folder.path(), title));
+        site.publish(title);
         eventually("the new title", || shows(&client, title).then_some(()));
     }
-    pair.store.program.kill();
-    pair.edge.program.kill();
+    site.store.program.kill();
+    site.edge.program.kill();
     let (_, old) = older.last().expect("a first pack");
     for pack in packs() {
         std::fs::write(pack, old).expect("the older pack in place");
     }
-    pair.edge.restart(pair.folder.path());
-    let status = body_of(&pair.edge.admin().get("/status"), 200);
+    let folder = site.path().to_owned();
+    site.edge.restart(&folder);
+    let status = body_of(&site.edge.admin().get("/status"), 200);
     assert_eq!(
-        pair.edge.admin().get("/ready").status,
+        site.edge.admin().get("/ready").status,
         503,
         "nothing can be evaluated: {status}"
     );
-    let answer = pair.edge.client("blocks").get(&format!("{FLOW}reader"));
+    let answer = site.edge.client("blocks").get(&format!("{FLOW}reader"));
     assert_eq!(
         answer.status, 503,
         "no environment is there: {}",
         answer.text
     );
     // The store's return heals it.
-    pair.store.restart();
-    pair.edge.ready();
-    assert!(shows(&pair.edge.client("blocks"), "Third"));
+    site.store.restart();
+    site.edge.ready();
+    assert!(shows(&site.edge.client("blocks"), "Third"));
 }
 
 #[test]
 fn a_second_edge_on_the_same_folder_is_refused_by_name() {
-    let pair = Pair::start();
-    let output = run(&mut pair.edge.command(pair.path()));
+    let site = Site::start();
+    let output = run(&mut site.edge.command(site.path()));
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("is in use by process"), "{text}");
@@ -263,31 +197,31 @@ fn a_second_edge_on_the_same_folder_is_refused_by_name() {
 
 #[test]
 fn stopping_ships_what_is_left() {
-    let mut pair = Pair::start();
-    let client = pair.edge.client("server");
+    let mut site = Site::start();
+    let client = site.edge.client("server");
     let answer = client.post(
         "/v1/identify",
         &json!({"identifier": "grace", "properties": {"plan": "pro"}}),
     );
     assert!(answer.status < 300, "{}", answer.text);
-    assert_eq!(pair.edge.program.terminate(), Some(0));
-    let document = pair.store.user("grace").expect("it was shipped");
+    assert_eq!(site.edge.program.terminate(), Some(0));
+    let document = site.store.user("grace").expect("it was shipped");
     assert_eq!(document["properties"]["plan"], "pro", "{document}");
 }
 
 #[test]
 fn a_draft_that_loses_the_block_a_user_stands_on_begins_anew() {
-    let pair = Pair::start();
-    let client = pair.edge.client("blocks");
+    let site = Site::start();
+    let client = site.edge.client("blocks");
     let draft = |block: &str| {
-        let file = pair.path().join("draft.yaml");
+        let file = site.path().join("draft.yaml");
         let text = format!(
             "flowgate: project/1\nproject: demo\nname: Demo\nflows:\n  - sid: sketch\n    name: Sketch\n    \
              draft:\n      entry: everyone\n      blocks: [ {{ sid: {block}, type: card }} ]\n      \
              paths: [ {{ from: entry, to: {block} }} ]\n"
         );
         std::fs::write(&file, text).expect("a project file");
-        pair.store.import(&file);
+        site.store.import(&file);
     };
     let blocks = || {
         let path = "/v2/flow/sketch?tag=uncommitted&include=block&userIdentifier=ada";

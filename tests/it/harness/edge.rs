@@ -15,14 +15,8 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Makes keys and starts it for the development environment.
-    #[track_caller]
-    pub(crate) fn start(folder: &Path, store: &Store) -> Self {
-        Self::start_below(folder, store, store.url(), &[])
-    }
-
-    /// The same with another address for the upstream and further flags,
-    /// which beat the usual ones.
+    /// Makes keys and starts it for the development environment, with this
+    /// address for the upstream and further flags, which beat the usual ones.
     #[track_caller]
     pub(crate) fn start_below(
         folder: &Path,
