@@ -3,7 +3,10 @@
 //! Reads never go backwards and include whatever was acknowledged before they
 //! began; an answer says what its record says; a key counts once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     edge::{Task, poll},
@@ -26,10 +29,14 @@ pub(super) struct Client {
     pub(super) number: u64,
     pub(super) next_number: u64,
     pub(super) next_key: u64,
+    /// What was told last, to be repeated: number and riches.
+    pub(super) last_told: Option<(u64, bool)>,
     /// The step that was asked last, to be repeated.
     pub(super) last: Option<(At, Act, EventId)>,
     /// Acknowledged changes and where they led to.
-    pub(super) changes: BTreeMap<Rank, Option<(At, Stepped)>>,
+    pub(super) changes: BTreeMap<Rank, (At, Stepped)>,
+    /// Records that acknowledged identify calls made or rest on.
+    pub(super) told: BTreeSet<Rank>,
 }
 
 /// A request under way.
@@ -129,7 +136,7 @@ impl Simulation {
                     let client = self.clients.entry(asked.user).or_default();
                     self.tally.identified += 1;
                     if let Some(rank) = rank {
-                        client.changes.insert(rank, None);
+                        client.told.insert(rank);
                         client.seen = client.seen.max(rank);
                         client.number = client.number.max(number);
                     }
@@ -153,7 +160,7 @@ impl Simulation {
         self.tally.changed += usize::from(stepped.changed);
         self.tally.unchanged += usize::from(!stepped.changed);
         let Some(rank) = rank else { return Ok(()) };
-        if stepped.changed && client.changes.insert(rank, Some((at, stepped))).is_some() {
+        if stepped.changed && client.changes.insert(rank, (at, stepped)).is_some() {
             return Err(format!("record {rank:?} was acknowledged to two steps"));
         }
         client.seen = client.seen.max(rank);
@@ -189,7 +196,7 @@ impl Simulation {
                 asked.user, asked.seen
             ));
         }
-        if let Some(Some((at, stepped))) = client.changes.get(&rank) {
+        if let Some((at, stepped)) = client.changes.get(&rank) {
             let flow = self.world.flow(at.0, at.1).0.key;
             if known.subject.state(flow, at.1, None) != Some(&stepped.state) {
                 return Err(format!("{} reads another state at {rank:?}", asked.user));

@@ -135,7 +135,7 @@ fn an_unknown_user_is_refused_when_the_operator_wants_that() {
         "who is known goes on"
     );
     let told = (json!({}), vec![("acme".to_owned(), json!({}))]);
-    let task = identify_task(&scene.edge.progress, &scene.world, "ann", told);
+    let task = identify_task(&scene.edge.progress, &scene.world, "ann", told, None);
     let refused = scene.edge.finish(task).unwrap_err();
     assert_eq!(
         refused,

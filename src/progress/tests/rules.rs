@@ -188,7 +188,8 @@ fn what_a_failed_commit_voided_is_forgotten_though_nobody_asks_again() {
     scene.step("ann", Act::Auto).unwrap();
     scene.edge.ship();
     let told = (json!({}), vec![("acme".to_owned(), json!({"plan": "pro"}))]);
-    let mut gone = super::scene::identify_task(&scene.edge.progress, &scene.world, "bob", told);
+    let mut gone =
+        super::scene::identify_task(&scene.edge.progress, &scene.world, "bob", told, None);
     for _ in 0..9 {
         assert!(poll(&mut gone).is_none());
         scene.edge.turn_reader();

@@ -72,6 +72,7 @@ pub(super) fn identify_task(
     world: &World,
     user: &str,
     (properties, groups): Told,
+    id: Option<EventId>,
 ) -> Task<Result<Option<Token>, WriteError>> {
     let progress = progress.clone();
     let groups = groups.into_iter().map(|(identifier, value)| GroupDocument {
@@ -83,7 +84,7 @@ pub(super) fn identify_task(
         user: user.to_owned(),
         properties: object(properties),
         groups: groups.collect(),
-        id: None,
+        id,
         now: 2_000,
     };
     Box::pin(async move { progress.identify(request).await })
@@ -175,7 +176,7 @@ impl Scene {
     }
 
     pub(super) fn identify(&mut self, user: &str, told: Told) -> Result<Option<Token>, WriteError> {
-        let task = identify_task(&self.edge.progress, &self.world, user, told);
+        let task = identify_task(&self.edge.progress, &self.world, user, told, None);
         self.edge.finish(task)
     }
 

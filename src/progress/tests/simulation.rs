@@ -274,11 +274,23 @@ impl Simulation {
             return None;
         }
         let client = self.clients.entry(user).or_default();
-        client.next_number += 1;
-        let number = client.next_number;
-        let own = json!({"number": number, "rich": self.random.chance(2)});
+        let (number, rich) = match client.last_told {
+            // The same call again, as after an answer that never came.
+            Some(last) if self.random.chance(3) => last,
+            _ => {
+                client.next_number += 1;
+                (client.next_number, self.random.chance(2))
+            }
+        };
+        client.last_told = Some((number, rich));
+        let own = json!({"number": number, "rich": rich});
         let told = (own, vec![(GROUP.to_owned(), json!({ user: number }))]);
-        let task = identify_task(&self.edge.progress, &self.world, user, told);
+        let id = EventId {
+            key: number,
+            body: number as u32,
+        };
+        let progress = &self.edge.progress;
+        let task = identify_task(progress, &self.world, user, told, Some(id));
         let task = Box::pin(async move { Answered::Identified(task.await) });
         Some((task, What::Identify(number)))
     }

@@ -33,7 +33,10 @@ impl Simulation {
         self.check_outcomes()?;
         for (user, client) in &self.clients {
             for (rank, change) in &client.changes {
-                self.check_acknowledged(user, *rank, change.as_ref())?;
+                self.check_acknowledged(user, *rank, Some(change))?;
+            }
+            for rank in &client.told {
+                self.check_acknowledged(user, *rank, None)?;
             }
             self.check_cache(user)?;
         }

@@ -6,20 +6,22 @@
 
 use serde_json::{Map, Value};
 
-use super::Verdict;
+use super::{Verdict, judge};
 use crate::{
     clock::UnixMs,
     limits,
-    progress::event::{EventId, GroupDocument, GroupRecord, UserDocument},
+    progress::event::{Event, EventId, GroupDocument, GroupRecord, UserDocument},
 };
 
 /// What an idempotency key that was seen before makes of an identify call.
-pub(super) fn seen_before(document: &UserDocument, id: Option<EventId>) -> Option<Verdict> {
-    let id = id?;
+pub(super) fn seen_before(document: &UserDocument, event: &Event) -> Option<Verdict> {
+    let id = event.id?;
     let seen = document.recent.iter().find(|own| own.key == id.key)?;
     Some(if seen.body == id.body {
         // Later calls may have written over it since: the edge reads again.
         Verdict::Already
+    } else if judge::rests_on_an_assumption(event) {
+        Verdict::Superseded("its idempotency key was used before, unknown to the edge")
     } else {
         Verdict::Dead("its idempotency key was used for another call".to_owned())
     })

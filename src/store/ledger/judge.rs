@@ -140,7 +140,7 @@ pub(super) fn step(
 }
 
 /// Whether the edge could not ask for the user's document.
-fn rests_on_an_assumption(event: &Event) -> bool {
+pub(super) fn rests_on_an_assumption(event: &Event) -> bool {
     event.assumed != Assumption::Nothing || event.base == Base::Absent
 }
 

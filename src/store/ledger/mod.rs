@@ -292,7 +292,7 @@ impl Run<'_> {
         let mut refuted = self.refuted(event)?;
         let verdict = match &event.operation {
             Operation::Identify { properties, groups } => {
-                match identify::seen_before(&document, event.id) {
+                match identify::seen_before(&document, event) {
                     Some(verdict) => verdict,
                     None => self.merge(document, event, properties, groups)?,
                 }
