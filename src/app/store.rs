@@ -88,8 +88,10 @@ impl Store {
             deadlines: Deadlines::default(),
         };
         let api = Api::new(store.clone());
+        let counted = metrics.clone();
         let server = http::serve(listener, options, &metrics, move |_| StoreService {
             api: api.clone(),
+            metrics: counted.clone(),
         })?;
         let mut control = Control::start("store-control").map_err(StartError::Thread)?;
         control.spawn("publish", publish(store.clone()));
@@ -241,6 +243,7 @@ fn millis(duration: Duration) -> u64 {
 /// The store's API on the shared plumbing; one for each worker.
 struct StoreService {
     api: Api,
+    metrics: Metrics,
 }
 
 impl Service for StoreService {
@@ -253,6 +256,9 @@ impl Service for StoreService {
         let path = head.uri.path().to_owned();
         if matches!(path.as_str(), "/health" | "/ready") {
             return http::json_bytes(StatusCode::OK, "application/json", r#"{"status":"ok"}"#);
+        }
+        if path == "/metrics" {
+            return http::scrape(&self.metrics);
         }
         let mut request = api::Request {
             method: head.method.as_str().to_owned(),

@@ -12,6 +12,8 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 
+use crate::telemetry::metrics::Metrics;
+
 /// A complete answer.
 pub type Answer = Response<Full<Bytes>>;
 
@@ -43,4 +45,17 @@ pub fn problem(status: StatusCode, code: &'static str, detail: &str) -> Answer {
         "details": detail,
     });
     json_bytes(status, "application/problem+json", body.to_string())
+}
+
+/// All metrics, in the form that Prometheus reads.
+pub fn scrape(metrics: &Metrics) -> Answer {
+    const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match metrics.encode() {
+        Ok(text) => json_bytes(StatusCode::OK, MEDIA_TYPE, text),
+        Err(_) => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_server_error",
+            "the metrics could not be written",
+        ),
+    }
 }

@@ -239,3 +239,14 @@ fn a_draft_that_loses_the_block_a_user_stands_on_begins_anew() {
         (blocks[0]["sid"] == "sketch.second" && blocks[0]["state"]["active"] == true).then_some(())
     });
 }
+
+#[test]
+fn the_store_counts_what_it_answers() {
+    let site = Site::start();
+    let text = Client::new(site.store.url(), "").get("/metrics").text;
+    assert!(
+        text.contains("flowgate_connections_accepted_total"),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}

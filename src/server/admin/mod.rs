@@ -21,7 +21,7 @@ use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Environment},
     evaluate::{Subject, SubjectView, Tag, decide},
-    http::{Answer, Request, Service, json_bytes, problem},
+    http::{Answer, Request, Service, json_bytes, problem, scrape},
     telemetry::metrics::Metrics,
 };
 
@@ -76,7 +76,7 @@ impl Service for AdminService {
         match path {
             "/health" => json_answer(StatusCode::OK, &json!({"status": "ok"})),
             "/ready" => self.0.ready(),
-            "/metrics" => self.0.scrape(),
+            "/metrics" => scrape(&self.0.metrics),
             _ => json_answer(StatusCode::OK, &self.0.report()),
         }
     }
@@ -114,21 +114,6 @@ impl Admin {
                     .is_none_or(|environment| !answers(environment, now))
             })
             .collect()
-    }
-
-    fn scrape(&self) -> Answer {
-        match self.metrics.encode() {
-            Ok(text) => json_bytes(
-                StatusCode::OK,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text,
-            ),
-            Err(_) => problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_server_error",
-                "the metrics could not be written",
-            ),
-        }
     }
 
     fn report(&self) -> Value {
