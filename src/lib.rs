@@ -65,7 +65,7 @@
 //! - No success is answered before the record is synced; no seq is used twice;
 //!   nothing unsynced is shipped.
 //!
-//! `tests/it/architecture.rs` reads the source and holds these.
+//! `tests/it/architecture/` reads the source and holds these.
 
 pub mod app;
 pub mod cli;
