@@ -18,7 +18,7 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        BlockState, Decision, FlowState, LiveJudge, Step, Subject, SubjectView, Tag, decide,
+        Ask, BlockState, Decision, FlowState, LiveJudge, Step, Subject, SubjectView, decide,
         transition,
     },
     snapshot::{
@@ -90,7 +90,7 @@ fn decisions(few: &Scene) -> Figure {
         let decision = few.decide(&started, turn);
         out.clear();
         if let Some(version) = decision.version {
-            write_flow(&mut out, version, decision.state, true, true);
+            write_flow(&mut out, version, decision.state.as_deref(), true, true);
         }
         black_box(&out);
     });
@@ -125,6 +125,7 @@ fn steps(few: &Scene) {
     let known = subject(0, false);
     let version = few.version();
     let mut judge = LiveJudge {
+        snapshot: &few.snapshot,
         view: view(&known),
         now: NOW,
     };
@@ -222,7 +223,11 @@ impl Scene {
 
     fn decide<'s, 'u>(&'s self, user: &'u Subject, turn: usize) -> Decision<'s, 'u> {
         let sid = &self.sids[turn % self.sids.len()];
-        decide(&self.snapshot, &view(user), sid, Tag::Latest, |_| true, NOW)
+        let ask = Ask {
+            sid,
+            ..Ask::default()
+        };
+        decide(&self.snapshot, &view(user), &ask, |_| true, NOW)
     }
 
     fn version(&self) -> Arc<Version> {
@@ -237,11 +242,13 @@ fn content(flows: usize) -> Content {
         settings: SettingsPart {
             environment_type: EnvironmentType::Production,
             drafts: false,
+            channels: Vec::new(),
         },
         flows: (0..flows).map(flow).collect(),
         versions: (0..flows)
             .map(|place| (String::new(), version(place)))
             .collect(),
+        deployments: Vec::new(),
         keys: Vec::new(),
         broken: Vec::new(),
     }
@@ -255,6 +262,7 @@ fn compiled(content: &Content) -> Snapshot {
 
 fn flow(place: usize) -> FlowPart {
     FlowPart {
+        deployments_only: false,
         uid: format!("f{place}"),
         sid: format!("flow-{place}"),
         name: format!("Flow {place}"),

@@ -209,6 +209,21 @@ pub const STEP_TRIES_MAX: usize = 16;
 /// Groups one identify call may name.
 pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;
 
+/// Alternatives of an audience; people write a handful.
+pub const ALTERNATIVES_MAX: usize = 64;
+
+/// Rules of one alternative; each is judged at every decision.
+pub const RULES_PER_ALTERNATIVE_MAX: usize = 64;
+
+/// Entries of a rollout's schedule.
+pub const SCHEDULE_ENTRIES_MAX: usize = 64;
+
+/// A channel's name; it stands in every request.
+pub const CHANNEL_BYTES_MAX: usize = 128;
+
+/// A rollout's salt; it is hashed together with the id in a fixed buffer.
+pub const SALT_BYTES_MAX: usize = 128;
+
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);

@@ -12,7 +12,7 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        FlowState, LiveJudge, Reason, Step, Subject, SubjectView, Tag, decide,
+        Ask, FlowState, LiveJudge, Reason, Step, Subject, SubjectView, decide,
         predicate::Predicate, transition,
     },
     snapshot::{
@@ -81,7 +81,7 @@ fn a_decision_and_its_bytes_allocate_nothing() {
     let snapshot = snapshot();
     let mut user = subject();
     let decided = |user: &Subject| {
-        let decision = decide(&snapshot, &view(user), "welcome", Tag::Latest, |_| true, 7);
+        let decision = decide(&snapshot, &view(user), &welcome(), |_| true, 7);
         (decision.reason, decision.may_start)
     };
 
@@ -93,6 +93,7 @@ fn a_decision_and_its_bytes_allocate_nothing() {
     let flow = &snapshot.flows["welcome"];
     let version = flow.latest().unwrap().version.as_ref().unwrap();
     let mut judge = LiveJudge {
+        snapshot: &snapshot,
         view: view(&user),
         now: 7,
     };
@@ -103,10 +104,10 @@ fn a_decision_and_its_bytes_allocate_nothing() {
 
     let mut out = Vec::with_capacity(flow_bytes_max(version, true));
     let counted = allocations(|| {
-        let decision = decide(&snapshot, &view(&user), "welcome", Tag::Latest, |_| true, 7);
+        let decision = decide(&snapshot, &view(&user), &welcome(), |_| true, 7);
         assert_eq!(decision.reason, Reason::Started);
         let version = decision.version.expect("a version");
-        write_flow(&mut out, version, decision.state, true, true);
+        write_flow(&mut out, version, decision.state.as_deref(), true, true);
     });
     assert_eq!(counted, 0);
     let written: Value = serde_json::from_slice(&out).unwrap();
@@ -171,12 +172,22 @@ fn snapshot() -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: false,
+            channels: Vec::new(),
         },
         flows: vec![serde_json::from_value(flow).unwrap()],
         versions: vec![(String::new(), serde_json::from_value(version).unwrap())],
+        deployments: Vec::new(),
         keys: Vec::new(),
         broken: Vec::new(),
     };
     let control = ControlDocument::default();
     compile("test", "e1", Revision::default(), &content, &control).unwrap()
+}
+
+/// What is asked everywhere here.
+fn welcome() -> Ask<'static> {
+    Ask {
+        sid: "welcome",
+        ..Ask::default()
+    }
 }

@@ -16,7 +16,7 @@ use flowgate::{
     http::{self, Deadlines, Listener, Options},
     progress::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
-        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     server::{Edge, Origins},
     snapshot::{
@@ -117,6 +117,25 @@ impl ProgressLedger for NobodyKnown {
         })
     }
 
+    fn membership<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord> {
+        Box::pin(async { Ok(MembershipRecord::default()) })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: std::time::Duration,
+    ) -> LedgerFuture<'a, Changes> {
+        Box::pin(async { Err(LedgerError::Away("nothing changes here".to_owned())) })
+    }
+
     fn ship<'a>(&'a self, _: &'a str, _: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
@@ -168,6 +187,7 @@ fn snapshot() -> Snapshot {
         settings: serde_json::from_value(settings).expect("settings"),
         flows: vec![serde_json::from_value(flow).expect("a flow")],
         versions: vec![(sha256_hex(b"1"), version)],
+        deployments: Vec::new(),
         keys: vec![serde_json::from_value(key).expect("a key")],
         broken: Vec::new(),
     };

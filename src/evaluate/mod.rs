@@ -6,17 +6,21 @@
 //! the one engine under every condition.
 
 mod decide;
+mod membership;
+mod migrate;
 pub mod predicate;
 mod reason;
 mod state;
 mod subject;
 mod transition;
 
-pub use decide::{Decision, Tag, TagError, VersionSource, decide};
+pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
+pub use membership::{Enrolment, Membership, deployment_of, enrolment};
+pub use migrate::{Strategies, migrate};
 pub use reason::Reason;
 pub use state::{BlockState, FlowProgress, FlowState};
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
-    BranchOutcome, Effect, Judge, LiveJudge, RecordedJudge, Side, Step, StepError, reconcile,
-    transition,
+    Effect, Judge, LiveJudge, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets,
+    Touched, reconcile, transition,
 };

@@ -16,7 +16,10 @@ pub struct FlowState {
     pub stopped: bool,
     /// Excludes `stopped`.
     pub finished: bool,
-    /// Grows by every reset (and migration).
+    /// It was a migration strategy that stopped it: later strategies tell it
+    /// from a flow that an intent stopped. Only with `stopped`.
+    pub retired: bool,
+    /// Grows by every reset and migration.
     pub generation: u32,
     /// Sorted by key; only blocks that were entered in this generation.
     pub blocks: Box<[BlockState]>,
@@ -33,7 +36,8 @@ pub struct BlockState {
     pub entered: bool,
     /// Left by a transition.
     pub exited: bool,
-    /// Names taken since it was entered last, sorted.
+    /// Names taken since it was entered last, sorted. Of a gate: the paths
+    /// (`NameKey::of(path uid)`) taken since it was passed last.
     pub taken: Box<[NameKey]>,
 }
 

@@ -59,6 +59,7 @@ impl Progress {
         let known = &newest.known;
         let before = state_of(request, known);
         let mut judge = LiveJudge {
+            snapshot: &request.place.snapshot,
             view: SubjectView {
                 user: &known.subject,
                 group,
@@ -118,6 +119,7 @@ impl Progress {
             changed: true,
             before,
             state: effect.state,
+            others: effect.others,
             token: Some(token),
         };
         Ok(Attempt::Decided {
@@ -207,6 +209,7 @@ impl Progress {
             changed: false,
             before: state.clone(),
             state,
+            others: Vec::new(),
             token: last.map(|(journal, seq)| Token { journal, seq }),
         };
         Ok(Attempt::Decided { stepped, ticket })
@@ -255,7 +258,7 @@ fn state_of(request: &StepRequest<'_>, known: &Known) -> FlowState {
 
 fn step_of<'a>(action: &Action<'a>) -> Step<'a> {
     match action {
-        Action::AutoStart => Step::Start { force: false },
+        Action::AutoStart | Action::Migrate => Step::Start { force: false },
         Action::Start { force } => Step::Start { force: *force },
         Action::Reset { force } => Step::Reset { force: *force },
         Action::Stop => Step::Stop,

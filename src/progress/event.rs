@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     clock::UnixMs,
-    evaluate::{BlockState, FlowState},
+    evaluate::{BlockState, FlowState, Membership, Outcome as LogicOutcome, Side},
     snapshot::{BlockKey, NameKey, Version},
 };
 
@@ -36,7 +36,7 @@ pub struct Event {
     pub decided_ms: UnixMs,
     /// What was done.
     pub operation: Operation,
-    /// Outcomes of every branch taken, in order.
+    /// What came of every logic block that was reached, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outcomes: Vec<OutcomeDocument>,
     /// What the decision was based on.
@@ -44,7 +44,11 @@ pub struct Event {
     /// What of it nobody could be asked about.
     #[serde(default, skip_serializing_if = "Assumption::is_nothing")]
     pub assumed: Assumption,
-    /// Resulting state of every flow that was touched.
+    /// The percentage decision this rests on, or (as an operation of its own)
+    /// brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipDocument>,
+    /// Resulting state of every flow that was touched, the step's own first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<FlowStateDocument>,
     /// For deduplication; absent when the client gave no key and the journal's
@@ -98,6 +102,20 @@ pub enum Operation {
         /// Transition names as asked, without unknown ones.
         names: Vec<String>,
     },
+    /// The state of another version was carried over.
+    Migrate {
+        /// Flow uid.
+        flow: String,
+        /// The version it was made for.
+        version: u32,
+        /// Generation of the state that was made.
+        generation: u32,
+        /// The version it was made from.
+        from: u32,
+    },
+    /// A percentage decided and nothing was started: see `Event::membership`.
+    /// The user's document is not touched.
+    Membership,
     /// Properties were merged. Null removes.
     Identify {
         /// Of the user.
@@ -130,13 +148,184 @@ pub struct GroupDocument {
     pub properties: Map<String, Value>,
 }
 
-/// What a branch decided.
+/// What came of a logic block. The kinds differ by their members; a target that
+/// is missing makes a trigger, so that one comes last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutcomeDocument {
-    /// Uid of the boolean block.
-    pub block: String,
-    /// The side taken.
-    pub side: bool,
+#[serde(untagged)]
+pub enum OutcomeDocument {
+    /// A boolean.
+    Branch {
+        /// Its uid.
+        block: String,
+        /// The side taken.
+        side: bool,
+    },
+    /// A gate.
+    Gate {
+        /// Its uid.
+        block: String,
+        /// Whether it let the flow through.
+        passed: bool,
+    },
+    /// A webhook that is to be called.
+    Webhook {
+        /// Its uid.
+        block: String,
+        /// Always true; tells it from the others.
+        webhook: bool,
+    },
+    /// A flow trigger.
+    Trigger {
+        /// Its uid.
+        block: String,
+        /// What it acted on; null when there was nothing.
+        target: Option<TargetDocument>,
+    },
+}
+
+/// The version of a flow that a trigger acted on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetDocument {
+    /// Flow uid.
+    pub flow: String,
+    /// Version number.
+    pub version: u32,
+}
+
+impl OutcomeDocument {
+    /// As it is written.
+    pub fn of(outcome: &LogicOutcome) -> Self {
+        match outcome {
+            LogicOutcome::Branch { block, side } => Self::Branch {
+                block: block.to_string(),
+                side: *side == Side::True,
+            },
+            LogicOutcome::Gate { block, passed } => Self::Gate {
+                block: block.to_string(),
+                passed: *passed,
+            },
+            LogicOutcome::Webhook { block } => Self::Webhook {
+                block: block.to_string(),
+                webhook: true,
+            },
+            LogicOutcome::Trigger { block, target } => Self::Trigger {
+                block: block.to_string(),
+                target: target.as_ref().map(|(flow, version)| TargetDocument {
+                    flow: flow.to_string(),
+                    version: *version,
+                }),
+            },
+        }
+    }
+
+    /// As it is evaluated.
+    pub fn to_outcome(&self) -> LogicOutcome {
+        match self {
+            Self::Branch { block, side } => LogicOutcome::Branch {
+                block: block.as_str().into(),
+                side: if *side { Side::True } else { Side::False },
+            },
+            Self::Gate { block, passed } => LogicOutcome::Gate {
+                block: block.as_str().into(),
+                passed: *passed,
+            },
+            Self::Webhook { block, .. } => LogicOutcome::Webhook {
+                block: block.as_str().into(),
+            },
+            Self::Trigger { block, target } => LogicOutcome::Trigger {
+                block: block.as_str().into(),
+                target: target
+                    .as_ref()
+                    .map(|target| (target.flow.as_str().into(), target.version)),
+            },
+        }
+    }
+}
+
+/// A percentage decision under its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipDocument {
+    /// Uid of the deployment.
+    pub deployment: String,
+    /// The id that was hashed.
+    pub id: String,
+    /// Set when the decision stands for one conversation only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// In, or out.
+    #[serde(rename = "in")]
+    pub is_in: bool,
+    /// The percentage it was judged at; 0..=10000.
+    pub basis_points: u16,
+    /// Where the id fell: 0..10000.
+    pub bucket: u16,
+}
+
+impl MembershipDocument {
+    /// As it is evaluated.
+    pub fn to_membership(&self) -> Membership {
+        Membership {
+            is_in: self.is_in,
+            basis_points: self.basis_points,
+        }
+    }
+}
+
+/// What the ledger knows under one membership key: the answer of
+/// `GET environments/{env}/memberships/{deployment}/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipRecord {
+    /// Grows with every change; 0: nothing is recorded.
+    pub doc_rev: u64,
+    /// The decision that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipDocument>,
+    /// When it was decided.
+    #[serde(default)]
+    pub decided_ms: UnixMs,
+    /// A start that rests on it was applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub started: bool,
+    /// (journal, seq) of the last record applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<(String, u64)>,
+}
+
+/// The answer of `GET environments/{env}/changes`: whose documents changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Where to go on.
+    pub cursor: String,
+    /// The cursor asked with is too old (or of another ledger): everything may
+    /// have changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+    /// In the order of the ledger.
+    pub changes: Vec<Change>,
+}
+
+/// One document changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// [`subject_hash`] of what changed, in 16 hexadecimal digits: ids of
+    /// users stay at the ledger.
+    pub subject: String,
+    /// Its revision now.
+    pub doc_rev: u64,
+    /// The journal whose record changed it; an edge skips its own.
+    pub journal: String,
+}
+
+/// What a change names: kind (`user`, `group`, `membership`) and the parts of
+/// the key (user id; group id; deployment, id and conversation or nothing).
+/// Two subjects with one hash are both read again, and nothing worse.
+pub fn subject_hash(kind: &str, parts: &[&str]) -> u64 {
+    let mut name = kind.to_owned();
+    for part in parts {
+        name.push('\n');
+        name.push_str(part);
+    }
+    crate::snapshot::name_hash(&name)
 }
 
 /// What the deciding edge had seen of the user.
@@ -207,8 +396,15 @@ pub struct FlowStateDocument {
     #[serde(default)]
     pub finished: bool,
     /// As in `FlowState`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+    /// As in `FlowState`.
     #[serde(default)]
     pub generation: u32,
+    /// When a record last changed it; only in user documents, where it tells
+    /// which conversations are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched_ms: Option<UnixMs>,
     /// Blocks that were entered.
     #[serde(default)]
     pub blocks: Vec<BlockStateDocument>,
@@ -228,7 +424,8 @@ pub struct BlockStateDocument {
     /// As in `BlockState`.
     #[serde(default)]
     pub exited: bool,
-    /// Names taken since it was entered last.
+    /// Names taken since it was entered last; of a gate the uids of the paths
+    /// taken since it was passed last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<String>,
 }
@@ -244,11 +441,12 @@ impl FlowStateDocument {
     ) -> Self {
         let blocks = state.blocks.iter().filter_map(|stored| {
             let block = version.block(version.find(stored.key)?);
-            let taken = block
-                .transitions
-                .iter()
-                .filter(|transition| stored.has_taken(transition.key))
-                .map(|transition| transition.name.to_string());
+            let names = block.transitions.iter().map(|t| (t.key, &t.name));
+            let paths = block.incoming.iter().map(|path| (path.key, &path.uid));
+            let taken = names
+                .chain(paths)
+                .filter(|(key, _)| stored.has_taken(*key))
+                .map(|(_, name)| name.to_string());
             Some(BlockStateDocument {
                 block: block.uid.to_string(),
                 active: stored.active,
@@ -263,7 +461,9 @@ impl FlowStateDocument {
             started: state.started,
             stopped: state.stopped,
             finished: state.finished,
+            retired: state.retired,
             generation: state.generation,
+            touched_ms: None,
             blocks: blocks.collect(),
             recent: Vec::new(),
         }
@@ -291,6 +491,7 @@ impl FlowStateDocument {
             started: self.started,
             stopped: self.stopped,
             finished: self.finished,
+            retired: self.retired,
             generation: self.generation,
             blocks: blocks.into(),
         }
@@ -415,6 +616,9 @@ pub struct RecordOutcome {
     /// with this record's effect and nothing else; when not, the edge reads
     /// the user again.
     pub as_recorded: bool,
+    /// What stands under the key of the record's membership, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembershipRecord>,
     /// In words, for `superseded` and `dead`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

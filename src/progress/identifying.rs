@@ -94,6 +94,7 @@ impl Progress {
             changed: true,
             before: FlowState::default(),
             state: FlowState::default(),
+            others: Vec::new(),
             token: Some(self.token(ticket.seq)),
         };
         Ok(Attempt::Decided {

@@ -6,7 +6,9 @@
 
 use std::{future::Future, pin::Pin};
 
-use super::event::{Batch, BatchAnswer, GroupRecord, UserDocument};
+use std::time::Duration;
+
+use super::event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument};
 
 /// A boxed future: the trait is used as `dyn` on the control path only.
 pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
@@ -17,6 +19,22 @@ pub trait ProgressLedger: Send + Sync + 'static {
     fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument>;
     /// A group's record; `doc_rev` 0 for one never seen.
     fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord>;
+    /// What stands under a membership key; `doc_rev` 0 for nothing.
+    fn membership<'a>(
+        &'a self,
+        environment: &'a str,
+        deployment: &'a str,
+        id: &'a str,
+        conversation: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord>;
+    /// What changed since `cursor` (none: from now on); waits so long for a
+    /// first change.
+    fn changes<'a>(
+        &'a self,
+        environment: &'a str,
+        cursor: Option<&'a str>,
+        wait: Duration,
+    ) -> LedgerFuture<'a, Changes>;
     /// Applies a batch, or (with no records) says where the ledger stands.
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer>;
     /// Tells the ledger that nothing follows in this journal.

@@ -10,6 +10,7 @@
 //! puts the records of earlier runs back in place at boot.
 
 mod deciding;
+mod enrolling;
 pub mod event;
 mod identifying;
 mod known;
@@ -29,6 +30,7 @@ pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
-    Action, IdentifyRequest, Place, Read, ReadError, StepRequest, Stepped, Token, WriteError,
+    Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
+    Stepped, Token, WriteError,
 };
 pub use stepping::Progress;

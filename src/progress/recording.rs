@@ -14,7 +14,7 @@ use super::{
     stepping::Progress,
 };
 use crate::{
-    evaluate::{Effect, FlowState, Side},
+    evaluate::{Effect, FlowState},
     snapshot::name_hash,
 };
 
@@ -84,6 +84,7 @@ fn event(progress: &Progress, place: &Place, user: &str, now: u64, newest: &Know
         outcomes: Vec::new(),
         base,
         assumed: Assumption::Nothing,
+        membership: None,
         states: Vec::new(),
         id: None,
         edge: progress.edge.to_string(),
@@ -129,6 +130,12 @@ pub(super) fn step_event(
     };
     let operation = match &request.action {
         Action::AutoStart => start(false),
+        Action::Migrate => Operation::Migrate {
+            flow: flow.clone(),
+            version: version.number,
+            generation: effect.state.generation,
+            from: 0,
+        },
         Action::Start { force } => start(*force),
         Action::Reset { force } => intent(Intent::Reset, *force),
         Action::Stop => intent(Intent::Stop, false),
@@ -147,10 +154,7 @@ pub(super) fn step_event(
             }
         }
     };
-    let outcomes = effect.branches.iter().map(|branch| OutcomeDocument {
-        block: version.block(branch.block).uid.to_string(),
-        side: branch.side == Side::True,
-    });
+    let outcomes = effect.outcomes.iter().map(OutcomeDocument::of);
     Event {
         group: request.group.map(ToOwned::to_owned),
         conversation: request.conversation.map(ToOwned::to_owned),

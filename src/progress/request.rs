@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::event::{EventId, GroupDocument};
+use super::event::{EventId, GroupDocument, MembershipDocument};
 use crate::{
     clock::UnixMs,
     current::EnvironmentSlot,
-    evaluate::{FlowState, Profile, StepError, Subject},
+    evaluate::{FlowState, Membership, Profile, StepError, Subject, Touched},
     snapshot::{BlockIndex, Flow, NameKey, Snapshot, Version},
 };
 
@@ -54,6 +54,9 @@ pub struct StepRequest<'a> {
     pub version: &'a Arc<Version>,
     /// What is done.
     pub action: Action<'a>,
+    /// The percentage decision the step rests on, whether or not it is
+    /// recorded: a start records it in the same record.
+    pub membership: Option<MembershipDocument>,
     /// The client's idempotency key, hashed. An automatic start has its own.
     pub id: Option<EventId>,
     /// Fixed for the request.
@@ -65,6 +68,9 @@ pub struct StepRequest<'a> {
 pub enum Action<'a> {
     /// A start by itself: the decision said `may_start`.
     AutoStart,
+    /// The state that migration makes of another version's is stored: the
+    /// decision said so. Where there is a state by now, nothing happens.
+    Migrate,
     /// A start that was asked for.
     Start {
         /// Skip the entry condition.
@@ -97,6 +103,8 @@ pub struct Stepped {
     pub before: FlowState,
     /// The flow's state after.
     pub state: FlowState,
+    /// Other flows that triggers changed.
+    pub others: Vec<Touched>,
     /// Read-your-writes token: journal id and seq.
     pub token: Option<Token>,
 }
@@ -114,6 +122,30 @@ impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.journal, self.seq)
     }
+}
+
+/// A percentage decision that is to be remembered, without a start.
+#[derive(Clone, Debug)]
+pub struct EnrolRequest<'a> {
+    /// Where.
+    pub place: Place,
+    /// User id.
+    pub user: &'a str,
+    /// The group named.
+    pub group: Option<&'a str>,
+    /// What was decided.
+    pub membership: MembershipDocument,
+    /// Fixed for the request.
+    pub now: UnixMs,
+}
+
+/// What is remembered of a percentage decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// None when nothing is recorded.
+    pub membership: Option<Membership>,
+    /// Upstream was away: nothing is known, and nothing may be recorded.
+    pub assumed: bool,
 }
 
 /// An identify call.

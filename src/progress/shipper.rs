@@ -237,6 +237,7 @@ impl Lane {
                 outcome: Outcome::Already,
                 doc_rev: 0,
                 as_recorded: false,
+                membership: None,
                 why: None,
             };
             self.settle(&record.event, &outcome);

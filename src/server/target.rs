@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::UnixMs,
     current::Environment,
-    evaluate::{Decision, Reason, Subject, SubjectView, Tag, decide},
+    evaluate::{Ask, Decision, Reason, Subject, SubjectView, Tag, decide},
     progress::Place,
     snapshot::{Block, BlockIndex, BlockKey, Flow, Version, wire::KeyKind},
 };
@@ -64,7 +64,12 @@ pub(crate) fn decision<'s, 'u>(
     now: UnixMs,
 ) -> Decision<'s, 'u> {
     let sees = |project: &str| access.key.sees(project);
-    decide(&access.environment.snapshot, view, sid, tag, sees, now)
+    let ask = Ask {
+        sid,
+        tag,
+        ..Ask::default()
+    };
+    decide(&access.environment.snapshot, view, &ask, sees, now)
 }
 
 /// Turns decisions about nothing into errors.
@@ -97,7 +102,15 @@ pub(crate) fn refuse_unknown(
         | Reason::EntryCondition
         | Reason::Started
         | Reason::Finished
-        | Reason::Stopped => Ok(()),
+        | Reason::Stopped
+        | Reason::DeploymentRequired
+        | Reason::Inactive
+        | Reason::Pinned
+        | Reason::Member
+        | Reason::Excluded
+        | Reason::AudienceMismatch
+        | Reason::NoRolloutId
+        | Reason::Percentage => Ok(()),
     }
 }
 

@@ -150,7 +150,15 @@ fn shown_as(kind: BlockKind) -> Option<&'static str> {
         BlockKind::Modal => Some("modal"),
         BlockKind::Tour => Some("tour"),
         BlockKind::TourItem => Some("tourItem"),
-        BlockKind::Boolean | BlockKind::Finish => None,
+        BlockKind::Checklist => Some("checklist"),
+        BlockKind::ChecklistItem => Some("checklistItem"),
+        BlockKind::Hints => Some("hints"),
+        BlockKind::HintsItem => Some("hintsItem"),
+        BlockKind::Boolean
+        | BlockKind::Finish
+        | BlockKind::Gate
+        | BlockKind::Webhook
+        | BlockKind::FlowTrigger => None,
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Store {
     plan: Mutex<PublishPlan>,
     /// Counts accepted changes, for whoever publishes them.
     changes: watch::Sender<u64>,
+    /// Counts batches that changed something.
+    progress: watch::Sender<u64>,
     /// By environment name.
     current: BTreeMap<String, watch::Sender<Arc<Current>>>,
     compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
@@ -167,6 +169,7 @@ impl Store {
             publishing: Mutex::new(in_force),
             plan: Mutex::default(),
             changes: watch::Sender::new(0),
+            progress: watch::Sender::new(0),
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
         };

@@ -286,6 +286,7 @@ fn content(
     let settings = SettingsPart {
         environment_type: environment.kind,
         drafts: environment.drafts,
+        channels: Vec::new(),
     };
     let mut parts = vec![(
         PartKind::Settings,
@@ -305,6 +306,7 @@ fn content(
             enabled: flow.enabled_in(&environment.uid),
             versions: shown().map(|(number, _)| *number).collect(),
             refuse_public_force: flow.refuse_public_force,
+            deployments_only: false,
         };
         parts.push((PartKind::Flow, flow.uid.clone(), encode(&part)?));
         for (number, version) in shown() {
@@ -324,6 +326,7 @@ fn content(
             kind,
             name: key.name.clone(),
             projects: key.projects.clone(),
+            channel: None,
         };
         parts.push((PartKind::Key, key.sha256.clone(), encode(&part)?));
     }

@@ -4,7 +4,9 @@
 //! blocks on the engine.
 
 use super::{Store, StoreError, engine::DeadLetter, known_environment, ledger};
-use crate::progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument};
+use crate::progress::event::{
+    Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument,
+};
 
 impl Store {
     /// A user's document; `doc_rev` 0 for one never seen.
@@ -24,6 +26,31 @@ impl Store {
             identifier: group.to_owned(),
             ..GroupRecord::default()
         }))
+    }
+
+    /// What stands under a membership key; `doc_rev` 0 for nothing.
+    pub fn membership(
+        &self,
+        environment: &str,
+        _deployment: &str,
+        _id: &str,
+        _conversation: Option<&str>,
+    ) -> Result<MembershipRecord, StoreError> {
+        let workspace = self.workspace();
+        known_environment(&workspace, environment)?;
+        Ok(MembershipRecord::default())
+    }
+
+    /// What changed since a cursor; without one, where the ledger stands.
+    pub fn changes(&self, environment: &str, _cursor: Option<&str>) -> Result<Changes, StoreError> {
+        let workspace = self.workspace();
+        known_environment(&workspace, environment)?;
+        Ok(Changes::default())
+    }
+
+    /// A signal for every batch that changed something.
+    pub(crate) fn watch_progress(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.progress.subscribe()
     }
 
     /// Applies a batch of progress; one transaction.

@@ -19,7 +19,7 @@ use crate::{
     },
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
@@ -262,6 +262,12 @@ impl SnapshotSource for HttpUpstream {
     }
 }
 
+/// A record of two ids and some numbers.
+const MEMBERSHIP_BYTES_MAX: usize = 64 * 1024;
+
+/// What the store puts into one answer, with room to spare.
+const CHANGES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 impl ProgressLedger for HttpUpstream {
     fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
         let path = format!("users/{}", segment(user));
@@ -273,6 +279,37 @@ impl ProgressLedger for HttpUpstream {
         let path = format!("groups/{}", segment(group));
         let request = self.request(Method::GET, environment, &path, Duration::ZERO);
         Box::pin(self.json(request, USER_BYTES_MAX))
+    }
+
+    fn membership<'a>(
+        &'a self,
+        environment: &'a str,
+        deployment: &'a str,
+        id: &'a str,
+        conversation: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord> {
+        let mut path = format!("memberships/{}/{}", segment(deployment), segment(id));
+        if let Some(conversation) = conversation {
+            path.push_str("?conversation=");
+            path.push_str(&segment(conversation));
+        }
+        let request = self.request(Method::GET, environment, &path, Duration::ZERO);
+        Box::pin(self.json(request, MEMBERSHIP_BYTES_MAX))
+    }
+
+    fn changes<'a>(
+        &'a self,
+        environment: &'a str,
+        cursor: Option<&'a str>,
+        wait: Duration,
+    ) -> LedgerFuture<'a, Changes> {
+        let mut path = format!("changes?wait={}s", wait.as_secs());
+        if let Some(cursor) = cursor {
+            path.push_str("&cursor=");
+            path.push_str(&segment(cursor));
+        }
+        let request = self.request(Method::GET, environment, &path, wait);
+        Box::pin(self.json(request, CHANGES_BYTES_MAX))
     }
 
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {

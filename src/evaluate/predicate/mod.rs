@@ -19,7 +19,10 @@ mod value;
 
 use self::{eval::Scene, form::Condition};
 use super::{state::BlockState, subject::SubjectView};
-use crate::{clock::UnixMs, snapshot::BlockKey};
+use crate::{
+    clock::UnixMs,
+    snapshot::{BlockKey, wire::RulePart},
+};
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -51,6 +54,11 @@ impl Predicate {
         block: &dyn Fn(&str) -> Option<BlockKey>,
     ) -> Result<Self, ExpressionError> {
         parse::parse(source, Some(block)).map(|root| Self { root })
+    }
+
+    /// Compiles a rule of an audience, or says what is wrong with it.
+    pub fn rule(rule: &RulePart) -> Result<Self, String> {
+        Err(format!("operator {:?} is not known", rule.operator))
     }
 
     /// Whether it holds, where there are no blocks to look at.

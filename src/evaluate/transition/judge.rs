@@ -1,29 +1,56 @@
-//! Who answers what depends on properties or time?
+//! Who answers what depends on properties, time or other flows?
 //!
-//! Live, the predicates of the version; at the ledger, the record of what they
-//! answered.
+//! Live, the predicates of the version and the snapshot; at the ledger, the
+//! record of what they answered.
 
-use super::Side;
+use std::sync::Arc;
+
+use super::{Outcome, Side};
 use crate::{
     clock::UnixMs,
-    evaluate::{state::BlockState, subject::SubjectView},
-    snapshot::{Block, Entry, Version},
+    evaluate::{
+        state::{BlockState, FlowState},
+        subject::SubjectView,
+    },
+    snapshot::{Block, Entry, Snapshot, Trigger, Version},
 };
 
-/// Answers what depends on properties or time.
+/// Another flow that a trigger acts on, as it stands before the step.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// Which version of it.
+    pub version: Arc<Version>,
+    /// Where the subject stands in it.
+    pub before: FlowState,
+}
+
+/// Answers what depends on properties, time or other flows. None means that a
+/// recorded run has no further answer (the record does not fit:
+/// `StepError::NotRecorded`).
 pub trait Judge {
     /// Whether the entry condition holds. Not asked when `force` is set.
     fn entry(&mut self, version: &Version) -> bool;
 
-    /// Which side of this boolean block is taken, while the flow's blocks
-    /// stand like this (sorted by key); none when a recorded run has no further
-    /// answer for it (the record does not fit: `StepError::NotRecorded`).
-    fn branch(&mut self, version: &Version, block: &Block, blocks: &[BlockState]) -> Option<Side>;
+    /// Which side this boolean block takes, while its flow's blocks stand like
+    /// this (sorted by key).
+    fn branch(&mut self, block: &Block, blocks: &[BlockState]) -> Option<Side>;
+
+    /// Whether this gate lets the flow through; `complete` says that every
+    /// incoming path has been taken.
+    fn gate(&mut self, block: &Block, complete: bool) -> Option<bool>;
+
+    /// A webhook block is passed.
+    fn webhook(&mut self, block: &Block) -> Option<()>;
+
+    /// What this trigger acts on; inside, none when there is nothing.
+    fn trigger(&mut self, block: &Block, trigger: &Trigger) -> Option<Option<Other>>;
 }
 
 /// Evaluates predicates against a subject, now.
 #[derive(Clone, Copy, Debug)]
 pub struct LiveJudge<'a> {
+    /// Where other flows are found.
+    pub snapshot: &'a Snapshot,
     /// For whom.
     pub view: SubjectView<'a>,
     /// Fixed for the whole request.
@@ -35,22 +62,60 @@ impl Judge for LiveJudge<'_> {
         version.entry.holds(&self.view, self.now)
     }
 
-    fn branch(&mut self, _version: &Version, block: &Block, blocks: &[BlockState]) -> Option<Side> {
+    fn branch(&mut self, block: &Block, blocks: &[BlockState]) -> Option<Side> {
         let holds = block
             .predicate
             .as_ref()
             .is_some_and(|predicate| predicate.holds_in(&self.view, self.now, Some(blocks)));
         Some(if holds { Side::True } else { Side::False })
     }
+
+    fn gate(&mut self, _block: &Block, complete: bool) -> Option<bool> {
+        Some(complete)
+    }
+
+    fn webhook(&mut self, _block: &Block) -> Option<()> {
+        Some(())
+    }
+
+    fn trigger(&mut self, _block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {
+        Some(None)
+    }
+}
+
+/// Finds the flows that recorded triggers acted on, as they stand now.
+pub trait Targets {
+    /// This version of the flow with this uid.
+    fn target(&self, flow_uid: &str, version: u32) -> Option<Other>;
+}
+
+/// Nowhere to be found: for runs that touch one flow only.
+impl Targets for () {
+    fn target(&self, _flow_uid: &str, _version: u32) -> Option<Other> {
+        None
+    }
 }
 
 /// Plays recorded answers back, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 pub struct RecordedJudge<'a> {
     /// Whether the recorded run had passed the entry condition.
     pub entry: bool,
-    /// The branches that are still to come: block uid and side.
-    pub branches: &'a [(Box<str>, Side)],
+    /// The answers that are still to come.
+    pub outcomes: &'a [Outcome],
+    /// Gates go by the state and not by the record: two edges may each have
+    /// seen half of the paths, and the ledger sees all.
+    pub gates_by_state: bool,
+    /// Where other flows are found.
+    pub targets: &'a dyn Targets,
+}
+
+impl RecordedJudge<'_> {
+    fn next(&mut self) -> Option<&Outcome> {
+        let (next, rest) = self.outcomes.split_first()?;
+        self.outcomes = rest;
+        Some(next)
+    }
 }
 
 impl Judge for RecordedJudge<'_> {
@@ -58,18 +123,40 @@ impl Judge for RecordedJudge<'_> {
         self.entry
     }
 
-    fn branch(
-        &mut self,
-        _version: &Version,
-        block: &Block,
-        _blocks: &[BlockState],
-    ) -> Option<Side> {
-        let ((uid, side), rest) = self.branches.split_first()?;
-        if *uid != block.uid {
-            return None;
+    fn branch(&mut self, block: &Block, _blocks: &[BlockState]) -> Option<Side> {
+        match self.next()? {
+            Outcome::Branch { block: uid, side } if *uid == block.uid => Some(*side),
+            _ => None,
         }
-        self.branches = rest;
-        Some(*side)
+    }
+
+    fn gate(&mut self, block: &Block, complete: bool) -> Option<bool> {
+        let by_state = self.gates_by_state;
+        match self.next()? {
+            Outcome::Gate { block: uid, passed } if *uid == block.uid => {
+                Some(if by_state { complete } else { *passed })
+            }
+            _ => None,
+        }
+    }
+
+    fn webhook(&mut self, block: &Block) -> Option<()> {
+        match self.next()? {
+            Outcome::Webhook { block: uid } if *uid == block.uid => Some(()),
+            _ => None,
+        }
+    }
+
+    fn trigger(&mut self, block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {
+        let targets = self.targets;
+        match self.next()? {
+            Outcome::Trigger { block: uid, target } if *uid == block.uid => Some(
+                target
+                    .as_ref()
+                    .and_then(|(flow, version)| targets.target(flow, *version)),
+            ),
+            _ => None,
+        }
     }
 }
 

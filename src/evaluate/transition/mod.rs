@@ -10,10 +10,12 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{Judge, LiveJudge, RecordedJudge};
+pub use judge::{Judge, LiveJudge, Other, RecordedJudge, Targets};
 
 use self::run::Run;
 use super::state::FlowState;
+use std::sync::Arc;
+
 use crate::snapshot::{BlockIndex, NameKey, Version};
 
 /// What a subject (or the application for it) does.
@@ -62,17 +64,60 @@ impl Side {
     }
 }
 
-/// One recorded answer, in the order the branches were reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BranchOutcome {
-    /// The boolean block.
-    pub block: BlockIndex,
-    /// What it decided.
-    pub side: Side,
+/// What came of one logic block, by the block's uid. A step's outcomes stand in
+/// the order in which the blocks were reached, over all flows it touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A boolean took a side.
+    Branch {
+        /// Which block.
+        block: Box<str>,
+        /// What it decided.
+        side: Side,
+    },
+    /// A gate was reached.
+    Gate {
+        /// Which block.
+        block: Box<str>,
+        /// Whether it let the flow through.
+        passed: bool,
+    },
+    /// A webhook was passed: the store calls it once the record is applied.
+    Webhook {
+        /// Which block.
+        block: Box<str>,
+    },
+    /// A flow trigger was passed.
+    Trigger {
+        /// Which block.
+        block: Box<str>,
+        /// Flow uid and version it acted on; none when there was nothing to
+        /// act on (unknown, nothing committed, disabled).
+        target: Option<(Box<str>, u32)>,
+    },
+}
+
+/// A flow that a step touched through triggers.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// Which version of it; a version knows its flow.
+    pub version: Arc<Version>,
+    /// The state before.
+    pub before: FlowState,
+    /// The state afterwards.
+    pub state: FlowState,
+}
+
+impl PartialEq for Touched {
+    /// A version is what its flow and number say.
+    fn eq(&self, other: &Self) -> bool {
+        let name = |own: &Self| (own.version.flow_key, own.version.number);
+        name(self) == name(other) && self.before == other.before && self.state == other.state
+    }
 }
 
 /// What a step did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Effect {
     /// Whether the step took effect. When false the state is the one before and
     /// nothing needs to be written. Leaving a block that is entered again at
@@ -81,8 +126,10 @@ pub struct Effect {
     pub changed: bool,
     /// The state afterwards.
     pub state: FlowState,
-    /// Answers of the branches taken, in order.
-    pub branches: Vec<BranchOutcome>,
+    /// What came of the logic blocks that were reached, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Other flows whose state changed, in the order they were touched first.
+    pub others: Vec<Touched>,
     /// The limit on logic steps ended the run; what was reached is kept.
     pub capped: bool,
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{BranchOutcome, Effect, Judge, Side, StepError};
+use super::{Effect, Judge, Outcome, Side, StepError};
 use crate::{
     evaluate::state::{BlockState, FlowState},
     limits::LOGIC_STEPS_MAX,
@@ -23,7 +23,7 @@ pub(super) struct Run<'a> {
     /// Sorted by key.
     blocks: Vec<BlockState>,
     waiting: VecDeque<BlockIndex>,
-    branches: Vec<BranchOutcome>,
+    outcomes: Vec<Outcome>,
     logic_steps: usize,
     capped: bool,
 }
@@ -38,12 +38,13 @@ impl<'a> Run<'a> {
                 started: before.started,
                 stopped: before.stopped,
                 finished: before.finished,
+                retired: before.retired,
                 generation: before.generation,
                 blocks: Box::default(),
             },
             blocks: before.blocks.to_vec(),
             waiting: VecDeque::new(),
-            branches: Vec::new(),
+            outcomes: Vec::new(),
             logic_steps: 0,
             capped: false,
         }
@@ -57,7 +58,8 @@ impl<'a> Run<'a> {
                 blocks: self.blocks.into(),
                 ..self.flow
             },
-            branches: self.branches,
+            outcomes: self.outcomes,
+            others: Vec::new(),
             capped: self.capped,
         }
     }
@@ -197,7 +199,7 @@ impl<'a> Run<'a> {
         }
         let mut targets: Vec<BlockIndex> = taken
             .iter()
-            .flat_map(|transition| transition.targets.iter().copied())
+            .flat_map(|transition| transition.targets.iter().map(|target| target.block))
             .collect();
         targets.sort_unstable();
         targets.dedup();
@@ -209,7 +211,8 @@ impl<'a> Run<'a> {
         self.flow.stopped = false;
         self.flow.finished = false;
         self.blocks.clear();
-        self.waiting.extend(self.version.initial.iter().copied());
+        self.waiting
+            .extend(self.version.initial.iter().map(|target| target.block));
         self.settle()
     }
 
@@ -240,7 +243,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             self.logic_steps += 1;
-            return self.pass(index, block);
+            return self.pass(block);
         }
         if self.is_active(block) {
             return Ok(());
@@ -260,7 +263,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs a logic block.
-    fn pass(&mut self, index: BlockIndex, block: &Block) -> Result<(), StepError> {
+    fn pass(&mut self, block: &Block) -> Result<(), StepError> {
         if block.kind == BlockKind::Finish {
             self.arrive(block);
             self.end(true);
@@ -268,9 +271,12 @@ impl<'a> Run<'a> {
         }
         let side = self
             .judge
-            .branch(self.version, block, &self.blocks)
+            .branch(block, &self.blocks)
             .ok_or(StepError::NotRecorded)?;
-        self.branches.push(BranchOutcome { block: index, side });
+        self.outcomes.push(Outcome::Branch {
+            block: block.uid.clone(),
+            side,
+        });
         self.arrive(block);
         let taken: Vec<&Transition> = block.transition(side.key()).into_iter().collect();
         self.exit(block, &taken);

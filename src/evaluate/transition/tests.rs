@@ -4,13 +4,17 @@
 
 use proptest::{prelude::*, sample::Index};
 
-use super::{Effect, LiveJudge, RecordedJudge, Side, Step, StepError, reconcile, transition};
+use super::{Effect, LiveJudge, RecordedJudge, Step, StepError, reconcile, transition};
 use crate::{
     evaluate::{FlowState, Judge, Subject, SubjectView},
     snapshot::{
-        BlockIndex, NameKey, Version,
-        compile::compile_version,
-        wire::{BlockKind, BlockPart, EntryCondition, PathPart, VersionPart},
+        BlockIndex, NameKey, Revision, Snapshot, Version,
+        compile::{compile, compile_version},
+        parts::Content,
+        wire::{
+            BlockKind, BlockPart, ControlDocument, EntryCondition, EnvironmentType, PathPart,
+            SettingsPart, VersionPart,
+        },
     },
 };
 
@@ -27,6 +31,7 @@ fn part(kinds: &[(u8, bool)], paths: &[(Index, Index, Index)]) -> VersionPart {
             container: None,
             transitions: Vec::new(),
             expression: None,
+            trigger: None,
             fields: Vec::new(),
         };
         let mut own = block(format!("b{place}"), BlockKind::Card);
@@ -93,6 +98,24 @@ fn part(kinds: &[(u8, bool)], paths: &[(Index, Index, Index)]) -> VersionPart {
         paths: paths.collect(),
         blocks,
     }
+}
+
+/// A snapshot without flows, where triggers find nothing.
+fn empty() -> Snapshot {
+    let content = Content {
+        settings: SettingsPart {
+            environment_type: EnvironmentType::Test,
+            drafts: true,
+            channels: Vec::new(),
+        },
+        flows: Vec::new(),
+        versions: Vec::new(),
+        deployments: Vec::new(),
+        keys: Vec::new(),
+        broken: Vec::new(),
+    };
+    let control = ControlDocument::default();
+    compile("test", "uid", Revision::default(), &content, &control).unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -187,11 +210,12 @@ proptest! {
         }
         prop_assume!(compiled.is_ok());
         let version = compiled.unwrap();
+        let nothing = empty();
         let subject = Subject::unseen(&user);
         let view = SubjectView { user: &subject, group: None, attributes: None, conversation: None };
         let mut state = FlowState::default();
         for step in &steps {
-            let mut live = LiveJudge { view, now: 0 };
+            let mut live = LiveJudge { snapshot: &nothing, view, now: 0 };
             let effect = match take(&version, &state, step, &mut live) {
                 Ok(effect) => effect,
                 Err(error) => {
@@ -203,20 +227,21 @@ proptest! {
                 prop_assert_eq!(&effect.state, &state);
             }
             assert_sound(&version, &effect.state);
-            let branches: Vec<(Box<str>, Side)> = effect
-                .branches
-                .iter()
-                .map(|branch| (version.block(branch.block).uid.clone(), branch.side))
-                .collect();
-            let mut recorded = RecordedJudge { entry: user == "ann", branches: &branches };
+            let played = |outcomes| RecordedJudge {
+                entry: user == "ann",
+                outcomes,
+                gates_by_state: false,
+                targets: &(),
+            };
+            let mut recorded = played(&effect.outcomes[..]);
             let replayed = take(&version, &state, step, &mut recorded);
             prop_assert_eq!(replayed.as_ref(), Ok(&effect));
-            if let Some((_, fewer)) = branches.split_last() {
-                let mut short = RecordedJudge { entry: user == "ann", branches: fewer };
+            if let Some((_, fewer)) = effect.outcomes.split_last() {
+                let mut short = played(fewer);
                 prop_assert_eq!(take(&version, &state, step, &mut short), Err(StepError::NotRecorded));
             }
             state = effect.state;
-            prop_assert_eq!(reconcile(&version, &state, &mut LiveJudge { view, now: 0 }), None);
+            prop_assert_eq!(reconcile(&version, &state, &mut LiveJudge { snapshot: &nothing, view, now: 0 }), None);
         }
     }
 }

@@ -17,7 +17,10 @@ use crate::{
     disk::journal::Journal,
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, Event, GroupRecord, Outcome, UserDocument},
+        event::{
+            Batch, BatchAnswer, Changes, Event, GroupRecord, MembershipRecord, Outcome,
+            UserDocument,
+        },
     },
     store::{
         ShipError,
@@ -242,6 +245,25 @@ impl ProgressLedger for SimLedger {
                 _ => Err(LedgerError::Refused("not a group".to_owned())),
             }
         })
+    }
+
+    fn membership<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord> {
+        Box::pin(async { Ok(MembershipRecord::default()) })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: std::time::Duration,
+    ) -> LedgerFuture<'a, Changes> {
+        Box::pin(async { Err(LedgerError::Away("nothing changes here".to_owned())) })
     }
 
     fn ship<'a>(&'a self, _: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {

@@ -71,6 +71,7 @@ impl World {
     ) -> StepRequest<'a> {
         let (flow, version) = self.flow(sid, number);
         StepRequest {
+            membership: None,
             place: self.place(),
             user,
             group: None,
@@ -124,6 +125,7 @@ fn snapshot(with_first: bool) -> Snapshot {
     };
     let settings = json!({"environment_type": "production", "drafts": true});
     let content = Content {
+        deployments: Vec::new(),
         settings: serde_json::from_value(settings).expect("settings"),
         flows: vec![
             flow("deal", &[1]),

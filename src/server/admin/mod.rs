@@ -20,7 +20,7 @@ use self::{facts::OUTCOMES, measured::Measured};
 use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Environment},
-    evaluate::{Subject, SubjectView, Tag, decide},
+    evaluate::{Ask, Subject, SubjectView, decide},
     http::{Answer, Request, Service, json_bytes, problem, scrape},
     telemetry::metrics::Metrics,
 };
@@ -193,6 +193,10 @@ fn answers(environment: &Environment, now: UnixMs) -> bool {
     };
     let snapshot = &environment.snapshot;
     let sid = snapshot.flows.keys().next().map_or("", |sid| sid);
-    let decision = decide(snapshot, &view, sid, Tag::Latest, |_| true, now);
+    let ask = Ask {
+        sid,
+        ..Ask::default()
+    };
+    let decision = decide(snapshot, &view, &ask, |_| true, now);
     snapshot.flows.is_empty() || decision.flow.is_some()
 }

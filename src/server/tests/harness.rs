@@ -19,7 +19,7 @@ use crate::{
     http::{self, Deadlines, Listener, Options},
     progress::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
-        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     server::{Edge, Origins},
     snapshot::{Revision, compile::compile, parts::Content, sha256_hex},
@@ -213,6 +213,25 @@ impl ProgressLedger for NobodyKnown {
         })
     }
 
+    fn membership<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord> {
+        Box::pin(async { Ok(MembershipRecord::default()) })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: Duration,
+    ) -> LedgerFuture<'a, Changes> {
+        Box::pin(async { Err(LedgerError::Away("nothing changes here".to_owned())) })
+    }
+
     fn ship<'a>(&'a self, _: &'a str, _: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
@@ -264,6 +283,7 @@ fn snapshot(drafts: bool) -> crate::snapshot::Snapshot {
         settings: serde_json::from_value(settings).expect("settings"),
         flows,
         versions,
+        deployments: Vec::new(),
         keys: vec![
             key(BLOCKS, "blocks", None),
             key(USERS, "users", None),

@@ -8,8 +8,11 @@ use rustc_hash::FxHashMap;
 use super::check::{Checked, fixed_names};
 use crate::snapshot::{
     fragment,
-    model::{Block, BlockIndex, BlockKey, NameKey, Transition, Version},
-    wire::{BlockKind, BlockPart, Migration, VersionPart},
+    model::{
+        Block, BlockIndex, BlockKey, FlowKey, Incoming, NameKey, Target, Transition, Trigger,
+        Version,
+    },
+    wire::{BlockKind, BlockPart, Migration, PathPart, VersionPart},
 };
 
 /// Links one version.
@@ -38,6 +41,12 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
             items: items.remove(&index).unwrap_or_default().into(),
             transitions: transitions(block, index, &mut targets),
             predicate,
+            incoming: incoming(part, block),
+            trigger: block.trigger.as_ref().map(|trigger| Trigger {
+                flow_sid: trigger.flow_sid.as_str().into(),
+                version: trigger.version,
+                action: trigger.action,
+            }),
             json_head: fragment::block_head(part, block).into(),
         })
         .collect();
@@ -50,6 +59,8 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
         .iter()
         .map(|index| fragment::block_bytes_max(at(*index)) + 1);
     Version {
+        flow_uid: part.flow_uid.as_str().into(),
+        flow_key: FlowKey::of(&part.flow_uid),
         number: part.number,
         migration: part.migration.unwrap_or(Migration::RestartInProgress),
         entry,
@@ -57,7 +68,7 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
             part.paths
                 .iter()
                 .filter(|path| path.from.is_none())
-                .filter_map(|path| by_uid.get(path.to.as_str()).copied())
+                .filter_map(|path| target(path, &by_uid))
                 .collect(),
         ),
         by_key: by_key.into(),
@@ -69,20 +80,43 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
 }
 
 /// Where each name of each block leads.
-type Targets<'p> = FxHashMap<(BlockIndex, &'p str), Vec<BlockIndex>>;
+type Targets<'p> = FxHashMap<(BlockIndex, &'p str), Vec<Target>>;
 
 fn targets<'p>(part: &'p VersionPart, by_uid: &FxHashMap<&str, BlockIndex>) -> Targets<'p> {
     let mut targets = Targets::default();
     for path in &part.paths {
         let from = path.from.as_deref().and_then(|uid| by_uid.get(uid));
-        let (Some(from), Some(to)) = (from, by_uid.get(path.to.as_str())) else {
+        let (Some(from), Some(to)) = (from, target(path, by_uid)) else {
             continue;
         };
         for name in &path.on {
-            targets.entry((*from, name)).or_default().push(*to);
+            targets.entry((*from, name)).or_default().push(to);
         }
     }
     targets
+}
+
+fn target(path: &PathPart, by_uid: &FxHashMap<&str, BlockIndex>) -> Option<Target> {
+    Some(Target {
+        block: *by_uid.get(path.to.as_str())?,
+        path: NameKey::of(&path.uid),
+    })
+}
+
+/// The paths that lead to a gate.
+fn incoming(part: &VersionPart, block: &BlockPart) -> Box<[Incoming]> {
+    if block.kind != BlockKind::Gate {
+        return Box::default();
+    }
+    let paths = part.paths.iter().filter(|path| path.to == block.uid);
+    let mut incoming: Vec<Incoming> = paths
+        .map(|path| Incoming {
+            uid: path.uid.as_str().into(),
+            key: NameKey::of(&path.uid),
+        })
+        .collect();
+    incoming.sort_unstable_by_key(|path| path.key);
+    incoming.into()
 }
 
 fn transitions<'p>(
@@ -105,10 +139,10 @@ fn transitions<'p>(
 }
 
 /// Document order, without duplicates.
-fn in_order(mut indexes: Vec<BlockIndex>) -> Box<[BlockIndex]> {
-    indexes.sort_unstable();
-    indexes.dedup();
-    indexes.into()
+fn in_order(mut targets: Vec<Target>) -> Box<[Target]> {
+    targets.sort_unstable();
+    targets.dedup();
+    targets.into()
 }
 
 /// Items by their container: those with a `display-index` first, in its
@@ -120,7 +154,7 @@ fn items(
     let mut items: FxHashMap<BlockIndex, Vec<(f64, BlockIndex)>> = FxHashMap::default();
     for (place, block) in part.blocks.iter().enumerate() {
         let container = block.container.as_deref().and_then(|uid| by_uid.get(uid));
-        if let (Some(container), BlockKind::TourItem) = (container, block.kind) {
+        if let Some(container) = container {
             let index = BlockIndex(place as u32);
             let own = items.entry(*container).or_default();
             own.push((display_index(block).unwrap_or(f64::INFINITY), index));

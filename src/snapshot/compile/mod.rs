@@ -7,10 +7,13 @@
 //! somebody meant otherwise.
 
 mod check;
+mod deployments;
 mod flows;
 mod link;
 #[cfg(test)]
 mod tests;
+
+pub use deployments::{channel_fault, compile_deployment};
 
 use rustc_hash::FxHashSet;
 
@@ -62,6 +65,16 @@ pub struct VersionFault {
     pub rule: String,
 }
 
+/// Why one deployment cannot be compiled: position and rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {rule}")]
+pub struct DeploymentFault {
+    /// Such as `alternative 2, rule 1`.
+    pub place: String,
+    /// What was found and what is allowed.
+    pub rule: String,
+}
+
 /// Compiles one version, or says everything that is wrong with it. The store
 /// validates authored versions by this very function.
 pub fn compile_version(part: &VersionPart) -> Result<Version, Vec<VersionFault>> {
@@ -83,6 +96,8 @@ pub fn compile(
         flows.add(part);
     }
     flows.note_left_over();
+    let deployed = deployments::assemble(content, control, &flows.by_sid);
+    flows.set_aside.extend(deployed.set_aside);
     Ok(Snapshot {
         environment: environment.into(),
         environment_uid: environment_uid.into(),
@@ -91,6 +106,8 @@ pub fn compile(
         drafts: content.settings.drafts,
         flows: flows.by_sid,
         block_flows: flows.by_block,
+        deployments: deployed.deployments,
+        channels: deployed.channels,
         keys,
         set_aside: flows.set_aside,
     })
@@ -129,6 +146,7 @@ fn keys(parts: &[KeyPart], revoked: &[String]) -> Result<Vec<Key>, CompileError>
                     .iter()
                     .map(|sid| sid.as_str().into())
                     .collect(),
+                channel: part.channel.as_deref().map(Into::into),
             });
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     limits::{KEYS_PER_ENVIRONMENT_MAX, PART_BYTES_MAX},
     snapshot::{
         json,
-        wire::{FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart},
+        wire::{DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart},
     },
 };
 
@@ -24,6 +24,8 @@ pub struct Content {
     /// Each with the hash of its part; ascending by flow uid and number. Only
     /// those of the flows above.
     pub versions: Vec<(String, VersionPart)>,
+    /// Ascending by uid.
+    pub deployments: Vec<DeploymentPart>,
     /// Ascending by hash.
     pub keys: Vec<KeyPart>,
     /// Parts that are sound but do not parse as what they claim (set aside
@@ -56,6 +58,7 @@ pub(super) fn read<'a>(
 struct Reading {
     flows: BTreeMap<String, Option<FlowPart>>,
     versions: BTreeMap<(String, u32), Option<(String, VersionPart)>>,
+    deployments: Vec<DeploymentPart>,
     keys: BTreeMap<String, Option<KeyPart>>,
     broken: Vec<(String, String)>,
 }
@@ -78,6 +81,10 @@ impl Reading {
                 self.versions
                     .insert(key, version.map(|version| (blob.sha256, version)));
             }
+            PartKind::Deployment => {
+                let deployment = self.keep(name, deployment(&id, bytes));
+                self.deployments.extend(deployment);
+            }
             PartKind::Key => {
                 let key = self.keep(name, key(&id, bytes));
                 self.keys.insert(id, key);
@@ -91,7 +98,7 @@ impl Reading {
         parsed.map_err(|why| self.broken.push((name, why))).ok()
     }
 
-    fn finish(self, settings: SettingsPart) -> Result<Content, PartsError> {
+    fn finish(mut self, settings: SettingsPart) -> Result<Content, PartsError> {
         if self.keys.len() > KEYS_PER_ENVIRONMENT_MAX {
             return Err(PartsError::TooManyKeys {
                 found: self.keys.len(),
@@ -99,6 +106,7 @@ impl Reading {
             });
         }
         self.check_links()?;
+        self.deployments.sort_by(|a, b| a.uid.cmp(&b.uid));
         let flows: Vec<FlowPart> = self.flows.into_values().flatten().collect();
         let served: BTreeSet<&str> = flows.iter().map(|flow| flow.uid.as_str()).collect();
         let versions = self
@@ -110,6 +118,7 @@ impl Reading {
         Ok(Content {
             settings,
             versions,
+            deployments: self.deployments,
             keys: self.keys.into_values().flatten().collect(),
             broken: self.broken,
             flows,
@@ -160,6 +169,12 @@ fn version(uid: &str, number: u32, bytes: &[u8]) -> Result<VersionPart, String> 
     let part: VersionPart = json::parse(bytes).map_err(|error| error.to_string())?;
     same("flow_uid", &part.flow_uid, uid)?;
     same("number", &part.number.to_string(), &number.to_string())?;
+    Ok(part)
+}
+
+fn deployment(id: &str, bytes: &[u8]) -> Result<DeploymentPart, String> {
+    let part: DeploymentPart = json::parse(bytes).map_err(|error| error.to_string())?;
+    same("uid", &part.uid, id)?;
     Ok(part)
 }
 

@@ -160,6 +160,7 @@ fn version_id(id: &str) -> Option<(&str, u32)> {
 fn check_id(kind: PartKind, id: &str) -> Result<(), PartsError> {
     let (sound, expected) = match kind {
         PartKind::Flow => (!id.is_empty(), "the flow's uid"),
+        PartKind::Deployment => (!id.is_empty(), "the deployment's uid"),
         PartKind::Version => (
             version_id(id).is_some(),
             "the flow's uid, a colon, a number",

@@ -55,6 +55,7 @@ pub(super) fn version(
             container,
             transitions: block.transitions,
             expression: block.expression,
+            trigger: None,
             fields: block.fields,
         });
     }

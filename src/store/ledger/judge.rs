@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::{Verdict, Versions};
 use crate::{
-    evaluate::{FlowState, RecordedJudge, Side, Step, transition},
+    evaluate::{FlowState, RecordedJudge, Step, transition},
     limits,
     progress::event::{
         Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument,
@@ -173,7 +173,9 @@ impl<'a> Asked<'a> {
                 generation,
                 ..
             } => (flow, *version, *generation),
-            Operation::Identify { .. } => return None,
+            Operation::Migrate { .. } | Operation::Membership | Operation::Identify { .. } => {
+                return None;
+            }
         };
         Some(Self {
             flow,
@@ -304,10 +306,12 @@ fn run_again(
         Ok(step) => step,
         Err(why) => return Again::Illegal(why),
     };
-    let branches: Vec<(Box<str>, Side)> = event.outcomes.iter().map(side).collect();
+    let outcomes: Vec<_> = event.outcomes.iter().map(|o| o.to_outcome()).collect();
     let mut judge = RecordedJudge {
         entry,
-        branches: &branches,
+        outcomes: &outcomes,
+        gates_by_state: true,
+        targets: &(),
     };
     match transition(&version, &before, &step, &mut judge) {
         Ok(effect) if effect.changed => Again::To(FlowStateDocument::of(
@@ -320,15 +324,6 @@ fn run_again(
         Ok(_) => Again::Illegal("the step leads nowhere from where the user stands".to_owned()),
         Err(error) => Again::Illegal(error.to_string()),
     }
-}
-
-fn side(outcome: &crate::progress::event::OutcomeDocument) -> (Box<str>, Side) {
-    let side = if outcome.side {
-        Side::True
-    } else {
-        Side::False
-    };
-    (outcome.block.as_str().into(), side)
 }
 
 /// The step of an operation, and whether its entry condition held.
@@ -364,7 +359,9 @@ fn taken_again<'n>(
             names.extend(asked.iter().map(|name| NameKey::of(name)));
             Ok((Step::Transition { block, names }, false))
         }
-        Operation::Identify { .. } => Err("the record names no step".to_owned()),
+        Operation::Migrate { .. } | Operation::Membership | Operation::Identify { .. } => {
+            Err("the record names no step".to_owned())
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 //! The consumer's trait over the store itself, with the same answers as over
 //! HTTP. Database work runs on blocking threads.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::ShipError;
 use crate::{
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, GroupRecord, UserDocument},
+        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     store::{Store, StoreError},
 };
@@ -24,6 +24,32 @@ impl LocalLedger {
     /// Over this store.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store }
+    }
+
+    /// Asks at once, and once more when something was taken in the meantime.
+    async fn wait_for_changes(
+        &self,
+        environment: String,
+        cursor: Option<String>,
+        wait: Duration,
+    ) -> Result<Changes, LedgerError> {
+        let mut taken = self.store.watch_progress();
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            taken.mark_unchanged();
+            let (environment, cursor) = (environment.clone(), cursor.clone());
+            let asked = self.run(move |store| store.changes(&environment, cursor.as_deref()));
+            let found = asked.await?;
+            if cursor_moved(&found) {
+                return Ok(found);
+            }
+            if tokio::time::timeout_at(until, taken.changed())
+                .await
+                .is_err()
+            {
+                return Ok(found);
+            }
+        }
     }
 
     fn run<T: Send + 'static>(
@@ -51,6 +77,32 @@ impl ProgressLedger for LocalLedger {
         self.run(move |store| store.group(&environment, &group))
     }
 
+    fn membership<'a>(
+        &'a self,
+        environment: &'a str,
+        deployment: &'a str,
+        id: &'a str,
+        conversation: Option<&'a str>,
+    ) -> LedgerFuture<'a, MembershipRecord> {
+        let environment = environment.to_owned();
+        let (deployment, id) = (deployment.to_owned(), id.to_owned());
+        let conversation = conversation.map(ToOwned::to_owned);
+        self.run(move |store| {
+            store.membership(&environment, &deployment, &id, conversation.as_deref())
+        })
+    }
+
+    fn changes<'a>(
+        &'a self,
+        environment: &'a str,
+        cursor: Option<&'a str>,
+        wait: Duration,
+    ) -> LedgerFuture<'a, Changes> {
+        let environment = environment.to_owned();
+        let cursor = cursor.map(ToOwned::to_owned);
+        Box::pin(async move { self.wait_for_changes(environment, cursor, wait).await })
+    }
+
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
         let (environment, batch) = (environment.to_owned(), batch.clone());
         self.run(move |store| store.ship(&environment, &batch))
@@ -60,6 +112,11 @@ impl ProgressLedger for LocalLedger {
         let (environment, journal) = (environment.to_owned(), journal.to_owned());
         self.run(move |store| store.close_journal(&environment, &journal))
     }
+}
+
+/// Whether there is something to tell.
+fn cursor_moved(changes: &Changes) -> bool {
+    changes.gap || !changes.changes.is_empty()
 }
 
 /// Storage trouble may pass; everything else will not by itself.

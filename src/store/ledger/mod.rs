@@ -380,6 +380,7 @@ fn outcome(
         outcome,
         doc_rev,
         as_recorded,
+        membership: None,
         why,
     }
 }

@@ -75,7 +75,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
         (Some(flow), Some(version)) if decision.may_start => {
             let state = auto_start(edge, access, &wanted, flow, version).await;
             let running = state.as_ref().is_some_and(FlowState::is_running);
-            let stored = state.as_ref().or(decision.state);
+            let stored = state.as_ref().or(decision.state.as_deref());
             let body = wanted.body(version, stored, running);
             edge.stamps.evaluated(access.environment, wanted.now, body)
         }
@@ -111,7 +111,7 @@ impl FlowRead<'_> {
         let body = match (decision.version, decision.flow) {
             (Some(version), _) => {
                 let running = decision.reason == Reason::Started;
-                self.body(version, decision.state, running)
+                self.body(version, decision.state.as_deref(), running)
             }
             (None, Some(flow)) => self.empty(flow),
             // A decision without a flow was refused before.
@@ -150,6 +150,7 @@ async fn auto_start(
         flow,
         version,
         action: Action::AutoStart,
+        membership: None,
         id: None,
         now: wanted.now,
     };
@@ -205,7 +206,8 @@ fn block_answer(
         .version
         .ok_or_else(|| block_missing(decision.number, uid))?;
     let (_, block) = block_in(version, uid)?;
-    let state = decision.state.and_then(|state| state.block(block.key));
+    let state = decision.state.as_deref();
+    let state = state.and_then(|state| state.block(block.key));
     let mut body = Vec::with_capacity(block.json_head.len() + 256);
     let running = decision.reason == Reason::Started;
     write_block(&mut body, block, state, running);

@@ -101,6 +101,7 @@ async fn take<'a>(
                 flow,
                 version,
                 action: action(flow, version)?,
+                membership: None,
                 id: None,
                 now,
             };

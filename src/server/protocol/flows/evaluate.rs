@@ -94,6 +94,7 @@ async fn start(
         flow: decision.flow?,
         version: decision.version?,
         action: Action::AutoStart,
+        membership: None,
         id: None,
         now,
     };
@@ -132,18 +133,14 @@ impl Out {
         if !out.is_empty() {
             out.push(b',');
         }
-        let state = started.or(decision.state);
+        let state = started.or(decision.state.as_deref());
         let reason = match started {
             Some(state) => reason_of(state),
             None => decision.reason,
         };
         write_text(out, sid);
         out.extend_from_slice(b":{\"served\":");
-        out.extend_from_slice(if is_served(reason, decision.may_start) {
-            b"true"
-        } else {
-            b"false"
-        });
+        out.extend_from_slice(if decision.served { b"true" } else { b"false" });
         out.extend_from_slice(b",\"reason\":\"");
         out.extend_from_slice(reason.name().as_bytes());
         out.push(b'"');
@@ -193,20 +190,6 @@ impl Out {
         out.extend_from_slice(&self.decisions);
         out.extend_from_slice(b"}}");
         out
-    }
-}
-
-/// Whether the subject gets anything of the flow: it is running or over for
-/// them, or would start.
-fn is_served(reason: Reason, may_start: bool) -> bool {
-    match reason {
-        Reason::Started | Reason::Finished | Reason::Stopped => true,
-        Reason::EntryCondition => may_start,
-        Reason::UnknownFlow
-        | Reason::UnknownVersion
-        | Reason::Disabled
-        | Reason::EmptyVersion
-        | Reason::SetAside => false,
     }
 }
 

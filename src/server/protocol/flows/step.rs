@@ -158,6 +158,7 @@ impl<'r> Step<'r> {
             flow,
             version,
             action,
+            membership: None,
             id: self.id,
             now: self.now,
         };

@@ -96,9 +96,16 @@ pub(super) fn check(part: &VersionPart) -> Result<Checked<'_>, Vec<VersionFault>
 pub(super) fn fixed_names(kind: BlockKind) -> Option<&'static [&'static str]> {
     match kind {
         BlockKind::Custom => None,
-        BlockKind::Card | BlockKind::Modal | BlockKind::Tour => Some(&["complete", "dismiss"]),
+        BlockKind::Card
+        | BlockKind::Modal
+        | BlockKind::Tour
+        | BlockKind::Checklist
+        | BlockKind::Hints
+        | BlockKind::HintsItem => Some(&["complete", "dismiss"]),
         BlockKind::TourItem => Some(&["next", "previous"]),
+        BlockKind::ChecklistItem => Some(&["complete", "skip"]),
         BlockKind::Boolean => Some(&["true", "false"]),
+        BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger => Some(&["done"]),
         BlockKind::Finish => Some(&[]),
     }
 }

@@ -15,6 +15,7 @@ use crate::snapshot::{
 
 fn flow(uid: &str, sid: &str, versions: &[u32]) -> FlowPart {
     FlowPart {
+        deployments_only: false,
         uid: uid.into(),
         sid: sid.into(),
         name: sid.into(),
@@ -36,9 +37,11 @@ fn content(flows: Vec<FlowPart>, versions: Vec<(String, VersionPart)>) -> Conten
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            channels: Vec::new(),
         },
         flows,
         versions,
+        deployments: Vec::new(),
         keys: Vec::new(),
         broken: Vec::new(),
     }
@@ -139,6 +142,7 @@ fn faulty_missing_and_broken_versions_are_set_aside_and_the_rest_serves() {
 #[test]
 fn control_disables_flows_and_revokes_keys() {
     let key = |digit: &str| KeyPart {
+        channel: None,
         sha256: digit.repeat(64),
         kind: KeyKind::Blocks,
         name: format!("key {digit}"),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::{
-    evaluate::{FlowState, RecordedJudge, Side, Step, transition},
+    evaluate::{FlowState, Outcome as LogicOutcome, RecordedJudge, Side, Step, transition},
     limits,
     progress::event::{
         Assumption, Event, EventId, FlowStateDocument, GroupDocument, Intent, OutcomeDocument,
@@ -184,26 +184,25 @@ impl Edge<'_> {
             ("stop", ..) => Step::Stop,
             _ => Step::Finish,
         };
-        let branches: Vec<(Box<str>, Side)> = sides
+        let outcomes: Vec<LogicOutcome> = sides
             .iter()
-            .map(|(b, s)| ((*b).into(), if *s { Side::True } else { Side::False }))
+            .map(|(block, side)| LogicOutcome::Branch {
+                block: (*block).into(),
+                side: if *side { Side::True } else { Side::False },
+            })
             .collect();
         let mut judge = RecordedJudge {
             entry: true,
-            branches: &branches,
+            outcomes: &outcomes,
+            gates_by_state: false,
+            targets: &(),
         };
         let state = transition(&version, &before, &step, &mut judge)
             .unwrap()
             .state;
         let operation = operation(number, what, left, before.generation, state.generation);
         let mut event = self.event(user, operation);
-        event.outcomes = sides
-            .iter()
-            .map(|(block, side)| OutcomeDocument {
-                block: (*block).to_owned(),
-                side: *side,
-            })
-            .collect();
+        event.outcomes = outcomes.iter().map(OutcomeDocument::of).collect();
         event.states = vec![FlowStateDocument::of("hello", &version, None, &state)];
         self.push(event);
         let seq = self.seq;
@@ -249,6 +248,7 @@ impl Edge<'_> {
             outcomes: Vec::new(),
             base: self.views[user].base.clone(),
             assumed: Assumption::Nothing,
+            membership: None,
             states: Vec::new(),
             id: None,
             edge: self.journal.clone(),

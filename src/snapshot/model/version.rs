@@ -1,0 +1,161 @@
+//! What does a compiled version look like?
+//!
+//! Blocks are found by index; names and uids are compared as 64-bit keys.
+
+use super::names::{BlockKey, FlowKey, NameKey};
+use crate::{
+    evaluate::predicate::Predicate,
+    snapshot::wire::{BlockKind, Migration, TriggerAction},
+};
+
+/// One compiled version of a flow.
+#[derive(Debug)]
+pub struct Version {
+    /// The flow's uid.
+    pub flow_uid: Box<str>,
+    /// `FlowKey::of(flow_uid)`.
+    pub flow_key: FlowKey,
+    /// 0 for the draft.
+    pub number: u32,
+    /// Applied to users of earlier versions.
+    pub migration: Migration,
+    /// Who starts by themselves.
+    pub entry: Entry,
+    /// What a start enters, in document order.
+    pub initial: Box<[Target]>,
+    /// In document order.
+    pub blocks: Box<[Block]>,
+    /// Block indexes sorted by key, for look-ups by [`Version::find`].
+    pub by_key: Box<[BlockIndex]>,
+    /// Indexes of the blocks that are shown, in document order: everything
+    /// but logic blocks.
+    pub shown: Box<[BlockIndex]>,
+    /// `{"kind":"flow","type":"flow","uid":…,"sid":…,"version":N` without the
+    /// closing brace: the static head of Dopt's Flow.
+    pub json_head: Box<[u8]>,
+    /// The most bytes the shown blocks take, for a buffer that never grows.
+    pub json_bytes: usize,
+}
+
+/// Position of a block in its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockIndex(pub u32);
+
+impl Version {
+    /// The block at this index.
+    pub fn block(&self, index: BlockIndex) -> &Block {
+        &self.blocks[index.0 as usize]
+    }
+
+    /// The block with this key.
+    pub fn find(&self, key: BlockKey) -> Option<BlockIndex> {
+        let at = self
+            .by_key
+            .binary_search_by_key(&key, |index| self.block(*index).key)
+            .ok()?;
+        Some(self.by_key[at])
+    }
+}
+
+/// The condition under which a user starts.
+#[derive(Debug)]
+pub enum Entry {
+    /// Always.
+    Everyone,
+    /// When it is true.
+    Expression(Predicate),
+    /// Only with `force`.
+    ApiOnly,
+}
+
+/// One compiled block.
+#[derive(Debug)]
+pub struct Block {
+    /// Stable across versions.
+    pub uid: Box<str>,
+    /// `BlockKey::of(uid)`.
+    pub key: BlockKey,
+    /// Without the flow's sid.
+    pub sid: Box<str>,
+    /// What it is.
+    pub kind: BlockKind,
+    /// The container this item belongs to.
+    pub container: Option<BlockIndex>,
+    /// Only for containers: its items in their order (`display-index`, then
+    /// document order).
+    pub items: Box<[BlockIndex]>,
+    /// Outgoing transitions, in the order they are shown.
+    pub transitions: Box<[Transition]>,
+    /// Only for `boolean`.
+    pub predicate: Option<Predicate>,
+    /// Only for `gate`: every path that leads here, sorted by key.
+    pub incoming: Box<[Incoming]>,
+    /// Only for `flowTrigger`.
+    pub trigger: Option<Trigger>,
+    /// Everything of Dopt's Block up to and without `"state"`:
+    /// `{"kind":"block","type":…,"uid":…,"sid":…,"version":N,"fields":[…]` and
+    /// `,"containerUid":…` for items. Empty for logic blocks.
+    pub json_head: Box<[u8]>,
+}
+
+impl Block {
+    /// The transition with this key.
+    pub fn transition(&self, key: NameKey) -> Option<&Transition> {
+        self.transitions.iter().find(|t| t.key == key)
+    }
+
+    /// Whether the block runs by itself and is never shown.
+    pub fn is_logic(&self) -> bool {
+        matches!(
+            self.kind,
+            BlockKind::Boolean
+                | BlockKind::Finish
+                | BlockKind::Gate
+                | BlockKind::Webhook
+                | BlockKind::FlowTrigger
+        )
+    }
+}
+
+/// One transition name of a block and where it leads.
+#[derive(Debug)]
+pub struct Transition {
+    /// As in requests.
+    pub name: Box<str>,
+    /// `NameKey::of(name)`.
+    pub key: NameKey,
+    /// Where it leads, in document order, one for each path.
+    pub targets: Box<[Target]>,
+    /// `"name":`, ready for the `transitioned` object.
+    pub json_name: Box<[u8]>,
+}
+
+/// A path, seen from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The block it leads to.
+    pub block: BlockIndex,
+    /// `NameKey::of(path uid)`; what a gate counts.
+    pub path: NameKey,
+}
+
+/// A path, seen from the gate it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The path's uid.
+    pub uid: Box<str>,
+    /// `NameKey::of(uid)`.
+    pub key: NameKey,
+}
+
+/// What a flow trigger does. The other flow is found when it acts: it may not
+/// exist, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// The other flow's sid.
+    pub flow_sid: Box<str>,
+    /// Which version; none means the newest committed one.
+    pub version: Option<u32>,
+    /// What happens to it.
+    pub action: TriggerAction,
+}
