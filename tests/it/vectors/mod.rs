@@ -26,6 +26,9 @@ fn flows_move_as_the_vectors_say() {
 #[test]
 fn decisions_are_what_the_vectors_say() {
     check("decisions.json");
+    check("decisions_deployments.json");
+    check("decisions_memberships.json");
+    check("decisions_migration.json");
 }
 
 /// Runs one file of vectors.
