@@ -70,6 +70,11 @@ pub const FLOWS_PER_EVALUATE_MAX: usize = 64;
 /// alone are refused when authored; this bounds the honest rest.
 pub const LOGIC_STEPS_MAX: usize = 256;
 
+/// Versions whose migration strategies are looked at, back from the one asked
+/// for: numbers are free to an importer, and a walk over four thousand million
+/// of them would hang.
+pub const MIGRATION_VERSIONS_MAX: u32 = 4_096;
+
 /// Blocks of one version.
 pub const BLOCKS_PER_VERSION_MAX: usize = 10_000;
 
@@ -78,6 +83,10 @@ pub const PATHS_PER_VERSION_MAX: usize = 100_000;
 
 /// Transition names of one block.
 pub const TRANSITIONS_PER_BLOCK_MAX: usize = 32;
+
+/// Steps along paths that the search for gates that stay shut may take: some
+/// tens of milliseconds. Warnings beyond it are left out.
+pub const WARNING_STEPS_MAX: usize = 4_000_000;
 
 /// Source text of one expression.
 pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
@@ -206,6 +215,13 @@ pub const READS_IN_FLIGHT_MAX: usize = 256;
 /// same shard was settled, so the whole makes progress.
 pub const STEP_TRIES_MAX: usize = 16;
 
+/// Changes an environment's change stream keeps: hours of a busy day, and some
+/// ten megabytes. An edge that was away for longer reads again what it knows.
+pub const CHANGES_KEPT_MAX: u64 = 100_000;
+
+/// Changes of one answer; the next one goes on where it ended.
+pub const CHANGES_PER_ANSWER_MAX: usize = 1_024;
+
 /// Groups one identify call may name.
 pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;
 
@@ -214,6 +230,12 @@ pub const ALTERNATIVES_MAX: usize = 64;
 
 /// Rules of one alternative; each is judged at every decision.
 pub const RULES_PER_ALTERNATIVE_MAX: usize = 64;
+
+/// The attribute a rule names; longer names are pasted texts.
+pub const RULE_ATTRIBUTE_BYTES_MAX: usize = 256;
+
+/// The text a rule compares with; it stands in every receipt of a decision.
+pub const RULE_VALUE_BYTES_MAX: usize = 1024;
 
 /// Entries of a rollout's schedule.
 pub const SCHEDULE_ENTRIES_MAX: usize = 64;
@@ -234,6 +256,8 @@ const _: () = {
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);
+    // A batch changes its users and at most one membership a record.
+    assert!(SHIP_RECORDS_MAX as u64 * 2 < CHANGES_KEPT_MAX);
     assert!(DOCUMENT_DEPTH_MAX >= JSON_DEPTH_MAX);
     assert!(SNAPSHOT_BYTES_MAX + (ROOT_STEPS_MAX + 3) * DOCUMENT_BYTES_MAX <= PACK_BYTES_MAX);
 };
