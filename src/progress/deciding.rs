@@ -15,12 +15,9 @@ use super::{
     stepping::{Attempt, Progress},
     writing::{Change, Writing},
 };
-use crate::{
-    evaluate::{
-        Effect, FlowState, LiveJudge, Migrated, Profile, Step, StepError, Strategies, Subject,
-        SubjectView, migrate, reconcile, transition,
-    },
-    snapshot::{Flow, wire::Migration},
+use crate::evaluate::{
+    Effect, FlowState, LiveJudge, Migrated, Profile, Step, StepError, Subject, SubjectView,
+    migrate, reconcile, transition,
 };
 
 /// Where the user stands before a step.
@@ -159,7 +156,7 @@ impl Before {
             .iter()
             .filter(|own| own.flow == flow && own.conversation.as_deref() == request.conversation);
         let visited = visited.map(|own| (own.version, &own.state));
-        match migrate(&OfFlow(request.flow), request.version, visited) {
+        match migrate(&**request.flow, request.version, visited) {
             Some((made, state)) => Self {
                 state,
                 made: Some(made),
@@ -169,15 +166,6 @@ impl Before {
                 made: None,
             },
         }
-    }
-}
-
-/// The strategies that a flow's versions carry.
-struct OfFlow<'a>(&'a Flow);
-
-impl Strategies for OfFlow<'_> {
-    fn strategy(&self, version: u32) -> Option<Migration> {
-        self.0.version(version).map(|slot| slot.migration)
     }
 }
 
