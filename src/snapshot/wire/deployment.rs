@@ -83,12 +83,15 @@ pub struct AlternativePart {
 /// One rule of an audience.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RulePart {
-    /// A property of the user or a request attribute; `group.NAME` is a
-    /// property of the group, `user.identifier` and `group.identifier` the ids.
+    /// An attribute of the request, or else a property of the user;
+    /// `group.NAME` is a property of the group, `user.identifier` and
+    /// `group.identifier` are the ids. A name counts as a whole: dots in it do
+    /// not descend, what lies inside of a property is for expressions to find.
     pub attribute: String,
     /// How.
     pub operator: RuleOperator,
-    /// Against what; absent for `is_empty` and `is_not_empty`.
+    /// Against what: a text, a number or a boolean; absent for `is_empty` and
+    /// `is_not_empty`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
     /// Texts are compared in lower case.
@@ -138,7 +141,7 @@ pub enum RolloutId {
     User,
     /// The group's.
     Group,
-    /// The text (or whole number) of this attribute.
+    /// The text (or whole number) of this attribute, named as rules name theirs.
     Attribute(String),
 }
 
