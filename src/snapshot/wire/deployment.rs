@@ -103,7 +103,7 @@ pub struct RulePart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleOperator {
-    /// Same value.
+    /// Same value; a number and a text that spells it are the same.
     Equals,
     /// Another value, or none.
     NotEquals,
@@ -113,9 +113,10 @@ pub enum RuleOperator {
     StartsWith,
     /// The end of a text.
     EndsWith,
-    /// A larger number, or a later time.
+    /// A larger number (texts that spell numbers are some), a later time (full
+    /// date-times, or Unix seconds beside one), or a text behind by code points.
     GreaterThan,
-    /// A smaller number, or an earlier time.
+    /// The other way round.
     LessThan,
     /// Missing, null, `""`, `[]` or `{}`.
     IsEmpty,
