@@ -170,6 +170,12 @@ pub const IMPORT_FAULTS_MAX: usize = 200;
 /// What one fault says: names and differences that are longer are cut.
 pub const IMPORT_FAULT_BYTES_MAX: usize = 4 * 1024;
 
+/// A webhook's url, and each of its headers: servers take no longer lines.
+pub const WEBHOOK_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Headers of one webhook.
+pub const WEBHOOK_HEADERS_MAX: usize = 32;
+
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
 

@@ -15,7 +15,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::workspace::{AuthoredVersion, Environment, Project, StoredKey, Workspace};
+use super::workspace::{
+    AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace,
+};
 use crate::{
     clock::UnixMs,
     progress::event::{
@@ -66,6 +68,17 @@ pub trait Engine: Send + Sync + 'static {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, EngineError>;
 
+    /// Webhooks that are due at this time, the longest waiting first.
+    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError>;
+    /// The newest webhooks of an environment that were given up.
+    fn outbox_dead(
+        &self,
+        environment_uid: &str,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError>;
+    /// Notes what an attempt came to.
+    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError>;
+
     /// Runs `work` in one transaction over an environment's progress. It is
     /// committed, durably, when `work` says so, and else leaves nothing. An
     /// engine that finds a conflict may call `work` again from the start.
@@ -108,6 +121,9 @@ pub trait LedgerTransaction {
     /// Notes that a document changed, at the environment's next position, and
     /// forgets the oldest notes above `limits::CHANGES_KEPT_MAX`.
     fn note(&mut self, change: &Change) -> Result<(), EngineError>;
+    /// Puts a webhook into the outbox; one that is there already stays as it
+    /// is.
+    fn post(&mut self, id: &str, effect: &WebhookEffect, now: UnixMs) -> Result<(), EngineError>;
     /// How far a journal has come.
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError>;
     /// Stores how far a journal has come.
@@ -146,6 +162,67 @@ impl MembershipKey {
             conversation: membership.conversation.clone(),
         }
     }
+}
+
+/// A webhook that is owed: which block was passed, by whom and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookEffect {
+    /// Environment name.
+    pub environment: String,
+    /// Environment uid.
+    pub environment_uid: String,
+    /// User id.
+    pub user: String,
+    /// The group the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The conversation the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// Flow uid.
+    pub flow: String,
+    /// Version number.
+    pub version: u32,
+    /// Uid of the webhook block.
+    pub block: String,
+    /// When the step was decided, by the edge's clock.
+    pub at_ms: UnixMs,
+}
+
+/// A webhook on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// The same at every attempt.
+    pub id: String,
+    /// What is owed.
+    pub effect: WebhookEffect,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// When it was given up; none while it is tried.
+    pub dead_ms: Option<UnixMs>,
+    /// What the last attempt failed with; empty before.
+    pub why: String,
+}
+
+/// What an attempt to deliver came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempted {
+    /// Taken; the outbox forgets it.
+    Delivered,
+    /// Failed, to be tried again.
+    Later {
+        /// When.
+        next_ms: UnixMs,
+        /// Why.
+        why: String,
+    },
+    /// Given up.
+    Dead {
+        /// When.
+        at_ms: UnixMs,
+        /// Why.
+        why: String,
+    },
 }
 
 /// A stretch of an environment's notes of changes.
@@ -282,6 +359,8 @@ pub enum Write {
         project: String,
         /// As in `FlowPart`.
         refuse_public_force: bool,
+        /// As in `FlowPart`.
+        deployments_only: bool,
     },
     /// Sets a flow's status in an environment.
     Status {
@@ -294,6 +373,15 @@ pub enum Write {
     },
     /// Creates or replaces a version.
     Version(Arc<AuthoredVersion>),
+    /// Creates a channel or replaces what is said of it.
+    Channel(Channel),
+    /// Creates or replaces a deployment.
+    Deployment(Box<Deployment>),
+    /// Forgets a deployment.
+    DeleteDeployment {
+        /// Which.
+        uid: String,
+    },
     /// Creates a key or replaces what is said of it.
     Key(StoredKey),
     /// Keeps a signed document.

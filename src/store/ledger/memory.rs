@@ -20,7 +20,7 @@ use crate::{
         chain_hash,
     },
     snapshot::wire::EnvironmentType,
-    store::engine::ChangeRows,
+    store::engine::{ChangeRows, WebhookEffect},
 };
 
 /// One environment's progress.
@@ -29,6 +29,8 @@ pub(crate) struct MemoryLedger {
     pub(crate) users: BTreeMap<String, UserDocument>,
     pub(crate) groups: BTreeMap<String, GroupRecord>,
     pub(crate) memberships: BTreeMap<MembershipKey, MembershipRecord>,
+    /// By id.
+    pub(crate) posted: BTreeMap<String, WebhookEffect>,
     /// By position.
     noted: BTreeMap<u64, Change>,
     pub(crate) marks: BTreeMap<String, JournalMark>,
@@ -160,6 +162,12 @@ impl LedgerTransaction for MemoryLedger {
         if self.noted.len() > kept {
             self.noted.pop_first();
         }
+        Ok(())
+    }
+
+    fn post(&mut self, id: &str, effect: &WebhookEffect, _now: UnixMs) -> Result<(), EngineError> {
+        let place = self.posted.entry(id.to_owned());
+        place.or_insert_with(|| effect.clone());
         Ok(())
     }
 

@@ -6,7 +6,9 @@
 //! record stand in `judge`, `identify` and `membership`, all pure; storage is
 //! the engine's.
 
+mod again;
 pub(crate) mod changes;
+mod effects;
 mod identify;
 mod judge;
 mod local;
@@ -70,6 +72,8 @@ enum Verdict {
         /// Boxed: the other verdicts are a word or two.
         document: Box<UserDocument>,
         groups: Vec<crate::progress::event::GroupRecord>,
+        /// Webhooks the applied run passed.
+        webhooks: Vec<effects::Passed>,
         /// The edge knew the document it was decided on.
         as_recorded: bool,
     },
@@ -332,6 +336,7 @@ impl Run<'_> {
             Verdict::Apply {
                 mut document,
                 mut groups,
+                webhooks,
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
@@ -344,6 +349,11 @@ impl Run<'_> {
                     self.transaction.put_group(group)?;
                     let subject = subject_hash("group", &[&group.identifier]);
                     self.notes.insert(subject, group.doc_rev);
+                }
+                for passed in webhooks.iter().enumerate() {
+                    let (id, effect) =
+                        effects::effect(self.environment, self.journal, record, passed);
+                    self.transaction.post(&id, &effect, self.now)?;
                 }
                 let doc_rev = document.doc_rev;
                 let changed = Known {
@@ -414,7 +424,7 @@ impl Run<'_> {
                     None => self.merge(document, event, properties, groups)?,
                 }
             }
-            _ => judge::step(&document, &mut refuted, event, self.versions),
+            _ => judge::step(&document, &mut refuted, event, self.versions, self.now),
         };
         // Kept under this journal, because the edge's next record of the user
         // names this one as its base, whatever this one did.

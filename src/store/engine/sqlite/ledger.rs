@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EngineError, changes, row, signed, text, unsigned};
+use super::{EngineError, changes, outbox, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
-    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey},
+    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect},
 };
 
 /// A user's document.
@@ -179,6 +179,10 @@ impl LedgerTransaction for Rows<'_> {
 
     fn note(&mut self, change: &Change) -> Result<(), EngineError> {
         changes::note(self.connection, self.environment_uid, change)
+    }
+
+    fn post(&mut self, id: &str, effect: &WebhookEffect, now: UnixMs) -> Result<(), EngineError> {
+        outbox::post(self.connection, id, effect, now)
     }
 
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {

@@ -9,6 +9,7 @@
 mod authoring;
 mod changes;
 mod ledger;
+mod outbox;
 mod publishing;
 mod schema;
 
@@ -23,10 +24,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork, MembershipKey,
-    Publication, Write,
+    Attempted, ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork,
+    MembershipKey, OutboxEntry, Publication, Write,
 };
 use crate::{
+    clock::UnixMs,
     progress::event::{GroupRecord, MembershipRecord, UserDocument},
     store::workspace::Workspace,
 };
@@ -171,6 +173,25 @@ impl Engine for SqliteEngine {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, EngineError> {
         self.read(|connection| ledger::dead_letters(connection, environment_uid, count_max))
+    }
+
+    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError> {
+        self.read(|connection| outbox::due(connection, now, count_max))
+    }
+
+    fn outbox_dead(
+        &self,
+        environment_uid: &str,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError> {
+        self.read(|connection| outbox::dead(connection, environment_uid, count_max))
+    }
+
+    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError> {
+        self.write(|transaction| {
+            outbox::attempted(&transaction, id, attempted)?;
+            Ok(transaction.commit()?)
+        })
     }
 
     fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError> {

@@ -4,6 +4,7 @@ mod chain;
 mod enrolling;
 mod identify;
 mod rules;
+mod several;
 
 use std::collections::BTreeMap;
 
