@@ -19,6 +19,7 @@ mod harness;
 mod hostile;
 mod kill;
 mod licences;
+mod reference;
 mod two_processes;
 mod v1;
 mod vectors;
