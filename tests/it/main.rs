@@ -20,6 +20,7 @@ mod hostile;
 mod kill;
 mod licences;
 mod reference;
+mod stories;
 mod two_processes;
 mod v1;
 mod vectors;
