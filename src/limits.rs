@@ -84,6 +84,10 @@ pub const PATHS_PER_VERSION_MAX: usize = 100_000;
 /// Transition names of one block.
 pub const TRANSITIONS_PER_BLOCK_MAX: usize = 32;
 
+/// Steps along paths that the search for gates that stay shut may take: some
+/// tens of milliseconds. Warnings beyond it are left out.
+pub const WARNING_STEPS_MAX: usize = 4_000_000;
+
 /// Source text of one expression.
 pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
 
