@@ -70,6 +70,11 @@ pub const FLOWS_PER_EVALUATE_MAX: usize = 64;
 /// alone are refused when authored; this bounds the honest rest.
 pub const LOGIC_STEPS_MAX: usize = 256;
 
+/// Versions whose migration strategies are looked at, back from the one asked
+/// for: numbers are free to an importer, and a walk over four thousand million
+/// of them would hang.
+pub const MIGRATION_VERSIONS_MAX: u32 = 4_096;
+
 /// Blocks of one version.
 pub const BLOCKS_PER_VERSION_MAX: usize = 10_000;
 
@@ -214,6 +219,12 @@ pub const ALTERNATIVES_MAX: usize = 64;
 
 /// Rules of one alternative; each is judged at every decision.
 pub const RULES_PER_ALTERNATIVE_MAX: usize = 64;
+
+/// The attribute a rule names; longer names are pasted texts.
+pub const RULE_ATTRIBUTE_BYTES_MAX: usize = 256;
+
+/// The text a rule compares with; it stands in every receipt of a decision.
+pub const RULE_VALUE_BYTES_MAX: usize = 1024;
 
 /// Entries of a rollout's schedule.
 pub const SCHEDULE_ENTRIES_MAX: usize = 64;
