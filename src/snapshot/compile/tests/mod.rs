@@ -3,6 +3,7 @@
 mod bytes;
 mod content;
 mod deployments;
+mod kinds;
 mod structure;
 
 use serde_json::{Value, json};
