@@ -153,7 +153,7 @@ fn one(
             );
         }
     }
-    if let Some(difference) = edge.differs(memory) {
+    if let Some(difference) = edge.differs(world, memory) {
         panic!("{difference}\n{}", context());
     }
 }

@@ -138,28 +138,36 @@ impl Edge {
         Came::Changed
     }
 
-    /// What is remembered here and not there, or the other way round.
-    pub(super) fn differs(&self, memory: &Memory) -> Option<String> {
-        let mut expected: Vec<(FlowKey, u32, Option<&str>, FlowState)> = memory
-            .states
-            .iter()
-            .map(|((flow, number, conversation), state)| {
-                let flow = FlowKey::of(flow);
-                (flow, *number, conversation.as_deref(), compact(state))
-            })
-            .collect();
-        expected.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
-        let found: Vec<(FlowKey, u32, Option<&str>, FlowState)> = self
-            .subject
-            .flows
-            .iter()
-            .map(|own| {
-                let conversation = own.conversation.as_deref();
-                (own.flow, own.version, conversation, own.state.clone())
-            })
-            .collect();
-        if found != expected {
-            return Some(format!("found {found:#?}\nexpected {expected:#?}"));
+    /// The first thing remembered here and not there, or the other way round.
+    pub(super) fn differs(&self, world: &World, memory: &Memory) -> Option<String> {
+        let own = self.subject.flows.len();
+        if own != memory.states.len() {
+            let states = memory.states.keys().collect::<Vec<_>>();
+            return Some(format!("found {own} states, expected those of {states:?}"));
+        }
+        for ((flow, number, conversation), state) in &memory.states {
+            let conversation = conversation.as_deref();
+            let found = self.subject.state(FlowKey::of(flow), *number, conversation);
+            let expected = compact(state);
+            if found != Some(&expected) {
+                let version = world.version(flow, *number);
+                let uids = version.into_iter().flat_map(|version| &version.blocks);
+                let blocks = uids.map(|block| {
+                    let key = BlockKey::of(&block.uid);
+                    let found = found.and_then(|state| state.block(key));
+                    let expected = expected.block(key);
+                    (&block.uid, found, expected)
+                });
+                let differing: Vec<_> = blocks.filter(|(_, one, two)| one != two).collect();
+                let found = found.map(|state| FlowState {
+                    blocks: Box::default(),
+                    ..state.clone()
+                });
+                return Some(format!(
+                    "{flow}/{number}/{conversation:?}: found {found:?}, expected {state:?}\n\
+                     blocks that differ: {differing:?}"
+                ));
+            }
         }
         let members = |own: &Membership| (own.is_in, own.basis_points);
         let found: BTreeMap<MembershipKey, (bool, u16)> = self

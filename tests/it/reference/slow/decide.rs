@@ -92,23 +92,19 @@ pub(crate) fn decide(
     let off = world.is_disabled(flow);
     let inactive = deployment.is_some_and(|own| is_inactive(world, own));
     let pin = pin(memory, person, flow, deployment);
+    if deployment.is_none() && flow.deployments_only {
+        return Answer {
+            reason: "deployment_required",
+            number: Some(0),
+            ..unknown
+        };
+    }
     let (wanted, source) = match (pin, deployment) {
         (Some(number), _) => (Some(number), "pin"),
         (None, Some(deployment)) => match deployment.policy {
             VersionPolicy::Latest => (world.newest(flow), "policy"),
             VersionPolicy::Pinned(number) => (Some(number), "policy"),
         },
-        (None, None) if flow.deployments_only => {
-            return Answer {
-                reason: if off {
-                    "disabled"
-                } else {
-                    "deployment_required"
-                },
-                number: Some(0),
-                ..unknown
-            };
-        }
         (None, None) => match question.tag {
             Some(number) => (Some(number), "tag"),
             None => (world.newest(flow), "tag"),
@@ -137,11 +133,11 @@ pub(crate) fn decide(
     let stored = memory.states.get(&place).cloned();
     let mut answer = Answer {
         number: Some(number),
+        state: stored.as_ref().map(seen),
         ..answer
     };
     if off || inactive {
         answer.reason = if off { "disabled" } else { "inactive" };
-        answer.state = stored.as_ref().map(seen);
         return answer;
     }
     let mut let_in = if pin.is_some() {

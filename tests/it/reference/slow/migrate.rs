@@ -31,10 +31,11 @@ pub(super) fn made(world: &World, memory: &Memory, place: &Place) -> Option<(u32
     if let Some(from) = visited.iter().copied().filter(|n| n < target).max() {
         let before = state_of(from);
         let mut class = class_of(before);
+        if class == Class::Fresh {
+            return None;
+        }
         for number in from + 1..=*target {
-            if let Some(strategy) = strategy(world, flow, number) {
-                class = after(strategy, class);
-            }
+            class = after(strategy(world, flow, number), class);
         }
         return match class {
             Class::Fresh => None,
@@ -55,15 +56,17 @@ pub(super) fn made(world: &World, memory: &Memory, place: &Place) -> Option<(u32
             }
         };
     }
-    let from = visited.into_iter().filter(|n| n > target).min()?;
+    let from = visited.into_iter().filter(|n| n > target).max()?;
     let before = state_of(from);
-    (before.stopped || before.finished).then(|| (from, false, flags_only(before)))
+    let over = before.stopped || before.finished;
+    over.then(|| (from, before.retired, flags_only(before)))
 }
 
-/// Numbers without a version carry no strategy.
-fn strategy(world: &World, flow: &str, number: u32) -> Option<Migration> {
-    let version = world.version(flow, number)?;
-    Some(version.migration.unwrap_or(Migration::RestartInProgress))
+/// Numbers without a version restart what is in progress.
+fn strategy(world: &World, flow: &str, number: u32) -> Migration {
+    let version = world.version(flow, number);
+    let strategy = version.and_then(|version| version.migration);
+    strategy.unwrap_or(Migration::RestartInProgress)
 }
 
 fn class_of(state: &State) -> Class {
@@ -120,7 +123,9 @@ fn carried(world: &World, flow: &str, from: u32, target: u32, before: &State) ->
         generation: 1,
         ..before.clone()
     };
-    state.blocks.retain(|uid, _| kind(new, uid).is_some());
+    state
+        .blocks
+        .retain(|uid, _| kind(new, uid).is_some() && kind(new, uid) == kind(old, uid));
     for (uid, block) in &mut state.blocks {
         let names = super::steps::names(new, uid);
         let paths = super::steps::incoming(new, uid);

@@ -47,6 +47,7 @@ pub(crate) fn step(
     let mut run = Run {
         world,
         person,
+        before: memory.clone(),
         memory: memory.clone(),
         waiting: VecDeque::new(),
         logic: 0,
@@ -65,6 +66,8 @@ pub(crate) fn step(
 struct Run<'w> {
     world: &'w World,
     person: &'w Person,
+    /// What other versions left is looked at as it was before the step.
+    before: Memory,
     memory: Memory,
     waiting: VecDeque<(Place, String)>,
     logic: usize,
@@ -201,6 +204,8 @@ impl<'w> Run<'w> {
             let Some(at) = at else { continue };
             if version.blocks[at].kind == BlockKind::Gate {
                 let gate = self.state(place).blocks.entry(path.to.clone()).or_default();
+                gate.entered = true;
+                gate.exited = false;
                 gate.taken.insert(path.uid.clone());
             }
             targets.insert(at);
@@ -328,15 +333,11 @@ impl<'w> Run<'w> {
                 }
             }
             BlockKind::FlowTrigger => {
+                // First onwards, then the other flow: one that ends or begins
+                // itself anew goes no further from where it stood.
                 self.arrive(place, &part.uid);
+                self.exit(place, &part.uid, &done);
                 self.trigger(place, part);
-                // A flow that a trigger ended or began anew goes no further
-                // from where it stood.
-                let state = self.state(place);
-                let still = state.blocks.get(&part.uid).is_some_and(|own| own.active);
-                if still {
-                    self.exit(place, &part.uid, &done);
-                }
             }
             _ => {}
         }
@@ -356,7 +357,7 @@ impl<'w> Run<'w> {
             return;
         }
         let other: Place = (flow.uid.clone(), number, place.2.clone());
-        let made = migrate::made(self.world, &self.memory, &other);
+        let made = migrate::made(self.world, &self.before, &other);
         let stored = self.memory.states.get(&other).cloned();
         let state = stored
             .or(made.map(|(_, _, state)| state))
