@@ -7,17 +7,22 @@
 //! else to standard error.
 
 mod admin;
+mod archive;
+mod asking;
 mod author;
 mod config;
 mod console;
+mod explain;
 mod failure;
 mod flags;
 mod health;
 mod key;
+mod replay;
 mod serve;
 mod signing;
 mod snapshot;
 mod table;
+mod told;
 mod user;
 
 pub use console::Console;
@@ -64,6 +69,10 @@ enum Command {
     /// Look at one user's progress.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Tell why a user sees what they see.
+    Explain(explain::ExplainArguments),
+    /// Make a receipt again from an archived snapshot, and compare.
+    Replay(replay::ReplayArguments),
 }
 
 /// Runs one command line, program name first, and gives its exit code.
@@ -97,6 +106,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
+        Command::Explain(arguments) => explain::explain(&arguments, console),
+        Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }
 
