@@ -1,0 +1,1 @@
+//! Do decisions hold together?
