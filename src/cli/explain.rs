@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::{Ambient, UnixMs},
-    config::{DevInfo, Secret, Variables},
+    config::{DevInfo, Secret},
     evaluate::{Ask, Profile, Subject, SubjectView, Tag},
     limits,
     receipt::{Inputs, Question, document},
@@ -280,7 +280,7 @@ impl EdgeTarget {
     fn find(&self, environment: Option<&str>) -> Result<Asking, Failure> {
         let given = match (&self.key, &self.key_file) {
             (Some(key), _) => Some(key.clone()),
-            (None, Some(file)) => Some(admin::key_in(file)?),
+            (None, Some(file)) => Some(key_in(file)?),
             (None, None) => None,
         };
         let info = match (&self.data, &given) {

@@ -9,7 +9,7 @@ use super::inputs::tag_text;
 use crate::{
     evaluate::{
         AlternativeJudged, Decision, EntryJudged, Membership, MigrationJudged, Receipt, RolloutId,
-        RolloutJudged, Standing,
+        RolloutJudged,
     },
     progress::event::FlowStateDocument,
     snapshot::Entry,
@@ -110,25 +110,14 @@ fn migration(judged: &MigrationJudged) -> Value {
     let steps = judged.steps.iter().map(|step| {
         json!({
             "version": step.version, "strategy": step.strategy,
-            "before": standing(step.before), "after": standing(step.after),
+            "before": step.before.name(), "after": step.after.name(),
         })
     });
     json!({
-        "from": judged.from, "before": standing(judged.before),
+        "from": judged.from, "before": judged.before.name(),
         "steps": steps.collect::<Vec<_>>(),
-        "after": standing(judged.after), "incompatible": judged.incompatible,
+        "after": judged.after.name(), "incompatible": judged.incompatible,
     })
-}
-
-/// How a subject stands on the way from version to version.
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Running => "running",
-        Standing::Carry => "carry",
-        Standing::Fresh => "fresh",
-        Standing::Stopped => "stopped",
-        Standing::Done => "done",
-    }
 }
 
 fn entry(judged: &EntryJudged<'_>) -> Value {

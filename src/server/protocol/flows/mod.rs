@@ -6,11 +6,13 @@
 //! refused by name.
 
 mod evaluate;
+mod explain;
 mod identify;
 mod step;
 mod wire;
 
 pub(crate) use evaluate::evaluate;
+pub(crate) use explain::explain;
 pub(crate) use identify::identify;
 pub(crate) use step::{intent, transition};
 

@@ -1,0 +1,1 @@
+//! Is a receipt made of its inputs alone?
