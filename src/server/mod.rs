@@ -10,6 +10,7 @@ mod admin;
 mod asked;
 mod auth;
 mod cors;
+mod deciding;
 mod error;
 mod protocol;
 mod query;
