@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::{Ambient, UnixMs},
     limits,
-    snapshot::sha256_hex,
+    snapshot::{compile::channel_fault, sha256_hex},
 };
 
 /// Random bytes of a key: 160 bits, so that with the characters that listings
@@ -45,6 +45,9 @@ pub struct KeyListing {
     pub name: String,
     /// Project sids it may see; empty means all.
     pub projects: Vec<String>,
+    /// The channel every request with it comes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// Its last characters.
     pub last: String,
     /// When it was made.
@@ -100,6 +103,17 @@ pub enum KeyError {
     /// A project it should see is not there.
     #[error("project {0:?} does not exist")]
     UnknownProject(String),
+    /// Requests with it are never decided by a deployment.
+    #[error(
+        "a key of kind {kind} is bound to no channel (expected blocks, client, frontend or server)"
+    )]
+    Unbound {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// Not a channel's name.
+    #[error("channel: {0}")]
+    Channel(String),
     /// There is a key of this kind and name.
     #[error("a {kind} key named {name:?} exists (rotate it, revoke it, or choose another name)")]
     Taken {
@@ -135,6 +149,7 @@ pub(super) fn create(
     workspace: &Workspace,
     name: &KeyName,
     projects: &[String],
+    channel: Option<&str>,
     ambient: &Ambient,
 ) -> Result<Changed<NewKey>, KeyError> {
     let environment_uid = place(workspace, name)?;
@@ -161,7 +176,14 @@ pub(super) fn create(
         });
     }
     refuse_too_many(workspace, &environment_uid, now)?;
-    let (key, text) = fresh(name, environment_uid, projects.to_vec(), ambient);
+    refuse_channel(name.kind, channel)?;
+    let (key, text) = fresh(
+        name,
+        environment_uid,
+        projects.to_vec(),
+        channel.map(ToOwned::to_owned),
+        ambient,
+    );
     let mut keys = workspace.keys.clone();
     keys.push(key.clone());
     Ok(Changed {
@@ -193,6 +215,7 @@ pub(super) fn rotate(
         name,
         environment_uid.clone(),
         newest.projects.clone(),
+        newest.channel.clone(),
         ambient,
     );
     let mut keys = workspace.keys.clone();
@@ -332,6 +355,23 @@ fn refuse_too_many(
     Ok(())
 }
 
+/// Only keys whose requests are decided by deployments can be bound.
+fn refuse_channel(kind: StoredKeyKind, channel: Option<&str>) -> Result<(), KeyError> {
+    let Some(channel) = channel else {
+        return Ok(());
+    };
+    match kind {
+        StoredKeyKind::Blocks
+        | StoredKeyKind::Client
+        | StoredKeyKind::Frontend
+        | StoredKeyKind::Server => {}
+        StoredKeyKind::Users | StoredKeyKind::Edge | StoredKeyKind::Admin => {
+            return Err(KeyError::Unbound { kind: kind.name() });
+        }
+    }
+    channel_fault(channel).map_or(Ok(()), |fault| Err(KeyError::Channel(fault)))
+}
+
 fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
     KeyError::Unknown {
         kind: name.kind.name(),
@@ -344,6 +384,7 @@ fn fresh(
     name: &KeyName,
     environment_uid: Option<String>,
     projects: Vec<String>,
+    channel: Option<String>,
     ambient: &Ambient,
 ) -> (StoredKey, String) {
     let secret = base32(&ambient.bytes::<SECRET_BYTES>());
@@ -357,6 +398,7 @@ fn fresh(
         environment_uid,
         name: name.name.clone(),
         projects,
+        channel,
         last: secret[secret.len() - SHOWN_CHARACTERS..].to_owned(),
         created_ms: ambient.now_ms(),
         expires_ms: None,
@@ -376,6 +418,7 @@ fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
         environment: environment.map(|environment| environment.name.clone()),
         name: key.name.clone(),
         projects: key.projects.clone(),
+        channel: key.channel.clone(),
         last: key.last.clone(),
         created_ms: key.created_ms,
         expires_ms: key.expires_ms,

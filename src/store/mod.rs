@@ -8,6 +8,7 @@
 
 pub mod api;
 mod demo;
+mod deploying;
 pub mod engine;
 mod export;
 mod import;
@@ -23,13 +24,14 @@ mod tests;
 mod workspace;
 
 pub use demo::DEMO;
+pub use deploying::DeployError;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use keys::{KeyError, KeyListing, KeyName, NewKey};
 pub use ledger::{LocalLedger, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
-pub use workspace::{Environment, StoredKeyKind, Workspace};
+pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -104,6 +106,9 @@ pub enum StoreError {
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Status and deployments.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// A project file.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -220,7 +225,19 @@ impl Store {
 
     /// Makes a key. Its text is in the answer and nowhere else.
     pub fn create_key(&self, name: &KeyName, projects: &[String]) -> Result<NewKey, StoreError> {
-        self.author_keys(|workspace| keys::create(workspace, name, projects, &self.ambient))
+        self.create_bound_key(name, projects, None)
+    }
+
+    /// Makes a key; with a channel, every request with it comes over that one.
+    pub fn create_bound_key(
+        &self,
+        name: &KeyName,
+        projects: &[String],
+        channel: Option<&str>,
+    ) -> Result<NewKey, StoreError> {
+        self.author_keys(|workspace| {
+            keys::create(workspace, name, projects, channel, &self.ambient)
+        })
     }
 
     /// Makes a new secret for a name; the old ones work until they are revoked,

@@ -1,9 +1,9 @@
 //! What has been authored?
 //!
 //! The store's picture of everything people write: environments, projects,
-//! flows with their versions and status, and keys. It is loaded from the
-//! engine once and changed only together with it. Versions are behind `Arc`s,
-//! so that trying a change out on a copy costs little.
+//! flows with their versions and status, channels, deployments, and keys. It
+//! is loaded from the engine once and changed only together with it. Versions
+//! are behind `Arc`s, so that trying a change out on a copy costs little.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMs,
-    snapshot::wire::{EnvironmentType, KeyKind, VersionPart},
+    snapshot::wire::{
+        DeploymentPart, EnvironmentType, KeyKind, OnVersionChange, RolloutPart, VersionPart,
+        VersionPolicy,
+    },
 };
 
 /// Everything authored in this store.
@@ -24,6 +27,10 @@ pub struct Workspace {
     /// By sid; sids are unique over all projects, because a snapshot finds
     /// flows by sid alone.
     pub flows: BTreeMap<String, Flow>,
+    /// Channels that somebody described, by name.
+    pub channels: BTreeMap<String, Channel>,
+    /// Of all environments, by uid.
+    pub deployments: BTreeMap<String, Deployment>,
     /// In the order in which they were created; revoked ones stay.
     pub keys: Vec<StoredKey>,
 }
@@ -37,6 +44,27 @@ impl Workspace {
     /// The flow with this uid.
     pub(crate) fn flow_by_uid(&self, uid: &str) -> Option<&Flow> {
         self.flows.values().find(|flow| flow.uid == uid)
+    }
+
+    /// The environment with this uid.
+    pub(crate) fn environment_by_uid(&self, uid: &str) -> Option<&Environment> {
+        self.environments.iter().find(|own| own.uid == uid)
+    }
+
+    /// The deployment that people call so in an environment.
+    pub(crate) fn deployment(&self, environment_uid: &str, name: &str) -> Option<&Deployment> {
+        self.deployments_in(environment_uid)
+            .find(|own| own.name == name)
+    }
+
+    /// The deployments of an environment, ascending by uid.
+    pub(crate) fn deployments_in(
+        &self,
+        environment_uid: &str,
+    ) -> impl Iterator<Item = &Deployment> {
+        self.deployments
+            .values()
+            .filter(move |own| own.environment_uid == environment_uid)
     }
 }
 
@@ -76,6 +104,8 @@ pub struct Flow {
     pub project: String,
     /// Whether public keys may not `force` a start.
     pub refuse_public_force: bool,
+    /// Whether it answers as empty without a deployment.
+    pub deployments_only: bool,
     /// Environment uid to status; an environment that is missing has it enabled.
     pub status: BTreeMap<String, bool>,
     /// By number; 0 is the draft.
@@ -105,6 +135,69 @@ pub struct AuthoredVersion {
     pub author: String,
     /// When it was committed (or the draft first written).
     pub created_ms: UnixMs,
+    /// Webhook block uid to what is called; never published.
+    pub webhooks: BTreeMap<String, WebhookSettings>,
+}
+
+/// Whom a webhook block calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSettings {
+    /// `http` or `https`.
+    pub url: String,
+    /// Sent along; may hold secrets of whoever is called.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What somebody said of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// `platform` or `platform:workspace`.
+    pub name: String,
+    /// Conversational: at most one deployment is active on it.
+    pub exclusive: bool,
+    /// Attributes its requests are known to carry; empty when nobody said.
+    pub attributes: Vec<String>,
+}
+
+/// Which version of a flow the subjects of a channel see in an environment,
+/// and who of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Never changes, never reused.
+    pub uid: String,
+    /// For people; unique within the environment.
+    pub name: String,
+    /// Where.
+    pub environment_uid: String,
+    /// Which flow; the project is the flow's.
+    pub flow_uid: String,
+    /// `platform` or `platform:workspace`.
+    pub channel: String,
+    /// Which version.
+    pub policy: VersionPolicy,
+    /// Whom.
+    pub rollout: RolloutPart,
+    /// What a new version means for those who have begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_version_change: Option<OnVersionChange>,
+    /// Whether it processes anything.
+    pub active: bool,
+}
+
+impl Deployment {
+    /// As it is published; activity stands in the control document.
+    pub fn part(&self) -> DeploymentPart {
+        DeploymentPart {
+            uid: self.uid.clone(),
+            name: self.name.clone(),
+            flow_uid: self.flow_uid.clone(),
+            channel: self.channel.clone(),
+            policy: self.policy,
+            rollout: self.rollout.clone(),
+            on_version_change: self.on_version_change,
+        }
+    }
 }
 
 /// What a key may do; the kinds that travel in snapshots and the two that do not.
@@ -181,6 +274,8 @@ pub struct StoredKey {
     pub name: String,
     /// Project sids it may see; empty means all.
     pub projects: Vec<String>,
+    /// Every request with it comes over this channel.
+    pub channel: Option<String>,
     /// The last characters of the text, to tell secrets of one name apart.
     pub last: String,
     /// When it was made.

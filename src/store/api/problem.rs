@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::Response;
-use crate::store::{ImportError, KeyError, StoreError, ledger::ShipError};
+use crate::store::{DeployError, ImportError, KeyError, StoreError, ledger::ShipError};
 
 /// A problem document in the making; one word wide, because every step of an
 /// answer may return one.
@@ -93,6 +93,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Export(_) => Self::internal(&error),
             StoreError::Key(error) => error.into(),
+            StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
@@ -121,7 +122,31 @@ impl From<KeyError> for Problem {
             | KeyError::Environment { .. }
             | KeyError::Name(_)
             | KeyError::NameControl(_)
+            | KeyError::Unbound { .. }
+            | KeyError::Channel(_)
             | KeyError::UnknownProject(_) => Self::new(422, "key-refused", text),
+        }
+    }
+}
+
+impl From<DeployError> for Problem {
+    fn from(error: DeployError) -> Self {
+        let text = error.to_string();
+        match error {
+            DeployError::UnknownFlow(_) => Self::new(404, "unknown-flow", text),
+            DeployError::UnknownDeployment(_) => Self::new(404, "unknown-deployment", text),
+            DeployError::UnknownEnvironment { found, expected } => {
+                Self::new(404, "unknown-environment", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            DeployError::NameTaken { .. } => Self::new(409, "deployment-taken", text),
+            DeployError::ChannelTaken { .. } | DeployError::FlowTaken { .. } => {
+                Self::new(409, "channel-taken", text)
+            }
+            DeployError::UnknownVersion { .. } | DeployError::Name(_) | DeployError::Faulty(_) => {
+                Self::new(422, "deployment-refused", text)
+            }
         }
     }
 }

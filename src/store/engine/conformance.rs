@@ -10,8 +10,10 @@ use std::{
 
 use super::*;
 use crate::{
-    snapshot::wire::{EntryCondition, EnvironmentType, VersionPart},
-    store::workspace::{Flow, StoredKeyKind},
+    snapshot::wire::{
+        EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
+    },
+    store::workspace::{Flow, StoredKeyKind, WebhookSettings},
 };
 
 /// Runs the whole suite; every part uses names of its own.
@@ -59,6 +61,13 @@ fn version(number: u32, message: &str) -> Arc<AuthoredVersion> {
         message: message.to_owned(),
         author: "ann".to_owned(),
         created_ms: 17,
+        webhooks: BTreeMap::from([(
+            "b1".to_owned(),
+            WebhookSettings {
+                url: "https://example.com/hook".to_owned(),
+                headers: BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]),
+            },
+        )]),
     })
 }
 
@@ -69,11 +78,41 @@ fn key(sha256: &str) -> StoredKey {
         environment_uid: Some("e1".to_owned()),
         name: "back end".to_owned(),
         projects: vec!["shop".to_owned()],
+        channel: Some("web".to_owned()),
         last: "abc123".to_owned(),
         created_ms: 1,
         expires_ms: None,
         rotated_ms: None,
         revoked_ms: None,
+    }
+}
+
+fn channel(name: &str, exclusive: bool) -> Channel {
+    Channel {
+        name: name.to_owned(),
+        exclusive,
+        attributes: vec!["tags".to_owned()],
+    }
+}
+
+fn deployment(uid: &str, basis_points: u16) -> Deployment {
+    let rollout = serde_json::json!({
+        "alternatives": [{"rules": [
+            {"attribute": "tags", "operator": "contains", "value": "vip"}
+        ]}],
+        "basis_points": basis_points, "salt": "s", "id": {"attribute": "account"},
+        "schedule": [{"at_ms": 5, "basis_points": 10_000}], "remember": "user",
+    });
+    Deployment {
+        uid: uid.to_owned(),
+        name: format!("the {uid}"),
+        environment_uid: "e1".to_owned(),
+        flow_uid: "f1".to_owned(),
+        channel: "web".to_owned(),
+        policy: VersionPolicy::Pinned(1),
+        rollout: serde_json::from_value(rollout).unwrap(),
+        on_version_change: Some(OnVersionChange::Migrate),
+        active: basis_points > 5_000,
     }
 }
 
@@ -84,6 +123,7 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         name: "Tour".to_owned(),
         project: "shop".to_owned(),
         refuse_public_force: true,
+        deployments_only: true,
     };
     let project = Project {
         sid: "shop".to_owned(),
@@ -108,6 +148,9 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         },
         Write::Version(version(0, "")),
         Write::Version(version(1, "first")),
+        Write::Channel(channel("web", false)),
+        Write::Deployment(Box::new(deployment("d1", 2_500))),
+        Write::Deployment(Box::new(deployment("d2", 2_500))),
         Write::Key(key("k1")),
         Write::Key(key("k2")),
     ];
@@ -115,6 +158,11 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let replace = [
         Write::Key(revoked.clone()),
         Write::Version(version(1, "changed")),
+        Write::Channel(channel("web", true)),
+        Write::Deployment(Box::new(deployment("d1", 7_500))),
+        Write::DeleteDeployment {
+            uid: "d2".to_owned(),
+        },
     ];
     engine.commit(&replace).unwrap();
     drop(engine);
@@ -129,10 +177,13 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
                 name: "Tour".to_owned(),
                 project: "shop".to_owned(),
                 refuse_public_force: true,
+                deployments_only: true,
                 status: BTreeMap::from([("e1".to_owned(), false)]),
                 versions: BTreeMap::from([(0, version(0, "")), (1, version(1, "changed"))]),
             },
         )]),
+        channels: BTreeMap::from([("web".to_owned(), channel("web", true))]),
+        deployments: BTreeMap::from([("d1".to_owned(), deployment("d1", 7_500))]),
         keys: vec![revoked, key("k2")],
     };
     assert_eq!(open().workspace().unwrap(), expected);

@@ -15,7 +15,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::workspace::{AuthoredVersion, Environment, Project, StoredKey, Workspace};
+use super::workspace::{
+    AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace,
+};
 use crate::{
     clock::UnixMs,
     progress::event::{Event, GroupRecord, UserDocument},
@@ -218,6 +220,8 @@ pub enum Write {
         project: String,
         /// As in `FlowPart`.
         refuse_public_force: bool,
+        /// As in `FlowPart`.
+        deployments_only: bool,
     },
     /// Sets a flow's status in an environment.
     Status {
@@ -230,6 +234,15 @@ pub enum Write {
     },
     /// Creates or replaces a version.
     Version(Arc<AuthoredVersion>),
+    /// Creates a channel or replaces what is said of it.
+    Channel(Channel),
+    /// Creates or replaces a deployment.
+    Deployment(Box<Deployment>),
+    /// Forgets a deployment.
+    DeleteDeployment {
+        /// Which.
+        uid: String,
+    },
     /// Creates a key or replaces what is said of it.
     Key(StoredKey),
     /// Keeps a signed document.

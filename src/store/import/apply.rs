@@ -18,6 +18,7 @@ use crate::{
     limits,
     snapshot::{check_part, compile::compile_version, wire::VersionPart},
     store::{
+        deploying::fresh_uid,
         environment_names,
         workspace::{AuthoredVersion, Flow, Project, Workspace},
     },
@@ -146,14 +147,12 @@ impl<'a> Apply<'a> {
             return None;
         }
         Some(Flow {
-            uid: given
-                .uid
-                .clone()
-                .unwrap_or_else(|| resolve::fresh_uid(self.ambient)),
+            uid: given.uid.clone().unwrap_or_else(|| fresh_uid(self.ambient)),
             sid: given.sid.clone(),
             name: given.sid.clone(),
             project: project.to_owned(),
             refuse_public_force: false,
+            deployments_only: false,
             status: std::collections::BTreeMap::new(),
             versions: std::collections::BTreeMap::new(),
         })
@@ -196,6 +195,7 @@ impl<'a> Apply<'a> {
                 message: history.message.unwrap_or_default(),
                 author: history.author.unwrap_or_default(),
                 created_ms: history.created_ms.unwrap_or(self.now),
+                webhooks: std::collections::BTreeMap::new(),
             }),
         };
         flow.versions.insert(number, version);

@@ -233,6 +233,7 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
                 name: flow.name.clone(),
                 project: flow.project.clone(),
                 refuse_public_force: flow.refuse_public_force,
+                deployments_only: flow.deployments_only,
             });
             let kind = if old.is_none() {
                 ChangeKind::FlowCreated

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::Ambient,
     snapshot::wire::{BlockPart, PathPart, VersionPart},
-    store::workspace::Flow,
+    store::{deploying::fresh_uid, workspace::Flow},
 };
 
 /// The version a file describes. Names that lead nowhere are faults.
@@ -156,9 +156,4 @@ impl<'a> Known<'a> {
 
 fn ends(path: &PathPart) -> Ends<'_> {
     (path.from.as_deref(), &path.to, &path.on)
-}
-
-/// Ninety-six random bits: unique without asking anybody.
-pub(super) fn fresh_uid(ambient: &Ambient) -> String {
-    ambient.hex::<12>()
 }

@@ -11,7 +11,10 @@ use rusqlite::{Connection, params};
 use super::{EngineError, row, signed, text, unsigned};
 use crate::store::{
     engine::Write,
-    workspace::{AuthoredVersion, Environment, Flow, Project, StoredKey, StoredKeyKind, Workspace},
+    workspace::{
+        AuthoredVersion, Channel, Deployment, Environment, Flow, Project, StoredKey, StoredKeyKind,
+        Workspace,
+    },
 };
 
 /// Reads everything authored.
@@ -20,6 +23,8 @@ pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineErro
         environments: environments(connection)?,
         projects: projects(connection)?,
         flows: flows(connection)?,
+        channels: channels(connection)?,
+        deployments: deployments(connection)?,
         keys: keys(connection)?,
     })
 }
@@ -54,8 +59,9 @@ fn projects(connection: &Connection) -> Result<BTreeMap<String, Project>, Engine
 }
 
 fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError> {
-    let mut statement = connection
-        .prepare_cached("SELECT uid, sid, name, project, refuse_public_force FROM flows")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT uid, sid, name, project, refuse_public_force, deployments_only FROM flows",
+    )?;
     let mut rows = statement.query([])?;
     let mut by_uid = BTreeMap::new();
     while let Some(columns) = rows.next()? {
@@ -66,6 +72,7 @@ fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError>
             name: columns.get(2)?,
             project: columns.get(3)?,
             refuse_public_force: columns.get(4)?,
+            deployments_only: columns.get(5)?,
             status: BTreeMap::new(),
             versions: BTreeMap::new(),
         };
@@ -81,17 +88,19 @@ fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError>
         }
     }
     let mut statement = connection.prepare_cached(
-        "SELECT flow_uid, number, part, message, author, created_ms FROM versions",
+        "SELECT flow_uid, number, part, message, author, created_ms, webhooks FROM versions",
     )?;
     let mut rows = statement.query([])?;
     while let Some(columns) = rows.next()? {
         let uid: String = columns.get(0)?;
         let part: String = columns.get(2)?;
+        let webhooks: String = columns.get(6)?;
         let version = AuthoredVersion {
             part: row("version", &part)?,
             message: columns.get(3)?,
             author: columns.get(4)?,
             created_ms: unsigned(columns.get(5)?),
+            webhooks: row("version's webhooks", &webhooks)?,
         };
         if let Some(flow) = by_uid.get_mut(&uid) {
             flow.versions.insert(columns.get(1)?, Arc::new(version));
@@ -103,10 +112,54 @@ fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError>
         .collect())
 }
 
+fn channels(connection: &Connection) -> Result<BTreeMap<String, Channel>, EngineError> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, exclusive, attributes FROM channels")?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(columns) = rows.next()? {
+        let name: String = columns.get(0)?;
+        let attributes: String = columns.get(2)?;
+        let channel = Channel {
+            name: name.clone(),
+            exclusive: columns.get(1)?,
+            attributes: row("channel's attributes", &attributes)?,
+        };
+        found.insert(name, channel);
+    }
+    Ok(found)
+}
+
+fn deployments(connection: &Connection) -> Result<BTreeMap<String, Deployment>, EngineError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT uid, environment_uid, name, flow_uid, channel, policy, rollout, on_version_change,
+                active FROM deployments",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(columns) = rows.next()? {
+        let uid: String = columns.get(0)?;
+        let json = |column| columns.get::<_, String>(column);
+        let deployment = Deployment {
+            uid: uid.clone(),
+            environment_uid: columns.get(1)?,
+            name: columns.get(2)?,
+            flow_uid: columns.get(3)?,
+            channel: columns.get(4)?,
+            policy: row("deployment's version", &json(5)?)?,
+            rollout: row("deployment's rollout", &json(6)?)?,
+            on_version_change: row("deployment", &json(7)?)?,
+            active: columns.get(8)?,
+        };
+        found.insert(uid, deployment);
+    }
+    Ok(found)
+}
+
 fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT sha256, kind, environment_uid, name, projects, last, created_ms, expires_ms,
-                rotated_ms, revoked_ms FROM keys ORDER BY position",
+                rotated_ms, revoked_ms, channel FROM keys ORDER BY position",
     )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
@@ -130,6 +183,7 @@ fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
             expires_ms: time(7)?,
             rotated_ms: time(8)?,
             revoked_ms: time(9)?,
+            channel: columns.get(10)?,
         });
     }
     Ok(found)
@@ -162,14 +216,23 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
             name,
             project,
             refuse_public_force,
+            deployments_only,
         } => connection
             .prepare_cached(
-                "INSERT INTO flows (uid, sid, name, project, refuse_public_force)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO flows (uid, sid, name, project, refuse_public_force, deployments_only)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (uid) DO UPDATE SET sid = excluded.sid, name = excluded.name,
-                 project = excluded.project, refuse_public_force = excluded.refuse_public_force",
+                 project = excluded.project, refuse_public_force = excluded.refuse_public_force,
+                 deployments_only = excluded.deployments_only",
             )?
-            .execute(params![uid, sid, name, project, refuse_public_force])?,
+            .execute(params![
+                uid,
+                sid,
+                name,
+                project,
+                refuse_public_force,
+                deployments_only
+            ])?,
         Write::Status {
             flow_uid,
             environment_uid,
@@ -181,6 +244,21 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
             )?
             .execute(params![flow_uid, environment_uid, enabled])?,
         Write::Version(version) => write_version(connection, version)?,
+        Write::Channel(channel) => connection
+            .prepare_cached(
+                "INSERT INTO channels (name, exclusive, attributes) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET exclusive = excluded.exclusive,
+                 attributes = excluded.attributes",
+            )?
+            .execute(params![
+                channel.name,
+                channel.exclusive,
+                text("channel's attributes", &channel.attributes)?
+            ])?,
+        Write::Deployment(deployment) => write_deployment(connection, deployment)?,
+        Write::DeleteDeployment { uid } => connection
+            .prepare_cached("DELETE FROM deployments WHERE uid = ?1")?
+            .execute(params![uid])?,
         Write::Key(key) => write_key(connection, key)?,
         // Kept apart by the caller.
         Write::Document(..)
@@ -195,11 +273,11 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
 fn write_version(connection: &Connection, version: &AuthoredVersion) -> Result<usize, EngineError> {
     Ok(connection
         .prepare_cached(
-            "INSERT INTO versions (flow_uid, number, part, message, author, created_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO versions (flow_uid, number, part, message, author, created_ms, webhooks)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (flow_uid, number) DO UPDATE SET part = excluded.part,
              message = excluded.message, author = excluded.author,
-             created_ms = excluded.created_ms",
+             created_ms = excluded.created_ms, webhooks = excluded.webhooks",
         )?
         .execute(params![
             version.part.flow_uid,
@@ -207,7 +285,35 @@ fn write_version(connection: &Connection, version: &AuthoredVersion) -> Result<u
             text("version", &version.part)?,
             version.message,
             version.author,
-            signed(version.created_ms)
+            signed(version.created_ms),
+            text("version's webhooks", &version.webhooks)?
+        ])?)
+}
+
+fn write_deployment(
+    connection: &Connection,
+    deployment: &Deployment,
+) -> Result<usize, EngineError> {
+    Ok(connection
+        .prepare_cached(
+            "INSERT INTO deployments (uid, environment_uid, name, flow_uid, channel, policy,
+             rollout, on_version_change, active)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (uid) DO UPDATE SET environment_uid = excluded.environment_uid,
+             name = excluded.name, flow_uid = excluded.flow_uid, channel = excluded.channel,
+             policy = excluded.policy, rollout = excluded.rollout,
+             on_version_change = excluded.on_version_change, active = excluded.active",
+        )?
+        .execute(params![
+            deployment.uid,
+            deployment.environment_uid,
+            deployment.name,
+            deployment.flow_uid,
+            deployment.channel,
+            text("deployment's version", &deployment.policy)?,
+            text("deployment's rollout", &deployment.rollout)?,
+            text("deployment", &deployment.on_version_change)?,
+            deployment.active
         ])?)
 }
 
@@ -215,8 +321,8 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
     Ok(connection
         .prepare_cached(
             "INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms,
-             expires_ms, rotated_ms, revoked_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             expires_ms, rotated_ms, revoked_ms, channel)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (sha256) DO UPDATE SET expires_ms = excluded.expires_ms,
              rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms",
         )?
@@ -230,6 +336,7 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
             signed(key.created_ms),
             key.expires_ms.map(signed),
             key.rotated_ms.map(signed),
-            key.revoked_ms.map(signed)
+            key.revoked_ms.map(signed),
+            key.channel
         ])?)
 }

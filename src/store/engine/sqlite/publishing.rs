@@ -113,6 +113,9 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
         | Write::Flow { .. }
         | Write::Status { .. }
         | Write::Version(_)
+        | Write::Channel(_)
+        | Write::Deployment(_)
+        | Write::DeleteDeployment { .. }
         | Write::Key(_) => 0,
     };
     Ok(())

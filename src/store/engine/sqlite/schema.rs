@@ -11,7 +11,10 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS];
+
+/// Environments, flows, keys, what is published, the ledger.
+const FIRST: &str = "
 CREATE TABLE meta (
   key TEXT PRIMARY KEY, value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -76,7 +79,23 @@ CREATE TABLE dead_letters (
   seq INTEGER NOT NULL, why TEXT NOT NULL, at_ms INTEGER NOT NULL, event TEXT NOT NULL
 ) STRICT;
 CREATE INDEX dead_letters_of_environment ON dead_letters (environment_uid, id);
-"];
+";
+
+/// Channels, deployments and what points at them; whom webhooks call.
+const DEPLOYMENTS: &str = "
+ALTER TABLE flows ADD COLUMN deployments_only INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE versions ADD COLUMN webhooks TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE keys ADD COLUMN channel TEXT;
+
+CREATE TABLE channels (
+  name TEXT PRIMARY KEY, exclusive INTEGER NOT NULL, attributes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deployments (
+  uid TEXT PRIMARY KEY, environment_uid TEXT NOT NULL, name TEXT NOT NULL, flow_uid TEXT NOT NULL,
+  channel TEXT NOT NULL, policy TEXT NOT NULL, rollout TEXT NOT NULL, on_version_change TEXT NOT NULL,
+  active INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
 
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {

@@ -82,6 +82,7 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                 name: name.clone(),
                 project,
                 refuse_public_force: enabled,
+                deployments_only: enabled,
                 status: [("uid-production".to_owned(), enabled)].into(),
                 versions: Default::default(),
             };
@@ -99,6 +100,7 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                     message: history(&name),
                     author: history("ann"),
                     created_ms: 1_700_000_000_123 + u64::from(number),
+                    webhooks: Default::default(),
                 };
                 flow.versions.insert(number, Arc::new(version));
             }

@@ -1,0 +1,305 @@
+//! Who may see a flow, and how is that changed?
+//!
+//! Status of flows and everything done to a deployment, as steps from one
+//! workspace to the next with what has to be written. The rules stand in
+//! [`check`]: imports apply it to every deployment they touch once all files
+//! are taken, single changes at once.
+
+use super::{
+    Store, StoreError,
+    engine::Write,
+    environment_names,
+    workspace::{Deployment, Workspace},
+};
+use crate::{
+    clock::Ambient,
+    limits,
+    snapshot::{
+        compile::{DeploymentFault, compile_deployment},
+        wire::VersionPolicy,
+    },
+};
+
+/// Why a flow or a deployment stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeployError {
+    /// No flow has this sid (or, in a deployment, this uid).
+    #[error("flow {0:?} does not exist")]
+    UnknownFlow(String),
+    /// No environment has this name (or, in a deployment, this uid).
+    #[error("environment {found:?} does not exist (expected one of {expected})")]
+    UnknownEnvironment {
+        /// As asked.
+        found: String,
+        /// Names there are.
+        expected: String,
+    },
+    /// No deployment has this uid.
+    #[error("deployment {0:?} does not exist")]
+    UnknownDeployment(String),
+    /// A pinned version has to be committed.
+    #[error("version {found} of flow {flow:?} does not exist (expected latest or {expected})")]
+    UnknownVersion {
+        /// The flow's sid.
+        flow: String,
+        /// Pinned.
+        found: u32,
+        /// Numbers there are, in words.
+        expected: String,
+    },
+    /// Names are for people and stand in listings.
+    #[error(
+        "the name {0:?} does not fit (expected 1 to {max} bytes of printable text)",
+        max = limits::SID_BYTES_MAX
+    )]
+    Name(String),
+    /// Another deployment of the environment is called so.
+    #[error("another deployment of environment {environment} is named {name:?} (choose another)")]
+    NameTaken {
+        /// The environment's name.
+        environment: String,
+        /// The name.
+        name: String,
+    },
+    /// Only one deployment may talk on an exclusive channel.
+    #[error(
+        "deployment {other:?} is active on the exclusive channel {channel:?} already (deactivate \
+         one of the two)"
+    )]
+    ChannelTaken {
+        /// The channel.
+        channel: String,
+        /// The other one's name.
+        other: String,
+    },
+    /// Only one deployment may decide for a flow on a channel.
+    #[error(
+        "deployment {other:?} is active for the same flow on channel {channel:?} already \
+         (deactivate one of the two)"
+    )]
+    FlowTaken {
+        /// The channel.
+        channel: String,
+        /// The other one's name.
+        other: String,
+    },
+    /// No edge would take it.
+    #[error(transparent)]
+    Faulty(#[from] DeploymentFault),
+}
+
+/// The workspace after a change, and how to get there.
+pub(super) type Edit = (Workspace, Vec<Write>);
+
+impl Store {
+    /// Switches a flow on or off in an environment. What changed here and in
+    /// the following is published by the next [`Self::publish_due`].
+    pub fn set_status(
+        &self,
+        flow_sid: &str,
+        environment: &str,
+        enabled: bool,
+    ) -> Result<(), StoreError> {
+        self.edit(|workspace| set_status(workspace, flow_sid, environment, enabled))
+    }
+
+    /// Creates a deployment, or replaces the one with its uid.
+    pub fn put_deployment(&self, deployment: Deployment) -> Result<(), StoreError> {
+        self.edit(|workspace| put_deployment(workspace, deployment))
+    }
+
+    /// Lets a deployment decide again, or stops all it does.
+    pub fn set_deployment_active(&self, uid: &str, active: bool) -> Result<(), StoreError> {
+        self.edit(|workspace| match active {
+            true => activate(workspace, uid),
+            false => deactivate(workspace, uid),
+        })
+    }
+
+    /// Forgets a deployment.
+    pub fn delete_deployment(&self, uid: &str) -> Result<(), StoreError> {
+        self.edit(|workspace| delete_deployment(workspace, uid))
+    }
+
+    fn edit(
+        &self,
+        work: impl FnOnce(&Workspace) -> Result<Edit, DeployError>,
+    ) -> Result<(), StoreError> {
+        self.author(|workspace| {
+            let (after, writes) = work(workspace)?;
+            Ok((after, writes, ()))
+        })
+    }
+}
+
+/// Switches a flow on or off in an environment.
+pub(super) fn set_status(
+    workspace: &Workspace,
+    flow_sid: &str,
+    environment: &str,
+    enabled: bool,
+) -> Result<Edit, DeployError> {
+    let environment =
+        workspace
+            .environment(environment)
+            .ok_or_else(|| DeployError::UnknownEnvironment {
+                found: environment.to_owned(),
+                expected: environment_names(workspace),
+            })?;
+    let mut after = workspace.clone();
+    let flow = after
+        .flows
+        .get_mut(flow_sid)
+        .ok_or_else(|| DeployError::UnknownFlow(flow_sid.to_owned()))?;
+    let mut writes = Vec::new();
+    if flow.enabled_in(&environment.uid) != enabled {
+        flow.status.insert(environment.uid.clone(), enabled);
+        writes.push(Write::Status {
+            flow_uid: flow.uid.clone(),
+            environment_uid: environment.uid.clone(),
+            enabled,
+        });
+    }
+    Ok((after, writes))
+}
+
+/// Creates a deployment, or replaces the one with its uid.
+pub(super) fn put_deployment(
+    workspace: &Workspace,
+    deployment: Deployment,
+) -> Result<Edit, DeployError> {
+    let mut after = workspace.clone();
+    let mut writes = Vec::new();
+    if workspace.deployments.get(&deployment.uid) != Some(&deployment) {
+        if let Some(first) = check(workspace, &deployment).into_iter().next() {
+            return Err(first);
+        }
+        writes.push(Write::Deployment(Box::new(deployment.clone())));
+        after.deployments.insert(deployment.uid.clone(), deployment);
+    }
+    Ok((after, writes))
+}
+
+/// Lets a deployment decide again; conversations go on where they stood.
+pub(super) fn activate(workspace: &Workspace, uid: &str) -> Result<Edit, DeployError> {
+    set_active(workspace, uid, true)
+}
+
+/// Stops everything a deployment does, running conversations included.
+pub(super) fn deactivate(workspace: &Workspace, uid: &str) -> Result<Edit, DeployError> {
+    set_active(workspace, uid, false)
+}
+
+fn set_active(workspace: &Workspace, uid: &str, active: bool) -> Result<Edit, DeployError> {
+    let deployment = known(workspace, uid)?.clone();
+    put_deployment(
+        workspace,
+        Deployment {
+            active,
+            ..deployment
+        },
+    )
+}
+
+/// Forgets a deployment. What it decided stays recorded and means nothing.
+pub(super) fn delete_deployment(workspace: &Workspace, uid: &str) -> Result<Edit, DeployError> {
+    known(workspace, uid)?;
+    let mut after = workspace.clone();
+    after.deployments.remove(uid);
+    let uid = uid.to_owned();
+    Ok((after, vec![Write::DeleteDeployment { uid }]))
+}
+
+fn known<'w>(workspace: &'w Workspace, uid: &str) -> Result<&'w Deployment, DeployError> {
+    let found = workspace.deployments.get(uid);
+    found.ok_or_else(|| DeployError::UnknownDeployment(uid.to_owned()))
+}
+
+/// Everything that is wrong with a deployment among those of a workspace; one
+/// with its uid there is what it replaces.
+pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError> {
+    let mut errors = Vec::new();
+    let environment = workspace.environment_by_uid(&own.environment_uid);
+    if environment.is_none() {
+        errors.push(DeployError::UnknownEnvironment {
+            found: own.environment_uid.clone(),
+            expected: environment_names(workspace),
+        });
+    }
+    if own.name.is_empty()
+        || own.name.len() > limits::SID_BYTES_MAX
+        || own.name.chars().any(char::is_control)
+    {
+        errors.push(DeployError::Name(own.name.clone()));
+    }
+    let flow = workspace.flow_by_uid(&own.flow_uid);
+    match (flow, own.policy) {
+        (None, _) => errors.push(DeployError::UnknownFlow(own.flow_uid.clone())),
+        (Some(flow), VersionPolicy::Pinned(number))
+            // The compiler has its own word on 0.
+            if number > 0 && !flow.versions.contains_key(&number) =>
+        {
+            errors.push(DeployError::UnknownVersion {
+                flow: flow.sid.clone(),
+                found: number,
+                expected: match flow.latest() {
+                    0 => "a version once one is committed".to_owned(),
+                    latest => format!("1 to {latest}"),
+                },
+            });
+        }
+        (Some(_), _) => {}
+    }
+    let sid = flow.map_or("", |flow| flow.sid.as_str());
+    if let Err(faults) = compile_deployment(&own.part(), sid, own.active) {
+        errors.extend(faults.into_iter().map(DeployError::Faulty));
+    }
+    errors.extend(rival(workspace, own, environment.map(|own| &*own.name)));
+    errors
+}
+
+/// What another deployment of the environment leaves no place for.
+fn rival(
+    workspace: &Workspace,
+    own: &Deployment,
+    environment: Option<&str>,
+) -> Option<DeployError> {
+    let channel = workspace.channels.get(&own.channel);
+    let exclusive = channel.is_some_and(|channel| channel.exclusive);
+    let mut others = workspace
+        .deployments_in(&own.environment_uid)
+        .filter(|other| other.uid != own.uid);
+    others.find_map(|other| {
+        if other.name == own.name {
+            return Some(DeployError::NameTaken {
+                environment: environment.unwrap_or_default().to_owned(),
+                name: own.name.clone(),
+            });
+        }
+        if !own.active || !other.active || other.channel != own.channel {
+            return None;
+        }
+        let (channel, other_name) = (own.channel.clone(), other.name.clone());
+        if exclusive {
+            return Some(DeployError::ChannelTaken {
+                channel,
+                other: other_name,
+            });
+        }
+        (other.flow_uid == own.flow_uid).then_some(DeployError::FlowTaken {
+            channel,
+            other: other_name,
+        })
+    })
+}
+
+/// What a new flow, block, path or deployment is known by: ninety-six random
+/// bits, unique without asking anybody.
+pub(super) fn fresh_uid(ambient: &Ambient) -> String {
+    ambient.hex::<12>()
+}
+
+/// Whom a new rollout picks is nobody's choice.
+pub(super) fn fresh_salt(ambient: &Ambient) -> String {
+    ambient.hex::<8>()
+}
