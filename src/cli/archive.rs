@@ -245,7 +245,10 @@ pub(super) fn at_revision(
             }
             Ok(judged) => found.push(format!("{place} is revision {}", judged.snapshot.revision)),
             Err(refused) => {
-                found.push(format!("{place} is refused ({}): {}", refused.rule, refused.words));
+                found.push(format!(
+                    "{place} is refused ({}): {}",
+                    refused.rule, refused.words
+                ));
             }
         }
     }

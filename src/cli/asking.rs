@@ -83,7 +83,9 @@ impl Asking {
         runtime()?
             .block_on(ask(request, PATIENCE))
             .map_err(|error| {
-                let Self { name, flag, base, .. } = self;
+                let Self {
+                    name, flag, base, ..
+                } = self;
                 Failure::undone(format!("the {name} at {base} cannot be asked"))
                     .because(&error)
                     .mend(format!("is it running there? {flag} names another one"))

@@ -141,21 +141,29 @@ pub(super) fn explain(
 /// The edge's answer.
 fn asked(arguments: &ExplainArguments) -> Result<String, Failure> {
     let edge = arguments.edge.find(arguments.environment.as_deref())?;
-    let (status, answer) = edge.call(Method::POST, &["v1", "explain"], &[], Some(&body(arguments)))?;
-    let text = String::from_utf8(answer)
-        .map_err(|_| Failure::undone("the edge's answer is not text"))?;
+    let (status, answer) = edge.call(
+        Method::POST,
+        &["v1", "explain"],
+        &[],
+        Some(&body(arguments)),
+    )?;
+    let text =
+        String::from_utf8(answer).map_err(|_| Failure::undone("the edge's answer is not text"))?;
     if status != 200 {
         let refusal = asking::refusal("edge", status, text.as_bytes());
         return Err(match status {
-            401 | 403 => refusal
-                .mend("give a server key of the environment by --key, --key-file or --data"),
+            401 | 403 => {
+                refusal.mend("give a server key of the environment by --key, --key-file or --data")
+            }
             _ => refusal,
         });
     }
     if let Some(wanted) = arguments.at_revision {
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         let found = answer["receipt"]["revision"].as_str().unwrap_or_default();
-        let fits = found.parse().is_ok_and(|found: Revision| wanted.fits(found));
+        let fits = found
+            .parse()
+            .is_ok_and(|found: Revision| wanted.fits(found));
         if !fits {
             return Err(Failure::undone(format!(
                 "the edge serves another revision: found {found}, expected {wanted}"
@@ -251,7 +259,8 @@ fn place<'a>(
 ) -> Result<(&'a str, Option<&'a str>), Failure> {
     let channel = arguments.channel.as_deref();
     if let Some(wanted) = &arguments.deployment {
-        let named = |own: &&std::sync::Arc<Deployment>| *own.name == **wanted || *own.uid == **wanted;
+        let named =
+            |own: &&std::sync::Arc<Deployment>| *own.name == **wanted || *own.uid == **wanted;
         let found = snapshot.deployments.iter().find(named).ok_or_else(|| {
             let names = snapshot.deployments.iter().map(|own| &*own.name);
             let names: Vec<&str> = names.collect();
@@ -289,12 +298,17 @@ impl EdgeTarget {
             (None, Some(_)) => None,
         };
         let environment = environment.unwrap_or("development");
-        let of_dev = info.as_ref().and_then(|info| info.key(environment, "server"));
-        let key = given.or_else(|| of_dev.map(ToOwned::to_owned)).ok_or_else(|| {
-            Failure::usage(format!("no server key of environment {environment} was given")).mend(
-                "give --key, --key-file, or --data with the folder of a flowgate dev",
-            )
-        })?;
+        let of_dev = info
+            .as_ref()
+            .and_then(|info| info.key(environment, "server"));
+        let key = given
+            .or_else(|| of_dev.map(ToOwned::to_owned))
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "no server key of environment {environment} was given"
+                ))
+                .mend("give --key, --key-file, or --data with the folder of a flowgate dev")
+            })?;
         let url = self.url.clone();
         let url = url.or_else(|| info.map(|info| info.edge_url));
         let url = url.unwrap_or_else(|| "http://127.0.0.1:7070".to_owned());
@@ -307,7 +321,10 @@ fn key_in(file: &Path) -> Result<String, Failure> {
     let bytes = archive::read(file, limits::HEAD_BYTES_MAX)?;
     let text = String::from_utf8(bytes).map(|text| text.trim().to_owned());
     text.ok().filter(|key| !key.is_empty()).ok_or_else(|| {
-        Failure::usage(format!("{} holds no key, expected one alone in it", file.display()))
+        Failure::usage(format!(
+            "{} holds no key, expected one alone in it",
+            file.display()
+        ))
     })
 }
 
@@ -315,7 +332,9 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match value {
         Value::Object(members) => Ok(members),
-        other => Err(format!("found {other}, expected an object such as {{\"tags\":[\"vip\"]}}")),
+        other => Err(format!(
+            "found {other}, expected an object such as {{\"tags\":[\"vip\"]}}"
+        )),
     }
 }
 

@@ -80,7 +80,10 @@ fn asked(inputs: &Value) -> Option<String> {
         text(&inputs["tag"]),
         text(&inputs["environment"]),
         text(&inputs["revision"]),
-        inputs["now_ms"].as_u64().map(table::time).unwrap_or_default()
+        inputs["now_ms"]
+            .as_u64()
+            .map(table::time)
+            .unwrap_or_default()
     ));
     Some(told)
 }
@@ -124,7 +127,10 @@ fn flow(inputs: &Value, flow: &Value) -> Option<String> {
     } else {
         ""
     };
-    Some(format!("{} is {enabled}, {newest}{only}", text(&flow["sid"])))
+    Some(format!(
+        "{} is {enabled}, {newest}{only}",
+        text(&flow["sid"])
+    ))
 }
 
 fn deployment(deployment: &Value) -> Option<String> {
@@ -179,7 +185,10 @@ fn record(rollout: &Value) -> Option<String> {
         });
     }
     let side = if yes(&record["in"]) { "in" } else { "out" };
-    Some(format!("{side}, judged at {}", share(&record["basis_points"])))
+    Some(format!(
+        "{side}, judged at {}",
+        share(&record["basis_points"])
+    ))
 }
 
 fn audience(audience: &Value) -> Option<String> {
@@ -271,7 +280,10 @@ fn state(state: &Value) -> Option<String> {
         return None;
     }
     let flags = ["started", "stopped", "finished"];
-    let set: Vec<&str> = flags.into_iter().filter(|flag| yes(&state[*flag])).collect();
+    let set: Vec<&str> = flags
+        .into_iter()
+        .filter(|flag| yes(&state[*flag]))
+        .collect();
     let set = if set.is_empty() {
         "not started".to_owned()
     } else {
@@ -371,7 +383,10 @@ mod tests {
             "percentage  10 %; ada falls into bucket 1234 of 10000: out by the bucket",
             "reason      percentage: the percentage keeps the user out; not served",
         ] {
-            assert!(told.iter().any(|line| line == expected), "{expected:?} in {told:#?}");
+            assert!(
+                told.iter().any(|line| line == expected),
+                "{expected:?} in {told:#?}"
+            );
         }
     }
 

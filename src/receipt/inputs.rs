@@ -227,7 +227,9 @@ pub(crate) enum InputsError {
         expected: String,
     },
     /// A state of another flow.
-    #[error("the inputs hold a state of flow uid {found:?}, only those of {expected:?} are expected")]
+    #[error(
+        "the inputs hold a state of flow uid {found:?}, only those of {expected:?} are expected"
+    )]
     State {
         /// Its flow's uid.
         found: String,

@@ -113,7 +113,9 @@ fn written(key: u64) -> String {
 fn key_written(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(KEY_PREFIX)?;
     let whole = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    whole
+        .then(|| u64::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]

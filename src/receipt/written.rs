@@ -20,9 +20,9 @@ pub(super) fn written(receipt: &Receipt<'_, '_>, conversation: Option<&str>) -> 
     let decision = &receipt.decision;
     // Without a version in the snapshot there is no number that is not a guess.
     let number = decision.version.map(|version| version.number);
-    let pin = receipt.pin.map(|pin| {
-        json!({"version": pin.version, "conversation": pin.conversation})
-    });
+    let pin = receipt
+        .pin
+        .map(|pin| json!({"version": pin.version, "conversation": pin.conversation}));
     json!({
         "revision": receipt.revision.to_string(),
         "now_ms": receipt.now,

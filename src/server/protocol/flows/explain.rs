@@ -4,31 +4,32 @@
 //! an evaluation reads and saves nothing: no start, no migration, no
 //! membership. An unknown flow or version is a receipt with its reason.
 
-use std::borrow::Cow;
-
 use serde::{
     Deserialize, Deserializer,
     de::{self, Visitor},
 };
 
-use super::wire::{SubjectBody, Text, VersionTag};
+use super::{
+    evaluate::sole_flow,
+    wire::{SubjectBody, Text, VersionTag},
+};
 use crate::{
     clock::UnixMs,
-    evaluate::{Ask, Tag, deployment_of, enrolment},
+    evaluate::{Ask, Tag},
     http::{
         Answer,
         json::{self, object},
     },
-    progress::Remembered,
     receipt::{self, Inputs, Question},
     server::{
         EdgeService,
         asked::Posted,
         auth::Access,
-        error::{AuthError, Fault, Invalid, Missing},
+        deciding::{Inquiry, channel},
+        error::{Fault, Invalid, Missing},
         respond::mark_assumed,
-        target::place,
     },
+    snapshot::Deployment,
 };
 
 /// `POST /v1/explain`.
@@ -83,34 +84,36 @@ impl<'de> Deserialize<'de> for Moment {
 pub(crate) async fn explain(edge: &EdgeService, posted: &Posted<'_>) -> Result<Answer, Fault> {
     let access = posted.access()?;
     let body: ExplainBody<'_> = json::parse(&posted.bytes, json::Limits::default())?;
-    let named = body.subject.check(access)?;
-    let (sid, channel) = body.place(access)?;
+    let who = body.subject.check(access)?;
+    let deployment = body.deployment(access)?;
+    let named = deployment.map(|own| &*own.channel);
+    let named = named.or(body.channel.as_ref().map(AsRef::as_ref));
     let clock = edge.now();
-    let environment = access.environment;
-    let place = place(environment);
-    let read = edge.progress.read(&place, named.user, named.group).await?;
-    let view = named.view(&read);
-    let deployment = deployment_of(&environment.snapshot, &sid, channel.as_deref());
-    let remembered = match deployment.and_then(|deployment| enrolment(deployment, &view)) {
-        Some(key) => edge.progress.membership(&place, &key).await?,
-        None => Remembered {
-            membership: None,
-            assumed: false,
-        },
+    let inquiry = Inquiry {
+        access,
+        who,
+        channel: channel(access.key, named)?,
+        now: body.now.map_or(clock, |Moment(ms)| ms),
     };
-    let assumed = read.assumed || remembered.assumed;
+    let sid = match (deployment, &body.flow) {
+        (Some(deployment), _) => &deployment.flow_sid,
+        (None, Some(flow)) => flow.as_ref(),
+        (None, None) => sole_flow(&inquiry)?,
+    };
+    let known = inquiry.known(edge, std::iter::once(sid)).await?;
     let question = Question {
         ask: Ask {
-            sid: &sid,
+            sid,
             tag: body.tag.map_or(Tag::Latest, |VersionTag(tag)| tag),
-            channel: channel.as_deref(),
-            membership: remembered.membership,
+            channel: inquiry.channel,
+            membership: known.remembered(0).membership,
         },
         projects: &access.key.projects,
-        now: body.now.map_or(clock, |Moment(ms)| ms),
-        assumed,
+        now: inquiry.now,
+        assumed: known.is_assumed(),
     };
-    let inputs = Inputs::of(&environment.snapshot, &view, &question);
+    let environment = access.environment;
+    let inputs = Inputs::of(&environment.snapshot, &inquiry.view(&known.read), &question);
     let document = receipt::document(&environment.snapshot, &inputs);
     // Made of this snapshot a moment ago: they fit it.
     let document = document.map_err(|error| Invalid::Value {
@@ -121,68 +124,59 @@ pub(crate) async fn explain(edge: &EdgeService, posted: &Posted<'_>) -> Result<A
     let answer = edge
         .stamps
         .evaluated(environment, clock, document.to_string().into_bytes());
-    Ok(mark_assumed(answer, assumed))
+    Ok(mark_assumed(answer, question.assumed))
 }
 
 impl ExplainBody<'_> {
-    /// The flow and the channel that are asked about.
-    fn place<'b>(
-        &'b self,
-        access: Access<'b>,
-    ) -> Result<(Cow<'b, str>, Option<Cow<'b, str>>), Fault> {
-        let snapshot = &access.environment.snapshot;
-        if let Some(wanted) = &self.deployment {
-            for (other, given) in [("flow", self.flow.is_some()), ("channel", self.channel.is_some())]
-            {
-                if given {
-                    return Err(Invalid::Both {
-                        one: "deployment",
-                        other,
-                    }
-                    .into());
+    /// The deployment that stands for flow and channel, if one is named.
+    fn deployment<'e>(&self, access: Access<'e>) -> Result<Option<&'e Deployment>, Fault> {
+        let Some(wanted) = &self.deployment else {
+            return Ok(None);
+        };
+        let others = [("flow", &self.flow), ("channel", &self.channel)];
+        for (other, given) in others {
+            if given.is_some() {
+                return Err(Invalid::Both {
+                    one: "deployment",
+                    other,
                 }
+                .into());
             }
-            let wanted: &str = wanted.as_ref();
-            let visible = snapshot.deployments.iter().find(|own| {
-                let flow = snapshot.flows.get(&own.flow_sid);
-                (*own.name == *wanted || *own.uid == *wanted)
-                    && flow.is_some_and(|flow| access.key.sees(&flow.project))
-            });
-            let found = visible.ok_or_else(|| Missing::Deployment {
-                name: wanted.to_owned(),
-                environment: snapshot.environment.to_string(),
-            })?;
-            let channel = channel_of(access, Some(&found.channel))?;
-            return Ok((Cow::Borrowed(&found.flow_sid), channel));
         }
-        let channel = channel_of(access, self.channel.as_ref().map(AsRef::as_ref))?;
-        if let Some(flow) = &self.flow {
-            return Ok((Cow::Borrowed(flow.as_ref()), channel));
-        }
-        let sole = channel
-            .as_deref()
-            .and_then(|name| snapshot.channels.get(name)?.sole.as_ref());
-        let sole = sole.ok_or(Invalid::Missing {
-            what: "flow",
-            expected: "a flow's sid, a deployment, or an exclusive channel with an active deployment",
-        })?;
-        Ok((Cow::Borrowed(&sole.flow_sid), channel))
+        let wanted: &str = wanted.as_ref();
+        let snapshot = &access.environment.snapshot;
+        // A deployment of another project is as unknown as its flow.
+        let visible = snapshot.deployments.iter().find(|own| {
+            let flow = snapshot.flows.get(&own.flow_sid);
+            (*own.name == *wanted || *own.uid == *wanted)
+                && flow.is_some_and(|flow| access.key.sees(&flow.project))
+        });
+        let found = visible.ok_or_else(|| Missing::Deployment {
+            name: wanted.to_owned(),
+            environment: snapshot.environment.to_string(),
+        });
+        Ok(Some(found?))
     }
 }
 
-/// The key's own channel, or the one that is named: naming another than the
-/// key's is refused.
-fn channel_of<'b>(
-    access: Access<'b>,
-    named: Option<&'b str>,
-) -> Result<Option<Cow<'b, str>>, Fault> {
-    let bound = access.key.channel.as_deref();
-    match (bound, named) {
-        (Some(bound), Some(named)) if bound != named => Err(AuthError::Channel {
-            found: named.into(),
-            expected: bound.into(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_milliseconds() {
+        let read = |text: &str| serde_json::from_str::<Moment>(text).ok();
+        assert_eq!(read("1700000000123"), Some(Moment(1_700_000_000_123)));
+        let said = read("\"2023-11-14T22:13:20.123Z\"");
+        assert_eq!(said, Some(Moment(1_700_000_000_123)));
+        for bad in [
+            "-1",
+            "1.5",
+            "\"yesterday\"",
+            "\"1969-12-31T00:00:00Z\"",
+            "[]",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
         }
-        .into()),
-        (bound, named) => Ok(bound.or(named).map(Cow::Borrowed)),
     }
 }
