@@ -84,6 +84,10 @@ pub const PATHS_PER_VERSION_MAX: usize = 100_000;
 /// Transition names of one block.
 pub const TRANSITIONS_PER_BLOCK_MAX: usize = 32;
 
+/// Steps along paths that the search for gates that stay shut may take: some
+/// tens of milliseconds. Warnings beyond it are left out.
+pub const WARNING_STEPS_MAX: usize = 4_000_000;
+
 /// Source text of one expression.
 pub const EXPRESSION_BYTES_MAX: usize = 4 * 1024;
 
@@ -165,6 +169,12 @@ pub const IMPORT_FAULTS_MAX: usize = 200;
 
 /// What one fault says: names and differences that are longer are cut.
 pub const IMPORT_FAULT_BYTES_MAX: usize = 4 * 1024;
+
+/// A webhook's url, and each of its headers: servers take no longer lines.
+pub const WEBHOOK_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Headers of one webhook.
+pub const WEBHOOK_HEADERS_MAX: usize = 32;
 
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;

@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// All of a percentage.
+pub(super) const BASIS_POINTS: u16 = 10_000;
+
 /// Why a flow or a deployment stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeployError {
@@ -312,4 +315,18 @@ pub(super) fn fresh_uid(ambient: &Ambient) -> String {
 /// Whom a new rollout picks is nobody's choice.
 pub(super) fn fresh_salt(ambient: &Ambient) -> String {
     ambient.hex::<8>()
+}
+
+/// What a console says when a deployment is set to everybody.
+pub(super) fn full_launch(before: Option<&Deployment>, after: &Deployment) -> Option<&'static str> {
+    let launches = |deployment: &Deployment| {
+        let rollout = &deployment.rollout;
+        let mut scheduled = rollout.schedule.iter();
+        rollout.basis_points == BASIS_POINTS
+            || scheduled.any(|entry| entry.basis_points == BASIS_POINTS)
+    };
+    (launches(after) && !before.is_some_and(launches)).then_some(
+        "100 % is a full launch: whoever was excluded earlier is let in, and stays in when the \
+         percentage is lowered again",
+    )
 }

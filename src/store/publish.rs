@@ -17,7 +17,7 @@ use crate::{
         envelope::Role,
         parts, sha256_hex,
         wire::{
-            ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
+            ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
             ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
         },
     },
@@ -286,7 +286,14 @@ fn content(
     let settings = SettingsPart {
         environment_type: environment.kind,
         drafts: environment.drafts,
-        channels: Vec::new(),
+        channels: workspace
+            .channels
+            .values()
+            .map(|channel| ChannelPart {
+                name: channel.name.clone(),
+                exclusive: channel.exclusive,
+            })
+            .collect(),
     };
     let mut parts = vec![(
         PartKind::Settings,
@@ -303,16 +310,21 @@ fn content(
             sid: flow.sid.clone(),
             name: flow.name.clone(),
             project: flow.project.clone(),
-            enabled: flow.enabled_in(&environment.uid),
+            // What is switched off stands in the control document.
+            enabled: true,
             versions: shown().map(|(number, _)| *number).collect(),
             refuse_public_force: flow.refuse_public_force,
-            deployments_only: false,
+            deployments_only: flow.deployments_only,
         };
         parts.push((PartKind::Flow, flow.uid.clone(), encode(&part)?));
         for (number, version) in shown() {
             let id = format!("{}:{number}", flow.uid);
             parts.push((PartKind::Version, id, encode(&version.part)?));
         }
+    }
+    for deployment in workspace.deployments_in(&environment.uid) {
+        let part = encode(&deployment.part())?;
+        parts.push((PartKind::Deployment, deployment.uid.clone(), part));
     }
     for key in &workspace.keys {
         let (Some(kind), Some(uid)) = (key.kind.published(), &key.environment_uid) else {
@@ -326,14 +338,14 @@ fn content(
             kind,
             name: key.name.clone(),
             projects: key.projects.clone(),
-            channel: None,
+            channel: key.channel.clone(),
         };
         parts.push((PartKind::Key, key.sha256.clone(), encode(&part)?));
     }
     Ok(parts)
 }
 
-/// What the control document says. Revoked keys stay listed: an edge may hold
+/// What the control document says: everything that is switched off. Revoked keys stay listed: an edge may hold
 /// a release that still has them.
 fn control(
     workspace: &Workspace,
@@ -345,10 +357,19 @@ fn control(
             && key.revoked_ms.is_some()
             && key.environment_uid.as_deref() == Some(&environment.uid)
     });
+    let disabled = workspace
+        .flows
+        .values()
+        .filter(|flow| !flow.enabled_in(&environment.uid));
+    let inactive = workspace
+        .deployments_in(&environment.uid)
+        .filter(|deployment| !deployment.active);
     ControlDocument {
         environment: environment.name.clone(),
         environment_uid: environment.uid.clone(),
         epoch: publication.epoch,
+        disabled_flows: disabled.map(|flow| flow.uid.clone()).collect(),
+        inactive_deployments: inactive.map(|own| own.uid.clone()).collect(),
         revoked_keys: revoked.map(|key| key.sha256.clone()).collect(),
         ..ControlDocument::default()
     }

@@ -9,10 +9,11 @@ use super::{Outcome, Side};
 use crate::{
     clock::UnixMs,
     evaluate::{
+        migrate::{Strategies, migrate},
         state::{BlockState, FlowState},
         subject::SubjectView,
     },
-    snapshot::{Block, Entry, Snapshot, Trigger, Version},
+    snapshot::{Block, Entry, Flow, Snapshot, Trigger, Version, wire::Migration},
 };
 
 /// Another flow that a trigger acts on, as it stands before the step.
@@ -78,14 +79,57 @@ impl Judge for LiveJudge<'_> {
         Some(())
     }
 
-    fn trigger(&mut self, _block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {
-        Some(None)
+    fn trigger(&mut self, _block: &Block, trigger: &Trigger) -> Option<Option<Other>> {
+        Some(self.target(trigger))
+    }
+}
+
+impl LiveJudge<'_> {
+    /// The version a trigger means, if it can be acted on, and where the
+    /// subject stands in it: a state that is not stored yet is made now, as a
+    /// request for that flow would make it. Projects do not matter here: they
+    /// say what a key sees, and nobody sees this.
+    fn target(&self, trigger: &Trigger) -> Option<Other> {
+        let flow = self.snapshot.flows.get(&trigger.flow_sid)?;
+        if !flow.enabled {
+            return None;
+        }
+        let slot = match trigger.version {
+            Some(number) => flow.version(number),
+            None => flow.latest(),
+        };
+        let version = slot?.version.clone()?;
+        let SubjectView {
+            user, conversation, ..
+        } = self.view;
+        let before = match user.state(flow.key, version.number, conversation) {
+            Some(stored) => stored.clone(),
+            None => {
+                let visited = user.flows.iter().filter(|own| {
+                    own.flow == flow.key && own.conversation.as_deref() == conversation
+                });
+                let visited = visited.map(|own| (own.version, &own.state));
+                migrate(&Declared(flow), &version, visited)
+                    .map_or_else(FlowState::default, |(_, made)| made)
+            }
+        };
+        Some(Other { version, before })
+    }
+}
+
+/// What the versions of a flow in the snapshot declare.
+struct Declared<'s>(&'s Flow);
+
+impl Strategies for Declared<'_> {
+    fn strategy(&self, version: u32) -> Option<Migration> {
+        self.0.version(version).map(|slot| slot.migration)
     }
 }
 
 /// Finds the flows that recorded triggers acted on, as they stand now.
 pub trait Targets {
-    /// This version of the flow with this uid.
+    /// This version of the flow with this uid, which may be the one the step is
+    /// taken in. None means that it does not exist: the record does not fit.
     fn target(&self, flow_uid: &str, version: u32) -> Option<Other>;
 }
 
@@ -150,11 +194,11 @@ impl Judge for RecordedJudge<'_> {
     fn trigger(&mut self, block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {
         let targets = self.targets;
         match self.next()? {
-            Outcome::Trigger { block: uid, target } if *uid == block.uid => Some(
-                target
-                    .as_ref()
-                    .and_then(|(flow, version)| targets.target(flow, *version)),
-            ),
+            Outcome::Trigger { block: uid, target } if *uid == block.uid => match target {
+                None => Some(None),
+                // What the record acted on has to be there again.
+                Some((flow, version)) => targets.target(flow, *version).map(Some),
+            },
             _ => None,
         }
     }

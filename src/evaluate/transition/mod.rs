@@ -7,12 +7,13 @@
 
 mod judge;
 mod run;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use judge::{Judge, LiveJudge, Other, RecordedJudge, Targets};
 
-use self::run::Run;
+use self::run::{OWN, Run};
 use super::state::FlowState;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ pub enum StepError {
     #[error("next and previous cannot be taken together")]
     NextAndPrevious,
     /// A played-back record lacks an answer that is needed.
-    #[error("the record holds no outcome for a branch that was reached")]
+    #[error("the record holds no outcome for a logic block that was reached")]
     NotRecorded,
 }
 
@@ -157,12 +158,13 @@ pub fn transition(
 ) -> Result<Effect, StepError> {
     let mut run = Run::new(version, before, judge);
     let changed = match *step {
-        Step::Start { force } => run.start(force)?,
-        Step::Reset { force } => run.reset(force)?,
-        Step::Stop => run.stop(),
-        Step::Finish => run.finish(),
+        Step::Start { force } => run.start(OWN, force),
+        Step::Reset { force } => run.reset(OWN, force),
+        Step::Stop => run.stop(OWN),
+        Step::Finish => run.finish(OWN),
         Step::Transition { block, names } => run.leave(block, names)?,
     };
+    run.settle()?;
     Ok(run.into_effect(changed))
 }
 

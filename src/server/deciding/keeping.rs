@@ -180,11 +180,13 @@ impl<'r> Inquiry<'r> {
                 .act(edge, decision, Action::AutoStart, membership, None)
                 .await
             {
-                Ok(Some(stepped)) => {
-                    kept.recorded = brings && stepped.changed;
+                Ok(Some(stepped)) if stepped.changed || stepped.state.started => {
+                    kept.recorded = brings && stepped.changed && certain;
                     kept.stored(stepped);
                 }
-                Ok(None) => {}
+                // Not begun after all: perhaps because somebody else's
+                // membership was first.
+                Ok(_) => kept.overruled = self.standing(edge, read, decision),
                 Err(_) => counters.starts_not_stored.add(1),
             }
         }
@@ -215,6 +217,18 @@ impl<'r> Inquiry<'r> {
             }
         }
         kept
+    }
+
+    /// What is on record by now, where the decision did not rest on it.
+    fn standing(
+        &self,
+        edge: &EdgeService,
+        read: &Read,
+        decision: &Decision<'_, '_>,
+    ) -> Option<Membership> {
+        let enrolled = decision.enrolled.filter(|enrolled| !enrolled.recorded)?;
+        let now = self.remembered_now(edge, read, &decision.flow?.sid)?;
+        now.membership.filter(|own| own.is_in != enrolled.is_in)
     }
 
     /// The percentage decision under its key; none where nothing is remembered.

@@ -24,6 +24,7 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
     } = checked;
     let mut targets = targets(part, &by_uid);
     let mut items = items(part, &by_uid);
+    let mut incoming = incoming(part, &by_uid);
     let blocks: Box<[Block]> = part
         .blocks
         .iter()
@@ -41,7 +42,7 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
             items: items.remove(&index).unwrap_or_default().into(),
             transitions: transitions(block, index, &mut targets),
             predicate,
-            incoming: incoming(part, block),
+            incoming: incoming.remove(&index).unwrap_or_default().into(),
             trigger: block.trigger.as_ref().map(|trigger| Trigger {
                 flow_sid: trigger.flow_sid.as_str().into(),
                 version: trigger.version,
@@ -103,20 +104,28 @@ fn target(path: &PathPart, by_uid: &FxHashMap<&str, BlockIndex>) -> Option<Targe
     })
 }
 
-/// The paths that lead to a gate.
-fn incoming(part: &VersionPart, block: &BlockPart) -> Box<[Incoming]> {
-    if block.kind != BlockKind::Gate {
-        return Box::default();
+/// The paths that lead to each gate, sorted by key.
+fn incoming(
+    part: &VersionPart,
+    by_uid: &FxHashMap<&str, BlockIndex>,
+) -> FxHashMap<BlockIndex, Vec<Incoming>> {
+    let mut incoming: FxHashMap<BlockIndex, Vec<Incoming>> = FxHashMap::default();
+    for path in &part.paths {
+        let Some(to) = by_uid.get(path.to.as_str()) else {
+            continue;
+        };
+        let target = part.blocks.get(to.0 as usize);
+        if target.is_some_and(|block| block.kind == BlockKind::Gate) {
+            incoming.entry(*to).or_default().push(Incoming {
+                uid: path.uid.as_str().into(),
+                key: NameKey::of(&path.uid),
+            });
+        }
     }
-    let paths = part.paths.iter().filter(|path| path.to == block.uid);
-    let mut incoming: Vec<Incoming> = paths
-        .map(|path| Incoming {
-            uid: path.uid.as_str().into(),
-            key: NameKey::of(&path.uid),
-        })
-        .collect();
-    incoming.sort_unstable_by_key(|path| path.key);
-    incoming.into()
+    for paths in incoming.values_mut() {
+        paths.sort_unstable_by_key(|path| path.key);
+    }
+    incoming
 }
 
 fn transitions<'p>(
@@ -163,8 +172,8 @@ fn items(
     items
         .into_iter()
         .map(|(container, mut own)| {
-            // A stable sort keeps document order among equals.
-            own.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+            // A stable sort keeps document order among equals, and 0 and -0 are.
+            own.sort_by(|(a, _), (b, _)| (a + 0.0).total_cmp(&(b + 0.0)));
             (container, own.into_iter().map(|(_, index)| index).collect())
         })
         .collect()

@@ -82,6 +82,13 @@ pub fn compile_version(part: &VersionPart) -> Result<Version, Vec<VersionFault>>
     Ok(link::link(part, checked))
 }
 
+/// What is allowed in a version and yet hardly meant: gates that are never
+/// passed because their paths exclude each other. For a version that compiles;
+/// the store shows them where versions are authored.
+pub fn warnings(part: &VersionPart) -> Vec<VersionFault> {
+    check::gates::warnings(part)
+}
+
 /// Compiles everything. Faulty flows and versions are set aside and named.
 pub fn compile(
     environment: &str,

@@ -2,14 +2,20 @@
 //!
 //! Works on a copy of the workspace. Flows are matched by sid. A committed
 //! version keeps its structure and its history; its content may change. A new
-//! number must be the next one. The draft is replaced.
+//! number must be the next one. The draft is replaced. What needs a look at
+//! all files, deployments and rings of triggers, comes last.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     Faults,
+    deploy::Deploy,
     read::{FlowFile, ProjectFile},
     resolve,
+    rings::rings,
     structure::{difference, lines},
     version::VersionFile,
 };
@@ -20,12 +26,13 @@ use crate::{
     store::{
         deploying::fresh_uid,
         environment_names,
-        workspace::{AuthoredVersion, Flow, Project, Workspace},
+        workspace::{AuthoredVersion, Flow, Project, WebhookSettings, Workspace},
     },
 };
 
 /// The copy being worked on.
 pub(super) struct Apply<'a> {
+    before: &'a Workspace,
     workspace: Workspace,
     ambient: &'a Ambient,
     now: UnixMs,
@@ -33,12 +40,15 @@ pub(super) struct Apply<'a> {
     /// flows, because a step names nothing but the block.
     block_flows: HashMap<String, String>,
     /// Flows of this import, to find one that comes twice.
-    seen: std::collections::BTreeSet<String>,
+    seen: BTreeSet<String>,
+    /// Versions that are new or differ: file and position of each.
+    versions: BTreeMap<(String, u32), (String, String)>,
+    deploy: Deploy,
 }
 
 impl<'a> Apply<'a> {
     /// Starts from what the store has.
-    pub(super) fn new(workspace: &Workspace, ambient: &'a Ambient) -> Self {
+    pub(super) fn new(workspace: &'a Workspace, ambient: &'a Ambient) -> Self {
         let mut block_flows = HashMap::new();
         for flow in workspace.flows.values() {
             for block in flow.versions.values().flat_map(|v| &v.part.blocks) {
@@ -46,17 +56,69 @@ impl<'a> Apply<'a> {
             }
         }
         Self {
+            before: workspace,
             workspace: workspace.clone(),
             ambient,
             now: ambient.now_ms(),
             block_flows,
-            seen: std::collections::BTreeSet::new(),
+            seen: BTreeSet::new(),
+            versions: BTreeMap::new(),
+            deploy: Deploy::default(),
         }
     }
 
-    /// The copy as it is now.
-    pub(super) fn into_workspace(self) -> Workspace {
+    /// The copy with everything of the files, after a look at the whole.
+    pub(super) fn finish(mut self, faults: &mut Faults) -> Workspace {
+        std::mem::take(&mut self.deploy).finish(
+            self.before,
+            &mut self.workspace,
+            self.ambient,
+            faults,
+        );
+        for (places, ring) in rings(&self.workspace) {
+            let touched = places.iter().find_map(|place| self.versions.get(place));
+            if let Some((file, position)) = touched {
+                let rule = format!(
+                    "its flow triggers come back without a shown block between (expected one in \
+                     every ring): {ring}"
+                );
+                faults.add(file, position, rule);
+            }
+        }
+        for ((sid, number), (file, position)) in &self.versions {
+            let flow = self.workspace.flows.get(sid);
+            let version = flow.and_then(|flow| flow.versions.get(number));
+            for (place, text) in version.iter().flat_map(|own| self.notices(&own.part)) {
+                faults.notice(file, &format!("{position}, {place}"), text);
+            }
+        }
         self.workspace
+    }
+
+    /// What the author of a version may not have meant.
+    fn notices(&self, part: &VersionPart) -> Vec<(String, String)> {
+        let triggers = part.blocks.iter().filter_map(|block| {
+            let trigger = block.trigger.as_ref()?;
+            let place = format!("block {:?}", block.sid);
+            let Some(flow) = self.workspace.flows.get(&trigger.flow_sid) else {
+                let text = format!(
+                    "triggers flow {:?}, which does not exist (until it does, nothing happens)",
+                    trigger.flow_sid
+                );
+                return Some((place, text));
+            };
+            let number = trigger.version.unwrap_or_else(|| flow.latest());
+            let text = format!(
+                "triggers version {} of flow {:?}, which is not committed (until it is, nothing \
+                 happens)",
+                trigger
+                    .version
+                    .map_or("latest".to_owned(), |n| n.to_string()),
+                flow.sid
+            );
+            (number == 0 || !flow.versions.contains_key(&number)).then_some((place, text))
+        });
+        triggers.collect()
     }
 
     /// Applies one project.
@@ -71,6 +133,10 @@ impl<'a> Apply<'a> {
             name,
         };
         self.workspace.projects.insert(given.sid.clone(), project);
+        for channel in given.channels {
+            self.deploy
+                .channel(&mut self.workspace, file, channel, faults);
+        }
         for flow in given.flows {
             self.flow(file, &given.sid, flow, faults);
         }
@@ -91,6 +157,9 @@ impl<'a> Apply<'a> {
         if let Some(refuse) = given.refuse_public_force {
             flow.refuse_public_force = refuse;
         }
+        if let Some(only) = given.deployments_only {
+            flow.deployments_only = only;
+        }
         for (environment, enabled) in given.status {
             match self.workspace.environment(&environment) {
                 Some(environment) => {
@@ -109,6 +178,9 @@ impl<'a> Apply<'a> {
         }
         for version in given.versions {
             self.version(file, &mut flow, version, faults);
+        }
+        for deployment in given.deployments {
+            self.deploy.deployment(file, &flow.sid, deployment);
         }
         self.workspace.flows.insert(given.sid, flow);
     }
@@ -153,8 +225,8 @@ impl<'a> Apply<'a> {
             project: project.to_owned(),
             refuse_public_force: false,
             deployments_only: false,
-            status: std::collections::BTreeMap::new(),
-            versions: std::collections::BTreeMap::new(),
+            status: BTreeMap::new(),
+            versions: BTreeMap::new(),
         })
     }
 
@@ -166,7 +238,7 @@ impl<'a> Apply<'a> {
             author: given.author.clone(),
             created_ms: given.created_ms,
         };
-        let part = resolve::version(file, flow, given, self.ambient, faults);
+        let (part, webhooks) = resolve::version(file, flow, given, self.ambient, faults);
         self.check(file, &position, flow, &part, faults);
         let known = flow.versions.get(&number).cloned();
         match &known {
@@ -188,16 +260,20 @@ impl<'a> Apply<'a> {
             self.block_flows.insert(block.uid.clone(), flow.sid.clone());
         }
         let version = match known {
-            Some(known) if known.part == part => known,
-            Some(known) => Arc::new(with_content(&known, part)),
+            Some(known) if known.part == part && known.webhooks == webhooks => known,
+            Some(known) => Arc::new(with_content(&known, part, webhooks)),
             None => Arc::new(AuthoredVersion {
                 part,
                 message: history.message.unwrap_or_default(),
                 author: history.author.unwrap_or_default(),
                 created_ms: history.created_ms.unwrap_or(self.now),
-                webhooks: std::collections::BTreeMap::new(),
+                webhooks,
             }),
         };
+        if flow.versions.get(&number) != Some(&version) {
+            let place = (flow.sid.clone(), number);
+            self.versions.insert(place, (file.to_owned(), position));
+        }
         flow.versions.insert(number, version);
     }
 
@@ -289,7 +365,11 @@ impl History {
 
 /// A known version with the content of a file. Of a committed one the strategy
 /// stays as it was written: none and the default one are the same structure.
-fn with_content(known: &AuthoredVersion, part: VersionPart) -> AuthoredVersion {
+fn with_content(
+    known: &AuthoredVersion,
+    part: VersionPart,
+    webhooks: BTreeMap<String, WebhookSettings>,
+) -> AuthoredVersion {
     let migration = if part.number > 0 {
         known.part.migration
     } else {
@@ -297,6 +377,7 @@ fn with_content(known: &AuthoredVersion, part: VersionPart) -> AuthoredVersion {
     };
     AuthoredVersion {
         part: VersionPart { migration, ..part },
+        webhooks,
         ..known.clone()
     }
 }

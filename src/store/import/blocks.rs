@@ -1,16 +1,19 @@
 //! What does a file say of a version's blocks, fields and paths?
 //!
-//! Form only: members, types, names. Items written under a tour come out as
-//! blocks that follow it and name it as their container.
+//! Form only: members, types, names. Items written under their container come
+//! out as blocks that follow it and name it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Faults, table::Table};
+use super::{Faults, logic, structure::word, table::Table};
 use crate::{
-    snapshot::wire::{BlockKind, FieldKind, FieldPart},
-    store::project_file::{ENTRY, Node},
+    snapshot::wire::{BlockKind, FieldKind, FieldPart, TriggerPart},
+    store::{
+        project_file::{ENTRY, Node},
+        workspace::WebhookSettings,
+    },
 };
 
 /// One block of a file.
@@ -22,6 +25,8 @@ pub(super) struct BlockFile {
     pub(super) container: Option<String>,
     pub(super) transitions: Vec<String>,
     pub(super) expression: Option<String>,
+    pub(super) trigger: Option<TriggerPart>,
+    pub(super) webhook: Option<WebhookSettings>,
     pub(super) fields: Vec<FieldPart>,
 }
 
@@ -34,16 +39,22 @@ pub(super) struct PathFile {
     pub(super) to: String,
 }
 
-/// Kinds that a later release brings.
-const UNBUILT: [&str; 7] = [
-    "checklist",
-    "checklistItem",
-    "hints",
-    "hintsItem",
-    "gate",
-    "webhook",
-    "flowTrigger",
-];
+/// What the items of a container are; none of what is no container.
+pub(in crate::store) fn item_kind(container: BlockKind) -> Option<BlockKind> {
+    match container {
+        BlockKind::Tour => Some(BlockKind::TourItem),
+        BlockKind::Checklist => Some(BlockKind::ChecklistItem),
+        BlockKind::Hints => Some(BlockKind::HintsItem),
+        _ => None,
+    }
+}
+
+/// The container an item stands under.
+#[derive(Clone, Copy)]
+struct Container<'s> {
+    sid: &'s str,
+    kind: BlockKind,
+}
 
 /// Reads the blocks of a version; items of a container follow it.
 pub(super) fn blocks(
@@ -76,13 +87,13 @@ pub(super) fn blocks(
 fn block(
     file: &str,
     version: &str,
-    container: Option<&str>,
+    container: Option<Container<'_>>,
     ordinal: usize,
     node: Node,
     read: &mut Vec<BlockFile>,
     faults: &mut Faults,
 ) {
-    let place = container.map_or_else(String::new, |sid| format!(" in {sid:?}"));
+    let place = container.map_or_else(String::new, |own| format!(" in {:?}", own.sid));
     let position = format!("{version}, block {ordinal}{place}");
     let Some(mut table) = Table::of(file, position, node, faults) else {
         return;
@@ -92,18 +103,20 @@ fn block(
         table.position = format!("{version}, block {sid:?}");
     }
     let uid = table.sid("uid");
-    let kind = kind(&mut table, container.is_some());
+    let kind = kind(&mut table, container);
     let named = table.sid("container");
     if container.is_some() && named.is_some() {
         table.fault("an item under \"items\" names a container as well (expected one of the two)");
     }
     let transitions = names(&mut table, "transitions");
     let expression = table.text("when");
+    let trigger = logic::trigger(&mut table, kind);
+    let webhook = logic::webhook(&mut table, kind);
     let fields = fields(&mut table);
     let has_items = table.has("items");
     let items = table.list("items");
-    if has_items && kind.is_some_and(|kind| kind != BlockKind::Tour) {
-        table.fault("only a tour has items");
+    if has_items && kind.is_some_and(|kind| item_kind(kind).is_none()) {
+        table.fault("only a tour, a checklist and hints have items");
     }
     table.finish();
     let (Some(sid), Some(kind)) = (sid, kind) else {
@@ -113,41 +126,44 @@ fn block(
         sid: sid.clone(),
         uid,
         kind,
-        container: container.map(ToOwned::to_owned).or(named),
+        container: container.map(|own| own.sid.to_owned()).or(named),
         transitions,
         expression,
+        trigger,
+        webhook,
         fields,
     });
+    let container = Some(Container { sid: &sid, kind });
     for (ordinal, item) in (1..).zip(items) {
-        block(file, version, Some(&sid), ordinal, item, read, faults);
+        block(file, version, container, ordinal, item, read, faults);
     }
 }
 
 /// The block's type; under `items` it may be left out.
-fn kind(table: &mut Table<'_>, is_item: bool) -> Option<BlockKind> {
+fn kind(table: &mut Table<'_>, container: Option<Container<'_>>) -> Option<BlockKind> {
+    let wanted = container.and_then(|own| item_kind(own.kind));
     if !table.has("type") {
-        if is_item {
-            return Some(BlockKind::TourItem);
+        if wanted.is_none() {
+            table.fault("type is missing");
         }
-        table.fault("type is missing");
-        return None;
+        return wanted;
     }
     let name = table.text("type")?;
-    if UNBUILT.contains(&name.as_str()) {
-        table.fault(format!(
-            "block type {name} is not supported by this version of flowgate"
-        ));
-        return None;
-    }
     let kind = serde_json::from_value(Value::String(name.clone())).ok();
     if kind.is_none() {
         table.fault(format!(
-            "unknown block type {name:?} (expected custom, card, modal, tour, tourItem, boolean \
-             or finish)"
+            "unknown block type {name:?} (expected custom, card, modal, tour, tourItem, \
+             checklist, checklistItem, hints, hintsItem, boolean, gate, webhook, flowTrigger or \
+             finish)"
         ));
     }
-    if is_item && kind.is_some_and(|kind| kind != BlockKind::TourItem) {
-        table.fault(format!("an item of a tour is a {name} (expected tourItem)"));
+    if let (Some(container), Some(wanted)) = (container, wanted)
+        && kind.is_some_and(|kind| kind != wanted)
+    {
+        let (container, wanted) = (word(&container.kind), word(&wanted));
+        table.fault(format!(
+            "an item of a {container} is a {name} (expected {wanted})"
+        ));
     }
     kind
 }

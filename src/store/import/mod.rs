@@ -3,18 +3,24 @@
 //! All or nothing: the files are read and applied to a copy of the workspace,
 //! collecting every fault; with none, the difference between the copy and the
 //! original is what is written and reported. A file that says what the store
-//! has already makes no difference. Flows and versions that a file leaves out
-//! stay as they are.
+//! has already makes no difference. Flows, versions, channels and deployments
+//! that a file leaves out stay as they are.
 
 mod apply;
 mod blocks;
+mod deploy;
+mod deployments;
+mod logic;
 mod read;
 mod resolve;
+mod rings;
 mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
 mod version;
+
+pub(super) use blocks::item_kind;
 
 use std::sync::Arc;
 
@@ -37,7 +43,7 @@ pub struct SourceFile {
     pub content: String,
 }
 
-/// One thing that is wrong with a file.
+/// One thing that is wrong with a file, or worth a look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Which file.
@@ -73,6 +79,10 @@ pub struct ImportError {
 pub struct ImportReport {
     /// Every change; empty when the files say what the store had.
     pub changes: Vec<Change>,
+    /// What was taken and may not be meant; of what changed only, and up to
+    /// `limits::IMPORT_FAULTS_MAX`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Fault>,
 }
 
 /// One change.
@@ -80,7 +90,7 @@ pub struct ImportReport {
 pub struct Change {
     /// What happened.
     pub kind: ChangeKind,
-    /// The project's or flow's sid.
+    /// The project's or flow's sid, the channel's name.
     pub sid: String,
     /// The version it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +98,9 @@ pub struct Change {
     /// The environment it happened in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// The name of the deployment it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
 }
 
 /// Kinds of changes.
@@ -110,6 +123,12 @@ pub enum ChangeKind {
     Enabled,
     /// The flow was disabled.
     Disabled,
+    /// A channel was described, or otherwise than before.
+    Channel,
+    /// A deployment was made.
+    DeploymentCreated,
+    /// A deployment changed.
+    DeploymentChanged,
 }
 
 /// A workspace after an import, and how to get there.
@@ -120,29 +139,39 @@ pub(super) struct Imported {
     pub(super) report: ImportReport,
 }
 
-/// Collects what is wrong, with its place.
+/// Collects what is wrong and what is worth a look, with its place.
 #[derive(Default)]
 struct Faults {
     kept: Vec<Fault>,
     count: usize,
+    notices: Vec<Fault>,
 }
 
 impl Faults {
     fn add(&mut self, file: &str, position: &str, rule: impl Into<String>) {
         self.count += 1;
-        if self.kept.len() < limits::IMPORT_FAULTS_MAX {
-            let mut rule = rule.into();
-            if rule.len() > limits::IMPORT_FAULT_BYTES_MAX {
-                rule.truncate(rule.floor_char_boundary(limits::IMPORT_FAULT_BYTES_MAX));
-                rule.push('…');
-            }
-            self.kept.push(Fault {
-                file: file.to_owned(),
-                position: position.to_owned(),
-                rule,
-            });
-        }
+        keep(&mut self.kept, file, position, rule.into());
     }
+
+    fn notice(&mut self, file: &str, position: &str, text: impl Into<String>) {
+        keep(&mut self.notices, file, position, text.into());
+    }
+}
+
+/// Neither their number nor their length is in the hands of a file.
+fn keep(list: &mut Vec<Fault>, file: &str, position: &str, mut rule: String) {
+    if list.len() >= limits::IMPORT_FAULTS_MAX {
+        return;
+    }
+    if rule.len() > limits::IMPORT_FAULT_BYTES_MAX {
+        rule.truncate(rule.floor_char_boundary(limits::IMPORT_FAULT_BYTES_MAX));
+        rule.push('…');
+    }
+    list.push(Fault {
+        file: file.to_owned(),
+        position: position.to_owned(),
+        rule,
+    });
 }
 
 /// Files that were read and not yet compared with what the store has.
@@ -199,13 +228,16 @@ pub(super) fn import(
     for (file, project) in files.projects {
         apply.project(&file, project, &mut faults);
     }
+    let after = apply.finish(&mut faults);
     if faults.count > 0 {
         return Err(ImportError {
             faults: faults.kept,
             count: faults.count,
         });
     }
-    Ok(difference(workspace, apply.into_workspace()))
+    let mut imported = difference(workspace, after);
+    imported.report.notices = faults.notices;
+    Ok(imported)
 }
 
 /// What leads from one workspace to the other.
@@ -217,6 +249,7 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
         sid: sid.to_owned(),
         version,
         environment: None,
+        deployment: None,
     };
     for (sid, project) in &after.projects {
         if before.projects.get(sid) != Some(project) {
@@ -257,10 +290,20 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
         }
         status_difference(&after, old, flow, &mut writes, &mut changes);
     }
+    for (name, channel) in &after.channels {
+        if before.channels.get(name) != Some(channel) {
+            writes.push(Write::Channel(channel.clone()));
+            changes.push(change(ChangeKind::Channel, name, None));
+        }
+    }
+    deployment_difference(before, &after, &mut writes, &mut changes);
     Imported {
         workspace: after,
         writes,
-        report: ImportReport { changes },
+        report: ImportReport {
+            changes,
+            notices: Vec::new(),
+        },
     }
 }
 
@@ -268,6 +311,34 @@ fn says_the_same(one: &Flow, other: &Flow) -> bool {
     one.name == other.name
         && one.project == other.project
         && one.refuse_public_force == other.refuse_public_force
+        && one.deployments_only == other.deployments_only
+}
+
+fn deployment_difference(
+    before: &Workspace,
+    after: &Workspace,
+    writes: &mut Vec<Write>,
+    changes: &mut Vec<Change>,
+) {
+    for (uid, deployment) in &after.deployments {
+        let old = before.deployments.get(uid);
+        if old == Some(deployment) {
+            continue;
+        }
+        writes.push(Write::Deployment(Box::new(deployment.clone())));
+        let flow = after.flow_by_uid(&deployment.flow_uid);
+        let environment = after.environment_by_uid(&deployment.environment_uid);
+        changes.push(Change {
+            kind: match old {
+                None => ChangeKind::DeploymentCreated,
+                Some(_) => ChangeKind::DeploymentChanged,
+            },
+            sid: flow.map(|flow| flow.sid.clone()).unwrap_or_default(),
+            version: None,
+            environment: environment.map(|own| own.name.clone()),
+            deployment: Some(deployment.name.clone()),
+        });
+    }
 }
 
 fn status_difference(
@@ -296,6 +367,7 @@ fn status_difference(
             sid: flow.sid.clone(),
             version: None,
             environment: Some(environment.name.clone()),
+            deployment: None,
         });
     }
 }

@@ -4,16 +4,21 @@
 
 use super::{
     Faults,
+    deployments::{DeploymentFile, channel, deployment},
     table::Table,
     version::{VersionFile, version},
 };
-use crate::store::project_file::{FORMAT, FORMAT_MEMBER, Node};
+use crate::store::{
+    project_file::{FORMAT, FORMAT_MEMBER, Node},
+    workspace::Channel,
+};
 
 /// One project of a file.
 pub(super) struct ProjectFile {
     pub(super) sid: String,
     /// None: unchanged, or the sid.
     pub(super) name: Option<String>,
+    pub(super) channels: Vec<Channel>,
     pub(super) flows: Vec<FlowFile>,
 }
 
@@ -23,10 +28,12 @@ pub(super) struct FlowFile {
     pub(super) uid: Option<String>,
     pub(super) name: Option<String>,
     pub(super) refuse_public_force: Option<bool>,
+    pub(super) deployments_only: Option<bool>,
     /// Environment name to enabled; those left out stay.
     pub(super) status: Vec<(String, bool)>,
     /// Ascending by number; the draft has 0 and comes last.
     pub(super) versions: Vec<VersionFile>,
+    pub(super) deployments: Vec<DeploymentFile>,
 }
 
 /// Reads one project.
@@ -49,8 +56,16 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     let sid = table.required_sid("project");
     let name = table.text("name");
     let nodes = table.list("flows");
-    table.refuse_unbuilt(&["flags", "segments", "channels", "deployments"]);
+    let channel_nodes = table.list("channels");
+    if table.take("deployments").is_some() {
+        table.fault("deployments stand under the flow that they deploy");
+    }
+    table.refuse_unbuilt(&["flags", "segments"]);
     table.finish();
+    let mut channels = Vec::with_capacity(channel_nodes.len());
+    for (ordinal, node) in (1..).zip(channel_nodes) {
+        channels.extend(channel(file, ordinal, node, faults));
+    }
     let mut flows = Vec::with_capacity(nodes.len());
     for (ordinal, node) in (1..).zip(nodes) {
         flows.extend(flow(file, ordinal, node, faults));
@@ -60,6 +75,7 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     (faults.count == before).then_some(ProjectFile {
         sid: sid?,
         name,
+        channels,
         flows,
     })
 }
@@ -73,10 +89,11 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
     let uid = table.sid("uid");
     let name = table.text("name");
     let refuse_public_force = table.bool("refusePublicForce");
+    let deployments_only = table.bool("deploymentsOnly");
     let status = status(&mut table);
     let versions = table.list("versions");
     let draft = table.take("draft");
-    table.refuse_unbuilt(&["deployments", "deploymentsOnly"]);
+    let deployment_nodes = table.list("deployments");
     table.finish();
     let sid = sid?;
     let mut read: Vec<VersionFile> = Vec::new();
@@ -93,13 +110,19 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
     if let Some(draft) = draft {
         read.extend(version(file, &sid, None, draft, faults));
     }
+    let mut deployments = Vec::with_capacity(deployment_nodes.len());
+    for (ordinal, node) in (1..).zip(deployment_nodes) {
+        deployments.extend(deployment(file, &sid, ordinal, node, faults));
+    }
     Some(FlowFile {
         sid,
         uid,
         name,
         refuse_public_force,
+        deployments_only,
         status,
         versions: read,
+        deployments,
     })
 }
 

@@ -5,7 +5,7 @@
 //! so that blocks keep their identity across versions and importing a file
 //! twice changes nothing. What is new gets a random one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Faults,
@@ -16,17 +16,21 @@ use super::{
 use crate::{
     clock::Ambient,
     snapshot::wire::{BlockPart, PathPart, VersionPart},
-    store::{deploying::fresh_uid, workspace::Flow},
+    store::{
+        deploying::fresh_uid,
+        workspace::{Flow, WebhookSettings},
+    },
 };
 
-/// The version a file describes. Names that lead nowhere are faults.
+/// The version a file describes, and whom its webhooks call by the blocks'
+/// uids. Names that lead nowhere are faults.
 pub(super) fn version(
     file: &str,
     flow: &Flow,
     given: VersionFile,
     ambient: &Ambient,
     faults: &mut Faults,
-) -> VersionPart {
+) -> (VersionPart, BTreeMap<String, WebhookSettings>) {
     let position = given.position(&flow.sid);
     let known = Known::of(flow, given.number);
     let uids: HashMap<String, String> = given
@@ -35,6 +39,7 @@ pub(super) fn version(
         .map(|block| (block.sid.clone(), known.block_uid(block, ambient)))
         .collect();
     let mut blocks = Vec::with_capacity(given.blocks.len());
+    let mut webhooks = BTreeMap::new();
     for block in given.blocks {
         let place = format!("{position}, block {:?}", block.sid);
         let container = block.container.and_then(|sid| {
@@ -48,14 +53,16 @@ pub(super) fn version(
             }
             uid
         });
+        let uid = uids.get(&block.sid).cloned().unwrap_or_default();
+        webhooks.extend(block.webhook.map(|settings| (uid.clone(), settings)));
         blocks.push(BlockPart {
-            uid: uids.get(&block.sid).cloned().unwrap_or_default(),
+            uid,
             sid: block.sid,
             kind: block.kind,
             container,
             transitions: block.transitions,
             expression: block.expression,
-            trigger: None,
+            trigger: block.trigger,
             fields: block.fields,
         });
     }
@@ -67,7 +74,7 @@ pub(super) fn version(
         ambient,
         faults,
     );
-    VersionPart {
+    let part = VersionPart {
         flow_uid: flow.uid.clone(),
         flow_sid: flow.sid.clone(),
         number: given.number,
@@ -75,7 +82,8 @@ pub(super) fn version(
         entry: given.entry,
         blocks,
         paths,
-    }
+    };
+    (part, webhooks)
 }
 
 /// The paths of a version, their ends looked up.

@@ -41,6 +41,16 @@ pub(super) fn lines(part: &VersionPart) -> Vec<String> {
         if !block.transitions.is_empty() {
             lines.push(format!("  transitions {}", block.transitions.join(", ")));
         }
+        if let Some(trigger) = &block.trigger {
+            let version = trigger
+                .version
+                .map_or("latest".to_owned(), |version| version.to_string());
+            lines.push(format!(
+                "  trigger {} {} at {version}",
+                word(&trigger.action),
+                trigger.flow_sid
+            ));
+        }
         for field in &block.fields {
             lines.push(format!("  field {} {}", field.sid, word(&field.kind)));
         }

@@ -1,10 +1,11 @@
 //! How is one table of a project file read?
 //!
 //! Member by member, so that everything wrong is found at once and every
-//! member that nobody asked for is one of the faults.
+//! member that nobody asked for is one of the faults. A member of several
+//! words may be written with dashes as well.
 
 use super::Faults;
-use crate::{limits, store::project_file::Node};
+use crate::{clock::UnixMs, limits, store::project_file::Node};
 
 /// A table being read: members are taken out, what remains is unknown.
 pub(super) struct Table<'a> {
@@ -23,12 +24,22 @@ impl<'a> Table<'a> {
         faults: &'a mut Faults,
     ) -> Option<Self> {
         match node {
-            Node::Table(members) => Some(Self {
-                file,
-                position,
-                members,
-                faults,
-            }),
+            Node::Table(members) => {
+                let mut named: Vec<(String, Node)> = Vec::with_capacity(members.len());
+                for (name, member) in members {
+                    let name = joined(&name);
+                    if named.iter().any(|(other, _)| *other == name) {
+                        faults.add(file, &position, format!("{name} appears in two spellings"));
+                    }
+                    named.push((name, member));
+                }
+                Some(Self {
+                    file,
+                    position,
+                    members: named,
+                    faults,
+                })
+            }
             other => {
                 faults.add(
                     file,
@@ -116,6 +127,59 @@ impl<'a> Table<'a> {
             .any(|(name, node)| name == member && *node != Node::Null)
     }
 
+    /// A point in time.
+    pub(super) fn time(&mut self, member: &str) -> Option<UnixMs> {
+        let text = self.text(member)?;
+        let time = text
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .and_then(|time| UnixMs::try_from(time.as_millisecond()).ok());
+        if time.is_none() {
+            self.fault(format!(
+                "{member} is {text:?} (expected a time such as 2026-03-01T09:30:00Z)"
+            ));
+        }
+        time
+    }
+
+    /// `latest` (also by leaving it out) or the number of a committed version;
+    /// none when it is neither.
+    pub(super) fn version(&mut self, member: &str) -> Option<Option<u32>> {
+        let found = self.take(member);
+        match &found {
+            None => return Some(None),
+            Some(Node::Text(word)) if word == "latest" => return Some(None),
+            Some(Node::Number(number)) => {
+                let number = number
+                    .as_u64()
+                    .and_then(|number| u32::try_from(number).ok());
+                if let Some(number) = number.filter(|number| *number > 0) {
+                    return Some(Some(number));
+                }
+            }
+            Some(_) => {}
+        }
+        let found = found.map_or(serde_json::Value::Null, Node::into_value);
+        self.fault(format!(
+            "{member} is {found} (expected latest or a whole number from 1 on)"
+        ));
+        None
+    }
+
+    /// One of some words.
+    pub(super) fn word<T: serde::de::DeserializeOwned>(
+        &mut self,
+        member: &str,
+        expected: &str,
+    ) -> Option<T> {
+        let word = self.text(member)?;
+        let named = serde_json::from_value(serde_json::Value::String(word.clone())).ok();
+        if named.is_none() {
+            self.fault(format!("{member} is {word:?} (expected {expected})"));
+        }
+        named
+    }
+
     /// Refuses by name what a later release brings.
     pub(super) fn refuse_unbuilt(&mut self, members: &[&str]) {
         for member in members {
@@ -133,6 +197,18 @@ impl<'a> Table<'a> {
             self.fault(format!("unknown member {name:?}"));
         }
     }
+}
+
+/// `some-words` as `someWords`.
+fn joined(name: &str) -> String {
+    let mut words = name.split('-');
+    let mut joined = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        joined.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        joined.push_str(letters.as_str());
+    }
+    joined
 }
 
 /// Whether a text may be a sid or uid.

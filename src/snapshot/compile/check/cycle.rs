@@ -19,18 +19,15 @@ enum Visit {
     Done,
 }
 
-/// Finds paths that close a cycle of boolean blocks (a finish block ends it).
+/// Finds paths that close a cycle of logic blocks that go on by themselves. A
+/// gate counts as one: whether it holds the cycle up is a matter of chance.
 pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, faults: &mut Faults) {
-    if part
-        .blocks
-        .iter()
-        .all(|block| block.kind != BlockKind::Boolean)
-    {
+    if part.blocks.iter().all(|block| !goes_on(block.kind)) {
         return;
     }
     let logic = |uid: &str| {
         let index = by_uid.get(uid)?.0 as usize;
-        (part.blocks.get(index)?.kind == BlockKind::Boolean).then_some(index)
+        goes_on(part.blocks.get(index)?.kind).then_some(index)
     };
     let mut targets: Vec<Vec<usize>> = vec![Vec::new(); part.blocks.len()];
     for path in &part.paths {
@@ -62,10 +59,18 @@ pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, fa
                 }
                 Visit::UnderWay => faults.add(
                     Place::Block(&part.blocks[next].sid),
-                    "closes a cycle of boolean blocks alone, expected a shown block in every cycle",
+                    "closes a cycle of logic blocks alone, expected a shown block in every cycle",
                 ),
                 Visit::Done => {}
             }
         }
     }
+}
+
+/// Whether a block is left by itself (a finish block has nothing behind it).
+fn goes_on(kind: BlockKind) -> bool {
+    matches!(
+        kind,
+        BlockKind::Boolean | BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger
+    )
 }

@@ -5,7 +5,11 @@
 //! resolved, so that linking cannot fail.
 
 mod cycle;
+pub(super) mod gates;
+mod kinds;
 mod paths;
+
+pub(super) use self::kinds::fixed_names;
 
 use std::fmt;
 
@@ -15,12 +19,10 @@ use serde_json::Value;
 use super::VersionFault;
 use crate::{
     evaluate::predicate::Predicate,
-    limits::{
-        BLOCKS_PER_VERSION_MAX, PATHS_PER_VERSION_MAX, SID_BYTES_MAX, TRANSITIONS_PER_BLOCK_MAX,
-    },
+    limits::{BLOCKS_PER_VERSION_MAX, PATHS_PER_VERSION_MAX, SID_BYTES_MAX},
     snapshot::{
-        model::{BlockIndex, BlockKey, Entry, NameKey},
-        wire::{BlockKind, BlockPart, EntryCondition, FieldKind, FieldPart, VersionPart},
+        model::{BlockIndex, BlockKey, Entry},
+        wire::{BlockKind, EntryCondition, FieldKind, FieldPart, VersionPart},
     },
 };
 
@@ -74,10 +76,11 @@ pub(super) fn check(part: &VersionPart) -> Result<Checked<'_>, Vec<VersionFault>
             place: Place::Block(&block.sid),
             faults: &mut faults,
         };
-        names(block, &mut own);
+        kinds::names(block, &mut own);
         fields(&block.fields, &mut own);
-        container(block, part, &by_uid, &mut own);
-        predicates.push(expression(block, &by_sid, &mut own));
+        kinds::container(block, part, &by_uid, &mut own);
+        kinds::trigger(block, &mut own);
+        predicates.push(kinds::expression(block, &by_sid, &mut own));
     }
     let entry = entry(&part.entry, &mut faults);
     paths::check(part, &by_uid, &mut faults);
@@ -90,24 +93,6 @@ pub(super) fn check(part: &VersionPart) -> Result<Checked<'_>, Vec<VersionFault>
         entry,
         predicates,
     })
-}
-
-/// The transition names a kind always has; none for `custom`, which names its own.
-pub(super) fn fixed_names(kind: BlockKind) -> Option<&'static [&'static str]> {
-    match kind {
-        BlockKind::Custom => None,
-        BlockKind::Card
-        | BlockKind::Modal
-        | BlockKind::Tour
-        | BlockKind::Checklist
-        | BlockKind::Hints
-        | BlockKind::HintsItem => Some(&["complete", "dismiss"]),
-        BlockKind::TourItem => Some(&["next", "previous"]),
-        BlockKind::ChecklistItem => Some(&["complete", "skip"]),
-        BlockKind::Boolean => Some(&["true", "false"]),
-        BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger => Some(&["done"]),
-        BlockKind::Finish => Some(&[]),
-    }
 }
 
 /// What is wrong with a sid: they stand in paths, in code and before dots.
@@ -234,43 +219,6 @@ pub(super) fn collision<'n>(
     None
 }
 
-fn names(block: &BlockPart, faults: &mut OwnFaults<'_>) {
-    if block.kind != BlockKind::Custom {
-        if !block.transitions.is_empty() {
-            faults.add("found transition names, expected them on custom blocks only");
-        }
-        return;
-    }
-    let count = block.transitions.len();
-    if count > TRANSITIONS_PER_BLOCK_MAX {
-        faults.add(format!(
-            "found {count} transition names, expected at most {TRANSITIONS_PER_BLOCK_MAX}"
-        ));
-    }
-    let mut seen = FxHashSet::default();
-    for name in &block.transitions {
-        if name.is_empty() || name.len() > SID_BYTES_MAX || name.contains(char::is_control) {
-            faults.add(format!(
-                "found the transition name {name:?}, expected 1 to {SID_BYTES_MAX} bytes without control characters"
-            ));
-        }
-        if !seen.insert(name.as_str()) {
-            faults.add(format!(
-                "found the transition name {name:?} twice, expected it once"
-            ));
-        }
-    }
-    let keys = block
-        .transitions
-        .iter()
-        .map(|name| (NameKey::of(name).0, name.as_str()));
-    if let Some((one, other)) = collision(keys) {
-        faults.add(format!(
-            "the transition names {one:?} and {other:?} have the same hash, rename one of them"
-        ));
-    }
-}
-
 fn fields(fields: &[FieldPart], faults: &mut OwnFaults<'_>) {
     let mut seen = FxHashSet::default();
     for field in fields {
@@ -307,56 +255,6 @@ fn json_type(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
-    }
-}
-
-fn container(
-    block: &BlockPart,
-    part: &VersionPart,
-    by_uid: &FxHashMap<&str, BlockIndex>,
-    faults: &mut OwnFaults<'_>,
-) {
-    match (&block.container, block.kind) {
-        (None, BlockKind::TourItem) => {
-            faults.add("found a tour item without a container, expected the uid of its tour");
-        }
-        (Some(uid), BlockKind::TourItem) => {
-            let kind = by_uid
-                .get(uid.as_str())
-                .and_then(|index| part.blocks.get(index.0 as usize))
-                .map(|container| container.kind);
-            if kind != Some(BlockKind::Tour) {
-                faults.add(format!(
-                    "found the container {uid:?}, expected the uid of a tour"
-                ));
-            }
-        }
-        (Some(_), _) => faults.add("found a container, expected it on items only"),
-        (None, _) => {}
-    }
-}
-
-fn expression(
-    block: &BlockPart,
-    by_sid: &FxHashMap<&str, BlockKey>,
-    faults: &mut OwnFaults<'_>,
-) -> Option<Predicate> {
-    match (&block.expression, block.kind) {
-        (Some(source), BlockKind::Boolean) => {
-            let find = |sid: &str| by_sid.get(sid).copied();
-            Predicate::parse_branch(source, &find)
-                .map_err(|error| faults.add(format!("expression {error}")))
-                .ok()
-        }
-        (None, BlockKind::Boolean) => {
-            faults.add("found no expression, expected one that decides the side");
-            None
-        }
-        (Some(_), _) => {
-            faults.add("found an expression, expected it on boolean blocks only");
-            None
-        }
-        (None, _) => None,
     }
 }
 

@@ -1,13 +1,17 @@
 //! Do the paths lead from and to where they may?
 //!
 //! One look at each path, then one at what no single path shows: that the
-//! version has an entry and every tour an item.
+//! version has an entry, every container an item and every gate a path.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Faults, Place, fixed_names, uid_fault};
+use super::{
+    Faults, Place, collision,
+    kinds::{fixed_names, item_of, items_of},
+    uid_fault,
+};
 use crate::snapshot::{
-    model::BlockIndex,
+    model::{BlockIndex, NameKey},
     wire::{BlockKind, BlockPart, PathPart, VersionPart},
 };
 
@@ -42,23 +46,23 @@ pub(super) fn check(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, fa
             "found no path from the entry, expected at least one",
         );
     }
-    tours_without_items(part, faults);
+    containers_without_items(part, faults);
+    gates(part, by_uid, faults);
 }
 
 fn target(path: &PathPart, to: Option<&BlockPart>, place: Place<'_>, faults: &mut Faults) {
-    match to.map(|block| block.kind) {
-        None => faults.add(
-            place,
-            format!("leads to {:?}, expected the uid of a block", path.to),
-        ),
-        Some(BlockKind::TourItem) => faults.add(
+    let Some(block) = to else {
+        let rule = format!("leads to {:?}, expected the uid of a block", path.to);
+        return faults.add(place, rule);
+    };
+    if let Some((item, container, _)) = item_of(block.kind) {
+        faults.add(
             place,
             format!(
-                "leads to the tour item {:?}, expected its tour: a tour enters its items itself",
+                "leads to the {item} {:?}, expected its {container}, which enters its items itself",
                 path.to
             ),
-        ),
-        Some(_) => {}
+        );
     }
 }
 
@@ -73,19 +77,15 @@ fn source(
         let rule = format!("comes from {from:?}, expected the uid of a block");
         return faults.add(place, rule);
     };
-    match block.kind {
-        BlockKind::TourItem => {
-            let rule =
-                "comes from a tour item, expected its tour: next and previous move within it";
-            return faults.add(place, rule);
-        }
-        BlockKind::Finish => {
-            return faults.add(
-                place,
-                "comes from a finish block, expected nothing behind it",
-            );
-        }
-        _ => {}
+    if let Some((item, container, _)) = item_of(block.kind) {
+        let rule = format!(
+            "comes from a {item}, expected its {container}: items move within their container"
+        );
+        return faults.add(place, rule);
+    }
+    if block.kind == BlockKind::Finish {
+        let rule = "comes from a finish block, expected nothing behind it";
+        return faults.add(place, rule);
     }
     if path.on.is_empty() {
         faults.add(place, "found no transition name, expected at least one");
@@ -112,18 +112,52 @@ fn source(
     }
 }
 
-fn tours_without_items(part: &VersionPart, faults: &mut Faults) {
+fn containers_without_items(part: &VersionPart, faults: &mut Faults) {
     let filled: FxHashSet<&str> = part
         .blocks
         .iter()
         .filter_map(|block| block.container.as_deref())
         .collect();
-    for tour in &part.blocks {
-        if tour.kind == BlockKind::Tour && !filled.contains(tour.uid.as_str()) {
+    for block in &part.blocks {
+        let Some(container) = items_of(block.kind) else {
+            continue;
+        };
+        if !filled.contains(block.uid.as_str()) {
+            // It could never complete by itself.
             faults.add(
-                Place::Block(&tour.sid),
-                "found no item, expected at least one in a tour",
+                Place::Block(&block.sid),
+                format!("found no item, expected at least one in {container}"),
             );
         }
+    }
+}
+
+/// A gate counts paths, so it needs some, and needs to tell them apart.
+fn gates(part: &VersionPart, by_uid: &FxHashMap<&str, BlockIndex>, faults: &mut Faults) {
+    let is_gate = |block: &&BlockPart| block.kind == BlockKind::Gate;
+    if !part.blocks.iter().any(|block| is_gate(&block)) {
+        return;
+    }
+    let to_gates = || {
+        part.paths.iter().filter(|path| {
+            let target = by_uid.get(path.to.as_str());
+            let block = target.and_then(|index| part.blocks.get(index.0 as usize));
+            block.is_some_and(|block| is_gate(&block))
+        })
+    };
+    let reached: FxHashSet<&str> = to_gates().map(|path| path.to.as_str()).collect();
+    for gate in part.blocks.iter().filter(is_gate) {
+        if !reached.contains(gate.uid.as_str()) {
+            faults.add(
+                Place::Block(&gate.sid),
+                "found no path that leads here, expected at least one to a gate",
+            );
+        }
+    }
+    let keys = to_gates().map(|path| (NameKey::of(&path.uid).0, path.uid.as_str()));
+    if let Some((one, other)) = collision(keys) {
+        let rule =
+            format!("the path uids {one:?} and {other:?} have the same hash, rename one of them");
+        faults.add(Place::Version, rule);
     }
 }

@@ -3,6 +3,8 @@
 //! Everything that `import` reads, and nothing it would not understand, so
 //! that importing an export changes nothing. One document for each project.
 
+mod deployments;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -10,12 +12,12 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::{
     StoreError,
+    import::item_kind,
     project_file::{ENTRY, FORMAT, FORMAT_MEMBER},
-    workspace::{AuthoredVersion, Environment, Flow, Workspace},
+    workspace::{AuthoredVersion, Channel, Environment, Flow, WebhookSettings, Workspace},
 };
-use crate::snapshot::wire::{
-    BlockKind, BlockPart, EntryCondition, FieldKind, FieldPart, PathPart, VersionPart,
-};
+use crate::clock::UnixMs;
+use crate::snapshot::wire::{BlockPart, EntryCondition, FieldKind, FieldPart, PathPart};
 
 /// Writes the workspace, or what one environment sees of it.
 pub(super) fn export(
@@ -23,6 +25,8 @@ pub(super) fn export(
     environment: Option<&Environment>,
 ) -> Result<String, StoreError> {
     let mut documents = Vec::new();
+    // Channels belong to no project; the first one brings them.
+    let mut channels: Vec<Value> = workspace.channels.values().map(write_channel).collect();
     for project in workspace.projects.values() {
         let flows = workspace.flows.values();
         let flows = flows
@@ -33,12 +37,24 @@ pub(super) fn export(
         table.text(FORMAT_MEMBER, FORMAT);
         table.text("project", &project.sid);
         table.text("name", &project.name);
+        table.list("channels", std::mem::take(&mut channels));
         table.list("flows", flows);
         let text = serde_yaml_ng::to_string(&table.0)
             .map_err(|error| StoreError::Export(error.to_string()))?;
         documents.push(text);
     }
     Ok(documents.join("---\n"))
+}
+
+fn write_channel(channel: &Channel) -> Value {
+    let mut table = Table::default();
+    table.text("name", &channel.name);
+    if channel.exclusive {
+        table.put("exclusive", true);
+    }
+    let attributes = channel.attributes.iter().map(|name| name.as_str().into());
+    table.list("attributes", attributes.collect());
+    table.done()
 }
 
 /// A table being written, in the order people read it.
@@ -79,6 +95,9 @@ fn write_flow(
     if flow.refuse_public_force {
         table.put("refusePublicForce", true);
     }
+    if flow.deployments_only {
+        table.put("deploymentsOnly", true);
+    }
     let mut status = Table::default();
     for own in &workspace.environments {
         if environment.is_none_or(|wanted| wanted.uid == own.uid) {
@@ -91,6 +110,8 @@ fn write_flow(
         }
     }
     table.put("status", status.done());
+    let deployments = deployments::written(workspace, environment, flow)?;
+    table.list("deployments", deployments);
     let committed = flow.versions.iter().filter(|(number, _)| **number > 0);
     let committed = committed
         .map(|(_, version)| write_committed(version))
@@ -99,7 +120,7 @@ fn write_flow(
     let sees_drafts = environment.is_none_or(|wanted| wanted.drafts);
     if let Some(draft) = flow.versions.get(&0).filter(|_| sees_drafts) {
         let mut body = Table::default();
-        write_version(&mut body, &draft.part)?;
+        write_version(&mut body, draft)?;
         table.put("draft", body.done());
     }
     Ok(table.done())
@@ -110,16 +131,14 @@ fn write_committed(version: &AuthoredVersion) -> Result<Value, StoreError> {
     table.put("number", version.part.number);
     table.text("message", &version.message);
     table.text("author", &version.author);
-    let created = i64::try_from(version.created_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .ok_or_else(|| StoreError::Export(format!("the time {} ms", version.created_ms)))?;
-    table.text("created", &created.to_string());
-    write_version(&mut table, &version.part)?;
+    let created = time(version.created_ms)?;
+    table.text("created", &created);
+    write_version(&mut table, version)?;
     Ok(table.done())
 }
 
-fn write_version(table: &mut Table, part: &VersionPart) -> Result<(), StoreError> {
+fn write_version(table: &mut Table, version: &AuthoredVersion) -> Result<(), StoreError> {
+    let part = &version.part;
     if let Some(migration) = part.migration {
         table.put("migration", yaml(&migration)?);
     }
@@ -137,37 +156,35 @@ fn write_version(table: &mut Table, part: &VersionPart) -> Result<(), StoreError
         .iter()
         .map(|block| (block.uid.as_str(), block.sid.as_str()))
         .collect();
-    table.list("blocks", write_blocks(&part.blocks, &sids)?);
+    table.list("blocks", write_blocks(version, &sids)?);
     let paths = part.paths.iter().map(|path| write_path(path, &sids));
     table.list("paths", paths.collect());
     Ok(())
 }
 
-/// Items stand under their tour when they follow it directly, which keeps the
+/// Items stand under their container when they follow it directly, which keeps the
 /// order; elsewhere they name it.
 fn write_blocks(
-    blocks: &[BlockPart],
+    version: &AuthoredVersion,
     sids: &BTreeMap<&str, &str>,
 ) -> Result<Vec<Value>, StoreError> {
-    let mut written = Vec::with_capacity(blocks.len());
-    let mut rest = blocks;
+    let mut written = Vec::with_capacity(version.part.blocks.len());
+    let mut rest = version.part.blocks.as_slice();
     while let Some((block, after)) = rest.split_first() {
         rest = after;
-        let mut table = write_block(block, true)?;
+        let mut table = write_block(block, true, version.webhooks.get(&block.uid))?;
         if let Some(container) = &block.container {
             table.text("container", sid(sids, container));
         }
-        if block.kind == BlockKind::Tour {
+        if let Some(kind) = item_kind(block.kind) {
             let count = rest
                 .iter()
-                .take_while(|item| {
-                    item.kind == BlockKind::TourItem && item.container.as_ref() == Some(&block.uid)
-                })
+                .take_while(|item| item.kind == kind && item.container.as_ref() == Some(&block.uid))
                 .count();
             let (own, others) = rest.split_at(count);
             let items = own
                 .iter()
-                .map(|item| Ok(write_block(item, false)?.done()))
+                .map(|item| Ok(write_block(item, false, None)?.done()))
                 .collect::<Result<Vec<_>, StoreError>>()?;
             table.list("items", items);
             rest = others;
@@ -177,7 +194,11 @@ fn write_blocks(
     Ok(written)
 }
 
-fn write_block(block: &BlockPart, with_kind: bool) -> Result<Table, StoreError> {
+fn write_block(
+    block: &BlockPart,
+    with_kind: bool,
+    webhook: Option<&WebhookSettings>,
+) -> Result<Table, StoreError> {
     let mut table = Table::default();
     table.text("sid", &block.sid);
     if with_kind {
@@ -186,6 +207,23 @@ fn write_block(block: &BlockPart, with_kind: bool) -> Result<Table, StoreError> 
     table.text("uid", &block.uid);
     if let Some(expression) = &block.expression {
         table.text("when", expression);
+    }
+    if let Some(trigger) = &block.trigger {
+        table.text("flow", &trigger.flow_sid);
+        if let Some(version) = trigger.version {
+            table.put("version", version);
+        }
+        table.put("action", yaml(&trigger.action)?);
+    }
+    if let Some(webhook) = webhook {
+        table.text("url", &webhook.url);
+        let mut headers = Table::default();
+        for (name, value) in &webhook.headers {
+            headers.text(name, value);
+        }
+        if !headers.0.is_empty() {
+            table.put("headers", headers.done());
+        }
     }
     let transitions = block.transitions.iter().map(|name| name.as_str().into());
     table.list("transitions", transitions.collect());
@@ -237,6 +275,14 @@ fn write_path(path: &PathPart, sids: &BTreeMap<&str, &str>) -> Value {
 /// show here rather than vanish.
 fn sid<'a>(sids: &BTreeMap<&str, &'a str>, uid: &'a str) -> &'a str {
     sids.get(uid).copied().unwrap_or(uid)
+}
+
+fn time(ms: UnixMs) -> Result<String, StoreError> {
+    let time = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let time = time.ok_or_else(|| StoreError::Export(format!("the time {ms} ms")))?;
+    Ok(time.to_string())
 }
 
 fn yaml(value: &impl serde::Serialize) -> Result<Value, StoreError> {

@@ -1,0 +1,224 @@
+//! Do the deployments of the files fit the store, and each other?
+//!
+//! A deployment is matched by its uid, else by its name in the environment.
+//! They are looked at when every file was taken: what one of them says of a
+//! channel or a version may stand in a later file, and two may change places.
+
+use std::collections::BTreeMap;
+
+use super::{Faults, deployments::DeploymentFile};
+use crate::{
+    clock::Ambient,
+    snapshot::wire::{RolloutId, RolloutPart},
+    store::{
+        deploying::{BASIS_POINTS, check, fresh_salt, fresh_uid, full_launch},
+        environment_names,
+        workspace::{Channel, Deployment, Workspace},
+    },
+};
+
+/// Channels and deployments of an import that are not yet in the workspace.
+#[derive(Default)]
+pub(super) struct Deploy {
+    /// Channel name to the file that describes it.
+    channels: BTreeMap<String, String>,
+    /// File and flow sid of each.
+    waiting: Vec<(String, String, DeploymentFile)>,
+}
+
+impl Deploy {
+    /// Takes what a file says of a channel.
+    pub(super) fn channel(
+        &mut self,
+        workspace: &mut Workspace,
+        file: &str,
+        channel: Channel,
+        faults: &mut Faults,
+    ) {
+        let position = format!("channel {:?}", channel.name);
+        let other = self.channels.insert(channel.name.clone(), file.to_owned());
+        if other.is_some() {
+            faults.add(file, &position, "the channel appears twice in this import");
+        }
+        workspace.channels.insert(channel.name.clone(), channel);
+    }
+
+    /// Takes a deployment for later.
+    pub(super) fn deployment(&mut self, file: &str, flow: &str, given: DeploymentFile) {
+        self.waiting.push((file.to_owned(), flow.to_owned(), given));
+    }
+
+    /// Puts everything into the workspace and looks at the whole.
+    pub(super) fn finish(
+        self,
+        before: &Workspace,
+        workspace: &mut Workspace,
+        ambient: &Ambient,
+        faults: &mut Faults,
+    ) {
+        let mut touched: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for (file, flow, given) in self.waiting {
+            let position = given.position(&flow);
+            let resolved = resolve(workspace, &file, &flow, given, ambient, faults);
+            let Some(deployment) = resolved else {
+                continue;
+            };
+            let uid = deployment.uid.clone();
+            if touched.contains_key(&uid) {
+                faults.add(
+                    &file,
+                    &position,
+                    "the deployment appears twice in this import",
+                );
+            }
+            touched.insert(uid.clone(), (file, position));
+            workspace.deployments.insert(uid, deployment);
+        }
+        for (uid, deployment) in &workspace.deployments {
+            if let Some((file, position)) = touched.get(uid) {
+                for error in check(workspace, deployment) {
+                    faults.add(file, position, error.to_string());
+                }
+                if before.deployments.get(uid) != Some(deployment) {
+                    notices(before, workspace, deployment, |text| {
+                        faults.notice(file, position, text);
+                    });
+                }
+            } else if let Some(file) = self.channels.get(&deployment.channel) {
+                // What was sound may not be on a channel that is exclusive now.
+                let position = format!("channel {:?}", deployment.channel);
+                for error in check(workspace, deployment) {
+                    let rule = format!("deployment {:?}: {error}", deployment.name);
+                    faults.add(file, &position, rule);
+                }
+            }
+        }
+    }
+}
+
+/// The deployment a file describes; its environment and its uid must fit.
+fn resolve(
+    workspace: &Workspace,
+    file: &str,
+    flow: &str,
+    given: DeploymentFile,
+    ambient: &Ambient,
+    faults: &mut Faults,
+) -> Option<Deployment> {
+    let position = given.position(flow);
+    let flow_uid = workspace.flows.get(flow)?.uid.clone();
+    let Some(environment) = workspace.environment(&given.environment) else {
+        let rule = format!(
+            "environment {:?} does not exist (expected one of {})",
+            given.environment,
+            environment_names(workspace)
+        );
+        faults.add(file, &position, rule);
+        return None;
+    };
+    let by_uid = given.uid.as_ref();
+    let by_uid = by_uid.and_then(|uid| workspace.deployments.get(uid));
+    let by_name = workspace
+        .deployment(&environment.uid, &given.name)
+        .filter(|known| known.flow_uid == flow_uid);
+    let known = by_uid.or(by_name);
+    if let Some(known) = known {
+        if known.flow_uid != flow_uid || known.environment_uid != environment.uid {
+            let rule = format!(
+                "uid {:?} belongs to deployment {:?} of another flow or environment",
+                known.uid, known.name
+            );
+            faults.add(file, &position, rule);
+            return None;
+        }
+        if given.uid.as_ref().is_some_and(|uid| *uid != known.uid) {
+            let rule = format!(
+                "uid is {:?} (expected {:?}, or none)",
+                given.uid.unwrap_or_default(),
+                known.uid
+            );
+            faults.add(file, &position, rule);
+            return None;
+        }
+    }
+    let old = known.map(|known| &known.rollout);
+    let rollout = RolloutPart {
+        alternatives: given.alternatives,
+        basis_points: given
+            .basis_points
+            .or(old.map(|old| old.basis_points))
+            .unwrap_or(BASIS_POINTS),
+        schedule: given.schedule,
+        salt: given
+            .salt
+            .or_else(|| old.map(|old| old.salt.clone()))
+            .unwrap_or_else(|| fresh_salt(ambient)),
+        id: given.id,
+        remember: given.remember,
+    };
+    Some(Deployment {
+        uid: known
+            .map(|known| known.uid.clone())
+            .or(given.uid)
+            .unwrap_or_else(|| fresh_uid(ambient)),
+        name: given.name,
+        environment_uid: environment.uid.clone(),
+        flow_uid,
+        channel: given.channel,
+        policy: given.policy,
+        rollout,
+        on_version_change: given.on_version_change,
+        active: given
+            .active
+            .or(known.map(|known| known.active))
+            .unwrap_or(true),
+    })
+}
+
+/// What an author may not have meant.
+fn notices(
+    before: &Workspace,
+    workspace: &Workspace,
+    deployment: &Deployment,
+    mut tell: impl FnMut(String),
+) {
+    if let Some(text) = full_launch(before.deployments.get(&deployment.uid), deployment) {
+        tell(text.to_owned());
+    }
+    let Some(channel) = workspace.channels.get(&deployment.channel) else {
+        return tell(format!(
+            "nobody described the channel {:?} (deployed all the same; channels: says what it is)",
+            deployment.channel
+        ));
+    };
+    if channel.attributes.is_empty() {
+        return;
+    }
+    let known = |attribute: &str| {
+        // The subject itself and its group come with every channel.
+        attribute.starts_with("group.")
+            || attribute.starts_with("user.")
+            || channel.attributes.iter().any(|own| own == attribute)
+    };
+    let unknown = |attribute: &str| {
+        format!(
+            "channel {:?} is not said to carry the attribute {attribute:?}: unless it is a stored \
+             property of the user it is missing (known: {})",
+            channel.name,
+            channel.attributes.join(", ")
+        )
+    };
+    for (place, alternative) in (1..).zip(&deployment.rollout.alternatives) {
+        for (at, rule) in (1..).zip(&alternative.rules) {
+            if !known(&rule.attribute) {
+                let text = unknown(&rule.attribute);
+                tell(format!("alternative {place}, rule {at}: {text}"));
+            }
+        }
+    }
+    if let RolloutId::Attribute(attribute) = &deployment.rollout.id
+        && !known(attribute)
+    {
+        tell(format!("id: {}", unknown(attribute)));
+    }
+}

@@ -1,0 +1,131 @@
+//! What does a file say of a webhook and of a flow trigger?
+//!
+//! Form only. Whom a webhook calls is kept beside the version, because edges
+//! have no business with it; what a trigger acts on is part of its version.
+
+use std::collections::BTreeMap;
+
+use super::table::Table;
+use crate::{
+    limits::{WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX},
+    snapshot::wire::{BlockKind, TriggerAction, TriggerPart},
+    store::{project_file::Node, workspace::WebhookSettings},
+};
+
+/// Reads `url` and `headers`, which exactly webhooks have.
+pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<WebhookSettings> {
+    let has = table.has("url") || table.has("headers");
+    let url = table.text("url");
+    let headers = headers(table);
+    match kind {
+        Some(BlockKind::Webhook) => {
+            let Some(url) = url else {
+                table.fault("a webhook has no url (expected whom to call)");
+                return None;
+            };
+            if let Some(fault) = url_fault(&url) {
+                table.fault(format!("url {fault}"));
+            }
+            Some(WebhookSettings { url, headers })
+        }
+        Some(_) if has => {
+            table.fault("only a webhook has url and headers");
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Whether it names somebody who can be called. What may be called is the
+/// store's setting, and asked when it happens.
+fn url_fault(url: &str) -> Option<String> {
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let plain = url.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = plain
+        && url.len() <= WEBHOOK_TEXT_BYTES_MAX
+        && host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+    (!fits).then(|| {
+        format!(
+            "is {url:?} (expected http:// or https:// with a host and no user name, at most \
+             {WEBHOOK_TEXT_BYTES_MAX} bytes of visible ASCII)"
+        )
+    })
+}
+
+fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
+    let members = match table.take("headers") {
+        None => return BTreeMap::new(),
+        Some(Node::Table(members)) => members,
+        Some(other) => {
+            table.fault_of("headers", &other, "a table of name: text");
+            return BTreeMap::new();
+        }
+    };
+    if members.len() > WEBHOOK_HEADERS_MAX {
+        table.fault(format!(
+            "found {} headers (expected at most {WEBHOOK_HEADERS_MAX})",
+            members.len()
+        ));
+    }
+    let mut read = BTreeMap::new();
+    for (name, node) in members {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let known = (1..=WEBHOOK_TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(token);
+        match node {
+            Node::Text(value) if known && is_header_value(&value) => {
+                let name = name.to_ascii_lowercase();
+                if read.insert(name.clone(), value).is_some() {
+                    table.fault(format!("header {name:?} appears twice"));
+                }
+            }
+            // The value may be a secret: it is not repeated.
+            Node::Text(_) => table.fault(format!(
+                "header {name:?} cannot be sent (expected a name of letters, digits and - _ . \
+                 and a value of printable ASCII, at most {WEBHOOK_TEXT_BYTES_MAX} bytes)"
+            )),
+            other => table.fault_of(&format!("header {name:?}"), &other, "text"),
+        }
+    }
+    read
+}
+
+fn is_header_value(value: &str) -> bool {
+    value.len() <= WEBHOOK_TEXT_BYTES_MAX
+        && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && value.trim() == value
+}
+
+/// Reads `flow`, `version` and `action`, which exactly flow triggers have.
+pub(super) fn trigger(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<TriggerPart> {
+    if kind != Some(BlockKind::FlowTrigger) {
+        for member in ["flow", "version", "action"] {
+            if table.take(member).is_some() && kind.is_some() {
+                table.fault(format!("only a flowTrigger has {member}"));
+            }
+        }
+        return None;
+    }
+    let flow_sid = table.required_sid("flow");
+    let version = table.version("version");
+    let action = match table.text("action").as_deref() {
+        Some("start") => TriggerAction::Start,
+        Some("stop") => TriggerAction::Stop,
+        Some("reset") => TriggerAction::Reset,
+        Some("finish") => TriggerAction::Finish,
+        found => {
+            let found = found.map_or("missing".to_owned(), |word| format!("{word:?}"));
+            table.fault(format!(
+                "action is {found} (expected start, stop, reset or finish)"
+            ));
+            return None;
+        }
+    };
+    Some(TriggerPart {
+        flow_sid: flow_sid?,
+        version: version?,
+        action,
+    })
+}
