@@ -15,10 +15,12 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 5] = [
     ("two-processes.md", "started"),
     ("snapshots.md", "timestamp"),
     ("operations.md", "exit code 64"),
+    ("deployments.md", "enabled: support"),
+    ("explain.md", "exit code 1"),
 ];
 
 fn docs() -> PathBuf {
@@ -63,6 +65,11 @@ fn the_shell_blocks_of_the_pages_run_as_they_are_written() {
             println!("{page} was NOT run: there is no curl on this machine");
             continue;
         }
+        // Where a page starts dev without naming addresses, free ones are named.
+        blocks = blocks.replace(
+            "flowgate dev ",
+            "flowgate dev --edge 127.0.0.1:7070 --admin 127.0.0.1:7071 --store 127.0.0.1:7080 ",
+        );
         for (port, free) in [7070, 7071, 7080].into_iter().zip(free_ports::<3>()) {
             blocks = blocks.replace(&format!(":{port}"), &format!(":{free}"));
         }
