@@ -424,3 +424,34 @@ async fn a_newer_version_carries_over_what_was_begun() {
     assert_eq!(kept["version_source"], "tag", "it is stored: {kept}");
     assert_eq!(kept["blocks"], made["blocks"]);
 }
+
+#[tokio::test]
+async fn a_step_tells_which_other_flows_it_moved() {
+    let edge = Harness::start();
+    let start = json!({"subject": {"user": "u1"}, "version": 1});
+    let start = edge
+        .post(BLOCKS, "/v1/flows/lead/start", &start)
+        .await
+        .json();
+    assert_eq!(start.get("flows"), None, "only its own: {start}");
+    let next = json!({"subject": {"user": "u1"}, "version": 1, "transitions": ["next"]});
+    let step = edge
+        .post(BLOCKS, "/v1/blocks/lead_one/transition", &next)
+        .await
+        .json();
+    assert_eq!(step["flow"]["sid"], "lead", "{step}");
+    assert_eq!(step["blocks"].as_array().map(Vec::len), Some(2), "{step}");
+    let flows = step["flows"].as_array().expect("the others");
+    assert_eq!(flows.len(), 1, "{step}");
+    assert_eq!(
+        (&flows[0]["sid"], &flows[0]["version"]),
+        (&json!("welcome"), &json!(1))
+    );
+    assert_eq!(flows[0]["state"]["started"], true);
+    assert_eq!(flows[0]["blocks"][0]["uid"], "welcome_one", "{step}");
+    assert_eq!(
+        flows[0]["blocks"].as_array().map(Vec::len),
+        Some(1),
+        "those that changed"
+    );
+}

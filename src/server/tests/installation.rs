@@ -19,10 +19,11 @@ pub(super) const ELSEWHERE: &str = "blocks-development-2";
 /// Bound to the channel `web`.
 pub(super) const WEB: &str = "blocks-development-web";
 
-/// Sid, entry and versions. `welcome` is for everyone, `pro` goes by a
+/// Sids and versions. `welcome` is for everyone, `pro` goes by a
 /// property, `api` takes force only (and none from public keys), `off` is
-/// disabled, `sketch` is only a draft. The others are deployed.
-const FLOWS: [(&str, &[u32]); 12] = [
+/// disabled, `sketch` is only a draft, `lead` starts `welcome` on the way from
+/// `one` to `two`. The others are deployed.
+const FLOWS: [(&str, &[u32]); 13] = [
     ("welcome", &[1]),
     ("pro", &[1]),
     ("api", &[1]),
@@ -35,6 +36,7 @@ const FLOWS: [(&str, &[u32]); 12] = [
     ("gated", &[1]),
     ("none", &[1]),
     ("picky", &[1]),
+    ("lead", &[1]),
 ];
 
 /// Flow, channel, policy and rollout. Everybody is in on `chat`, nobody on
@@ -163,6 +165,16 @@ fn version(sid: &str, number: u32) -> VersionPart {
         part["blocks"].as_array_mut().expect("blocks").push(old);
         let path = json!({"uid": uid("p3"), "from": uid("one"), "on": ["skip"], "to": uid("old")});
         part["paths"].as_array_mut().expect("paths").push(path);
+    }
+    if sid == "lead" {
+        let blocks = part["blocks"].as_array_mut().expect("blocks");
+        blocks.push(
+            json!({"uid": uid("kick"), "sid": "kick", "kind": "flowTrigger",
+            "trigger": {"flow_sid": "welcome", "action": "start"}}),
+        );
+        part["paths"][1]["to"] = json!(uid("kick"));
+        let on = json!({"uid": uid("p4"), "from": uid("kick"), "on": ["done"], "to": uid("two")});
+        part["paths"].as_array_mut().expect("paths").push(on);
     }
     serde_json::from_value(part).expect("a version")
 }
