@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Api, Response, deployments,
+    Api, Response, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
 };
@@ -151,9 +151,9 @@ pub(super) async fn answer(
             api.settle().await?;
             Response::json(200, &ended)
         }
-        Admin::Flows => deployments::flows(api, None),
-        Admin::Flow(sid) => deployments::flows(api, Some(&sid)),
-        Admin::FlowStatus(sid) => deployments::status(api, sid, &body).await,
+        Admin::Flows => flows::flows(api, None),
+        Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         // The rest was answered above.
         Admin::Environments
         | Admin::Export

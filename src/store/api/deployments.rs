@@ -1,4 +1,4 @@
-//! What does the store answer about deployments and the status of flows?
+//! What does the store answer about deployments?
 //!
 //! Members have the names of project files, percentages are basis points. A
 //! deployment is named by its uid, or by its name and environment. POST makes
@@ -18,13 +18,10 @@ use crate::{
     },
     store::{
         DeployError, Deployment, Store, StoreError, Workspace,
-        deploying::{fresh_salt, fresh_uid},
+        deploying::{BASIS_POINTS, fresh_salt, fresh_uid, full_launch},
         known_environment,
     },
 };
-
-/// All of a percentage.
-const ALL: u16 = 10_000;
 
 /// What an author says of a deployment; what is left out depends on the method.
 #[derive(Deserialize, Default)]
@@ -125,14 +122,6 @@ pub(super) enum Asked {
     Delete(String),
 }
 
-/// The body of a status.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatusBody {
-    environment: String,
-    enabled: bool,
-}
-
 /// Answers what is asked of deployments.
 pub(super) async fn answer(
     api: &Api,
@@ -198,62 +187,6 @@ impl Work {
         }
         Ok(())
     }
-}
-
-/// Sets a flow's status in an environment.
-pub(super) async fn status(
-    api: &Api,
-    sid: String,
-    body: &bytes::Bytes,
-) -> Result<Response, Problem> {
-    let body: StatusBody = read(body)?;
-    let StatusBody {
-        environment,
-        enabled,
-    } = body;
-    let (flow, place) = (sid.clone(), environment.clone());
-    api.blocking(move |store| store.set_status(&flow, &place, enabled))
-        .await?;
-    api.settle().await?;
-    let answer = json!({"flow": sid, "environment": environment, "enabled": enabled});
-    Response::json(200, &answer)
-}
-
-/// Every flow, or one in full.
-pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
-    let workspace = api.store.workspace();
-    let Some(sid) = sid else {
-        let flows = workspace.flows.values();
-        let flows: Vec<Value> = flows.map(|flow| flow_row(&workspace, flow)).collect();
-        return Response::json(200, &flows);
-    };
-    let flow = workspace.flows.get(sid);
-    let flow = flow.ok_or_else(|| StoreError::Deploy(DeployError::UnknownFlow(sid.to_owned())))?;
-    let mut answer = flow_row(&workspace, flow);
-    let versions = flow.versions.iter().map(|(number, version)| {
-        json!({
-            "version": number, "blocks": version.part.blocks.len(), "message": version.message,
-            "author": version.author, "created_ms": version.created_ms,
-            "migration": version.part.migration,
-        })
-    });
-    answer["history"] = versions.collect();
-    let deployments = workspace.deployments.values();
-    let own = deployments.filter(|own| own.flow_uid == flow.uid);
-    answer["deployments"] = own.map(|own| written(&workspace, own)).collect();
-    Response::json(200, &answer)
-}
-
-fn flow_row(workspace: &Workspace, flow: &crate::store::workspace::Flow) -> Value {
-    let environments = workspace.environments.iter();
-    let status: serde_json::Map<String, Value> = environments
-        .map(|own| (own.name.clone(), json!(flow.enabled_in(&own.uid))))
-        .collect();
-    json!({
-        "sid": flow.sid, "uid": flow.uid, "name": flow.name, "project": flow.project,
-        "latest": flow.latest(), "draft": flow.versions.contains_key(&0),
-        "deploymentsOnly": flow.deployments_only, "status": status,
-    })
 }
 
 fn list(workspace: &Workspace, environment: Option<&str>) -> Result<Response, Problem> {
@@ -323,7 +256,7 @@ fn create(store: &Store, workspace: &Workspace, body: Body) -> Result<Deployment
         channel: body.channel.clone().ok_or_else(|| missing("channel"))?,
         policy: VersionPolicy::Latest,
         rollout: RolloutPart {
-            basis_points: ALL,
+            basis_points: BASIS_POINTS,
             salt: fresh_salt(&store.ambient),
             ..RolloutPart::default()
         },
@@ -350,7 +283,7 @@ fn whole(body: Body) -> Result<Body, Problem> {
     Ok(Body {
         version: body.version.or(Some(Version::Latest(Latest::Latest))),
         audience: body.audience.or_else(|| Some(Vec::new())),
-        basis_points: body.basis_points.or(Some(ALL)),
+        basis_points: body.basis_points.or(Some(BASIS_POINTS)),
         schedule: body.schedule.or_else(|| Some(Vec::new())),
         id: body.id.or_else(|| Some(RolloutId::default())),
         remember: body.remember.or_else(|| Some(Remember::default())),
@@ -450,7 +383,7 @@ impl AlternativeBody {
 }
 
 /// A deployment as authors read it, in the members they write.
-fn written(workspace: &Workspace, own: &Deployment) -> Value {
+pub(super) fn written(workspace: &Workspace, own: &Deployment) -> Value {
     let environment = workspace.environment_by_uid(&own.environment_uid);
     let rollout = &own.rollout;
     let audience = rollout.alternatives.iter().map(|alternative| {
@@ -487,23 +420,14 @@ fn written(workspace: &Workspace, own: &Deployment) -> Value {
 
 /// What an author should know about the ends of a percentage just set.
 fn notes(before: Option<&Deployment>, after: &Deployment) -> Vec<&'static str> {
-    let reaches = |own: &Deployment, end: u16| {
+    let closes = |own: &Deployment| {
         let mut scheduled = own.rollout.schedule.iter();
-        own.rollout.basis_points == end || scheduled.any(|entry| entry.basis_points == end)
+        own.rollout.basis_points == 0 || scheduled.any(|entry| entry.basis_points == 0)
     };
-    let newly = |end| reaches(after, end) && !before.is_some_and(|own| reaches(own, end));
-    let mut notes = Vec::new();
-    // A new deployment has no earlier exclusions.
-    if newly(ALL) && before.is_some() {
-        notes.push(
-            "100 % is a full launch: it replaces earlier exclusions, and whoever it lets in stays \
-             in when the percentage is lowered again",
-        );
-    }
-    if newly(0) {
-        notes.push(
-            "at 0 % nobody new enters and nothing is recorded; whoever was let in before stays in",
-        );
-    }
-    notes
+    // A new deployment has excluded nobody yet.
+    let launch = before.and_then(|own| full_launch(Some(own), after));
+    let closed = (closes(after) && !before.is_some_and(closes)).then_some(
+        "at 0 % nobody new enters and nothing is recorded; whoever was let in before stays in",
+    );
+    launch.into_iter().chain(closed).collect()
 }

@@ -8,6 +8,7 @@
 mod admin;
 mod deployments;
 mod edge;
+mod flows;
 mod problem;
 mod route;
 #[cfg(test)]

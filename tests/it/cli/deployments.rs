@@ -148,7 +148,7 @@ fn the_ends_of_a_percentage_are_said_aloud() {
         told.contains("100 %") && told.contains("full launch"),
         "{told}"
     );
-    assert!(told.contains("earlier exclusions"), "{told}");
+    assert!(told.contains("excluded earlier is let in"), "{told}");
     let told = set("0");
     assert!(told.contains("nobody new enters"), "{told}");
     let told = set("50");
