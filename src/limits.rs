@@ -225,6 +225,12 @@ pub const ALTERNATIVES_MAX: usize = 64;
 /// Rules of one alternative; each is judged at every decision.
 pub const RULES_PER_ALTERNATIVE_MAX: usize = 64;
 
+/// The attribute a rule names; longer names are pasted texts.
+pub const RULE_ATTRIBUTE_BYTES_MAX: usize = 256;
+
+/// The text a rule compares with; it stands in every receipt of a decision.
+pub const RULE_VALUE_BYTES_MAX: usize = 1024;
+
 /// Entries of a rollout's schedule.
 pub const SCHEDULE_ENTRIES_MAX: usize = 64;
 

@@ -7,8 +7,12 @@ use serde_json::Value;
 
 use super::{
     form::{
-        Attribute, BlockAspect, Condition, Descent, Operand, PropertyPath, Relation, Root, TextTest,
+        Attribute, BlockAspect, Condition, Descent, Operand, PropertyPath, Relation, Root,
+        SpelledParts, TextTest,
     },
+    network,
+    semver::Version,
+    spell::Spelling,
     text::Text,
     value::{Number, Seen},
 };
@@ -69,7 +73,38 @@ impl Condition {
                 }
             }
             Self::Truth(operand) => matches!(operand.value(scene), Seen::Boolean(true)),
+            Self::IsEmpty(operand) => operand.value(scene).is_empty(),
+            Self::Loosely(test, operand, wanted) => wanted.accepts(*test, operand.value(scene)),
+            Self::Spelled(operand, any_of) => Spelling::new()
+                .of(operand.value(scene))
+                .is_some_and(|text| any_of.binary_search_by(|one| (**one).cmp(text)).is_ok()),
+            Self::SpelledPart(operand, parts) => Spelling::new()
+                .of(operand.value(scene))
+                .is_some_and(|text| parts.stand_in(text)),
+            Self::Numeric(relation, operand, number) => operand
+                .value(scene)
+                .float()
+                .is_some_and(|own| relation.holds_between(own, *number)),
+            Self::Release(relation, operand, release) => Spelling::new()
+                .of(operand.value(scene))
+                .and_then(Version::parse)
+                .is_some_and(|own| relation.allows(own.order(release.version()))),
+            Self::Within(operand, networks) => Spelling::new()
+                .of(operand.value(scene))
+                .and_then(network::address)
+                .is_some_and(|address| networks.iter().any(|one| one.has(address))),
         }
+    }
+}
+
+impl SpelledParts {
+    fn stand_in(&self, text: &str) -> bool {
+        let text = match self.ignore_case {
+            true => Text::new(text).lowered(),
+            false => Text::new(text),
+        };
+        let mut any_of = self.any_of.iter();
+        any_of.any(|part| self.test.passes(text, Text::new(part)))
     }
 }
 
@@ -106,6 +141,11 @@ impl Operand {
                 None => Seen::Null,
             },
             Self::Property(root, path) => scene.property(*root, path),
+            Self::Carried(name) => scene.carried(name),
+            Self::CurrentTime => match scene.carried("currentTime") {
+                Seen::Null => time(Some(scene.now)),
+                said => said,
+            },
             Self::Shifted(date, by_ms) => match date.value(scene).time() {
                 Some(time) => Seen::Time(time.saturating_add(*by_ms)),
                 None => Seen::Null,
@@ -139,6 +179,11 @@ impl<'a> Scene<'a> {
         }
     }
 
+    fn carried(&self, name: &str) -> Seen<'a> {
+        let found = self.view.attributes.and_then(|own| own.get(name));
+        found.map_or(Seen::Null, Seen::from)
+    }
+
     fn property(&self, root: Root, path: &PropertyPath) -> Seen<'a> {
         let overlaid = match root {
             Root::User => self.view.attributes.and_then(|own| own.get(&*path.name)),
@@ -165,6 +210,8 @@ impl Descent {
 impl Attribute {
     fn of(self, profile: &Profile) -> Seen<'_> {
         match self {
+            // A request without a user has a subject all the same.
+            Self::Identifier if profile.identifier.is_empty() => Seen::Null,
             Self::Identifier => Seen::Text(Text::new(&profile.identifier)),
             Self::CreatedAt => time(profile.created_ms),
             Self::UpdatedAt => time(profile.updated_ms),

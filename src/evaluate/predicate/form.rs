@@ -1,11 +1,12 @@
 //! What does a compiled condition look like?
 //!
-//! A tree of conditions over operands, independent of the dialect it was
-//! written in. Property names are owned, literals are of their final type, and
-//! chains of AND and OR are flat, so that depth is bounded by the nesting
-//! somebody typed.
+//! A tree of conditions over operands, in which all dialects end. Where two of
+//! them mean different things by the same word, each has its own leaf; all the
+//! rest they share. Property names are owned, literals are of their final
+//! type, and chains of AND and OR are flat, so that depth is bounded by the
+//! nesting somebody typed.
 
-use super::{like::Like, value::Number};
+use super::{like::Like, loose::Wanted, network::Network, semver::Release, value::Number};
 use crate::snapshot::BlockKey;
 
 /// Something that is true or false.
@@ -33,6 +34,48 @@ pub(super) enum Condition {
     Text(TextTest, Box<[Operand; 2]>),
     /// The operand is the boolean true.
     Truth(Operand),
+    /// Nothing is there, or nothing is in it.
+    IsEmpty(Operand),
+    /// The operand stands so to a value, as audiences compare.
+    Loosely(LooseTest, Operand, Wanted),
+    /// The operand, spelled out, is one of these; sorted.
+    Spelled(Operand, Box<[Box<str>]>),
+    /// One of these stands in the operand, spelled out.
+    SpelledPart(Operand, SpelledParts),
+    /// The operand is a number or spells one, and it stands so to this one.
+    Numeric(Relation, Operand, f64),
+    /// The operand spells a semantic version, and it stands so to this one.
+    Release(Relation, Operand, Release),
+    /// The operand spells an address, and it is in one of these networks.
+    Within(Operand, Box<[Network]>),
+}
+
+/// How audiences compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LooseTest {
+    /// The same value.
+    Equals,
+    /// A part of a text, or a whole element of an array.
+    Contains,
+    /// The beginning of a text.
+    Starts,
+    /// The end of a text.
+    Ends,
+    /// A larger number, a later time, or a text behind.
+    Greater,
+    /// A smaller number, an earlier time, or a text before.
+    Less,
+}
+
+/// Texts of which one has to stand somewhere in another.
+#[derive(Debug)]
+pub(super) struct SpelledParts {
+    /// Where.
+    pub(super) test: TextTest,
+    /// In lower case already, where case is ignored.
+    pub(super) any_of: Box<[Box<str>]>,
+    /// Whether what is searched is seen in lower case.
+    pub(super) ignore_case: bool,
 }
 
 /// How two operands are compared.
@@ -82,6 +125,10 @@ pub(super) enum Operand {
     Attribute(Root, Attribute),
     /// A property of the user or the group.
     Property(Root, PropertyPath),
+    /// What the request itself says, whatever is stored.
+    Carried(Box<str>),
+    /// The time the request says it is, or else the time of the request.
+    CurrentTime,
     /// A date moved by some milliseconds.
     Shifted(Box<Operand>, i64),
     /// A text in lower case.
@@ -121,6 +168,16 @@ pub(super) struct PropertyPath {
     pub(super) name: Box<str>,
     /// Further down.
     pub(super) deeper: Box<[Descent]>,
+}
+
+impl PropertyPath {
+    /// A property as a whole.
+    pub(super) fn whole(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            deeper: Box::default(),
+        }
+    }
 }
 
 /// One step down into a nested value.

@@ -1,21 +1,30 @@
 //! Is a condition true for this subject, now?
 //!
-//! One engine under expressions; audiences and constraints will compile to
-//! the same [`form`]. Total: whatever the properties are, the answer is a
-//! boolean, never an error, and finding it allocates nothing. Source text
-//! goes through [`lex`] and [`parse`]; [`eval`] walks the result over
-//! [`value`]s, with [`text`], [`like`] and [`date`] for what needs care.
+//! One engine under three dialects: expressions go through [`lex`] and
+//! [`parse`], rules of audiences through [`audience`], Unleash's constraints
+//! through [`constraint`], and all end in the same [`form`]. Total: whatever
+//! the properties are, the answer is a boolean, never an error, and finding it
+//! allocates nothing. [`eval`] walks the form over [`value`]s; every other file
+//! takes care of one kind of comparing.
 
+mod audience;
+mod constraint;
 mod date;
 mod eval;
 mod form;
 mod lex;
 mod like;
+mod loose;
+mod network;
 mod parse;
+mod semver;
+mod spell;
 #[cfg(test)]
 mod tests;
 mod text;
 mod value;
+
+pub use self::constraint::Constraint;
 
 use self::{eval::Scene, form::Condition};
 use super::{state::BlockState, subject::SubjectView};
@@ -40,6 +49,12 @@ pub struct ExpressionError {
     pub message: String,
 }
 
+/// What is wrong with the name of an attribute, as rules of audiences and
+/// rollouts name them; none where it can be asked for.
+pub fn attribute_fault(name: &str) -> Option<String> {
+    audience::attribute(name).err()
+}
+
 impl Predicate {
     /// Parses and compiles an expression that looks at the subject alone, as
     /// entry conditions do. Block state in it is an error.
@@ -58,7 +73,15 @@ impl Predicate {
 
     /// Compiles a rule of an audience, or says what is wrong with it.
     pub fn rule(rule: &RulePart) -> Result<Self, String> {
-        Err(format!("operator {:?} is not known", rule.operator))
+        audience::compile(rule).map(|root| Self { root })
+    }
+
+    /// Compiles a constraint of Unleash. One that makes no sense never holds,
+    /// and [`Constraint::fault`] says why.
+    pub fn constraint(constraint: &Constraint) -> Self {
+        Self {
+            root: constraint::compile_or_never(constraint),
+        }
     }
 
     /// Whether it holds, where there are no blocks to look at.

@@ -64,17 +64,65 @@ impl From<&serde_json::Number> for Number {
 }
 
 impl Number {
-    fn order(self, other: Self) -> Option<Ordering> {
+    /// The number a text spells the way JSON does; `007`, `+7` and ` 7` spell none.
+    pub(super) fn spelled(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+        let plausible = match digits {
+            [b'0', b'0'..=b'9', ..] => false,
+            [b'0'..=b'9', ..] => digits
+                .iter()
+                .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')),
+            _ => false,
+        };
+        // A point needs a digit on its right side too; Rust is content without.
+        if !plausible || text.ends_with('.') || text.contains(".e") || text.contains(".E") {
+            return None;
+        }
+        if let Ok(whole) = text.parse() {
+            return Some(Self::Whole(whole));
+        }
+        let float: f64 = text.parse().ok()?;
+        float.is_finite().then_some(Self::Float(float))
+    }
+
+    /// What is less, equal or more; none beside what is no number.
+    pub(super) fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(&b)),
             (a, b) => a.float().partial_cmp(&b.float()),
         }
     }
 
-    fn float(self) -> f64 {
+    /// As a floating-point number, rounded where it has to be.
+    pub(super) fn float(self) -> f64 {
         match self {
             Self::Whole(whole) => whole as f64,
             Self::Float(float) => float,
+        }
+    }
+}
+
+impl Relation {
+    /// Whether things in this order stand in this relation.
+    pub(super) fn allows(self, order: Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::NotEqual => order.is_ne(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// The same between floating-point numbers. Those that differ by less
+    /// than the smallest step from 1 are equal, as Unleash's clients have it.
+    pub(super) fn holds_between(self, a: f64, b: f64) -> bool {
+        let equal = (a - b).abs() < f64::EPSILON;
+        match self {
+            Self::Equal => equal,
+            Self::NotEqual => !equal,
+            ordered => a.partial_cmp(&b).is_some_and(|order| ordered.allows(order)),
         }
     }
 }
@@ -97,19 +145,36 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The floating-point number it is or, as a text, spells.
+    pub(super) fn float(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number.float()),
+            Self::Text(text) => text.as_written()?.parse().ok(),
+            _ => None,
+        }
+        .filter(|float| float.is_finite())
+    }
+
+    /// Whether nothing is there, or nothing is in it. 0 and false are something.
+    pub(super) fn is_empty(self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.characters().next().is_none(),
+            Self::Array(elements) => elements.is_empty(),
+            Self::Object(members) => members.is_empty(),
+            Self::Boolean(_) | Self::Number(_) | Self::Time(_) => false,
+        }
+    }
+
     /// Whether the relation holds.
     pub(super) fn stands(self, relation: Relation, other: Self) -> bool {
         if matches!(self, Self::Null) || matches!(other, Self::Null) {
             return false;
         }
-        let order = || self.order(other);
         match relation {
             Relation::Equal => self.same(other),
             Relation::NotEqual => !self.same(other),
-            Relation::Less => order().is_some_and(Ordering::is_lt),
-            Relation::LessOrEqual => order().is_some_and(Ordering::is_le),
-            Relation::Greater => order().is_some_and(Ordering::is_gt),
-            Relation::GreaterOrEqual => order().is_some_and(Ordering::is_ge),
+            ordered => self.order(other).is_some_and(|order| ordered.allows(order)),
         }
     }
 

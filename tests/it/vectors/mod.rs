@@ -3,6 +3,8 @@
 //! The cases are data in `tests/vectors/*.json`, readable by any language.
 //! [`check`] runs one file and names every case that differs.
 
+mod audiences;
+mod constraints;
 mod decisions;
 mod expressions;
 mod flows;
@@ -16,6 +18,16 @@ use serde_json::Value;
 #[test]
 fn expressions_come_to_what_the_vectors_say() {
     check("expressions.json");
+}
+
+#[test]
+fn audiences_come_to_what_the_vectors_say() {
+    check("audiences.json");
+}
+
+#[test]
+fn constraints_come_to_what_the_vectors_say() {
+    check("constraints.json");
 }
 
 #[test]
@@ -38,6 +50,8 @@ fn check(file: &str) {
     let mut report = Report::default();
     match document["kind"].as_str() {
         Some("expressions") => expressions::run(&document, &mut report),
+        Some("audiences") => audiences::run(&document, &mut report),
+        Some("constraints") => constraints::run(&document, &mut report),
         Some("flows") => flows::run(&document, &mut report),
         Some("decisions") => decisions::run(&document, &mut report),
         other => panic!("{file}: found the kind {other:?}"),
@@ -64,6 +78,15 @@ impl Report {
         if found != expected {
             self.faults
                 .push(format!("{place}: found {found:?}, expected {expected:?}"));
+        }
+    }
+
+    /// The message contains every one of the parts.
+    pub(super) fn says(&mut self, place: &str, message: &str, parts: &Value) {
+        for part in list(parts) {
+            let part = part.as_str().unwrap();
+            let place = format!("{place}: {message}: contains {part}");
+            self.same(&place, message.contains(part), true);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod content;
+mod deployments;
 mod structure;
 
 use serde_json::{Value, json};
