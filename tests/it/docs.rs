@@ -65,11 +65,6 @@ fn the_shell_blocks_of_the_pages_run_as_they_are_written() {
             println!("{page} was NOT run: there is no curl on this machine");
             continue;
         }
-        // Where a page starts dev without naming addresses, free ones are named.
-        blocks = blocks.replace(
-            "flowgate dev ",
-            "flowgate dev --edge 127.0.0.1:7070 --admin 127.0.0.1:7071 --store 127.0.0.1:7080 ",
-        );
         for (port, free) in [7070, 7071, 7080].into_iter().zip(free_ports::<3>()) {
             blocks = blocks.replace(&format!(":{port}"), &format!(":{free}"));
         }
