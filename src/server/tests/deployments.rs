@@ -1,4 +1,6 @@
-//! Channels, deployments and what is remembered, over HTTP.
+//! What do channels and deployments decide, as a client sees it?
+//!
+//! Who gets which version, what is remembered of it, and which steps are taken.
 
 use serde_json::{Value, json};
 
