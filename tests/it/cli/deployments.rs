@@ -116,7 +116,8 @@ fn a_deployment_is_made_changed_switched_and_deleted() {
         "{table}"
     );
     desk.runs(&["deployment", "activate", "on-web"]).with(0);
-    desk.becomes("ada", "percentage");
+    // Who was let in before is remembered.
+    desk.becomes("ada", "member");
 
     let gone = desk.runs(&["deployment", "delete", "on-web"]).with(0);
     assert_eq!(gone.out, "deleted: on-web\n");
