@@ -70,6 +70,11 @@ pub const FLOWS_PER_EVALUATE_MAX: usize = 64;
 /// alone are refused when authored; this bounds the honest rest.
 pub const LOGIC_STEPS_MAX: usize = 256;
 
+/// Versions whose migration strategies are looked at, back from the one asked
+/// for: numbers are free to an importer, and a walk over four thousand million
+/// of them would hang.
+pub const MIGRATION_VERSIONS_MAX: u32 = 4_096;
+
 /// Blocks of one version.
 pub const BLOCKS_PER_VERSION_MAX: usize = 10_000;
 

@@ -2,22 +2,28 @@
 //!
 //! Pure: data in, data out; no I/O, clock, randomness, logging or async, and
 //! no input panics. [`decide()`] answers which version of a flow a subject sees
-//! and why; [`transition()`] moves a subject through a version; [`predicate`] is
+//! and why, [`explain()`] what led there; [`transition()`] moves a subject through a version; [`predicate`] is
 //! the one engine under every condition.
 
+mod bucket;
 mod decide;
 mod membership;
 mod migrate;
 pub mod predicate;
 mod reason;
+mod receipt;
 mod state;
 mod subject;
 mod transition;
 
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
-pub use migrate::{Strategies, migrate};
+pub use migrate::{Standing, Strategies, migrate};
 pub use reason::Reason;
+pub use receipt::{
+    AlternativeJudged, EntryJudged, MigrationJudged, Pin, Receipt, RolloutId, RolloutJudged,
+    RuleJudged, StrategyApplied, explain,
+};
 pub use state::{BlockState, FlowProgress, FlowState};
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{

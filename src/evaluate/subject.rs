@@ -57,6 +57,21 @@ impl Subject {
         Some(&self.flows[at].state)
     }
 
+    /// The states in versions of one flow, those of one conversation or those
+    /// of none, ascending by version.
+    pub fn visited<'u>(
+        &'u self,
+        flow: FlowKey,
+        conversation: Option<&str>,
+    ) -> impl DoubleEndedIterator<Item = (u32, &'u FlowState)> + Clone {
+        let begin = self.flows.partition_point(|own| own.flow < flow);
+        let of_flow = self.flows[begin..].partition_point(|own| own.flow == flow);
+        self.flows[begin..begin + of_flow]
+            .iter()
+            .filter(move |own| own.conversation.as_deref() == conversation)
+            .map(|own| (own.version, &own.state))
+    }
+
     /// Stores a state in its place.
     pub fn set_state(
         &mut self,

@@ -110,10 +110,13 @@ pub struct Channel {
 impl Deployment {
     /// The percentage in force at this time.
     pub fn basis_points_at(&self, now: UnixMs) -> u16 {
+        self.scheduled_at(now)
+            .map_or(self.basis_points, |entry| entry.basis_points)
+    }
+
+    /// The entry of the schedule that is in force; none before the first.
+    pub fn scheduled_at(&self, now: UnixMs) -> Option<&Scheduled> {
         let begun = self.schedule.partition_point(|entry| entry.at_ms <= now);
-        match begun.checked_sub(1) {
-            Some(last) => self.schedule[last].basis_points,
-            None => self.basis_points,
-        }
+        self.schedule[..begun].last()
     }
 }
