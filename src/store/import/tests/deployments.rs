@@ -273,7 +273,12 @@ fn every_fault_of_a_deployment_is_named_with_its_place() {
             vips,
             "unknown member \"pepper\"",
         ),
-        ("name: acme", "name: vips", vips, "the deployment appears twice in this import"),
+        (
+            "name: acme",
+            "name: vips",
+            vips,
+            "the deployment appears twice in this import",
+        ),
         (
             "name: 'intercom:acme', exclusive",
             "name: web, exclusive",
