@@ -221,6 +221,13 @@ pub const READS_IN_FLIGHT_MAX: usize = 256;
 /// same shard was settled, so the whole makes progress.
 pub const STEP_TRIES_MAX: usize = 16;
 
+/// Changes an environment's change stream keeps: hours of a busy day, and some
+/// ten megabytes. An edge that was away for longer reads again what it knows.
+pub const CHANGES_KEPT_MAX: u64 = 100_000;
+
+/// Changes of one answer; the next one goes on where it ended.
+pub const CHANGES_PER_ANSWER_MAX: usize = 1_024;
+
 /// Groups one identify call may name.
 pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;
 
@@ -255,6 +262,8 @@ const _: () = {
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);
+    // A batch changes its users and at most one membership a record.
+    assert!(SHIP_RECORDS_MAX as u64 * 2 < CHANGES_KEPT_MAX);
     assert!(DOCUMENT_DEPTH_MAX >= JSON_DEPTH_MAX);
     assert!(SNAPSHOT_BYTES_MAX + (ROOT_STEPS_MAX + 3) * DOCUMENT_BYTES_MAX <= PACK_BYTES_MAX);
 };

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use hyper::Method;
 
 use super::error::{Invalid, RouteError};
-use crate::{limits::BODY_BYTES_MAX, snapshot::wire::KeyKind};
+use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,16 @@ impl Intent {
     /// Whether `force` means anything for it.
     pub(crate) fn takes_force(self) -> bool {
         matches!(self, Self::Start | Self::Reset)
+    }
+
+    /// What is done to the flow.
+    pub(crate) fn action<'a>(self, force: bool) -> Action<'a> {
+        match self {
+            Self::Start => Action::Start { force },
+            Self::Reset => Action::Reset { force },
+            Self::Stop => Action::Stop,
+            Self::Finish => Action::Finish,
+        }
     }
 }
 

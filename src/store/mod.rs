@@ -27,7 +27,7 @@ pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use keys::{KeyError, KeyListing, KeyName, NewKey};
-pub use ledger::{LocalLedger, ShipError};
+pub use ledger::{CursorError, LocalLedger, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
@@ -115,6 +115,9 @@ pub enum StoreError {
     /// A batch of progress.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// A cursor of the change stream.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// An environment that is not there.
     #[error("environment {found:?} does not exist (expected one of {expected})")]
     UnknownEnvironment {

@@ -3,9 +3,18 @@
 //! The ledger half of [`Store`]. Environments are named as in urls; everything
 //! blocks on the engine.
 
-use super::{Store, StoreError, engine::DeadLetter, known_environment, ledger};
-use crate::progress::event::{
-    Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument,
+use super::{
+    Store, StoreError,
+    engine::{DeadLetter, MembershipKey},
+    known_environment,
+    ledger::{
+        self,
+        changes::{self, Cursor},
+    },
+};
+use crate::{
+    limits,
+    progress::event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
 };
 
 impl Store {
@@ -32,20 +41,32 @@ impl Store {
     pub fn membership(
         &self,
         environment: &str,
-        _deployment: &str,
-        _id: &str,
-        _conversation: Option<&str>,
+        deployment: &str,
+        id: &str,
+        conversation: Option<&str>,
     ) -> Result<MembershipRecord, StoreError> {
         let workspace = self.workspace();
-        known_environment(&workspace, environment)?;
-        Ok(MembershipRecord::default())
+        let environment = known_environment(&workspace, environment)?;
+        let key = MembershipKey {
+            deployment: deployment.to_owned(),
+            id: id.to_owned(),
+            conversation: conversation.map(ToOwned::to_owned),
+        };
+        let found = self.engine.membership(&environment.uid, &key)?;
+        Ok(found.unwrap_or_default())
     }
 
     /// What changed since a cursor; without one, where the ledger stands.
-    pub fn changes(&self, environment: &str, _cursor: Option<&str>) -> Result<Changes, StoreError> {
+    pub fn changes(&self, environment: &str, cursor: Option<&str>) -> Result<Changes, StoreError> {
+        let cursor = cursor.map(Cursor::read).transpose()?;
         let workspace = self.workspace();
-        known_environment(&workspace, environment)?;
-        Ok(Changes::default())
+        let environment = known_environment(&workspace, environment)?;
+        let (after, count_max) = match cursor {
+            Some(cursor) => (cursor.position, limits::CHANGES_PER_ANSWER_MAX),
+            None => (0, 0),
+        };
+        let found = self.engine.changes(&environment.uid, after, count_max)?;
+        Ok(changes::answer(cursor, found))
     }
 
     /// A signal for every batch that changed something.
@@ -58,7 +79,12 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let now = self.ambient.now_ms();
-        Ok(ledger::ship(&*self.engine, environment, batch, self, now)?)
+        let shipped = ledger::ship(&*self.engine, environment, batch, self, now)?;
+        // Committed by now: whoever wakes finds what it woke for.
+        if shipped.changed {
+            self.progress.send_modify(|count| *count += 1);
+        }
+        Ok(shipped.answer)
     }
 
     /// Notes that nothing follows in a journal.

@@ -9,11 +9,11 @@ use super::{Outcome, Side};
 use crate::{
     clock::UnixMs,
     evaluate::{
-        migrate::{Strategies, migrate},
+        migrate::migrate,
         state::{BlockState, FlowState},
         subject::SubjectView,
     },
-    snapshot::{Block, Entry, Flow, Snapshot, Trigger, Version, wire::Migration},
+    snapshot::{Block, Entry, Snapshot, Trigger, Version},
 };
 
 /// Another flow that a trigger acts on, as it stands before the step.
@@ -109,20 +109,11 @@ impl LiveJudge<'_> {
                     own.flow == flow.key && own.conversation.as_deref() == conversation
                 });
                 let visited = visited.map(|own| (own.version, &own.state));
-                migrate(&Declared(flow), &version, visited)
+                migrate(&**flow, &version, visited)
                     .map_or_else(FlowState::default, |(_, made)| made)
             }
         };
         Some(Other { version, before })
-    }
-}
-
-/// What the versions of a flow in the snapshot declare.
-struct Declared<'s>(&'s Flow);
-
-impl Strategies for Declared<'_> {
-    fn strategy(&self, version: u32) -> Option<Migration> {
-        self.0.version(version).map(|slot| slot.migration)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     limits,
     progress::event::Batch,
     snapshot::frame::FrameWriter,
-    store::{Current, Store, StoreError, engine::DocumentRole},
+    store::{Current, Store, StoreError, engine::DocumentRole, ledger::changes::until_news},
 };
 
 const JSON: &str = "application/json";
@@ -30,13 +30,36 @@ pub(super) async fn answer(
     query: &Query,
     request: Request,
 ) -> Result<Response, Problem> {
-    if route == Edge::Timestamp {
-        return timestamp(api, &environment, query, request.if_none_match).await;
-    }
-    let [] = parameters(query, [])?;
     match route {
-        // Answered above.
-        Edge::Timestamp => Ok(Response::empty(304)),
+        Edge::Timestamp => timestamp(api, &environment, query, request.if_none_match).await,
+        Edge::Changes => changes(api, &environment, query).await,
+        Edge::Membership(deployment, id) => {
+            let [conversation] = parameters(query, ["conversation"])?;
+            let conversation = conversation.map(conversation_id).transpose()?;
+            let found = api
+                .blocking(move |store| {
+                    store.membership(&environment, &deployment, &id, conversation.as_deref())
+                })
+                .await?;
+            Response::json(200, &found)
+        }
+        route => {
+            let [] = parameters(query, [])?;
+            plain(api, environment, route, request.body).await
+        }
+    }
+}
+
+/// Answers what takes no parameters.
+async fn plain(
+    api: &Api,
+    environment: String,
+    route: Edge,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    match route {
+        // They take parameters.
+        Edge::Timestamp | Edge::Changes | Edge::Membership(..) => Ok(Response::empty(304)),
         Edge::Root(number) => {
             let file = api.store.signing().root_file(number);
             document(file.map(<[u8]>::to_vec), "root", number)
@@ -56,7 +79,7 @@ pub(super) async fn answer(
             document(found, role.name(), version)
         }
         Edge::Parts => {
-            let wanted = hashes(&request.body)?;
+            let wanted = hashes(&body)?;
             let framed = api.blocking(move |store| framed(store, &wanted)).await?;
             Ok(Response::of(200, "application/octet-stream", framed.into()))
         }
@@ -76,7 +99,7 @@ pub(super) async fn answer(
         Edge::Progress => {
             let taken = api
                 .blocking(move |store| {
-                    let batch = batch(&request.body)?;
+                    let batch = batch(&body)?;
                     Ok::<_, Problem>(store.ship(&environment, &batch)?)
                 })
                 .await?;
@@ -128,6 +151,34 @@ async fn timestamp(
         etag: Some(current.etag.clone()),
         ..Response::of(200, JSON, current.timestamp.clone())
     })
+}
+
+/// What changed since the edge asked last; held back while nothing did.
+async fn changes(api: &Api, environment: &str, query: &Query) -> Result<Response, Problem> {
+    let [cursor, wait] = parameters(query, ["cursor", "wait"])?;
+    let wait = wait.as_deref().map_or(Ok(Duration::ZERO), duration)?;
+    let taken = api.store.watch_progress();
+    let cursor = cursor.as_deref();
+    let found = until_news(taken, cursor, wait, || {
+        let environment = environment.to_owned();
+        let cursor = cursor.map(ToOwned::to_owned);
+        api.blocking(move |store| store.changes(&environment, cursor.as_deref()))
+    });
+    Response::json(200, &found.await?)
+}
+
+/// An empty name would find what stands without a conversation.
+fn conversation_id(id: String) -> Result<String, Problem> {
+    if (1..=limits::SUBJECT_ID_BYTES_MAX).contains(&id.len()) {
+        return Ok(id);
+    }
+    Err(Problem::new(
+        400,
+        "malformed-conversation",
+        "the conversation is empty or too long",
+    )
+    .found(&format!("{} bytes", id.len()))
+    .expected(&format!("1 to {}", limits::SUBJECT_ID_BYTES_MAX)))
 }
 
 fn document(found: Option<Vec<u8>>, role: &str, version: u64) -> Result<Response, Problem> {

@@ -97,6 +97,11 @@ impl From<StoreError> for Problem {
             StoreError::Import(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
+            StoreError::Cursor(ref wrong) => {
+                Self::new(400, "malformed-cursor", "the cursor cannot be read")
+                    .found(&wrong.0)
+                    .expected("a cursor of an earlier answer, or none")
+            }
             StoreError::UnknownEnvironment {
                 ref found,
                 ref expected,

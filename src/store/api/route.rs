@@ -28,6 +28,9 @@ pub(super) enum Edge {
     Part(String),
     User(String),
     Group(String),
+    /// Deployment uid and id.
+    Membership(String, String),
+    Changes,
     Progress,
     CloseJournal(String),
 }
@@ -86,6 +89,10 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
         ["parts", sha256] => ("GET", Edge::Part(decoded(sha256)?)),
         ["users", id] => ("GET", Edge::User(subject(id)?)),
         ["groups", id] => ("GET", Edge::Group(subject(id)?)),
+        ["memberships", deployment, id] => {
+            ("GET", Edge::Membership(subject(deployment)?, subject(id)?))
+        }
+        ["changes"] => ("GET", Edge::Changes),
         ["progress"] => ("POST", Edge::Progress),
         ["journals", id, "close"] => ("POST", Edge::CloseJournal(decoded(id)?)),
         _ => return Ok(None),

@@ -10,6 +10,7 @@ use std::{
 
 use super::*;
 use crate::{
+    limits,
     snapshot::wire::{
         EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
     },
@@ -24,6 +25,8 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     documents_and_publications_come_back(open);
     blobs_are_retired_taken_back_and_pruned(&*open());
     progress_is_read_inside_and_after_a_transaction(open);
+    memberships_come_back_under_their_own_key(open);
+    changes_are_counted_kept_and_pruned(open);
     a_transaction_that_rolls_back_leaves_nothing(&*open());
     environments_do_not_see_each_other(&*open());
 }
@@ -342,6 +345,82 @@ fn progress_is_read_inside_and_after_a_transaction(open: &dyn Fn() -> Box<dyn En
         Ok(Ending::RollBack)
     };
     engine.ledger("e1", &mut read).unwrap();
+}
+
+fn membership(is_in: bool, conversation: Option<&str>) -> (MembershipKey, MembershipRecord) {
+    let membership = MembershipDocument {
+        deployment: "d".to_owned(),
+        id: "ann".to_owned(),
+        conversation: conversation.map(ToOwned::to_owned),
+        is_in,
+        basis_points: 2_500,
+        bucket: 17,
+    };
+    let record = MembershipRecord {
+        doc_rev: 1,
+        membership: Some(membership.clone()),
+        decided_ms: 5,
+        started: is_in,
+        last: Some(("j".to_owned(), 3)),
+    };
+    (MembershipKey::of(&membership), record)
+}
+
+fn memberships_come_back_under_their_own_key(open: &dyn Fn() -> Box<dyn Engine>) {
+    let (plain, out) = membership(false, None);
+    let (inside, in_c) = membership(true, Some("c"));
+    let engine = open();
+    let mut work = |rows: &mut dyn LedgerTransaction| {
+        assert_eq!(rows.membership(&plain)?, None);
+        rows.put_membership(&plain, &in_c, 1)?;
+        rows.put_membership(&plain, &out, 2)?;
+        rows.put_membership(&inside, &in_c, 2)?;
+        assert_eq!(rows.membership(&plain)?, Some(out.clone()));
+        Ok(Ending::Commit)
+    };
+    engine.ledger("e1", &mut work).unwrap();
+    drop(engine);
+    let engine = open();
+    assert_eq!(engine.membership("e1", &plain).unwrap(), Some(out));
+    assert_eq!(engine.membership("e1", &inside).unwrap(), Some(in_c));
+    assert_eq!(engine.membership("e2", &plain).unwrap(), None);
+}
+
+fn change(number: u64) -> Change {
+    Change {
+        subject: format!("{number:016x}"),
+        doc_rev: number,
+        journal: "j".to_owned(),
+    }
+}
+
+fn changes_are_counted_kept_and_pruned(open: &dyn Fn() -> Box<dyn Engine>) {
+    const MORE: u64 = 3;
+    let engine = open();
+    let none = engine.changes("e7", 0, 10).unwrap();
+    assert_eq!((none.first, none.last, none.rows.len()), (1, 0, 0));
+    assert!(!none.ledger.is_empty());
+    let mut forgotten = |rows: &mut dyn LedgerTransaction| {
+        rows.note(&change(99))?;
+        Ok(Ending::RollBack)
+    };
+    engine.ledger("e7", &mut forgotten).unwrap();
+    let mut note = |rows: &mut dyn LedgerTransaction| {
+        for number in 1..=limits::CHANGES_KEPT_MAX + MORE {
+            rows.note(&change(number))?;
+        }
+        Ok(Ending::Commit)
+    };
+    engine.ledger("e7", &mut note).unwrap();
+    drop(engine);
+    let engine = open();
+    let found = engine.changes("e7", MORE, 2).unwrap();
+    assert_eq!(found.ledger, none.ledger, "the same one after a restart");
+    assert_eq!(found.first, MORE + 1);
+    assert_eq!(found.last, limits::CHANGES_KEPT_MAX + MORE);
+    let expected: Vec<(u64, Change)> = (MORE + 1..=MORE + 2).map(|n| (n, change(n))).collect();
+    assert_eq!(found.rows, expected);
+    assert_eq!(engine.changes("e8", 0, 10).unwrap().last, 0);
 }
 
 fn a_transaction_that_rolls_back_leaves_nothing(engine: &dyn Engine) {

@@ -20,7 +20,9 @@ use super::workspace::{
 };
 use crate::{
     clock::UnixMs,
-    progress::event::{Event, GroupRecord, UserDocument},
+    progress::event::{
+        Change, Event, GroupRecord, MembershipDocument, MembershipRecord, UserDocument,
+    },
     snapshot::wire::ControlDocument,
 };
 
@@ -45,6 +47,20 @@ pub trait Engine: Send + Sync + 'static {
     /// A group's record.
     fn group(&self, environment_uid: &str, group: &str)
     -> Result<Option<GroupRecord>, EngineError>;
+    /// What stands under a membership key.
+    fn membership(
+        &self,
+        environment_uid: &str,
+        key: &MembershipKey,
+    ) -> Result<Option<MembershipRecord>, EngineError>;
+    /// Noted changes after a position, oldest first, and what is needed to
+    /// tell whether some are missing.
+    fn changes(
+        &self,
+        environment_uid: &str,
+        after: u64,
+        count_max: usize,
+    ) -> Result<ChangeRows, EngineError>;
     /// The newest dead letters of an environment, newest first.
     fn dead_letters(
         &self,
@@ -81,6 +97,19 @@ pub trait LedgerTransaction {
     fn group(&mut self, group: &str) -> Result<Option<GroupRecord>, EngineError>;
     /// Stores a group's record.
     fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError>;
+    /// What stands under a membership key.
+    fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError>;
+    /// Stores what stands under a membership key; `now` is when the key was
+    /// heard of last.
+    fn put_membership(
+        &mut self,
+        key: &MembershipKey,
+        record: &MembershipRecord,
+        now: UnixMs,
+    ) -> Result<(), EngineError>;
+    /// Notes that a document changed, at the environment's next position, and
+    /// forgets the oldest notes above `limits::CHANGES_KEPT_MAX`.
+    fn note(&mut self, change: &Change) -> Result<(), EngineError>;
     /// How far a journal has come.
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError>;
     /// Stores how far a journal has come.
@@ -97,6 +126,41 @@ pub trait LedgerTransaction {
     ) -> Result<(), EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
+}
+
+/// Under which key a membership is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MembershipKey {
+    /// Uid of the deployment.
+    pub deployment: String,
+    /// The id that was hashed.
+    pub id: String,
+    /// Set when the decision stands for one conversation only; never empty.
+    pub conversation: Option<String>,
+}
+
+impl MembershipKey {
+    /// The key of a decision.
+    pub fn of(membership: &MembershipDocument) -> Self {
+        Self {
+            deployment: membership.deployment.clone(),
+            id: membership.id.clone(),
+            conversation: membership.conversation.clone(),
+        }
+    }
+}
+
+/// A stretch of an environment's notes of changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeRows {
+    /// Which ledger counted the positions; random for every database.
+    pub ledger: String,
+    /// The oldest position that is still kept; one above `last` when none is.
+    pub first: u64,
+    /// The newest position; 0 before the first change.
+    pub last: u64,
+    /// What was asked for, with positions.
+    pub rows: Vec<(u64, Change)>,
 }
 
 /// How far a journal has come in one environment.

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::ShipError;
+use super::{ShipError, changes::until_news};
 use crate::{
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
@@ -24,32 +24,6 @@ impl LocalLedger {
     /// Over this store.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store }
-    }
-
-    /// Asks at once, and once more when something was taken in the meantime.
-    async fn wait_for_changes(
-        &self,
-        environment: String,
-        cursor: Option<String>,
-        wait: Duration,
-    ) -> Result<Changes, LedgerError> {
-        let mut taken = self.store.watch_progress();
-        let until = tokio::time::Instant::now() + wait;
-        loop {
-            taken.mark_unchanged();
-            let (environment, cursor) = (environment.clone(), cursor.clone());
-            let asked = self.run(move |store| store.changes(&environment, cursor.as_deref()));
-            let found = asked.await?;
-            if cursor_moved(&found) {
-                return Ok(found);
-            }
-            if tokio::time::timeout_at(until, taken.changed())
-                .await
-                .is_err()
-            {
-                return Ok(found);
-            }
-        }
     }
 
     fn run<T: Send + 'static>(
@@ -98,9 +72,12 @@ impl ProgressLedger for LocalLedger {
         cursor: Option<&'a str>,
         wait: Duration,
     ) -> LedgerFuture<'a, Changes> {
-        let environment = environment.to_owned();
-        let cursor = cursor.map(ToOwned::to_owned);
-        Box::pin(async move { self.wait_for_changes(environment, cursor, wait).await })
+        let taken = self.store.watch_progress();
+        Box::pin(until_news(taken, cursor, wait, move || {
+            let environment = environment.to_owned();
+            let cursor = cursor.map(ToOwned::to_owned);
+            self.run(move |store| store.changes(&environment, cursor.as_deref()))
+        }))
     }
 
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
@@ -112,11 +89,6 @@ impl ProgressLedger for LocalLedger {
         let (environment, journal) = (environment.to_owned(), journal.to_owned());
         self.run(move |store| store.close_journal(&environment, &journal))
     }
-}
-
-/// Whether there is something to tell.
-fn cursor_moved(changes: &Changes) -> bool {
-    changes.gap || !changes.changes.is_empty()
 }
 
 /// Storage trouble may pass; everything else will not by itself.

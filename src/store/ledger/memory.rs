@@ -7,12 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, ShipError, Versions,
-    apply, unseen,
+    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, ShipError,
+    Versions, apply,
+    changes::{self, Cursor, CursorError},
+    unseen,
 };
 use crate::{
-    progress::event::{Batch, BatchAnswer, GroupRecord, UserDocument, chain_hash},
+    clock::UnixMs,
+    limits,
+    progress::event::{
+        Batch, BatchAnswer, Change, Changes, GroupRecord, MembershipRecord, UserDocument,
+        chain_hash,
+    },
     snapshot::wire::EnvironmentType,
+    store::engine::ChangeRows,
 };
 
 /// One environment's progress.
@@ -20,6 +28,9 @@ use crate::{
 pub(crate) struct MemoryLedger {
     pub(crate) users: BTreeMap<String, UserDocument>,
     pub(crate) groups: BTreeMap<String, GroupRecord>,
+    pub(crate) memberships: BTreeMap<MembershipKey, MembershipRecord>,
+    /// By position.
+    noted: BTreeMap<u64, Change>,
     pub(crate) marks: BTreeMap<String, JournalMark>,
     refuted: BTreeMap<(String, String), BTreeSet<String>>,
     pub(crate) dead: Vec<DeadLetter>,
@@ -47,7 +58,7 @@ impl MemoryLedger {
         let mut copy = self.clone();
         let answer = apply(&mut copy, environment, (batch, &hash), versions, 1)??;
         *self = copy;
-        Ok(answer)
+        Ok(answer.answer)
     }
 
     /// As the store does it.
@@ -71,6 +82,42 @@ impl MemoryLedger {
     }
 }
 
+impl MemoryLedger {
+    /// What stands under a membership key.
+    pub(crate) fn membership(
+        &self,
+        deployment: &str,
+        id: &str,
+        conversation: Option<&str>,
+    ) -> MembershipRecord {
+        let key = MembershipKey {
+            deployment: deployment.to_owned(),
+            id: id.to_owned(),
+            conversation: conversation.map(ToOwned::to_owned),
+        };
+        self.memberships.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// What changed since a cursor, as the store says it.
+    pub(crate) fn changes(&self, cursor: Option<&str>) -> Result<Changes, CursorError> {
+        let cursor = cursor.map(Cursor::read).transpose()?;
+        let last = self.noted.keys().next_back().copied().unwrap_or(0);
+        let after = cursor.map_or(last, |cursor| cursor.position);
+        let first = self.noted.keys().next().copied();
+        let rows = self.noted.range(after.saturating_add(1)..);
+        let found = ChangeRows {
+            ledger: "memory".to_owned(),
+            first: first.unwrap_or(last + 1),
+            last,
+            rows: rows
+                .take(limits::CHANGES_PER_ANSWER_MAX)
+                .map(|(at, change)| (*at, change.clone()))
+                .collect(),
+        };
+        Ok(changes::answer(cursor, found))
+    }
+}
+
 impl LedgerTransaction for MemoryLedger {
     fn user(&mut self, user: &str) -> Result<Option<UserDocument>, EngineError> {
         Ok(self.users.get(user).cloned())
@@ -89,6 +136,30 @@ impl LedgerTransaction for MemoryLedger {
     fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError> {
         let name = record.identifier.clone();
         self.groups.insert(name, record.clone());
+        Ok(())
+    }
+
+    fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError> {
+        Ok(self.memberships.get(key).cloned())
+    }
+
+    fn put_membership(
+        &mut self,
+        key: &MembershipKey,
+        record: &MembershipRecord,
+        _now: UnixMs,
+    ) -> Result<(), EngineError> {
+        self.memberships.insert(key.clone(), record.clone());
+        Ok(())
+    }
+
+    fn note(&mut self, change: &Change) -> Result<(), EngineError> {
+        let next = self.noted.keys().next_back().map_or(1, |last| last + 1);
+        self.noted.insert(next, change.clone());
+        let kept = usize::try_from(limits::CHANGES_KEPT_MAX).unwrap_or(usize::MAX);
+        if self.noted.len() > kept {
+            self.noted.pop_first();
+        }
         Ok(())
     }
 

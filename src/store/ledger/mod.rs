@@ -3,17 +3,22 @@
 //! A batch is one transaction. Its place in the journal is checked first (the
 //! hash chain), then every record gets exactly one terminal outcome; one
 //! record that does not fit never stops the others. The rules for a single
-//! record stand in `judge` and `identify`, both pure; storage is the engine's.
+//! record stand in `judge`, `identify` and `membership`, all pure; storage is
+//! the engine's.
 
+pub(crate) mod changes;
 mod identify;
 mod judge;
 mod local;
+mod membership;
 #[cfg(test)]
 pub(crate) mod memory;
 #[cfg(test)]
 mod tests;
 
+pub use changes::CursorError;
 pub use local::LocalLedger;
+use membership::Ruling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,14 +28,17 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    engine::{DeadLetter, Ending, Engine, EngineError, JournalMark, LedgerTransaction},
+    engine::{
+        DeadLetter, Ending, Engine, EngineError, JournalMark, LedgerTransaction, MembershipKey,
+    },
     workspace::Environment,
 };
 use crate::{
     clock::UnixMs,
     progress::event::{
-        Base, Batch, BatchAnswer, Event, GroupDocument, Operation, Outcome, RecordOutcome,
-        ShippedRecord, UserDocument, chain_hash,
+        Base, Batch, BatchAnswer, Change, Event, GroupDocument, MembershipDocument,
+        MembershipRecord, Operation, Outcome, RecordOutcome, ShippedRecord, UserDocument,
+        chain_hash, subject_hash,
     },
     snapshot::Version,
 };
@@ -73,6 +81,14 @@ enum Verdict {
     Dead(String),
 }
 
+/// What a batch came to.
+pub(crate) struct Shipped {
+    /// For the edge.
+    pub(crate) answer: BatchAnswer,
+    /// Whether documents changed, so that others want to hear of it.
+    pub(crate) changed: bool,
+}
+
 /// Applies a batch, or (with no records) says where the journal stands.
 pub(crate) fn ship(
     engine: &dyn Engine,
@@ -80,7 +96,7 @@ pub(crate) fn ship(
     batch: &Batch,
     versions: &dyn Versions,
     now: UnixMs,
-) -> Result<BatchAnswer, ShipError> {
+) -> Result<Shipped, ShipError> {
     if batch.journal.is_empty() || batch.journal.len() > 64 {
         return Err(ShipError::Refused(
             "the journal id is empty or too long (expected 32 hexadecimal digits)".to_owned(),
@@ -109,7 +125,7 @@ fn apply(
     (batch, hash): (&Batch, &str),
     versions: &dyn Versions,
     now: UnixMs,
-) -> Result<Result<BatchAnswer, ShipError>, EngineError> {
+) -> Result<Result<Shipped, ShipError>, EngineError> {
     let mut run = Run {
         transaction,
         environment,
@@ -117,8 +133,11 @@ fn apply(
         now,
         journal: &batch.journal,
         users: BTreeMap::new(),
+        notes: BTreeMap::new(),
     };
-    run.batch(batch, hash)
+    let answer = run.batch(batch, hash)?;
+    let changed = !run.notes.is_empty();
+    Ok(answer.map(|answer| Shipped { answer, changed }))
 }
 
 /// Notes that nothing follows in a journal. Doing it twice is fine.
@@ -144,6 +163,8 @@ struct Run<'a> {
     journal: &'a str,
     /// Users of this batch as they are now; most batches name a user often.
     users: BTreeMap<String, Known>,
+    /// Hashes of the documents that changed, with their last revision.
+    notes: BTreeMap<u64, u64>,
 }
 
 /// A user as this batch has seen and changed it.
@@ -179,7 +200,17 @@ impl Run<'_> {
             outcomes.push(outcome);
         }
         for known in self.users.values().filter(|known| known.changed) {
-            self.transaction.put_user(&known.document)?;
+            let document = &known.document;
+            self.transaction.put_user(document)?;
+            let subject = subject_hash("user", &[&document.identifier]);
+            self.notes.insert(subject, document.doc_rev);
+        }
+        for (subject, doc_rev) in &self.notes {
+            self.transaction.note(&Change {
+                subject: format!("{subject:016x}"),
+                doc_rev: *doc_rev,
+                journal: self.journal.to_owned(),
+            })?;
         }
         hash.clone_into(&mut mark.hash);
         self.transaction.put_mark(self.journal, &mark)?;
@@ -197,22 +228,106 @@ impl Run<'_> {
         let document = &self.known(&record.event.user)?.document;
         let as_recorded = judge::is_as_the_edge_knows(document, journal, record.seq);
         let doc_rev = document.doc_rev;
-        Ok(outcome(
-            record,
-            Outcome::Already,
-            doc_rev,
-            as_recorded,
-            None,
-        ))
+        let mut outcome = outcome(record, Outcome::Already, doc_rev, as_recorded, None);
+        if let Some(membership) = &record.event.membership
+            && membership::fault(&record.event).is_none()
+        {
+            let key = MembershipKey::of(membership);
+            let standing = self.transaction.membership(&key)?.unwrap_or_default();
+            if record.event.operation == Operation::Membership {
+                outcome.as_recorded = standing.membership.as_ref() == Some(membership);
+            }
+            outcome.membership = Some(standing);
+        }
+        Ok(outcome)
     }
 
     /// Gives one record its terminal outcome.
     fn record(&mut self, record: &ShippedRecord) -> Result<RecordOutcome, EngineError> {
         let event = &record.event;
-        let verdict = match judge::foreign(event, self.environment) {
-            Some(why) => Verdict::Dead(why),
-            None => self.verdict(record)?,
+        let fault = judge::foreign(event, self.environment).or_else(|| membership::fault(event));
+        if let Some(why) = fault {
+            return self.settle(record, Verdict::Dead(why));
+        }
+        match (&event.operation, &event.membership) {
+            (Operation::Membership, Some(membership)) => self.enrol(record, membership),
+            (_, membership) => {
+                let verdict = self.verdict(record)?;
+                let mut outcome = self.settle(record, verdict)?;
+                // A record that does not fit brings nothing.
+                if let Some(membership) = membership
+                    && outcome.outcome != Outcome::Dead
+                {
+                    let started =
+                        outcome.outcome == Outcome::Applied && membership::starts(&event.operation);
+                    let (_, standing) = self.put_membership(record, membership, started)?;
+                    outcome.membership = Some(standing);
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// A percentage decision by itself. The user's document stays as it is.
+    fn enrol(
+        &mut self,
+        record: &ShippedRecord,
+        membership: &MembershipDocument,
+    ) -> Result<RecordOutcome, EngineError> {
+        let (ruling, standing) = self.put_membership(record, membership, false)?;
+        let doc_rev = self.known(&record.event.user)?.document.doc_rev;
+        let as_recorded = standing.membership.as_ref() == Some(membership);
+        let (outcome, why) = match ruling {
+            Ruling::Replaces => (Outcome::Applied, None),
+            Ruling::Repeats => (Outcome::Already, None),
+            Ruling::Loses => (
+                Outcome::Superseded,
+                Some("an earlier decision stands".to_owned()),
+            ),
         };
+        Ok(RecordOutcome {
+            membership: Some(standing),
+            ..self::outcome(record, outcome, doc_rev, as_recorded, why)
+        })
+    }
+
+    /// Rules on a decision and says what stands afterwards.
+    fn put_membership(
+        &mut self,
+        record: &ShippedRecord,
+        membership: &MembershipDocument,
+        started: bool,
+    ) -> Result<(Ruling, MembershipRecord), EngineError> {
+        let key = MembershipKey::of(membership);
+        let mut standing = self.transaction.membership(&key)?.unwrap_or_default();
+        let ruling = membership::rule(standing.membership.as_ref(), membership, started);
+        let before = standing.clone();
+        if ruling == Ruling::Replaces {
+            standing.membership = Some(membership.clone());
+            standing.decided_ms = record.event.decided_ms;
+        }
+        let is_in = standing.membership.as_ref().is_some_and(|own| own.is_in);
+        standing.started |= started && is_in;
+        if standing != before {
+            standing.doc_rev += 1;
+            standing.last = Some((self.journal.to_owned(), record.seq));
+            let mut parts = vec![key.deployment.as_str(), key.id.as_str()];
+            parts.extend(key.conversation.as_deref());
+            let subject = subject_hash("membership", &parts);
+            self.notes.insert(subject, standing.doc_rev);
+        }
+        // Also unchanged: the key was heard of, so its conversation goes on.
+        self.transaction.put_membership(&key, &standing, self.now)?;
+        Ok((ruling, standing))
+    }
+
+    /// Carries a verdict out.
+    fn settle(
+        &mut self,
+        record: &ShippedRecord,
+        verdict: Verdict,
+    ) -> Result<RecordOutcome, EngineError> {
+        let event = &record.event;
         match verdict {
             Verdict::Apply {
                 mut document,
@@ -227,6 +342,8 @@ impl Run<'_> {
                 for group in &mut groups {
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
+                    let subject = subject_hash("group", &[&group.identifier]);
+                    self.notes.insert(subject, group.doc_rev);
                 }
                 let doc_rev = document.doc_rev;
                 let changed = Known {

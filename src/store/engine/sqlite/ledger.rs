@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EngineError, row, signed, text, unsigned};
+use super::{EngineError, changes, row, signed, text, unsigned};
 use crate::{
-    progress::event::{GroupRecord, UserDocument},
-    store::engine::{DeadLetter, JournalMark, LedgerTransaction},
+    clock::UnixMs,
+    progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
+    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey},
 };
 
 /// A user's document.
@@ -39,6 +40,31 @@ pub(super) fn group(
         .query_row([environment_uid, group], |columns| columns.get(0))
         .optional()?;
     found.map(|text| row("group", &text)).transpose()
+}
+
+/// What stands under a membership key.
+pub(super) fn membership(
+    connection: &Connection,
+    environment_uid: &str,
+    key: &MembershipKey,
+) -> Result<Option<MembershipRecord>, EngineError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "SELECT record FROM memberships
+             WHERE environment_uid = ?1 AND deployment = ?2 AND id = ?3 AND conversation = ?4",
+        )?
+        .query_row(
+            [environment_uid, &key.deployment, &key.id, conversation(key)],
+            |columns| columns.get(0),
+        )
+        .optional()?;
+    found.map(|text| row("membership", &text)).transpose()
+}
+
+/// The column of a key: a primary key holds no null, and no conversation has
+/// an empty name.
+fn conversation(key: &MembershipKey) -> &str {
+    key.conversation.as_deref().unwrap_or_default()
 }
 
 /// The newest dead letters.
@@ -120,6 +146,39 @@ impl LedgerTransaction for Rows<'_> {
                 text("group", record)?
             ])?;
         Ok(())
+    }
+
+    fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError> {
+        membership(self.connection, self.environment_uid, key)
+    }
+
+    fn put_membership(
+        &mut self,
+        key: &MembershipKey,
+        record: &MembershipRecord,
+        now: UnixMs,
+    ) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO memberships
+                 (environment_uid, deployment, id, conversation, record, touched_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (environment_uid, deployment, id, conversation)
+                 DO UPDATE SET record = excluded.record, touched_ms = excluded.touched_ms",
+            )?
+            .execute(params![
+                self.environment_uid,
+                key.deployment,
+                key.id,
+                conversation(key),
+                text("membership", record)?,
+                signed(now)
+            ])?;
+        Ok(())
+    }
+
+    fn note(&mut self, change: &Change) -> Result<(), EngineError> {
+        changes::note(self.connection, self.environment_uid, change)
     }
 
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {

@@ -7,6 +7,7 @@
 //! unclean stop the file is checked before it is used.
 
 mod authoring;
+mod changes;
 mod ledger;
 mod publishing;
 mod schema;
@@ -22,10 +23,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork, Publication, Write,
+    ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork, MembershipKey,
+    Publication, Write,
 };
 use crate::{
-    progress::event::{GroupRecord, UserDocument},
+    progress::event::{GroupRecord, MembershipRecord, UserDocument},
     store::workspace::Workspace,
 };
 
@@ -144,6 +146,23 @@ impl Engine for SqliteEngine {
         group: &str,
     ) -> Result<Option<GroupRecord>, EngineError> {
         self.read(|connection| ledger::group(connection, environment_uid, group))
+    }
+
+    fn membership(
+        &self,
+        environment_uid: &str,
+        key: &MembershipKey,
+    ) -> Result<Option<MembershipRecord>, EngineError> {
+        self.read(|connection| ledger::membership(connection, environment_uid, key))
+    }
+
+    fn changes(
+        &self,
+        environment_uid: &str,
+        after: u64,
+        count_max: usize,
+    ) -> Result<ChangeRows, EngineError> {
+        self.read(|connection| changes::read(connection, environment_uid, after, count_max))
     }
 
     fn dead_letters(

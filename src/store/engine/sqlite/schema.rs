@@ -11,7 +11,7 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS];
+const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS];
 
 /// Environments, flows, keys, what is published, the ledger.
 const FIRST: &str = "
@@ -95,6 +95,41 @@ CREATE TABLE deployments (
   channel TEXT NOT NULL, policy TEXT NOT NULL, rollout TEXT NOT NULL, on_version_change TEXT NOT NULL,
   active INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What percentages came to, the change stream, the outbox, and what ages.
+const MEMBERSHIPS: &str = "
+CREATE TABLE memberships (
+  environment_uid TEXT NOT NULL, deployment TEXT NOT NULL, id TEXT NOT NULL,
+  conversation TEXT NOT NULL, record TEXT NOT NULL, touched_ms INTEGER NOT NULL,
+  PRIMARY KEY (environment_uid, deployment, id, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_of_conversations ON memberships (environment_uid, touched_ms)
+  WHERE conversation <> '';
+
+CREATE TABLE changes (
+  environment_uid TEXT NOT NULL, position INTEGER NOT NULL, subject TEXT NOT NULL,
+  doc_rev INTEGER NOT NULL, journal TEXT NOT NULL, PRIMARY KEY (environment_uid, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE change_heads (
+  environment_uid TEXT PRIMARY KEY, position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (key, value) VALUES ('ledger', lower(hex(randomblob(16))));
+
+CREATE TABLE outbox (
+  id TEXT PRIMARY KEY, environment_uid TEXT NOT NULL, effect TEXT NOT NULL,
+  attempts INTEGER NOT NULL, next_ms INTEGER NOT NULL, dead_ms INTEGER, why TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_due ON outbox (next_ms) WHERE dead_ms IS NULL;
+CREATE INDEX outbox_dead ON outbox (environment_uid, dead_ms) WHERE dead_ms IS NOT NULL;
+
+ALTER TABLE users ADD COLUMN conversation_ms INTEGER;
+CREATE INDEX users_with_conversations ON users (environment_uid, conversation_ms)
+  WHERE conversation_ms IS NOT NULL;
+ALTER TABLE refuted ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE refuted SET at_ms = unixepoch() * 1000;
+CREATE INDEX refuted_by_age ON refuted (environment_uid, at_ms);
+CREATE INDEX dead_letters_by_age ON dead_letters (environment_uid, at_ms);
 ";
 
 /// Brings the file to the newest schema.

@@ -1,6 +1,7 @@
 //! Every rule of the ledger, told by edges that share a user.
 
 mod chain;
+mod enrolling;
 mod identify;
 mod rules;
 
@@ -262,6 +263,30 @@ impl Edge<'_> {
             wall_ms: START,
             event,
         });
+    }
+
+    /// The percentage decision of the last record.
+    fn brings(&mut self, is_in: bool, basis_points: u16) -> &mut Self {
+        let event = &mut self.waiting.last_mut().unwrap().event;
+        event.membership = Some(MembershipDocument {
+            deployment: "d".to_owned(),
+            id: event.user.clone(),
+            conversation: event.conversation.clone(),
+            is_in,
+            basis_points,
+            bucket: 3_000,
+        });
+        self
+    }
+
+    /// A percentage decision without a start.
+    fn enrol(&mut self, user: &str, is_in: bool, basis_points: u16) -> &mut Self {
+        if !self.views.contains_key(user) {
+            self.read(user);
+        }
+        let event = self.event(user, Operation::Membership);
+        self.push(event);
+        self.brings(is_in, basis_points)
     }
 
     /// The client's idempotency key of the last record.

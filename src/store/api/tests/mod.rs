@@ -1,5 +1,7 @@
 //! What the store answers, request by request.
 
+mod following;
+
 use serde_json::{Value, json};
 
 use super::*;
