@@ -192,7 +192,7 @@ mod tests {
     /// What the first release wrote: a flow with a status and a version, a key,
     /// a user.
     const ROWS: &str = r#"
-INSERT INTO environments (uid, name, type, drafts) VALUES ('e1', 'production', 'production', 0);
+INSERT INTO environments (uid, name, type, drafts) VALUES ('e1', 'production', '"production"', 0);
 INSERT INTO projects VALUES ('shop', 'Shop');
 INSERT INTO flows VALUES ('f1', 'tour', 'Tour', 'shop', 1);
 INSERT INTO flow_status VALUES ('f1', 'e1', 0);
