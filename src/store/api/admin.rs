@@ -18,7 +18,7 @@ use crate::{
     clock::UnixMs,
     http::json::Object,
     progress::event::UserDocument,
-    store::{Change, Environment, KeyName, SourceFile, StoredKeyKind, Workspace},
+    store::{Change, Environment, Fault, KeyName, SourceFile, StoredKeyKind, Workspace},
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -32,6 +32,8 @@ struct ImportBody {
 #[derive(Serialize)]
 struct ImportAnswer {
     changes: Vec<Change>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Fault>,
     revisions: BTreeMap<String, String>,
 }
 
@@ -215,6 +217,7 @@ async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
     api.settle().await?;
     let answer = ImportAnswer {
         changes: report.changes,
+        notices: report.notices,
         revisions: revisions(api),
     };
     Response::json(200, &answer)

@@ -89,6 +89,9 @@ impl<'a> Apply<'a> {
                 faults.add(file, position, rule);
             }
         }
+        if faults.count > 0 {
+            return self.workspace;
+        }
         for ((sid, number), (file, position)) in &self.versions {
             let flow = self.workspace.flows.get(sid);
             let version = flow.and_then(|flow| flow.versions.get(number));

@@ -273,7 +273,12 @@ fn every_fault_of_a_deployment_is_named_with_its_place() {
             vips,
             "unknown member \"pepper\"",
         ),
-        ("name: acme", "name: vips", vips, "is named \"vips\""),
+        (
+            "name: acme",
+            "name: vips",
+            vips,
+            "the deployment appears twice in this import",
+        ),
         (
             "name: 'intercom:acme', exclusive",
             "name: web, exclusive",
@@ -300,6 +305,13 @@ fn every_fault_of_a_deployment_is_named_with_its_place() {
             .any(|line| line.contains(place) && line.contains(rule));
         assert!(found, "{place} … {rule} not in:\n{said}");
     }
+    let second = "
+  - sid: survey
+    deployments: [{name: vips, environment: production, channel: email}]
+";
+    let said = faults(&workspace(), &format!("{DEPLOYED}{second}"));
+    let expected = "another deployment of environment production is named \"vips\"";
+    assert_eq!(said.matches(expected).count(), 2, "{said}");
     let top = format!("{DEPLOYED}deployments: []\n");
     assert!(faults(&workspace(), &top).contains("stand under the flow"));
 }

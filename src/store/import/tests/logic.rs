@@ -189,7 +189,7 @@ fn every_fault_of_a_logic_block_is_named_with_its_place() {
             "{from: both, on: done,",
             "{from: both, on: complete,",
             "path",
-            "done",
+            "found the transition \"complete\"",
         ),
     ] {
         assert!(ALL.contains(old), "{old}");
