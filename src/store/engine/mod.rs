@@ -79,6 +79,23 @@ pub trait Engine: Send + Sync + 'static {
     /// Notes what an attempt came to.
     fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError>;
 
+    /// Users with states of conversations that nobody touched since this time.
+    fn users_with_ended(
+        &self,
+        environment_uid: &str,
+        ended_before: UnixMs,
+        count_max: usize,
+    ) -> Result<Vec<String>, EngineError>;
+    /// Forgets memberships of conversations that nobody touched since the
+    /// first time; dead letters, webhooks given up and refuted places from
+    /// before the second. At most `count_max` of each.
+    fn sweep(
+        &self,
+        environment_uid: &str,
+        before: (UnixMs, UnixMs),
+        count_max: usize,
+    ) -> Result<Swept, EngineError>;
+
     /// Runs `work` in one transaction over an environment's progress. It is
     /// committed, durably, when `work` says so, and else leaves nothing. An
     /// engine that finds a conflict may call `work` again from the start.
@@ -131,12 +148,13 @@ pub trait LedgerTransaction {
     /// Flow places (see `ledger`) of a user in which a journal's records rest
     /// on an assumption that turned out wrong.
     fn refuted(&mut self, journal: &str, user: &str) -> Result<BTreeSet<String>, EngineError>;
-    /// Replaces them.
+    /// Replaces them, and notes when.
     fn put_refuted(
         &mut self,
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        now: UnixMs,
     ) -> Result<(), EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
@@ -223,6 +241,21 @@ pub enum Attempted {
         /// Why.
         why: String,
     },
+}
+
+/// How much was forgotten because of its age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// States of conversations.
+    pub states: usize,
+    /// Memberships of conversations.
+    pub memberships: usize,
+    /// Records that did not fit.
+    pub dead_letters: usize,
+    /// Webhooks that were given up.
+    pub webhooks: usize,
+    /// Users of journals with assumptions that were wrong.
+    pub refuted: usize,
 }
 
 /// A stretch of an environment's notes of changes.

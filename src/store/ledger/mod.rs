@@ -15,12 +15,15 @@ mod local;
 mod membership;
 #[cfg(test)]
 pub(crate) mod memory;
+mod retention;
 #[cfg(test)]
 mod tests;
 
 pub use changes::CursorError;
 pub use local::LocalLedger;
 use membership::Ruling;
+pub use retention::Retention;
+pub(crate) use retention::sweep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,7 +102,7 @@ pub(crate) fn ship(
     environment: &Environment,
     batch: &Batch,
     versions: &dyn Versions,
-    now: UnixMs,
+    (retention, now): (&Retention, UnixMs),
 ) -> Result<Shipped, ShipError> {
     if batch.journal.is_empty() || batch.journal.len() > 64 {
         return Err(ShipError::Refused(
@@ -109,7 +112,13 @@ pub(crate) fn ship(
     let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
     let mut answer = None;
     engine.ledger(&environment.uid, &mut |transaction| {
-        let result = apply(transaction, environment, (batch, &hash), versions, now)?;
+        let result = apply(
+            transaction,
+            environment,
+            (batch, &hash),
+            versions,
+            (retention, now),
+        )?;
         let ending = if result.is_ok() && !batch.records.is_empty() {
             Ending::Commit
         } else {
@@ -128,12 +137,13 @@ fn apply(
     environment: &Environment,
     (batch, hash): (&Batch, &str),
     versions: &dyn Versions,
-    now: UnixMs,
+    (retention, now): (&Retention, UnixMs),
 ) -> Result<Result<Shipped, ShipError>, EngineError> {
     let mut run = Run {
         transaction,
         environment,
         versions,
+        retention,
         now,
         journal: &batch.journal,
         users: BTreeMap::new(),
@@ -163,6 +173,7 @@ struct Run<'a> {
     transaction: &'a mut dyn LedgerTransaction,
     environment: &'a Environment,
     versions: &'a dyn Versions,
+    retention: &'a Retention,
     now: UnixMs,
     journal: &'a str,
     /// Users of this batch as they are now; most batches name a user often.
@@ -344,6 +355,7 @@ impl Run<'_> {
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 document.mixed = !as_recorded;
+                self.end_conversations(&mut document);
                 for group in &mut groups {
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
@@ -431,7 +443,7 @@ impl Run<'_> {
         let own = self.transaction.refuted(self.journal, &event.user)?;
         if own != refuted {
             self.transaction
-                .put_refuted(self.journal, &event.user, &refuted)?;
+                .put_refuted(self.journal, &event.user, &refuted, self.now)?;
         }
         Ok(verdict)
     }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod enrolling;
+mod forgetting;
 mod identify;
 mod rules;
 mod several;
