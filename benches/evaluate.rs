@@ -18,15 +18,17 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        Ask, BlockState, Decision, FlowState, LiveJudge, Step, Subject, SubjectView, decide,
-        transition,
+        Ask, BlockState, Decision, FlowState, LiveJudge, Membership, Reason, Step, Subject,
+        SubjectView, decide, explain, transition,
     },
     snapshot::{
         FlowKey, Revision, Snapshot, Version,
         compile::compile,
         flow_bytes_max,
         parts::Content,
-        wire::{ControlDocument, EnvironmentType, FlowPart, SettingsPart, VersionPart},
+        wire::{
+            ControlDocument, DeploymentPart, EnvironmentType, FlowPart, SettingsPart, VersionPart,
+        },
         write_flow,
     },
 };
@@ -55,6 +57,9 @@ static ALLOCATOR: Counting = Counting;
 /// and neighbours in memory do not follow each other.
 const STRIDE: usize = 7919;
 
+/// Flows with a deployment.
+const DEPLOYED: usize = 10;
+
 /// The time of every request here.
 const NOW: u64 = 1_767_225_600_000;
 
@@ -62,6 +67,7 @@ fn main() {
     println!("{:<58} {:>10} {:>7}   goal", "question", "figure", "allocs");
     let few = Scene::new(10);
     let decided = decisions(&few);
+    deployed(&few);
     growth(&few, &decided);
     steps(&few);
     compiling();
@@ -97,6 +103,36 @@ fn decisions(few: &Scene) -> Figure {
     let question = "decision and Flow of 5 blocks as bytes";
     line(question, &written, "ns", "0 allocations");
     entry
+}
+
+/// The same under a deployment whose audience has 20 rules, all of them judged.
+fn deployed(few: &Scene) {
+    let known = subject(few.sids.len(), false);
+    let goal = "< 300 ns, 0 allocations";
+    let judged = measure(|turn| {
+        black_box(few.decide_on_web(&known, turn, None));
+    });
+    let decision = few.decide_on_web(&known, 0, None);
+    assert_eq!(decision.reason, Reason::Percentage, "all rules are judged");
+    line("deployment, 20 rules, percentage", &judged, "ns", goal);
+    let member = Membership {
+        is_in: true,
+        basis_points: 2_500,
+    };
+    let recorded = measure(|turn| {
+        black_box(few.decide_on_web(&known, turn, Some(member)));
+    });
+    line("deployment, recorded member", &recorded, "ns", goal);
+    let explained = measure(|turn| {
+        black_box(explain(
+            &few.snapshot,
+            &view(&known),
+            &few.on_web(turn, None),
+            |_| true,
+            NOW,
+        ));
+    });
+    line("the receipt of the first", &explained, "ns", "none");
 }
 
 /// The same with very many flows. One flow asked for again and again shows what
@@ -230,6 +266,26 @@ impl Scene {
         decide(&self.snapshot, &view(user), &ask, |_| true, NOW)
     }
 
+    /// What is asked over the channel that everything is deployed on.
+    fn on_web(&self, turn: usize, membership: Option<Membership>) -> Ask<'_> {
+        Ask {
+            sid: &self.sids[turn % self.sids.len()],
+            channel: Some("web"),
+            membership,
+            ..Ask::default()
+        }
+    }
+
+    fn decide_on_web<'s, 'u>(
+        &'s self,
+        user: &'u Subject,
+        turn: usize,
+        membership: Option<Membership>,
+    ) -> Decision<'s, 'u> {
+        let ask = self.on_web(turn, membership);
+        decide(&self.snapshot, &view(user), &ask, |_| true, NOW)
+    }
+
     fn version(&self) -> Arc<Version> {
         let slot = self.snapshot.flows["flow-0"].latest();
         slot.and_then(|slot| slot.version.clone())
@@ -248,7 +304,8 @@ fn content(flows: usize) -> Content {
         versions: (0..flows)
             .map(|place| (String::new(), version(place)))
             .collect(),
-        deployments: Vec::new(),
+        // Among very many flows deployments are not what is measured.
+        deployments: (0..flows.min(DEPLOYED)).map(deployment).collect(),
         keys: Vec::new(),
         broken: Vec::new(),
     }
@@ -271,6 +328,25 @@ fn flow(place: usize) -> FlowPart {
         versions: vec![1],
         refuse_public_force: false,
     }
+}
+
+/// Three alternatives that fail at their last rule, and one that holds.
+fn deployment(place: usize) -> DeploymentPart {
+    let alternatives: Vec<Value> = (0..4)
+        .map(|alternative| {
+            json!({"rules": [
+                {"attribute": "plan", "operator": "equals", "value": "pro"},
+                {"attribute": "age", "operator": "greater_than", "value": 17},
+                {"attribute": "role", "operator": "starts_with", "value": "adm"},
+                {"attribute": "source", "operator": "not_equals", "value": "partner"},
+                {"attribute": "seats", "operator": "less_than", "value": if alternative == 3 { 50 } else { 5 }},
+            ]})
+        })
+        .collect();
+    let part = json!({"uid": format!("d{place}"), "name": format!("Deployment {place}"),
+        "flow_uid": format!("f{place}"), "channel": "web", "policy": "latest",
+        "rollout": {"basis_points": 9_999, "salt": "8f3a1c", "alternatives": alternatives}});
+    serde_json::from_value(part).expect("the bench's own deployment is well-formed")
 }
 
 fn version(place: usize) -> VersionPart {

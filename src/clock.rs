@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Milliseconds since the Unix epoch, the only form of wall time we pass on.
@@ -53,6 +53,16 @@ impl Ambient {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
         bytes
+    }
+
+    /// How long to wait after so many failures in a row: doubled each time, and
+    /// between half and all of it, so that a fleet does not come back in step.
+    pub fn backoff(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
+        let longest = first
+            .saturating_mul(1 << failures.saturating_sub(1).min(10))
+            .min(longest);
+        let jitter = u32::from(self.bytes::<1>()[0]);
+        longest / 2 + longest / 2 * jitter / 255
     }
 
     /// `N` random bytes as lower-case hexadecimal digits.

@@ -266,6 +266,10 @@ pub const CHANNEL_BYTES_MAX: usize = 128;
 /// A rollout's salt; it is hashed together with the id in a fixed buffer.
 pub const SALT_BYTES_MAX: usize = 128;
 
+/// A receipt read from a file: properties, attributes, and every state of one
+/// flow, each of up to thousands of blocks with their uids.
+pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);

@@ -12,7 +12,7 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        Ask, FlowState, LiveJudge, Reason, Step, Subject, SubjectView, decide,
+        Ask, FlowState, LiveJudge, Membership, Reason, Step, Subject, SubjectView, decide,
         predicate::Predicate, transition,
     },
     snapshot::{
@@ -117,6 +117,68 @@ fn a_decision_and_its_bytes_allocate_nothing() {
 }
 
 #[test]
+fn a_decision_under_a_deployment_allocates_nothing() {
+    let snapshot = snapshot();
+    let mut user = subject();
+    let decided = |user: &Subject, conversation: Option<&str>, record: Option<Membership>| {
+        let ask = Ask {
+            channel: Some("web"),
+            membership: record,
+            ..welcome()
+        };
+        let view = SubjectView {
+            conversation,
+            ..view(user)
+        };
+        let decision = decide(&snapshot, &view, &ask, |_| true, 7);
+        (decision.reason, decision.served)
+    };
+    let mut answers = Vec::with_capacity(8);
+    let counted = allocations(|| {
+        answers.push(decided(&user, None, None));
+        answers.push(decided(&user, Some("talk"), None));
+        for (is_in, basis_points) in [(true, 100), (false, 100)] {
+            let record = Some(Membership {
+                is_in,
+                basis_points,
+            });
+            answers.push(decided(&user, None, record));
+        }
+    });
+    assert_eq!(counted, 0);
+    assert_eq!(
+        answers,
+        [
+            (Reason::Percentage, true),
+            (Reason::Percentage, true),
+            (Reason::Member, true),
+            (Reason::Excluded, false)
+        ]
+    );
+
+    let flow = snapshot.flows["welcome"].key;
+    let running = FlowState {
+        started: true,
+        ..FlowState::default()
+    };
+    user.set_state(flow, 1, Some("talk"), running);
+    let mut answer = None;
+    let counted = allocations(|| answer = Some(decided(&user, Some("talk"), None)));
+    assert_eq!((counted, answer), (0, Some((Reason::Started, true))));
+
+    // Attributes that are numbers are hashed as their digits.
+    let ask = Ask {
+        channel: Some("by-number"),
+        ..welcome()
+    };
+    let counted = allocations(|| {
+        let decision = decide(&snapshot, &view(&user), &ask, |_| true, 7);
+        assert!(decision.enrolled.is_some());
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
 fn no_form_of_expression_allocates() {
     let user = subject();
     for source in [
@@ -168,6 +230,25 @@ fn snapshot() -> Snapshot {
         "blocks": blocks, "paths": [{"uid": "p", "to": "b0"}]});
     let flow = json!({"uid": "f1", "sid": "welcome", "name": "Welcome", "project": "web",
         "enabled": true, "versions": [1]});
+    let rules = json!([
+        {"attribute": "plan", "operator": "equals", "value": "PRO", "ignore_case": true},
+        {"attribute": "age", "operator": "greater_than", "value": 17},
+        {"attribute": "tags", "operator": "contains", "value": "b"},
+        {"attribute": "name", "operator": "starts_with", "value": "an", "ignore_case": true},
+        {"attribute": "name", "operator": "ends_with", "value": "NA"},
+        {"attribute": "since", "operator": "less_than", "value": "2026-01-01T00:00:00Z"},
+        {"attribute": "age", "operator": "not_equals", "value": "41"},
+        {"attribute": "missing", "operator": "is_empty"},
+        {"attribute": "group.plan", "operator": "not_equals", "value": "free"},
+        {"attribute": "user.identifier", "operator": "is_not_empty"}]);
+    let web = json!({"uid": "d1", "name": "d1", "flow_uid": "f1", "channel": "web",
+        "policy": "latest", "rollout": {"basis_points": 9_999, "salt": "salt",
+        "schedule": [{"at_ms": 5, "basis_points": 9_998}],
+        "alternatives": [{"rules": [{"attribute": "plan", "operator": "equals", "value": "no"}]},
+            {"rules": rules}]}});
+    let by_number = json!({"uid": "d2", "name": "d2", "flow_uid": "f1", "channel": "by-number",
+        "policy": "latest", "rollout": {"basis_points": 5_000, "salt": "salt",
+        "id": {"attribute": "age"}}});
     let content = Content {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
@@ -176,7 +257,10 @@ fn snapshot() -> Snapshot {
         },
         flows: vec![serde_json::from_value(flow).unwrap()],
         versions: vec![(String::new(), serde_json::from_value(version).unwrap())],
-        deployments: Vec::new(),
+        deployments: vec![
+            serde_json::from_value(web).unwrap(),
+            serde_json::from_value(by_number).unwrap(),
+        ],
         keys: Vec::new(),
         broken: Vec::new(),
     };

@@ -13,9 +13,9 @@ use crate::{
     config::EdgeConfig,
     current::Current,
     disk::journal::Journal,
-    progress::Progress,
+    progress::{Progress, WatchStatus},
     refresh::SupplyStatus,
-    server::{EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource},
+    server::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource},
 };
 
 /// Everything there is to look at.
@@ -33,6 +33,7 @@ struct WatchedEnvironment {
     name: String,
     required: bool,
     supply: Option<Arc<Mutex<SupplyStatus>>>,
+    changes: Option<Arc<Mutex<WatchStatus>>>,
 }
 
 impl Watched {
@@ -53,6 +54,7 @@ impl Watched {
                     name: own.name.clone(),
                     required: own.required,
                     supply: None,
+                    changes: None,
                 })
                 .collect(),
             shipping: None,
@@ -65,6 +67,14 @@ impl Watched {
         let mut environments = self.environments.iter_mut();
         if let Some(own) = environments.find(|own| own.name == environment) {
             own.supply = Some(status);
+        }
+    }
+
+    /// Connects what hears of the changes of other edges.
+    pub(super) fn changes(&mut self, environment: &str, status: Arc<Mutex<WatchStatus>>) {
+        let mut environments = self.environments.iter_mut();
+        if let Some(own) = environments.find(|own| own.name == environment) {
+            own.changes = Some(status);
         }
     }
 
@@ -103,6 +113,7 @@ impl StatusSource for Watched {
             name: own.name.clone(),
             required: own.required,
             refresh: own.supply.as_ref().map(refresh_facts).unwrap_or_default(),
+            changes: own.changes.as_ref().map(changes_facts).unwrap_or_default(),
         });
         Facts {
             stopping: self.stopping.load(Ordering::Acquire),
@@ -151,5 +162,16 @@ fn refresh_facts(supply: &Arc<Mutex<SupplyStatus>>) -> RefreshFacts {
             .error
             .as_ref()
             .map(|(name, text)| format!("{name}: {text}")),
+    }
+}
+
+fn changes_facts(status: &Arc<Mutex<WatchStatus>>) -> ChangesFacts {
+    let status = status.lock().unwrap_or_else(PoisonError::into_inner);
+    ChangesFacts {
+        connected: status.connected,
+        last_answer_ms: status.answered_ms,
+        changes: status.changes,
+        gaps: status.gaps,
+        error: status.error.clone(),
     }
 }

@@ -288,19 +288,11 @@ impl Shipping {
             tracing::warn!(environment, %error, "records cannot be shipped; they stay in the journal");
         }
         // A refusal does not go away by asking often.
-        let refused = matches!(
-            error,
-            ShipError::Ledger(LedgerError::Fork(_) | LedgerError::Refused(_))
-        );
-        let longest = if refused {
-            self.pause_max
-        } else {
-            self.pause_first
-                .saturating_mul(1 << failures.saturating_sub(1).min(10))
-                .min(self.pause_max)
+        let first = match error {
+            ShipError::Ledger(LedgerError::Fork(_) | LedgerError::Refused(_)) => self.pause_max,
+            _ => self.pause_first,
         };
-        let jitter = u32::from(self.ambient.bytes::<1>()[0]);
-        let pause = longest / 2 + longest / 2 * jitter / 255;
+        let pause = self.ambient.backoff(failures, first, self.pause_max);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => {}

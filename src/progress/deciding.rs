@@ -5,42 +5,27 @@
 //! effect as newer than everything before. No await, no I/O. What the caller
 //! is told waits for the sync outside.
 
-use std::sync::Arc;
-
 use super::{
-    event::{Event, EventId},
-    known::{Known, Place},
-    pending::{Entry, Locked},
+    enrolling::FoundMembership,
+    finding::Found,
+    keys::SubjectKey,
+    known::Known,
     recording::{event_id, step_event},
     request::{Action, StepRequest, Stepped, Token, WriteError},
-    stepping::{Attempt, Found, Progress, refused},
-    subjects::SubjectKey,
+    stepping::{Attempt, Progress},
+    writing::{Change, Writing},
 };
-use crate::{
-    disk::journal::{AppendError, Ticket},
-    evaluate::{FlowState, LiveJudge, Profile, Step, SubjectView, reconcile, transition},
-    limits::{FLOW_STATES_PER_USER_MAX, RECORD_BYTES_MAX},
+use crate::evaluate::{
+    Effect, FlowState, LiveJudge, Migrated, Profile, Step, StepError, Subject, SubjectView,
+    migrate, reconcile, transition,
 };
 
-/// A flow's new state and the record of it.
-struct Change<'a> {
-    era: u64,
-    newest: &'a Arc<Known>,
-    event: Event,
-    state: FlowState,
-    id: Option<EventId>,
+/// Where the user stands before a step.
+pub(super) struct Before {
+    pub(super) state: FlowState,
+    /// The state is not stored: migration makes it of another version's.
+    pub(super) made: Option<Migrated>,
 }
-
-/// A user as a write finds them under the shard.
-pub(super) struct Newest {
-    /// The state to decide on.
-    pub(super) known: Arc<Known>,
-    /// It waits for its sync, and so does every answer that rests on it.
-    pub(super) waiting: bool,
-}
-
-/// The kind byte of progress records in the journal.
-pub(super) const RECORD_KIND: u8 = 1;
 
 impl Progress {
     /// One try at a step.
@@ -50,14 +35,21 @@ impl Progress {
         key: &SubjectKey,
         found: &Found<Known>,
         group: Option<&Profile>,
-    ) -> Result<Attempt, WriteError> {
+        decided: Option<&FoundMembership>,
+    ) -> Result<Attempt<Stepped>, WriteError> {
         let era = self.journal.era();
-        let mut locked = self.memory.pending.lock(key.bytes());
-        let Some(newest) = self.newest(&mut locked, key, found) else {
+        let Some(mut writing) = self.writing(era, key.bytes(), found) else {
             return Ok(Attempt::Raced);
         };
-        let known = &newest.known;
-        let before = state_of(request, known);
+        let mut deciding = match (decided, &request.membership) {
+            (Some(found), Some(asked)) => match self.deciding(found, asked) {
+                None => return Ok(Attempt::Raced),
+                some => some,
+            },
+            _ => None,
+        };
+        let known = writing.newest.cached.document.clone();
+        let before = Before::of(request, &known.subject);
         let mut judge = LiveJudge {
             snapshot: &request.place.snapshot,
             view: SubjectView {
@@ -68,143 +60,75 @@ impl Progress {
             },
             now: request.now,
         };
-        if let Some(effect) = reconcile(request.version, &before, &mut judge) {
-            // An edit of the draft took away where the user stood: the restart
-            // is a record of its own, and the step is decided on it.
-            let restart = StepRequest {
-                action: Action::Reset { force: true },
-                id: None,
-                ..request.clone()
-            };
-            let stored = Change {
-                era,
-                newest: known,
-                event: step_event(self, &restart, known, &before, &effect, None),
-                state: effect.state,
-                id: None,
-            };
-            return self
-                .store(&mut locked, key, &restart, stored)
-                .map(|_| Attempt::Raced);
+        if let Some(effect) = reconcile(request.version, &before.state, &mut judge) {
+            // An edit of the draft took away where the user stood.
+            let restart = request.instead(Action::Reset { force: true });
+            return self.write_first(&mut writing, &restart, &before, &effect);
         }
-        let id = event_id(request, &before);
-        if let Some(id) = id
+        if let Some(id) = event_id(request, &before.state)
             && let Some(body) = known.seen(request.flow.key, id.key)
         {
             if body != id.body {
                 return Err(WriteError::KeyReused);
             }
-            return self.unchanged(era, &newest, before);
+            return self.no_step(&writing, false, before.state);
         }
-        let effect = transition(
-            request.version,
-            &before,
-            &step_of(&request.action),
-            &mut judge,
-        )?;
+        let effect = effect_of(request, &before, &mut judge)?;
         if !effect.changed {
-            return self.unchanged(era, &newest, before);
+            return self.no_step(&writing, false, before.state);
         }
-        let change = Change {
-            era,
-            newest: known,
-            event: step_event(self, request, known, &before, &effect, id),
-            state: effect.state.clone(),
-            id,
-        };
-        let Some((ticket, token)) = self.store(&mut locked, key, request, change)? else {
+        let starts = effect.state.started && !before.state.started;
+        if let Some(deciding) = deciding.as_ref().filter(|own| starts && own.excludes()) {
+            // Somebody was quicker with another decision.
+            return self.no_step(&writing, deciding.is_waiting(), before.state);
+        }
+        if before.made.is_some() && !matches!(request.action, Action::Migrate) {
+            // The step rests on what was made of another version.
+            let migrate = request.instead(Action::Migrate);
+            let effect = made(&before);
+            return self.write_first(&mut writing, &migrate, &before, &effect);
+        }
+        let mut event = step_event(self, request, &known, &before, &effect);
+        event.membership = deciding.as_ref().and_then(|own| own.carried(starts));
+        let change = Change::of(event, &effect);
+        let Some(ticket) = self.write(&mut writing, request, change, deciding.as_mut())? else {
             return Ok(Attempt::Raced);
         };
-        let stepped = Stepped {
-            changed: true,
-            before,
-            state: effect.state,
-            others: effect.others,
-            token: Some(token),
-        };
         Ok(Attempt::Decided {
-            stepped,
+            told: Stepped {
+                changed: true,
+                before: before.state,
+                state: effect.state,
+                others: effect.others,
+                token: Some(self.token(ticket.seq)),
+            },
             ticket: Some(ticket),
         })
     }
 
-    /// Queues a flow's new state and makes it the newest; none when a commit
-    /// failed since the user was looked at.
-    fn store(
+    /// Stores what the step rests on as a record of its own; the step is then
+    /// decided on that.
+    fn write_first(
         &self,
-        locked: &mut Locked<'_>,
-        key: &SubjectKey,
-        request: &StepRequest<'_>,
-        change: Change<'_>,
-    ) -> Result<Option<(Ticket, Token)>, WriteError> {
-        let (flow, version) = (request.flow.key, request.version.number);
-        let mut subject = (*change.newest.subject).clone();
-        change.newest.first_seen(&mut subject, request.now);
-        subject.set_state(flow, version, request.conversation, change.state);
-        if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
-            return Err(WriteError::TooLarge(format!(
-                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
-                subject.flows.len()
-            )));
-        }
-        let Some(ticket) = self.enqueue(change.era, request.now, &change.event)? else {
-            return Ok(None);
-        };
-        let last = (self.journal.shared_id(), ticket.seq);
-        let mut after = change.newest.after(subject, last);
-        if let Some(id) = change.id {
-            after.note(Place::new(flow, version, request.conversation), id);
-        }
-        let below = change.newest;
-        locked.push_user(key.bytes(), change.era, below, ticket.seq, Arc::new(after));
-        let token = self.token(ticket.seq);
-        Ok(Some((ticket, token)))
+        writing: &mut Writing<'_>,
+        first: &StepRequest<'_>,
+        before: &Before,
+        effect: &Effect,
+    ) -> Result<Attempt<Stepped>, WriteError> {
+        let known = writing.newest.cached.document.clone();
+        let event = step_event(self, first, &known, before, effect);
+        self.write(writing, first, Change::of(event, effect), None)?;
+        Ok(Attempt::Raced)
     }
 
-    /// The user a write is decided on; none when the user changed since they
-    /// were found.
-    pub(super) fn newest(
+    /// Nothing happens. The answer waits for what it rests on.
+    fn no_step(
         &self,
-        locked: &mut Locked<'_>,
-        key: &SubjectKey,
-        found: &Found<Known>,
-    ) -> Option<Newest> {
-        match locked.entry(key.bytes(), &self.journal) {
-            Some(Entry::User(live)) => Some(Newest {
-                known: live.newest().clone(),
-                waiting: live.is_waiting(&self.journal),
-            }),
-            Some(_) => None,
-            None => locked
-                .is_generation(key.bytes(), found.generation)
-                .then(|| Newest {
-                    known: found.subject.clone(),
-                    waiting: false,
-                }),
-        }
-    }
-
-    /// A no-op rests on what is on its way to the disk, so its answer waits too.
-    pub(super) fn unchanged(
-        &self,
-        era: u64,
-        newest: &Newest,
+        writing: &Writing<'_>,
+        waiting: bool,
         state: FlowState,
-    ) -> Result<Attempt, WriteError> {
-        let waiting = newest.waiting;
-        #[cfg(test)]
-        let waiting = waiting && self.flaw != Some(super::stepping::Flaw::HastyNoOps);
-        let ticket = if waiting {
-            match self.journal.barrier(era) {
-                Ok(ticket) => Some(ticket),
-                // What it rests on is void: decide anew.
-                Err(AppendError::Failed) => return Ok(Attempt::Raced),
-                Err(error) => return Err(refused(error)),
-            }
-        } else {
-            None
-        };
-        let last = newest.known.last.clone();
+    ) -> Result<Attempt<Stepped>, WriteError> {
+        let last = writing.newest.cached.document.last.clone();
         let stepped = Stepped {
             changed: false,
             before: state.clone(),
@@ -212,53 +136,63 @@ impl Progress {
             others: Vec::new(),
             token: last.map(|(journal, seq)| Token { journal, seq }),
         };
-        Ok(Attempt::Decided { stepped, ticket })
+        self.unchanged(writing.era, waiting || writing.newest.waiting, stepped)
     }
+}
 
-    /// Names a record of this run.
-    pub(super) fn token(&self, seq: u64) -> Token {
-        Token {
-            journal: self.journal.shared_id(),
-            seq,
+impl Before {
+    /// The stored state of this version, or what migration makes of those the
+    /// user has in others, in the same conversation.
+    fn of(request: &StepRequest<'_>, subject: &Subject) -> Self {
+        let (flow, version) = (request.flow.key, request.version.number);
+        if let Some(state) = subject.state(flow, version, request.conversation) {
+            return Self {
+                state: state.clone(),
+                made: None,
+            };
         }
-    }
-
-    /// Queues a record; none when a commit failed since the user was looked at.
-    pub(super) fn enqueue(
-        &self,
-        era: u64,
-        now: u64,
-        event: &Event,
-    ) -> Result<Option<Ticket>, WriteError> {
-        if self.memory.pending.records() >= self.records_max {
-            return Err(WriteError::Unavailable("too many steps wait for upstream"));
-        }
-        let body = serde_json::to_vec(event).map_err(|error| {
-            WriteError::TooLarge(format!("the record cannot be written: {error}"))
-        })?;
-        if body.len() > RECORD_BYTES_MAX {
-            return Err(WriteError::TooLarge(format!(
-                "the record would have {} bytes; at most {RECORD_BYTES_MAX} are kept",
-                body.len()
-            )));
-        }
-        match self.journal.append(era, RECORD_KIND, now, body) {
-            Ok(ticket) => Ok(Some(ticket)),
-            Err(AppendError::Failed) => Ok(None),
-            Err(error) => Err(refused(error)),
+        let visited = subject
+            .flows
+            .iter()
+            .filter(|own| own.flow == flow && own.conversation.as_deref() == request.conversation);
+        let visited = visited.map(|own| (own.version, &own.state));
+        match migrate(&**request.flow, request.version, visited) {
+            Some((made, state)) => Self {
+                state,
+                made: Some(made),
+            },
+            None => Self {
+                state: FlowState::default(),
+                made: None,
+            },
         }
     }
 }
 
-fn state_of(request: &StepRequest<'_>, known: &Known) -> FlowState {
-    let (flow, version) = (request.flow.key, request.version.number);
-    let state = known.subject.state(flow, version, request.conversation);
-    state.cloned().unwrap_or_default()
+impl<'a> StepRequest<'a> {
+    /// Something that is done before the step; the client's key is the step's.
+    fn instead(&self, action: Action<'a>) -> Self {
+        Self {
+            action,
+            id: None,
+            ..self.clone()
+        }
+    }
 }
 
-fn step_of<'a>(action: &Action<'a>) -> Step<'a> {
-    match action {
-        Action::AutoStart | Action::Migrate => Step::Start { force: false },
+/// What the step does, before anything is written.
+fn effect_of(
+    request: &StepRequest<'_>,
+    before: &Before,
+    judge: &mut LiveJudge<'_>,
+) -> Result<Effect, StepError> {
+    let step = match &request.action {
+        Action::Migrate => {
+            let mut effect = made(before);
+            effect.changed = before.made.is_some_and(|made| made.save);
+            return Ok(effect);
+        }
+        Action::AutoStart => Step::Start { force: false },
         Action::Start { force } => Step::Start { force: *force },
         Action::Reset { force } => Step::Reset { force: *force },
         Action::Stop => Step::Stop,
@@ -267,5 +201,17 @@ fn step_of<'a>(action: &Action<'a>) -> Step<'a> {
             block: *block,
             names,
         },
+    };
+    transition(request.version, &before.state, &step, judge)
+}
+
+/// The effect of storing what was made.
+fn made(before: &Before) -> Effect {
+    Effect {
+        changed: true,
+        state: before.state.clone(),
+        outcomes: Vec::new(),
+        others: Vec::new(),
+        capped: false,
     }
 }

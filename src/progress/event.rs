@@ -328,6 +328,14 @@ pub fn subject_hash(kind: &str, parts: &[&str]) -> u64 {
     crate::snapshot::name_hash(&name)
 }
 
+/// [`subject_hash`] of a percentage decision.
+pub fn membership_hash(deployment: &str, id: &str, conversation: Option<&str>) -> u64 {
+    match conversation {
+        Some(conversation) => subject_hash("membership", &[deployment, id, conversation]),
+        None => subject_hash("membership", &[deployment, id]),
+    }
+}
+
 /// What the deciding edge had seen of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -7,30 +7,29 @@
 use std::sync::Arc;
 
 use super::{
-    known::{IDENTIFY, Known, Place, merged},
-    pending::{Entry, Locked},
+    finding::Found,
+    keys::SubjectKey,
+    known::{IDENTIFY, Known, KnownGroup, Place, merged},
+    pending::Locked,
     recording::identify_event,
-    request::{IdentifyRequest, Stepped, WriteError},
-    stepping::{Attempt, Found, Progress},
-    subjects::SubjectKey,
+    request::{IdentifyRequest, Token, WriteError},
+    stepping::{Attempt, Progress},
+    subjects::Cached,
 };
-use crate::{
-    evaluate::{FlowState, Profile, Subject},
-    limits::GROUPS_PER_USER_MAX,
-};
+use crate::{evaluate::Subject, limits::GROUPS_PER_USER_MAX};
 
 /// A group as it was found.
 pub(super) struct FoundGroup {
     pub(super) key: SubjectKey,
-    pub(super) found: Found<Profile>,
+    pub(super) found: Found<KnownGroup>,
 }
 
-/// A group's profile before and after one mention of it.
+/// A group before and after one mention of it.
 struct Merged {
     /// Which of the mentions.
     at: usize,
-    below: Arc<Profile>,
-    after: Arc<Profile>,
+    below: Cached<KnownGroup>,
+    after: Arc<KnownGroup>,
 }
 
 impl Progress {
@@ -41,21 +40,23 @@ impl Progress {
         key: &SubjectKey,
         found: &Found<Known>,
         groups: &[FoundGroup],
-    ) -> Result<Attempt, WriteError> {
+    ) -> Result<Attempt<Option<Token>>, WriteError> {
         let era = self.journal.era();
         let mut locked = self.memory.pending.lock(key.bytes());
-        let Some(newest) = self.newest(&mut locked, key, found) else {
+        let Some(newest) = self.newest(&mut locked, key.bytes(), found) else {
             return Ok(Attempt::Raced);
         };
+        let known = newest.cached.document.clone();
         if let Some(id) = request.id
-            && let Some(body) = newest.known.seen(IDENTIFY, id.key)
+            && let Some(body) = known.seen(IDENTIFY, id.key)
         {
             if body != id.body {
                 return Err(WriteError::KeyReused);
             }
-            return self.unchanged(era, &newest, FlowState::default());
+            let last = known.last.clone();
+            let token = last.map(|(journal, seq)| Token { journal, seq });
+            return self.unchanged(era, newest.waiting, token);
         }
-        let known = newest.known;
         let profile = merged(&known.subject.profile, &request.properties, request.now)
             .map_err(WriteError::TooLarge)?;
         let subject = Subject {
@@ -83,22 +84,16 @@ impl Progress {
             after.note(Place::identify(), id);
         }
         let after = after.after(subject, (self.journal.shared_id(), ticket.seq));
-        locked.push_user(key.bytes(), era, &known, ticket.seq, Arc::new(after));
+        let below = &newest.cached;
+        locked.push(key.bytes(), era, below, ticket.seq, Arc::new(after));
         for one in merged {
             let key = groups[one.at].key.bytes();
             if let Some(shard) = shard_of(&mut shards, key) {
-                shard.push_group(key, era, &one.below, ticket.seq, one.after);
+                shard.push(key, era, &one.below, ticket.seq, one.after);
             }
         }
-        let stepped = Stepped {
-            changed: true,
-            before: FlowState::default(),
-            state: FlowState::default(),
-            others: Vec::new(),
-            token: Some(self.token(ticket.seq)),
-        };
         Ok(Attempt::Decided {
-            stepped,
+            told: Some(self.token(ticket.seq)),
             ticket: Some(ticket),
         })
     }
@@ -107,7 +102,7 @@ impl Progress {
     /// it was found.
     fn merge_groups(
         &self,
-        shards: &mut [Locked<'_>],
+        shards: &mut [Locked<'_, KnownGroup>],
         request: &IdentifyRequest,
         groups: &[FoundGroup],
     ) -> Result<Option<Vec<Merged>>, WriteError> {
@@ -116,13 +111,16 @@ impl Progress {
             let earlier = |one: &&Merged| groups[one.at].key.bytes() == group.key.bytes();
             let below = match done.iter().rev().find(earlier) {
                 // The same group twice in one call builds on its own first mention.
-                Some(earlier) => earlier.after.clone(),
+                Some(earlier) => Cached {
+                    document: earlier.after.clone(),
+                    tick: earlier.below.tick,
+                },
                 None => match self.newest_group(shards, group) {
                     Some(below) => below,
                     None => return Ok(None),
                 },
             };
-            let after = merged(&below, &asked.properties, request.now);
+            let after = below.document.merged(&asked.properties, request.now);
             done.push(Merged {
                 at,
                 below,
@@ -132,19 +130,20 @@ impl Progress {
         Ok(Some(done))
     }
 
-    fn newest_group(&self, shards: &mut [Locked<'_>], group: &FoundGroup) -> Option<Arc<Profile>> {
+    fn newest_group(
+        &self,
+        shards: &mut [Locked<'_, KnownGroup>],
+        group: &FoundGroup,
+    ) -> Option<Cached<KnownGroup>> {
         let key = group.key.bytes();
         let shard = shard_of(shards, key)?;
-        match shard.entry(key, &self.journal) {
-            Some(Entry::Group(live)) => Some(live.newest().clone()),
-            Some(_) => None,
-            None => shard
-                .is_generation(key, group.found.generation)
-                .then(|| group.found.subject.clone()),
-        }
+        Some(self.newest(shard, key, &group.found)?.cached)
     }
 }
 
-fn shard_of<'s, 'p>(shards: &'s mut [Locked<'p>], key: &[u8]) -> Option<&'s mut Locked<'p>> {
+fn shard_of<'s, 'p>(
+    shards: &'s mut [Locked<'p, KnownGroup>],
+    key: &[u8],
+) -> Option<&'s mut Locked<'p, KnownGroup>> {
     shards.iter_mut().find(|shard| shard.holds(key))
 }

@@ -6,9 +6,16 @@
 
 use std::sync::Arc;
 
+use moka::sync::Cache;
 use serde_json::{Map, Value};
 
-use super::event::{Base, Event, EventId, FlowStateDocument, GroupRecord, Operation, UserDocument};
+use super::{
+    event::{Base, Event, EventId, FlowStateDocument, GroupRecord, Operation, UserDocument},
+    keys::Name,
+    pending::{Pending, RecoveredRecord},
+    stepping::Memory,
+    subjects::{Below, Cached, Kept, Subjects},
+};
 use crate::{
     clock::UnixMs,
     evaluate::{FlowProgress, FlowState, Profile, Subject},
@@ -130,12 +137,8 @@ impl Known {
     /// What a new record for this user is based on.
     pub(super) fn base(&self) -> Base {
         match &self.last {
-            Some((journal, seq)) => Base::Record {
-                journal: journal.to_string(),
-                seq: *seq,
-            },
             None if self.assumed => Base::Absent,
-            None => Base::Document(self.doc_rev),
+            last => base_of(last.as_ref(), self.doc_rev),
         }
     }
 
@@ -227,13 +230,143 @@ impl Known {
     }
 }
 
-/// A group's record in the form evaluation reads.
-pub(super) fn profile_of(record: GroupRecord) -> Profile {
-    Profile {
-        identifier: record.identifier.into(),
-        created_ms: record.created_ms,
-        updated_ms: record.updated_ms,
-        properties: record.properties,
+impl Kept for Known {
+    fn pending(memory: &Memory) -> &Pending<Self> {
+        &memory.pending
+    }
+
+    fn cache(subjects: &Subjects) -> &Cache<Box<[u8]>, Cached<Self>> {
+        &subjects.users
+    }
+
+    fn assumed(name: &Name<'_>) -> Self {
+        Self::unseen(name.id(), true)
+    }
+
+    fn taken(&self) -> Option<&(Arc<str>, u64)> {
+        self.taken.as_ref()
+    }
+
+    fn after_recovered(&self, records: &[RecoveredRecord]) -> Self {
+        let mut known = self.clone();
+        for (journal, seq, event) in records {
+            known = known.laid_under(journal, *seq, event);
+        }
+        known
+    }
+
+    fn settled(&self, doc_rev: u64) -> Option<Self> {
+        let known = || Self {
+            doc_rev,
+            last: None,
+            ..self.clone()
+        };
+        (!self.assumed).then(known)
+    }
+
+    fn of_below(below: Below) -> Option<Cached<Self>> {
+        match below {
+            Below::User(cached) => Some(cached),
+            _ => None,
+        }
+    }
+}
+
+/// A group as this edge knows it.
+#[derive(Clone, Debug)]
+pub(super) struct KnownGroup {
+    /// For evaluation.
+    pub(super) profile: Arc<Profile>,
+    /// The last record of any journal that the ledger's record includes.
+    taken: Option<(Arc<str>, u64)>,
+}
+
+impl KnownGroup {
+    /// The ledger's record in the form evaluation reads.
+    pub(super) fn of(record: GroupRecord) -> Self {
+        Self {
+            profile: Arc::new(Profile {
+                identifier: record.identifier.into(),
+                created_ms: record.created_ms,
+                updated_ms: record.updated_ms,
+                properties: record.properties,
+            }),
+            taken: record
+                .last
+                .map(|(journal, seq)| (journal.as_str().into(), seq)),
+        }
+    }
+
+    /// The group after merging properties; null removes.
+    pub(super) fn merged(&self, properties: &Map<String, Value>, now: u64) -> Result<Self, String> {
+        Ok(Self {
+            profile: Arc::new(merged(&self.profile, properties, now)?),
+            taken: self.taken.clone(),
+        })
+    }
+}
+
+impl Kept for KnownGroup {
+    fn pending(memory: &Memory) -> &Pending<Self> {
+        &memory.groups
+    }
+
+    fn cache(subjects: &Subjects) -> &Cache<Box<[u8]>, Cached<Self>> {
+        &subjects.groups
+    }
+
+    fn assumed(name: &Name<'_>) -> Self {
+        Self::of(GroupRecord {
+            identifier: name.id().to_owned(),
+            ..GroupRecord::default()
+        })
+    }
+
+    fn taken(&self) -> Option<&(Arc<str>, u64)> {
+        self.taken.as_ref()
+    }
+
+    fn after_recovered(&self, records: &[RecoveredRecord]) -> Self {
+        let mut group = self.clone();
+        for (_, _, event) in records {
+            let Operation::Identify { groups, .. } = &event.operation else {
+                continue;
+            };
+            // A call that names the group twice is here twice as well, once for
+            // each mention and so more often than needed; merging again changes
+            // nothing.
+            for own in groups {
+                if *own.identifier == *group.profile.identifier
+                    && let Ok(after) = group.merged(&own.properties, event.decided_ms)
+                {
+                    group = after;
+                }
+            }
+        }
+        group
+    }
+
+    /// The ledger does not say what it made of a group, so it is read again.
+    fn settled(&self, _doc_rev: u64) -> Option<Self> {
+        None
+    }
+
+    fn of_below(below: Below) -> Option<Cached<Self>> {
+        match below {
+            Below::Group(cached) => Some(cached),
+            _ => None,
+        }
+    }
+}
+
+/// What a record is based on: our own last one, or the ledger's document.
+pub(super) fn base_of(last: Option<&(Arc<str>, u64)>, doc_rev: u64) -> Base {
+    match last {
+        Some((journal, seq)) => Base::Record {
+            journal: journal.to_string(),
+            seq: *seq,
+        },
+        None => Base::Document(doc_rev),
     }
 }
 

@@ -17,15 +17,15 @@ use tokio::{
 
 use super::{
     ProgressLedger,
-    known::{Known, profile_of},
+    enrolling::KnownMembership,
+    keys::OwnedName,
+    known::{Known, KnownGroup},
     ledger::LedgerError,
     stepping::Memory,
-    subjects::Kind,
+    subjects::{Below, Cached, Kept},
+    ticks::Tick,
 };
-use crate::{
-    evaluate::Profile,
-    limits::{READ_QUEUE_MAX, READS_IN_FLIGHT_MAX},
-};
+use crate::limits::{READ_QUEUE_MAX, READS_IN_FLIGHT_MAX};
 
 /// After a failed call: long enough to spare a dead upstream a storm of
 /// connects, short enough that nobody notices its return.
@@ -45,26 +45,17 @@ pub enum OnUnknownSubject {
 pub(super) struct Job {
     /// As in the maps.
     pub(super) key: Box<[u8]>,
-    /// User or group.
-    pub(super) kind: Kind,
     /// Environment name.
     pub(super) environment: Box<str>,
-    /// User or group id.
-    pub(super) id: Box<str>,
+    /// Which subject.
+    pub(super) name: OwnedName,
     /// The subject's generation when it was missed: an answer read in an
     /// earlier one does not do.
     pub(super) generation: u64,
+    /// Nor does one whose read began before this.
+    pub(super) tick: Tick,
     /// Where the answer goes.
     pub(super) answer: oneshot::Sender<Answer>,
-}
-
-/// A subject as the ledger has it.
-#[derive(Clone)]
-pub(super) enum Below {
-    /// A user's document.
-    User(Arc<Known>),
-    /// A group's record, and the last of any journal's that it includes.
-    Group(Arc<Profile>, Option<(Arc<str>, u64)>),
 }
 
 /// What the ledger said; none when it could not be asked.
@@ -81,8 +72,9 @@ pub struct Reader {
 /// One call under way and who waits for it.
 struct Reading {
     generation: u64,
+    tick: Tick,
     answers: Vec<oneshot::Sender<Answer>>,
-    /// They asked in a later generation.
+    /// They asked in a later generation, or know of a change since.
     later: Vec<Job>,
 }
 
@@ -150,7 +142,7 @@ impl Desk {
     /// Joins a call that is under way, or begins one.
     fn take(&mut self, job: Job) {
         if let Some(reading) = self.readings.get_mut(&job.key) {
-            if job.generation <= reading.generation {
+            if job.generation <= reading.generation && job.tick.is_covered_by(reading.tick) {
                 reading.answers.push(job.answer);
             } else {
                 reading.later.push(job);
@@ -161,23 +153,29 @@ impl Desk {
             tell(vec![job.answer], None);
             return;
         }
-        let entries = self.memory.entries(job.kind);
-        // Before the call: the answer holds for this generation or later ones.
-        let generation = entries.generation(&job.key);
+        // Before the call: the answer holds for these or later ones.
+        let generation = match job.name {
+            OwnedName::User(_) => self.memory.pending.generation(&job.key),
+            OwnedName::Group(_) => self.memory.groups.generation(&job.key),
+            OwnedName::Membership(..) => self.memory.memberships.generation(&job.key),
+        };
+        let tick = self.memory.ticks.again(job.tick);
         let reading = Reading {
             generation,
+            tick,
             answers: vec![job.answer],
             later: Vec::new(),
         };
         self.readings.insert(job.key.clone(), reading);
-        self.calls.push(Box::pin(read(
-            self.ledger.clone(),
-            self.memory.clone(),
-            (job.key, generation),
-            job.kind,
-            job.environment,
-            job.id,
-        )));
+        let read = Read {
+            memory: self.memory.clone(),
+            key: job.key,
+            generation,
+            tick,
+        };
+        let ledger = self.ledger.clone();
+        self.calls
+            .push(Box::pin(read.run(ledger, job.environment, job.name)));
     }
 
     fn answer(&mut self, key: &[u8], result: Result<Below, LedgerError>) {
@@ -194,36 +192,60 @@ impl Desk {
     }
 }
 
-async fn read(
-    ledger: Arc<dyn ProgressLedger>,
+/// One call to the ledger, and when it began.
+struct Read {
     memory: Arc<Memory>,
-    (key, generation): (Box<[u8]>, u64),
-    kind: Kind,
-    environment: Box<str>,
-    id: Box<str>,
-) -> Done {
-    let result = match kind {
-        Kind::User => ledger
-            .user(&environment, &id)
-            .await
-            .map(|document| Below::User(Arc::new(Known::of(&document)))),
-        Kind::Group => ledger.group(&environment, &id).await.map(|mut record| {
-            let taken = record.last.take();
-            let taken = taken.map(|(journal, seq)| (journal.into(), seq));
-            Below::Group(Arc::new(profile_of(record)), taken)
-        }),
-    };
-    if let Ok(below) = &result {
-        // Under the lock, so that an entry cannot leave between check and insert.
-        let locked = memory.entries(kind).lock(&key);
-        if locked.is_generation(&key, generation) {
-            match below {
-                Below::User(known) => memory.subjects.keep_user(&key, known.clone()),
-                Below::Group(profile, _) => memory.subjects.keep_group(&key, profile.clone()),
+    key: Box<[u8]>,
+    generation: u64,
+    tick: Tick,
+}
+
+impl Read {
+    async fn run(
+        self,
+        ledger: Arc<dyn ProgressLedger>,
+        environment: Box<str>,
+        name: OwnedName,
+    ) -> Done {
+        let result = match &name {
+            OwnedName::User(id) => {
+                let read = ledger.user(&environment, id).await;
+                read.map(|user| Below::User(self.keep(Known::of(&user))))
             }
-        }
+            OwnedName::Group(id) => {
+                let read = ledger.group(&environment, id).await;
+                read.map(|group| Below::Group(self.keep(KnownGroup::of(group))))
+            }
+            OwnedName::Membership(deployment, id, conversation) => {
+                let conversation = conversation.as_deref();
+                let read = ledger.membership(&environment, deployment, id, conversation);
+                let read = read.await;
+                read.map(|record| Below::Membership(self.keep(KnownMembership::of(&record))))
+            }
+        };
+        (self.key, result)
     }
-    (key, result)
+
+    /// Keeps what was read, unless records of ours were settled meanwhile.
+    fn keep<T: Kept>(&self, document: T) -> Cached<T> {
+        let tick = self.tick;
+        #[cfg(test)]
+        let tick = match self.memory.flaw {
+            Some(super::stepping::Flaw::LateTick) => self.memory.ticks.again(tick),
+            _ => tick,
+        };
+        let cached = Cached {
+            document: Arc::new(document),
+            tick,
+        };
+        // Under the lock, so that an entry cannot leave between check and insert.
+        let locked = T::pending(&self.memory).lock(&self.key);
+        if locked.is_generation(&self.key, self.generation) {
+            let cache = T::cache(&self.memory.subjects);
+            cache.insert(self.key.clone(), cached.clone());
+        }
+        cached
+    }
 }
 
 fn tell(waiting: Vec<oneshot::Sender<Answer>>, answer: Option<&Below>) {

@@ -5,12 +5,14 @@
 
 use serde_json::Map;
 
-#[cfg(test)]
-use super::event::Base;
 use super::{
-    event::{Assumption, Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument},
-    known::Known,
-    request::{Action, IdentifyRequest, Place, StepRequest},
+    deciding::Before,
+    enrolling::KnownMembership,
+    event::{
+        Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument,
+    },
+    known::{Known, base_of},
+    request::{Action, EnrolRequest, IdentifyRequest, Place, StepRequest},
     stepping::Progress,
 };
 use crate::{
@@ -18,20 +20,21 @@ use crate::{
     snapshot::name_hash,
 };
 
-/// An automatic start has the same id on every edge and for every duplicated
-/// mount, so that it happens once.
+/// An automatic start, like what migration makes, has the same id on every
+/// edge and for every duplicated mount, so that it happens once.
 pub(super) fn event_id(request: &StepRequest<'_>, before: &FlowState) -> Option<EventId> {
-    if !matches!(request.action, Action::AutoStart) {
-        return request.id;
-    }
+    let what = match request.action {
+        Action::AutoStart => format!("start\n{}", before.generation),
+        Action::Migrate => "migrate".to_owned(),
+        _ => return request.id,
+    };
     let name = format!(
-        "{}\n{}\n{}\n{}\n{}\nstart\n{}",
+        "{}\n{}\n{}\n{}\n{}\n{what}",
         request.place.snapshot.environment_uid,
         request.user,
         request.conversation.unwrap_or(""),
         request.flow.uid,
         request.version.number,
-        before.generation
     );
     Some(EventId {
         key: name_hash(&name),
@@ -57,18 +60,44 @@ pub(super) fn identify_event(
         },
         id: request.id,
         assumed,
-        ..event(progress, &request.place, &request.user, request.now, newest)
+        ..event(
+            progress,
+            &request.place,
+            &request.user,
+            request.now,
+            based(progress, newest),
+        )
     }
 }
 
-/// The members every record has.
-fn event(progress: &Progress, place: &Place, user: &str, now: u64, newest: &Known) -> Event {
-    let base = newest.base();
+/// The record of a percentage decision without a step. It is based on what is
+/// known of the decision, not of the user.
+pub(super) fn membership_event(
+    progress: &Progress,
+    request: &EnrolRequest<'_>,
+    newest: &KnownMembership,
+) -> Event {
+    let base = base_of(newest.last.as_ref(), newest.doc_rev);
+    Event {
+        group: request.group.map(ToOwned::to_owned),
+        conversation: request.membership.conversation.clone(),
+        operation: Operation::Membership,
+        membership: Some(request.membership.clone()),
+        ..event(progress, &request.place, request.user, request.now, base)
+    }
+}
+
+/// What a record of this user is based on.
+fn based(_progress: &Progress, newest: &Known) -> Base {
     #[cfg(test)]
-    let base = match progress.flaw {
-        Some(super::stepping::Flaw::ForgetOwnRecords) => Base::Document(newest.doc_rev),
-        _ => base,
-    };
+    if _progress.flaw == Some(super::stepping::Flaw::ForgetOwnRecords) {
+        return Base::Document(newest.doc_rev);
+    }
+    newest.base()
+}
+
+/// The members every record has.
+fn event(progress: &Progress, place: &Place, user: &str, now: u64, base: Base) -> Event {
     Event {
         environment: place.snapshot.environment.to_string(),
         environment_uid: place.snapshot.environment_uid.to_string(),
@@ -108,16 +137,44 @@ pub(super) fn step_event(
     progress: &Progress,
     request: &StepRequest<'_>,
     newest: &Known,
-    before: &FlowState,
+    before: &Before,
     effect: &Effect,
-    id: Option<EventId>,
 ) -> Event {
+    let outcomes = effect.outcomes.iter().map(OutcomeDocument::of);
+    let conversation = request.conversation;
+    let own = (&*request.flow.uid, request.version, &effect.state);
+    let others = effect.others.iter();
+    let others = others.map(|other| (&*other.version.flow_uid, &other.version, &other.state));
+    let states = std::iter::once(own).chain(others);
+    let states = states
+        .map(|(flow, version, state)| FlowStateDocument::of(flow, version, conversation, state));
+    Event {
+        group: request.group.map(ToOwned::to_owned),
+        conversation: conversation.map(ToOwned::to_owned),
+        operation: operation(request, before, effect),
+        outcomes: outcomes.collect(),
+        states: states.collect(),
+        id: event_id(request, &before.state),
+        assumed: assumption(request, newest),
+        ..event(
+            progress,
+            &request.place,
+            request.user,
+            request.now,
+            based(progress, newest),
+        )
+    }
+}
+
+/// What was done.
+fn operation(request: &StepRequest<'_>, before: &Before, effect: &Effect) -> Operation {
+    let generation = before.state.generation;
     let version = request.version;
     let flow = request.flow.uid.to_string();
     let intent = |intent, force| Operation::Intent {
         flow: request.flow.uid.to_string(),
         version: version.number,
-        generation: before.generation,
+        generation,
         intent,
         force,
         restarted: effect.state.started,
@@ -125,16 +182,16 @@ pub(super) fn step_event(
     let start = |force| Operation::Start {
         flow: request.flow.uid.to_string(),
         version: version.number,
-        generation: before.generation,
+        generation,
         force,
     };
-    let operation = match &request.action {
+    match &request.action {
         Action::AutoStart => start(false),
         Action::Migrate => Operation::Migrate {
-            flow: flow.clone(),
+            flow,
             version: version.number,
             generation: effect.state.generation,
-            from: 0,
+            from: before.made.map_or(0, |made| made.from),
         },
         Action::Start { force } => start(*force),
         Action::Reset { force } => intent(Intent::Reset, *force),
@@ -144,30 +201,14 @@ pub(super) fn step_event(
             let block = version.block(*block);
             let known = names.iter().filter_map(|name| block.transition(*name));
             Operation::Transition {
-                flow: flow.clone(),
+                flow,
                 version: version.number,
-                generation: before.generation,
+                generation,
                 block: block.uid.to_string(),
                 names: known
                     .map(|transition| transition.name.to_string())
                     .collect(),
             }
         }
-    };
-    let outcomes = effect.outcomes.iter().map(OutcomeDocument::of);
-    Event {
-        group: request.group.map(ToOwned::to_owned),
-        conversation: request.conversation.map(ToOwned::to_owned),
-        operation,
-        outcomes: outcomes.collect(),
-        states: vec![FlowStateDocument::of(
-            &flow,
-            version,
-            request.conversation,
-            &effect.state,
-        )],
-        id,
-        assumed: assumption(request, newest),
-        ..event(progress, &request.place, request.user, request.now, newest)
     }
 }

@@ -1,21 +1,22 @@
 //! How do the records of earlier runs come back into memory?
 //!
 //! At boot every record the ledger may not have is put into the pending map
-//! under its user and its groups, unread; the first request for them lays the
-//! records over what the ledger says. A record carries the state it led to, so
-//! that this works with upstream dead.
+//! under its user, its groups and its percentage decision, unread; the first
+//! request for them lays the records over what the ledger says. A record
+//! carries the states it led to, so that this works with upstream dead.
 
 use std::sync::{Arc, PoisonError};
 
 use super::{
+    enrolling::KnownMembership,
     event::{Event, Operation},
-    known::{Known, merged},
+    keys::{Kind, MembershipKey, MembershipName, SubjectKey},
+    known::{Known, KnownGroup},
     pending::{Entry, Live, Recovered, RecoveredRecord},
-    reading::Below,
     stepping::Progress,
-    subjects::{Kind, SubjectKey},
+    subjects::{Cached, Kept},
 };
-use crate::{current::EnvironmentSlot, evaluate::Profile, limits::SUBJECT_ID_BYTES_MAX};
+use crate::{current::EnvironmentSlot, limits::SUBJECT_ID_BYTES_MAX};
 
 /// Says that a journal of an earlier run is still there, whether or not it holds
 /// records; in the order in which they were begun, before any of their records.
@@ -38,45 +39,49 @@ pub fn restore(
     event: Event,
 ) {
     let event = Arc::new(event);
-    let (users, groups) = (&progress.memory.pending, &progress.memory.groups);
-    let put = |kind, id: &str| {
-        // A longer id was never written by us; the ledger will say what is
-        // wrong with it, and settling leaves it out as well.
-        if id.len() > SUBJECT_ID_BYTES_MAX {
-            return;
-        }
-        let key = SubjectKey::new(kind, slot, id);
-        let entries = match kind {
-            Kind::User => users,
-            Kind::Group => groups,
-        };
-        let mut locked = entries.lock(key.bytes());
-        locked.push_recovered(key.bytes(), journal, seq, &event);
-    };
-    put(Kind::User, &event.user);
+    let record = (journal, seq, &event);
+    // A longer id was never written by us; the ledger will say what is wrong
+    // with it, and settling leaves it out as well.
+    let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
+    if event.operation != Operation::Membership && fits(&event.user) {
+        let key = SubjectKey::new(Kind::User, slot, &event.user);
+        put::<Known>(progress, key.bytes(), record);
+    }
     if let Operation::Identify { groups, .. } = &event.operation {
-        for group in groups {
-            put(Kind::Group, &group.identifier);
+        for group in groups.iter().filter(|group| fits(&group.identifier)) {
+            let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
+            put::<KnownGroup>(progress, key.bytes(), record);
         }
     }
+    let name = event.membership.as_ref().map(MembershipName::of);
+    if let Some(key) = name.and_then(|name| MembershipKey::new(slot, &name)) {
+        put::<KnownMembership>(progress, key.bytes(), record);
+    }
+}
+
+fn put<T: Kept>(progress: &Progress, key: &[u8], record: (&Arc<str>, u64, &Arc<Event>)) {
+    let (journal, seq, event) = record;
+    let mut locked = T::pending(&progress.memory).lock(key);
+    locked.push_recovered(key, journal, seq, event);
 }
 
 impl Progress {
     /// What a reader sees of a subject, given what the ledger said of it:
     /// recovered records are laid over that. None when an entry of the subject
     /// left since `generation` was taken: what the ledger said may lack it.
-    pub(super) fn raise(&self, key: &SubjectKey, below: Below, generation: u64) -> Option<Below> {
-        let entries = self.memory.entries(key.kind());
-        let mut locked = entries.lock(key.bytes());
-        let recovered = match locked.entry(key.bytes(), &self.journal) {
+    pub(super) fn raise<T: Kept>(
+        &self,
+        key: &[u8],
+        below: Cached<T>,
+        generation: u64,
+    ) -> Option<Cached<T>> {
+        let mut locked = T::pending(&self.memory).lock(key);
+        let recovered = match locked.entry(key, &self.journal) {
             Some(Entry::Recovered(recovered)) => std::mem::take(recovered),
             // Somebody else did it, or wrote, in the meantime.
-            Some(Entry::User(live)) => return Some(Below::User(live.seen(&self.journal).clone())),
-            Some(Entry::Group(live)) => {
-                return Some(Below::Group(live.seen(&self.journal).clone(), None));
-            }
+            Some(Entry::Live(live)) => return Some(live.seen(&self.journal)),
             None => {
-                let current = locked.is_generation(key.bytes(), generation);
+                let current = locked.is_generation(key, generation);
                 return current.then_some(below);
             }
         };
@@ -85,21 +90,13 @@ impl Progress {
             outstanding,
         } = recovered;
         let era = self.journal.era();
-        let (raised, entry) = match below {
-            Below::User(known) => {
-                let new = self.not_taken(&records, known.taken.as_ref());
-                let raised = Arc::new(user_after(&known, new));
-                let entry = Entry::User(Live::new(raised.clone(), outstanding, era));
-                (Below::User(raised), entry)
-            }
-            Below::Group(profile, taken) => {
-                let new = self.not_taken(&records, taken.as_ref());
-                let raised = Arc::new(group_after(&profile, new));
-                let entry = Entry::Group(Live::new(raised.clone(), outstanding, era));
-                (Below::Group(raised, None), entry)
-            }
+        let new = self.not_taken(&records, below.document.taken());
+        let raised = Cached {
+            document: Arc::new(below.document.after_recovered(new)),
+            tick: below.tick,
         };
-        locked.raise(key.bytes(), entry);
+        let entry = Entry::Live(Live::new(raised.clone(), outstanding, era));
+        locked.raise(key, entry);
         Some(raised)
     }
 
@@ -124,33 +121,4 @@ impl Progress {
         let count = records.iter().take_while(is_in).count();
         records.get(count..).unwrap_or_default()
     }
-}
-
-/// The user after these records.
-fn user_after(below: &Known, records: &[RecoveredRecord]) -> Known {
-    let mut known = below.clone();
-    for (journal, seq, event) in records {
-        known = known.laid_under(journal, *seq, event);
-    }
-    known
-}
-
-/// The group after these records.
-fn group_after(below: &Profile, records: &[RecoveredRecord]) -> Profile {
-    let mut profile = below.clone();
-    let mut own = Vec::new();
-    for (_, _, event) in records {
-        if let Operation::Identify { groups, .. } = &event.operation {
-            own.extend(groups.iter().map(|group| (group, event.decided_ms)));
-        }
-    }
-    own.retain(|(group, _)| *group.identifier == *profile.identifier);
-    // A call that names the group twice is here twice as well, once for each
-    // mention and so more often than needed; merging again changes nothing.
-    for (group, when) in own {
-        if let Ok(after) = merged(&profile, &group.properties, when) {
-            profile = after;
-        }
-    }
-    profile
 }

@@ -10,12 +10,15 @@ use std::{io, sync::Arc};
 
 use super::{
     LedgerError, ProgressLedger,
+    enrolling::KnownMembership,
     event::{Batch, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
+    keys::{Kind, MembershipKey, MembershipName, SubjectKey},
+    known::{Known, KnownGroup},
     stepping::Progress,
-    subjects::{Kind, SubjectKey},
+    subjects::Kept,
 };
 use crate::{
-    current::{Current, EnvironmentSlot},
+    current::Current,
     disk::journal::{JournalReader, Record},
     limits::{SHIP_BYTES_MAX, SHIP_RECORDS_MAX, SUBJECT_ID_BYTES_MAX},
 };
@@ -144,8 +147,7 @@ impl Lane {
             Some(super::stepping::Flaw::ShipUnsynced) => self.progress.journal.status().last_seq,
             _ => through,
         };
-        self.progress.memory.pending.sweep(&self.progress.journal);
-        self.progress.memory.groups.sweep(&self.progress.journal);
+        self.progress.sweep();
         if self.load.is_none() {
             if self.done_through >= through {
                 return Ok(Shipped::Idle);
@@ -309,35 +311,31 @@ impl Lane {
                 why = outcome.why.as_deref().unwrap_or(""), "a record was not applied");
         }
         let slot = self.current.slot(&event.environment_uid);
-        self.settle_subject(
-            slot,
-            Kind::User,
-            &event.user,
-            outcome.doc_rev,
-            outcome.as_recorded,
-        );
+        // A longer id was never written by us, and nothing was put back for it.
+        let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
+        let (doc_rev, as_recorded) = (outcome.doc_rev, outcome.as_recorded);
+        if event.operation != Operation::Membership && fits(&event.user) {
+            let key = SubjectKey::new(Kind::User, slot, &event.user);
+            self.settle_subject::<Known>(key.bytes(), doc_rev, as_recorded);
+        }
         if let Operation::Identify { groups, .. } = &event.operation {
-            for group in groups {
-                self.settle_subject(slot, Kind::Group, &group.identifier, 0, false);
+            for group in groups.iter().filter(|group| fits(&group.identifier)) {
+                let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
+                self.settle_subject::<KnownGroup>(key.bytes(), 0, false);
             }
+        }
+        let name = event.membership.as_ref().map(MembershipName::of);
+        if let Some(key) = name.and_then(|name| MembershipKey::new(slot, &name)) {
+            // Kept when the ledger has just this; otherwise it is read again.
+            let stands = outcome.membership.as_ref();
+            let as_recorded = stands.is_some_and(|stands| stands.membership == event.membership);
+            let doc_rev = stands.map_or(0, |stands| stands.doc_rev);
+            self.settle_subject::<KnownMembership>(key.bytes(), doc_rev, as_recorded);
         }
     }
 
-    fn settle_subject(
-        &self,
-        slot: EnvironmentSlot,
-        kind: Kind,
-        id: &str,
-        doc_rev: u64,
-        as_recorded: bool,
-    ) {
-        if id.len() > SUBJECT_ID_BYTES_MAX {
-            return;
-        }
-        let memory = &self.progress.memory;
-        let key = SubjectKey::new(kind, slot, id);
-        let entries = memory.entries(kind);
-        let mut locked = entries.lock(key.bytes());
-        locked.settle(key.bytes(), &self.progress.journal, doc_rev, as_recorded);
+    fn settle_subject<T: Kept>(&self, key: &[u8], doc_rev: u64, as_recorded: bool) {
+        let mut locked = T::pending(&self.progress.memory).lock(key);
+        locked.settle(key, &self.progress.journal, doc_rev, as_recorded);
     }
 }

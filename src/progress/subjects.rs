@@ -1,103 +1,91 @@
 //! Which subjects are in memory?
 //!
-//! A bounded cache of what came from the ledger. Steps of ours that the ledger
-//! does not have yet are never only here: eviction may forget anything in this
-//! file at any time, and `pending` lies over it.
+//! Bounded caches of what came from the ledger: users, groups, percentage
+//! decisions. Steps of ours that the ledger does not have yet are never only
+//! here: eviction may forget anything in this file at any time, and `pending`
+//! lies over it.
 
 use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::known::Known;
-use crate::{current::EnvironmentSlot, evaluate::Profile, limits::SUBJECT_ID_BYTES_MAX};
+use super::{
+    enrolling::KnownMembership,
+    keys::Name,
+    known::{Known, KnownGroup},
+    pending::{Pending, RecoveredRecord},
+    stepping::Memory,
+    ticks::Tick,
+};
 
-/// Whether a key names a user or a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A user.
-    User,
-    /// A group.
-    Group,
+/// What users, groups and percentage decisions have in common: the ledger has
+/// a document of each, and our own records lie over it.
+pub(super) trait Kept: Clone + Send + Sync + Sized + 'static {
+    /// Where our records of it are.
+    fn pending(memory: &Memory) -> &Pending<Self>;
+
+    /// Where the ledger's documents of it are.
+    fn cache(subjects: &Subjects) -> &Cache<Box<[u8]>, Cached<Self>>;
+
+    /// One that nobody could be asked about.
+    fn assumed(name: &Name<'_>) -> Self;
+
+    /// The last record of any journal that the ledger's document includes.
+    fn taken(&self) -> Option<&(Arc<str>, u64)>;
+
+    /// After these records of earlier runs.
+    fn after_recovered(&self, records: &[RecoveredRecord]) -> Self;
+
+    /// What the ledger has at this revision when all our records were taken as
+    /// they are; none when that must be read.
+    fn settled(&self, doc_rev: u64) -> Option<Self>;
+
+    /// The document that was read, if it is of this kind.
+    fn of_below(below: Below) -> Option<Cached<Self>>;
 }
 
-/// Key bytes of a subject, built on the stack so that a hit allocates nothing:
-/// kind, environment slot, id.
-pub(super) struct SubjectKey {
-    bytes: [u8; 5 + SUBJECT_ID_BYTES_MAX],
-    length: usize,
+/// A document of any kind as the ledger had it.
+#[derive(Clone)]
+pub(super) enum Below {
+    /// A user's.
+    User(Cached<Known>),
+    /// A group's.
+    Group(Cached<KnownGroup>),
+    /// That of a percentage decision.
+    Membership(Cached<KnownMembership>),
 }
 
-impl SubjectKey {
-    /// The key of this id. Longer ids are refused at the door; here they would
-    /// be cut, which two users must never notice, so it is asserted.
-    pub(super) fn new(kind: Kind, slot: EnvironmentSlot, id: &str) -> Self {
-        assert!(id.len() <= SUBJECT_ID_BYTES_MAX, "the id was not checked");
-        let mut bytes = [0; 5 + SUBJECT_ID_BYTES_MAX];
-        bytes[0] = kind as u8;
-        bytes[1..5].copy_from_slice(&slot.0.to_le_bytes());
-        bytes[5..5 + id.len()].copy_from_slice(id.as_bytes());
+/// A document as the ledger had it.
+#[derive(Debug)]
+pub(super) struct Cached<T> {
+    pub(super) document: Arc<T>,
+    /// When the read began.
+    pub(super) tick: Tick,
+}
+
+impl<T> Clone for Cached<T> {
+    fn clone(&self) -> Self {
         Self {
-            bytes,
-            length: 5 + id.len(),
+            document: self.document.clone(),
+            tick: self.tick,
         }
-    }
-
-    /// Whose key it is.
-    pub(super) fn kind(&self) -> Kind {
-        if self.bytes[0] == Kind::User as u8 {
-            Kind::User
-        } else {
-            Kind::Group
-        }
-    }
-
-    /// As the maps compare it.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
     }
 }
 
-/// The cache. Ids come from outside, so the maps keep the default keyed hash.
+/// The caches. Ids come from outside, so the maps keep the default keyed hash.
 pub(super) struct Subjects {
-    users: Cache<Box<[u8]>, Arc<Known>>,
-    groups: Cache<Box<[u8]>, Arc<Profile>>,
+    pub(super) users: Cache<Box<[u8]>, Cached<Known>>,
+    pub(super) groups: Cache<Box<[u8]>, Cached<KnownGroup>>,
+    pub(super) memberships: Cache<Box<[u8]>, Cached<KnownMembership>>,
 }
 
 impl Subjects {
-    /// Holds at most this many users, and as many groups.
+    /// Holds at most this many users, and as many of the other kinds.
     pub(super) fn new(users_max: u64) -> Self {
         Self {
             users: Cache::new(users_max),
             groups: Cache::new(users_max),
-        }
-    }
-
-    /// A user.
-    pub(super) fn user(&self, key: &SubjectKey) -> Option<Arc<Known>> {
-        self.users.get(key.bytes())
-    }
-
-    /// A group.
-    pub(super) fn group(&self, key: &SubjectKey) -> Option<Arc<Profile>> {
-        self.groups.get(key.bytes())
-    }
-
-    /// Keeps a user.
-    pub(super) fn keep_user(&self, key: &[u8], known: Arc<Known>) {
-        self.users.insert(key.into(), known);
-    }
-
-    /// Keeps a group.
-    pub(super) fn keep_group(&self, key: &[u8], profile: Arc<Profile>) {
-        self.groups.insert(key.into(), profile);
-    }
-
-    /// Forgets a subject, so that the next read asks the ledger.
-    pub(super) fn forget(&self, key: &[u8]) {
-        if key.first() == Some(&(Kind::User as u8)) {
-            self.users.invalidate(key);
-        } else {
-            self.groups.invalidate(key);
+            memberships: Cache::new(users_max),
         }
     }
 

@@ -156,12 +156,7 @@ impl Refresher {
     }
 
     fn pause(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
-        let longest = first
-            .saturating_mul(1 << failures.saturating_sub(1).min(10))
-            .min(longest);
-        // Between half and all of it, so that a fleet does not come back in step.
-        let jitter = u32::from(self.ambient.bytes::<1>()[0]);
-        longest / 2 + longest / 2 * jitter / 255
+        self.ambient.backoff(failures, first, longest)
     }
 
     fn boot_from_disk(&mut self) -> Result<(), RefreshError> {

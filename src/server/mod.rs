@@ -10,6 +10,7 @@ mod admin;
 mod asked;
 mod auth;
 mod cors;
+mod deciding;
 mod error;
 mod protocol;
 mod query;
@@ -22,7 +23,8 @@ mod tests;
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
-    Admin, AdminService, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
+    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
+    StatusSource,
 };
 
 pub use cors::Origins;
@@ -159,6 +161,10 @@ impl EdgeService {
             Route::Identify => {
                 let posted = asked.posted(current, body).await?;
                 flows::identify(self, &posted).await
+            }
+            Route::Explain => {
+                let posted = asked.posted(current, body).await?;
+                flows::explain(self, &posted).await
             }
         }
     }

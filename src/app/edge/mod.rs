@@ -32,8 +32,11 @@ use crate::{
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
     http::{self, Deadlines, Listener, Options},
+    progress::{Progress, Watcher},
+    refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
+    upstream::HttpUpstream,
 };
 use ground::Ground;
 
@@ -78,6 +81,7 @@ impl Edge {
             refreshers,
             mut watched,
         } = ground;
+        let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
         let committer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || committer.run())
@@ -107,11 +111,7 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
-        for refresher in refreshers {
-            let wait = config.upstream().poll_wait;
-            let (first, longest) = (config.upstream().backoff_min, config.upstream().backoff_max);
-            control.spawn("refresh", refresher.run(wait, first, longest));
-        }
+        listen(&config, refreshers, watchers, &mut control);
         let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
         Ok(Self {
             public,
@@ -219,6 +219,40 @@ fn serve(
         operators.service()
     })?;
     Ok((public, admin))
+}
+
+/// Who hears of the changes of other edges, one for each environment.
+fn watchers(
+    config: &EdgeConfig,
+    progress: &Progress,
+    upstream: &Arc<HttpUpstream>,
+    ambient: &Ambient,
+    watched: &mut Watched,
+) -> Vec<Watcher> {
+    let environments = config.environments().iter().map(|environment| {
+        let name = &environment.name;
+        let watcher = Watcher::new(progress, upstream.clone(), name, ambient.clone());
+        watched.changes(name, watcher.status());
+        watcher
+    });
+    environments.collect()
+}
+
+/// Starts whatever waits for news from upstream.
+fn listen(
+    config: &EdgeConfig,
+    refreshers: Vec<Refresher>,
+    watchers: Vec<Watcher>,
+    control: &mut Control,
+) {
+    let wait = config.upstream().poll_wait;
+    let (first, longest) = (config.upstream().backoff_min, config.upstream().backoff_max);
+    for refresher in refreshers {
+        control.spawn("refresh", refresher.run(wait, first, longest));
+    }
+    for watcher in watchers {
+        control.spawn("watching", watcher.run(wait, first, longest));
+    }
 }
 
 /// Starts a lane for each environment: how to stop them, and a channel that

@@ -75,7 +75,8 @@ pub struct Decision<'s, 'u> {
     pub reason: Reason,
     /// None only for `UnknownFlow`.
     pub flow: Option<&'s Arc<Flow>>,
-    /// None for `UnknownFlow`, `UnknownVersion`, `EmptyVersion`, `SetAside`.
+    /// None for `UnknownFlow`, `UnknownVersion`, `EmptyVersion`,
+    /// `DeploymentRequired`, `SetAside`.
     pub version: Option<&'s Arc<Version>>,
     /// The resolved number; 0 for an empty flow.
     pub number: u32,
@@ -89,7 +90,8 @@ pub struct Decision<'s, 'u> {
     /// or would start.
     pub served: bool,
     /// The stored state, or the one migration makes of another version's.
-    /// Blocks are active only when `reason` is `Started`.
+    /// Blocks are active only when `reason` is `Started`. It is here also when
+    /// nothing is served: whoever is kept out gets to see none of it.
     pub state: Option<Cow<'u, FlowState>>,
     /// Set when `state` is not stored yet.
     pub migrated: Option<Migrated>,

@@ -1,4 +1,6 @@
 //! How does a request name a version, and what fixes it in the end?
+//!
+//! A tag is what the request says; the source says whether it counted.
 
 use std::str::FromStr;
 

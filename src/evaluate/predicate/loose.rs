@@ -95,8 +95,8 @@ impl Wanted {
         }
     }
 
-    /// How the value stands to what is wanted: as numbers where both are some,
-    /// else as points in time, else as texts.
+    /// How the value stands to what is wanted: as numbers where both are or
+    /// spell some, else as points in time, else as texts.
     fn order(&self, value: Seen<'_>) -> Option<Ordering> {
         self.numbers(value)
             .or_else(|| self.times(value))

@@ -7,11 +7,16 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::disk::journal::{Durability, Journal};
+use crate::{
+    disk::journal::{Durability, Journal},
+    progress::{subjects::Cached, ticks::Tick},
+};
 
 /// A subject whose newest state our records made.
 pub(in crate::progress) struct Live<T> {
     durable: Arc<T>,
+    /// When the read began on which all of this rests.
+    tick: Tick,
     /// Newer states that wait for their sync: seq and state.
     undurable: VecDeque<(u64, Arc<T>)>,
     /// The era in which `undurable` was decided.
@@ -32,9 +37,10 @@ pub(in crate::progress) struct Outstanding {
 
 impl<T> Live<T> {
     /// A subject all of whose records are durable.
-    pub(in crate::progress) fn new(durable: Arc<T>, outstanding: Outstanding, era: u64) -> Self {
+    pub(in crate::progress) fn new(below: Cached<T>, outstanding: Outstanding, era: u64) -> Self {
         Self {
-            durable,
+            durable: below.document,
+            tick: below.tick,
             undurable: VecDeque::new(),
             era,
             outstanding,
@@ -73,18 +79,26 @@ impl<T> Live<T> {
     }
 
     /// What readers see: what is as durable as the operator wants it.
-    pub(in crate::progress) fn seen(&self, journal: &Journal) -> &Arc<T> {
+    pub(in crate::progress) fn seen(&self, journal: &Journal) -> Cached<T> {
         match journal.durability() {
-            Durability::Disk => &self.durable,
+            Durability::Disk => self.at(&self.durable),
             Durability::Memory => self.newest(),
         }
     }
 
     /// The state a new record is decided on.
-    pub(in crate::progress) fn newest(&self) -> &Arc<T> {
-        self.undurable
-            .back()
-            .map_or(&self.durable, |(_, state)| state)
+    pub(in crate::progress) fn newest(&self) -> Cached<T> {
+        let newest = self.undurable.back();
+        self.at(newest.map_or(&self.durable, |(_, state)| state))
+    }
+
+    /// What others changed since the tick, also while our records were on
+    /// their way, is not in here.
+    fn at(&self, document: &Arc<T>) -> Cached<T> {
+        Cached {
+            document: document.clone(),
+            tick: self.tick,
+        }
     }
 
     /// Whether an answer that rests on the newest state must wait.
@@ -105,8 +119,8 @@ impl<T> Live<T> {
     }
 
     /// The last durable state, when nothing is outstanding.
-    pub(super) fn durable(&self) -> &Arc<T> {
-        &self.durable
+    pub(super) fn durable(&self) -> Cached<T> {
+        self.at(&self.durable)
     }
 }
 

@@ -10,22 +10,24 @@ use super::Flaw;
 use super::{Entries, Entry, Live, Outstanding, Pending, Recovered};
 use crate::{
     disk::journal::Journal,
-    evaluate::Profile,
-    progress::{event::Event, known::Known},
+    progress::{
+        event::Event,
+        subjects::{Cached, Kept},
+    },
 };
 
 /// A shard under its lock.
-pub(in crate::progress) struct Locked<'a> {
-    pending: &'a Pending,
+pub(in crate::progress) struct Locked<'a, T> {
+    pending: &'a Pending<T>,
     shard: usize,
-    entries: MutexGuard<'a, Entries>,
+    entries: MutexGuard<'a, Entries<T>>,
 }
 
-impl<'a> Locked<'a> {
+impl<'a, T: Kept> Locked<'a, T> {
     pub(super) fn new(
-        pending: &'a Pending,
+        pending: &'a Pending<T>,
         shard: usize,
-        entries: MutexGuard<'a, Entries>,
+        entries: MutexGuard<'a, Entries<T>>,
     ) -> Self {
         Self {
             pending,
@@ -49,17 +51,16 @@ impl<'a> Locked<'a> {
         &mut self,
         key: &[u8],
         journal: &Journal,
-    ) -> Option<&mut Entry> {
+    ) -> Option<&mut Entry<T>> {
         #[cfg(test)]
         if self.pending.flaw == Some(Flaw::SkipEra)
-            && let Entry::User(live) = self.entries.get_mut(key)?
+            && let Entry::Live(live) = self.entries.get_mut(key)?
         {
             live.skip_era(journal);
         }
         let (void, left) = match self.entries.get_mut(key)? {
             Entry::Recovered(recovered) => (0, recovered.outstanding.count),
-            Entry::User(live) => (live.catch_up(journal), live.outstanding.count),
-            Entry::Group(live) => (live.catch_up(journal), live.outstanding.count),
+            Entry::Live(live) => (live.catch_up(journal), live.outstanding.count),
         };
         if void > 0 {
             self.pending.discount(void);
@@ -78,44 +79,28 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Puts a user in the place of its recovered records.
-    pub(in crate::progress) fn raise(&mut self, key: &[u8], entry: Entry) {
+    /// Puts a subject in the place of its recovered records.
+    pub(in crate::progress) fn raise(&mut self, key: &[u8], entry: Entry<T>) {
         if let Some(place) = self.entries.get_mut(key) {
             *place = entry;
         }
     }
 
-    /// Makes what a record of this user has led to the newest state. The
+    /// Makes what a record of this subject has led to the newest state. The
     /// record was queued in `era`, while this lock was held, and the entry has
     /// caught up before: so the entry stands in that very era. It must not
     /// catch up in between, or a record voided since would look like one of
     /// the next era.
-    pub(in crate::progress) fn push_user(
+    pub(in crate::progress) fn push(
         &mut self,
         key: &[u8],
         era: u64,
-        below: &Arc<Known>,
+        below: &Cached<T>,
         seq: u64,
-        after: Arc<Known>,
+        after: Arc<T>,
     ) {
-        let new = || Entry::User(Live::new(below.clone(), Outstanding::default(), era));
-        if let Entry::User(live) = self.entry_or(key, new) {
-            live.push(seq, after);
-            self.pending.count(1);
-        }
-    }
-
-    /// The same for a group.
-    pub(in crate::progress) fn push_group(
-        &mut self,
-        key: &[u8],
-        era: u64,
-        below: &Arc<Profile>,
-        seq: u64,
-        after: Arc<Profile>,
-    ) {
-        let new = || Entry::Group(Live::new(below.clone(), Outstanding::default(), era));
-        if let Entry::Group(live) = self.entry_or(key, new) {
+        let new = || Entry::Live(Live::new(below.clone(), Outstanding::default(), era));
+        if let Entry::Live(live) = self.entry_or(key, new) {
             live.push(seq, after);
             self.pending.count(1);
         }
@@ -138,7 +123,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    fn entry_or(&mut self, key: &[u8], new: impl FnOnce() -> Entry) -> &mut Entry {
+    fn entry_or(&mut self, key: &[u8], new: impl FnOnce() -> Entry<T>) -> &mut Entry<T> {
         let shard = &self.pending.shards[self.shard];
         self.entries.entry(key.into()).or_insert_with(|| {
             shard.occupied.fetch_add(1, Ordering::Release);
@@ -157,8 +142,7 @@ impl<'a> Locked<'a> {
         let finished = match self.entry(key, journal) {
             None => return,
             Some(Entry::Recovered(own)) => own.outstanding.settle(doc_rev, as_recorded),
-            Some(Entry::User(live)) => live.settle(doc_rev, as_recorded),
-            Some(Entry::Group(live)) => live.settle(doc_rev, as_recorded),
+            Some(Entry::Live(live)) => live.settle(doc_rev, as_recorded),
         };
         self.pending.discount(1);
         if finished {
@@ -174,10 +158,10 @@ impl<'a> Locked<'a> {
         let Some(entry) = self.entries.remove(key) else {
             return;
         };
-        let subjects = &self.pending.subjects;
+        let cache = T::cache(&self.pending.subjects);
         match left(&entry) {
-            Left::Known(known) => subjects.keep_user(key, Arc::new(known)),
-            Left::Changed => subjects.forget(key),
+            Left::Known(known) => cache.insert(key.into(), known),
+            Left::Changed => cache.invalidate(key),
             Left::Untouched => {}
         }
         let slot = self.pending.slot(key);
@@ -192,31 +176,31 @@ impl<'a> Locked<'a> {
 }
 
 /// What an entry leaves behind.
-enum Left {
-    /// The ledger has exactly this state.
-    Known(Known),
+enum Left<T> {
+    /// The ledger has exactly this state, unless others have changed it since
+    /// the read on which it rests.
+    Known(Cached<T>),
     /// The ledger took records; what it made of them must be read.
     Changed,
     /// All records were void: what was known before still holds.
     Untouched,
 }
 
-fn left(entry: &Entry) -> Left {
+fn left<T: Kept>(entry: &Entry<T>) -> Left<T> {
     let outstanding = match entry {
         Entry::Recovered(recovered) => &recovered.outstanding,
-        Entry::User(live) => &live.outstanding,
-        Entry::Group(live) => &live.outstanding,
+        Entry::Live(live) => &live.outstanding,
     };
     let Some(doc_rev) = outstanding.doc_rev else {
         return Left::Untouched;
     };
     match entry {
-        Entry::User(live) if !outstanding.diverged && !live.durable().assumed => {
-            Left::Known(Known {
-                doc_rev,
-                last: None,
-                ..(**live.durable()).clone()
-            })
+        Entry::Live(live) if !outstanding.diverged => {
+            let Cached { document, tick } = live.durable();
+            match document.settled(doc_rev).map(Arc::new) {
+                Some(document) => Left::Known(Cached { document, tick }),
+                None => Left::Changed,
+            }
         }
         _ => Left::Changed,
     }

@@ -27,8 +27,11 @@ pub(super) use self::{
 };
 #[cfg(test)]
 use super::stepping::Flaw;
-use super::{event::Event, known::Known, subjects::Subjects};
-use crate::{disk::journal::Journal, evaluate::Profile};
+use super::{
+    event::Event,
+    subjects::{Kept, Subjects},
+};
+use crate::disk::journal::Journal;
 
 /// Enough that two busy workers rarely meet in one shard.
 const SHARDS: usize = 64;
@@ -38,9 +41,9 @@ const SHARDS: usize = 64;
 /// again, and with a far ledger that must stay rare under load. Takes 8 KiB.
 const GENERATIONS: usize = 1_024;
 
-/// The map.
-pub(super) struct Pending {
-    shards: Box<[Shard]>,
+/// The map, for one kind of subject.
+pub(super) struct Pending<T> {
+    shards: Box<[Shard<T>]>,
     hasher: RandomState,
     /// Told what an entry was before it leaves.
     subjects: Arc<Subjects>,
@@ -53,26 +56,24 @@ pub(super) struct Pending {
 }
 
 /// One part of the map with its own lock.
-struct Shard {
+struct Shard<T> {
     /// Entries inside. Zero lets a reader pass without taking the lock.
     occupied: AtomicUsize,
     /// One grows whenever an entry leaves: what was read from the ledger
     /// before that may lack its effect and is refused.
     generations: Box<[AtomicU64]>,
-    entries: Mutex<Entries>,
+    entries: Mutex<Entries<T>>,
 }
 
-type Entries = HashMap<Box<[u8]>, Entry>;
+type Entries<T> = HashMap<Box<[u8]>, Entry<T>>;
 
 /// A subject with records outstanding.
-pub(super) enum Entry {
+pub(super) enum Entry<T> {
     /// A subject with records of earlier runs that nobody has asked for yet:
     /// what the ledger says is still to be read below them.
     Recovered(Recovered),
-    /// A user whose whole state is here.
-    User(Live<Known>),
-    /// A group that was upserted by identify calls.
-    Group(Live<Profile>),
+    /// One whose whole state is here.
+    Live(Live<T>),
 }
 
 /// Journal, seq and record.
@@ -94,7 +95,7 @@ struct Slot {
     generation: usize,
 }
 
-impl Pending {
+impl<T: Kept> Pending<T> {
     pub(super) fn new(subjects: Arc<Subjects>, #[cfg(test)] flaw: Option<Flaw>) -> Self {
         let generations = || std::iter::repeat_with(AtomicU64::default).take(GENERATIONS);
         let shard = || Shard {
@@ -121,7 +122,7 @@ impl Pending {
     /// Subjects with records outstanding.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
-        let occupied = |shard: &Shard| shard.occupied.load(Ordering::Acquire);
+        let occupied = |shard: &Shard<T>| shard.occupied.load(Ordering::Acquire);
         self.shards.iter().map(occupied).sum()
     }
 
@@ -159,20 +160,20 @@ impl Pending {
     }
 
     /// Takes the subject's shard.
-    pub(super) fn lock(&self, key: &[u8]) -> Locked<'_> {
+    pub(super) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
         self.lock_shard(self.slot(key).shard)
     }
 
     /// Takes the shards of several subjects, in an order that everybody takes
     /// them in. [`Locked`] answers for the subjects of its own shard.
-    pub(super) fn lock_all<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Locked<'_>> {
+    pub(super) fn lock_all<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Locked<'_, T>> {
         let mut shards: Vec<usize> = keys.map(|key| self.slot(key).shard).collect();
         shards.sort_unstable();
         shards.dedup();
         shards.into_iter().map(|at| self.lock_shard(at)).collect()
     }
 
-    fn lock_shard(&self, at: usize) -> Locked<'_> {
+    fn lock_shard(&self, at: usize) -> Locked<'_, T> {
         let entries = self.shards[at].entries.lock();
         // No code under this lock panics half-way through a change.
         let entries = entries.unwrap_or_else(PoisonError::into_inner);

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     evaluate::Profile,
     progress::{
-        ReadError, Stepped, Token, WriteError, event::EventId, known::Known, stepping::Found,
+        ReadError, Stepped, Token, WriteError, event::EventId, finding::Found, known::Known,
     },
 };
 
@@ -169,7 +169,7 @@ impl Simulation {
 
     /// Reads never go backwards and include what was acknowledged before.
     fn read(&mut self, asked: &Asked, found: &Found<Known>, group: &Profile) -> Result<(), String> {
-        let known = &found.subject;
+        let known = &found.cached.document;
         let rank = match &known.last {
             Some((journal, seq)) => self.rank(journal, *seq),
             None => self.rank_of_revision(asked.user, known.doc_rev),

@@ -1,5 +1,7 @@
 //! The rules a client can rely on, one test each.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -8,7 +10,14 @@ use super::{
 };
 use crate::{
     disk::{journal::Durability, memory::Fault},
-    progress::{WriteError, event::Outcome},
+    progress::{
+        WriteError,
+        event::Outcome,
+        keys::{Kind, SubjectKey},
+        known::Known,
+        subjects::Cached,
+        ticks::Tick,
+    },
 };
 
 const NEXT: Act = Act::Leave("first", "next");
@@ -256,13 +265,17 @@ fn a_read_that_began_before_a_step_was_settled_is_not_given_to_later_ones() {
     // Its answer is under way; now somebody who read earlier takes a step.
     scene.ledger.look().at_once = true;
     let taken = scene.ledger.look().ledger.document("ann");
-    let known = std::sync::Arc::new(crate::progress::known::Known::of(&taken));
+    let known = Cached {
+        document: Arc::new(Known::of(&taken)),
+        tick: Tick::default(),
+    };
     scene
         .edge
         .progress
         .memory
         .subjects
-        .keep_user(key(&scene, "ann").bytes(), known);
+        .users
+        .insert(key(&scene, "ann").bytes().into(), known);
     scene.step("ann", NEXT).unwrap();
     scene.edge.ship();
     forget(&scene, "ann");
@@ -364,12 +377,11 @@ fn a_user_the_cache_knows_again_is_as_the_ledger_has_them() {
     assert_eq!(kept, read);
 }
 
-fn key(scene: &Scene, user: &str) -> crate::progress::subjects::SubjectKey {
-    let slot = scene.world.slot();
-    crate::progress::subjects::SubjectKey::new(crate::progress::subjects::Kind::User, slot, user)
+fn key(scene: &Scene, user: &str) -> SubjectKey {
+    SubjectKey::new(Kind::User, scene.world.slot(), user)
 }
 
 fn forget(scene: &Scene, user: &str) {
     let memory = &scene.edge.progress.memory;
-    memory.subjects.forget(key(scene, user).bytes());
+    memory.subjects.users.invalidate(key(scene, user).bytes());
 }

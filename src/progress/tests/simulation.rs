@@ -20,8 +20,8 @@ use crate::{
     disk::memory::{Fault, MemoryDisk, Random},
     progress::{
         event::EventId,
+        keys::{Kind, SubjectKey},
         stepping::Flaw,
-        subjects::{Kind, SubjectKey},
     },
 };
 
@@ -145,11 +145,17 @@ impl Simulation {
     /// The cache loses a user or the group.
     fn forget(&mut self) {
         let slot = self.world.slot();
-        let key = match self.random.below(USERS.len() + 1) {
-            at if at < USERS.len() => SubjectKey::new(Kind::User, slot, USERS[at]),
-            _ => SubjectKey::new(Kind::Group, slot, GROUP),
-        };
-        self.edge.progress.memory.subjects.forget(key.bytes());
+        let subjects = &self.edge.progress.memory.subjects;
+        match self.random.below(USERS.len() + 1) {
+            at if at < USERS.len() => {
+                let key = SubjectKey::new(Kind::User, slot, USERS[at]);
+                subjects.users.invalidate(key.bytes());
+            }
+            _ => {
+                let key = SubjectKey::new(Kind::Group, slot, GROUP);
+                subjects.groups.invalidate(key.bytes());
+            }
+        }
     }
 
     fn hang_up(&mut self) {
@@ -301,8 +307,9 @@ impl Simulation {
             let key = SubjectKey::new(Kind::User, place.slot, user);
             let read = async {
                 let found = progress.user(&place, &key, user).await?;
-                let group = progress.group(&place, GROUP).await?.found.subject;
-                Ok((found, group))
+                let key = SubjectKey::new(Kind::Group, place.slot, GROUP);
+                let group = progress.group(&place, &key, GROUP).await?;
+                Ok((found, group.cached.document.profile.clone()))
             };
             Answered::Read(read.await)
         })

@@ -31,6 +31,23 @@ pub struct EnvironmentFacts {
     pub required: bool,
     /// How its refresh is doing.
     pub refresh: RefreshFacts,
+    /// How it hears of what other edges change.
+    pub changes: ChangesFacts,
+}
+
+/// How an environment hears of what other edges change.
+#[derive(Clone, Debug, Default)]
+pub struct ChangesFacts {
+    /// The last call was answered.
+    pub connected: bool,
+    /// When the ledger answered last.
+    pub last_answer_ms: Option<UnixMs>,
+    /// Changes of others, as far as they were told one by one.
+    pub changes: u64,
+    /// How often anything may have changed.
+    pub gaps: u64,
+    /// Why the last call failed; none after an answer.
+    pub error: Option<String>,
 }
 
 /// How refreshing one environment goes.

@@ -13,7 +13,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
-pub use facts::{EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
 
 use self::{facts::OUTCOMES, measured::Measured};
 
@@ -174,6 +174,13 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "from_disk": facts.refresh.from_disk,
         "fell_back": facts.refresh.fell_back,
         "error": facts.refresh.error,
+        "changes": {
+            "connected": facts.changes.connected,
+            "last_answer_ms": facts.changes.last_answer_ms,
+            "changes": facts.changes.changes,
+            "gaps": facts.changes.gaps,
+            "error": facts.changes.error,
+        },
     })
 }
 

@@ -1,9 +1,11 @@
 //! How are deployments put together?
 //!
 //! Each is checked and compiled by itself, then found its flow and its
-//! channel. What cannot be served is set aside and named. On a channel (an
-//! exclusive one) or for a flow on a channel, one deployment is active at
-//! most: of two, the later by uid is set aside, so that what ran goes on.
+//! channel. What cannot be served is set aside and named; its place is held by
+//! an inactive one, because with nothing there the flow would be open to
+//! everybody on that channel. On a channel (an exclusive one) or for a flow on
+//! a channel, one deployment is active at most: of two, the later by uid is
+//! set aside, so that what ran goes on.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::DeploymentFault;
 use crate::{
-    evaluate::predicate::Predicate,
+    evaluate::predicate::{Predicate, attribute_fault},
     limits::{
         ALTERNATIVES_MAX, CHANNEL_BYTES_MAX, RULES_PER_ALTERNATIVE_MAX, SALT_BYTES_MAX,
         SCHEDULE_ENTRIES_MAX, SID_BYTES_MAX,
@@ -28,6 +30,10 @@ use crate::{
 
 /// All of a percentage.
 const BASIS_POINTS: u16 = 10_000;
+
+/// Faults that are told of a deployment in a snapshot; whoever wrote it heard
+/// of all of them from the store.
+const FAULTS_TOLD_MAX: usize = 8;
 
 /// Deployments and channels of a snapshot.
 #[derive(Default)]
@@ -53,21 +59,27 @@ pub(super) fn assemble(
     let mut deployed = Deployed::default();
     for channel in &content.settings.channels {
         let own = deployed.channels.entry(channel.name.as_str().into());
-        own.or_default().exclusive = channel.exclusive;
+        // Described twice, the stricter word counts.
+        own.or_default().exclusive |= channel.exclusive;
     }
-    let mut keys = FxHashSet::default();
+    let mut uids: FxHashMap<DeploymentKey, &str> = FxHashMap::default();
     for part in &content.deployments {
         let active = !inactive.contains(part.uid.as_str());
         let added = match by_uid.get(part.flow_uid.as_str()) {
             None => Err(format!("the flow {:?} is not served", part.flow_uid)),
-            Some(_) if !keys.insert(DeploymentKey::of(&part.uid)) => {
-                Err("its uid has the same hash as another deployment's".to_owned())
-            }
-            Some(flow) => deployed.add(part, flow, active),
+            Some(flow) => match uids.insert(DeploymentKey::of(&part.uid), &part.uid) {
+                None => deployed.add(part, flow, active),
+                Some(other) if other == part.uid => {
+                    Err(format!("another deployment has the uid {other:?} already"))
+                }
+                Some(other) => Err(format!("its uid has the same hash as {other:?}")),
+            },
         };
         if let Err(why) = added {
+            let name = [&part.name, &part.uid];
+            let name = name.into_iter().find(|name| !name.is_empty());
             deployed.set_aside.push(SetAside {
-                flow: format!("deployment {}", part.name).into(),
+                flow: format!("deployment {}", name.map_or("", String::as_str)).into(),
                 version: None,
                 why,
             });
@@ -78,38 +90,79 @@ pub(super) fn assemble(
 
 impl Deployed {
     fn add(&mut self, part: &DeploymentPart, flow: &Flow, active: bool) -> Result<(), String> {
-        let compiled = compile_deployment(part, &flow.sid, active).map_err(|faults| {
-            let named: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            named.join("; ")
-        })?;
-        let compiled = Arc::new(compiled);
+        let compiled = match compile_deployment(part, &flow.sid, active) {
+            Ok(compiled) => Arc::new(compiled),
+            Err(faults) => {
+                self.hold(part, flow);
+                return Err(told(&faults));
+            }
+        };
         let channel = self.channels.entry(compiled.channel.clone()).or_default();
         let in_force = channel.by_flow.get(&flow.key);
-        if active {
-            if channel.exclusive
-                && let Some(other) = &channel.sole
-            {
-                return Err(format!(
-                    "deployment {:?} is active on the exclusive channel {:?} already",
-                    other.name, part.channel
-                ));
-            }
-            if let Some(other) = in_force.filter(|other| other.active) {
-                return Err(format!(
-                    "deployment {:?} is active for the same flow on channel {:?} already",
-                    other.name, part.channel
-                ));
-            }
-            if channel.exclusive {
-                channel.sole = Some(Arc::clone(&compiled));
-            }
+        let other = match &channel.sole {
+            Some(sole) => Some(sole),
+            None => in_force.filter(|other| other.active),
+        };
+        if let Some(other) = other.filter(|_| active) {
+            let why = format!(
+                "deployment {:?} is active {} channel {:?} already",
+                other.name,
+                match channel.exclusive {
+                    true => "on the exclusive",
+                    false => "for the same flow on",
+                },
+                part.channel
+            );
+            self.hold(part, flow);
+            return Err(why);
+        }
+        if active || in_force.is_none() {
             channel.by_flow.insert(flow.key, Arc::clone(&compiled));
-        } else if in_force.is_none() {
-            channel.by_flow.insert(flow.key, Arc::clone(&compiled));
+        }
+        if active && channel.exclusive {
+            channel.sole = Some(Arc::clone(&compiled));
         }
         self.deployments.push(compiled);
         Ok(())
     }
+
+    /// Keeps the place of a deployment that cannot be served.
+    fn hold(&mut self, part: &DeploymentPart, flow: &Flow) {
+        if channel_fault(&part.channel).is_some() {
+            return;
+        }
+        let channel = self.channels.entry(part.channel.as_str().into());
+        let place = channel.or_default().by_flow.entry(flow.key);
+        place.or_insert_with(|| {
+            Arc::new(Deployment {
+                uid: part.uid.as_str().into(),
+                key: DeploymentKey::of(&part.uid),
+                name: part.name.as_str().into(),
+                flow: flow.key,
+                flow_sid: flow.sid.clone(),
+                channel: part.channel.as_str().into(),
+                active: false,
+                policy: part.policy,
+                audience: Audience::default(),
+                basis_points: 0,
+                schedule: Box::default(),
+                salt: Box::default(),
+                id: RolloutSource::User,
+                remember: part.rollout.remember,
+                on_version_change: part.on_version_change,
+            })
+        });
+    }
+}
+
+/// The first faults in words, and how many more there are.
+fn told(faults: &[DeploymentFault]) -> String {
+    let named = faults.iter().take(FAULTS_TOLD_MAX);
+    let mut told: Vec<String> = named.map(ToString::to_string).collect();
+    if let Some(more @ 1..) = faults.len().checked_sub(FAULTS_TOLD_MAX) {
+        told.push(format!("and {more} more"));
+    }
+    told.join("; ")
 }
 
 /// Compiles one deployment, or says everything that is wrong with it. The
@@ -208,7 +261,8 @@ fn schedule(rollout: &RolloutPart, faults: &mut Faults) -> Box<[Scheduled]> {
             format!("found {found} entries, expected at most {SCHEDULE_ENTRIES_MAX}"),
         );
     }
-    for (place, entry) in rollout.schedule.iter().enumerate() {
+    let entries = rollout.schedule.iter().take(SCHEDULE_ENTRIES_MAX);
+    for (place, entry) in entries.enumerate() {
         if let Some(fault) = too_much(entry.basis_points) {
             faults.add(format!("schedule entry {}", place + 1), fault);
         }
@@ -290,11 +344,8 @@ fn source(id: &RolloutId, faults: &mut Faults) -> RolloutSource {
         RolloutId::User => RolloutSource::User,
         RolloutId::Group => RolloutSource::Group,
         RolloutId::Attribute(name) => {
-            if name.is_empty() || name.len() > SID_BYTES_MAX {
-                faults.add(
-                    "id",
-                    format!("expected an attribute of 1 to {SID_BYTES_MAX} bytes"),
-                );
+            if let Some(fault) = attribute_fault(name) {
+                faults.add("id", fault);
             }
             RolloutSource::Attribute(name.as_str().into())
         }

@@ -83,12 +83,15 @@ pub struct AlternativePart {
 /// One rule of an audience.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RulePart {
-    /// A property of the user or a request attribute; `group.NAME` is a
-    /// property of the group, `user.identifier` and `group.identifier` the ids.
+    /// An attribute of the request, or else a property of the user;
+    /// `group.NAME` is a property of the group, `user.identifier` and
+    /// `group.identifier` are the ids. A name counts as a whole: dots in it do
+    /// not descend, what lies inside of a property is for expressions to find.
     pub attribute: String,
     /// How.
     pub operator: RuleOperator,
-    /// Against what; absent for `is_empty` and `is_not_empty`.
+    /// Against what: a text, a number or a boolean; absent for `is_empty` and
+    /// `is_not_empty`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
     /// Texts are compared in lower case.
@@ -100,7 +103,7 @@ pub struct RulePart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleOperator {
-    /// Same value.
+    /// Same value; a number and a text that spells it are the same.
     Equals,
     /// Another value, or none.
     NotEquals,
@@ -110,9 +113,10 @@ pub enum RuleOperator {
     StartsWith,
     /// The end of a text.
     EndsWith,
-    /// A larger number, or a later time.
+    /// A larger number (texts that spell numbers are some), a later time (full
+    /// date-times, or Unix seconds beside one), or a text behind by code points.
     GreaterThan,
-    /// A smaller number, or an earlier time.
+    /// The other way round.
     LessThan,
     /// Missing, null, `""`, `[]` or `{}`.
     IsEmpty,
@@ -138,7 +142,7 @@ pub enum RolloutId {
     User,
     /// The group's.
     Group,
-    /// The text (or whole number) of this attribute.
+    /// The text (or whole number) of this attribute, named as rules name theirs.
     Attribute(String),
 }
 

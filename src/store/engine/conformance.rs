@@ -11,6 +11,7 @@ use std::{
 use super::*;
 use crate::{
     limits,
+    progress::event::MembershipDocument,
     snapshot::wire::{
         EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
     },

@@ -25,9 +25,7 @@ use super::workspace::{
 };
 use crate::{
     clock::UnixMs,
-    progress::event::{
-        Change, Event, GroupRecord, MembershipDocument, MembershipRecord, UserDocument,
-    },
+    progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
     snapshot::wire::ControlDocument,
 };
 

@@ -41,9 +41,8 @@ use super::{
 use crate::{
     clock::UnixMs,
     progress::event::{
-        Base, Batch, BatchAnswer, Change, Event, GroupDocument, MembershipDocument,
-        MembershipRecord, Operation, Outcome, RecordOutcome, ShippedRecord, UserDocument,
-        chain_hash, subject_hash,
+        Base, Batch, BatchAnswer, Change, Event, GroupDocument, Operation, Outcome, RecordOutcome,
+        ShippedRecord, UserDocument, chain_hash, subject_hash,
     },
     snapshot::Version,
 };

@@ -36,6 +36,16 @@ fn flows_move_as_the_vectors_say() {
 }
 
 #[test]
+fn logic_over_several_flows_moves_as_the_vectors_say() {
+    check("flows_logic.json");
+}
+
+#[test]
+fn containers_move_as_the_vectors_say() {
+    check("flows_containers.json");
+}
+
+#[test]
 fn decisions_are_what_the_vectors_say() {
     check("decisions.json");
     check("decisions_deployments.json");

@@ -1,8 +1,8 @@
 //! Does a block carry what its kind needs, and nothing else?
 //!
 //! Transition names belong to custom blocks, containers to items, expressions
-//! to booleans, triggers to flow triggers. What is
-//! shown of a kind is the matter of `fragment`.
+//! to booleans, triggers to flow triggers. What is shown of
+//! a kind is the matter of `fragment`.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{sound, version};
+use super::{every_kind, part, sound, version};
 use crate::{
     evaluate::{BlockState, FlowState},
-    snapshot::{BlockKey, NameKey, flow_bytes_max, write_block, write_flow},
+    snapshot::{
+        BlockKey, NameKey, compile::compile_version, flow_bytes_max, write_block, write_flow,
+    },
 };
 
 #[test]
@@ -87,4 +89,51 @@ fn a_disabled_flow_shows_nothing_active() {
     assert!(out.len() <= flow_bytes_max(&version, false));
     let flow: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(flow.get("blocks"), None);
+}
+
+#[test]
+fn containers_and_items_are_shown_and_logic_is_not() {
+    let version = compile_version(&part(&every_kind())).unwrap();
+    let blocks = version.blocks.iter().map(|block| BlockState {
+        key: block.key,
+        active: false,
+        entered: true,
+        exited: false,
+        taken: Box::default(),
+    });
+    let mut blocks: Vec<BlockState> = blocks.collect();
+    blocks.sort_by_key(|block| block.key);
+    let state = FlowState {
+        started: true,
+        blocks: blocks.into(),
+        ..FlowState::default()
+    };
+    let mut out = Vec::new();
+    write_flow(&mut out, &version, Some(&state), true, true);
+    assert!(out.len() <= flow_bytes_max(&version, true));
+    let flow: Value = serde_json::from_slice(&out).unwrap();
+    let shown = flow["blocks"].as_array().unwrap().iter();
+    let shown: Vec<Value> = shown
+        .map(|block| {
+            json!([
+                block["type"],
+                block["sid"],
+                block["containerUid"],
+                block["transitioned"]
+            ])
+        })
+        .collect();
+    let names = |one: &str, other: &str| json!({one: false, other: false});
+    assert_eq!(
+        shown,
+        [
+            json!(["checklist", "kinds.k", null, names("complete", "dismiss")]),
+            json!(["checklistItem", "kinds.ki", "k", names("complete", "skip")]),
+            json!(["hints", "kinds.h", null, names("complete", "dismiss")]),
+            json!(["hintsItem", "kinds.hi", "h", names("complete", "dismiss")]),
+            json!(["tour", "kinds.t", null, names("complete", "dismiss")]),
+            json!(["tourItem", "kinds.ti", "t", names("next", "previous")]),
+            json!(["modal", "kinds.c", null, names("complete", "dismiss")]),
+        ]
+    );
 }

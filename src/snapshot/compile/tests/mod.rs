@@ -2,6 +2,8 @@
 
 mod bytes;
 mod content;
+mod deployments;
+mod kinds;
 mod structure;
 
 use serde_json::{Value, json};
@@ -34,6 +36,36 @@ fn sound() -> Value {
             {"uid": "p2", "from": "u-q", "on": ["true"], "to": "u-t"},
             {"uid": "p3", "from": "u-q", "on": ["false"], "to": "u-a"},
             {"uid": "p4", "from": "u-t", "on": ["complete", "dismiss"], "to": "u-end"}
+        ]
+    })
+}
+
+/// Every container and every kind of logic that goes on by `done`.
+fn every_kind() -> Value {
+    json!({
+        "flow_uid": "f2", "flow_sid": "kinds", "number": 1, "entry": "everyone",
+        "blocks": [
+            {"uid": "k", "sid": "k", "kind": "checklist", "container": null, "expression": null, "transitions": [], "trigger": null},
+            {"uid": "ki", "sid": "ki", "kind": "checklistItem", "container": "k"},
+            {"uid": "h", "sid": "h", "kind": "hints"},
+            {"uid": "hi", "sid": "hi", "kind": "hintsItem", "container": "h"},
+            {"uid": "t", "sid": "t", "kind": "tour"},
+            {"uid": "ti", "sid": "ti", "kind": "tourItem", "container": "t"},
+            {"uid": "g", "sid": "g", "kind": "gate", "expression": null, "transitions": []},
+            {"uid": "w", "sid": "w", "kind": "webhook", "expression": null, "transitions": [], "trigger": null},
+            {"uid": "f", "sid": "f", "kind": "flowTrigger", "trigger": {"flow_sid": "other", "action": "start"},
+             "expression": null, "transitions": []},
+            {"uid": "c", "sid": "c", "kind": "modal", "container": null, "trigger": null}
+        ],
+        "paths": [
+            {"uid": "p0", "to": "k"},
+            {"uid": "p1", "from": "k", "on": ["complete"], "to": "h"},
+            {"uid": "p2", "from": "k", "on": ["dismiss"], "to": "t"},
+            {"uid": "p3", "from": "h", "on": ["complete"], "to": "t"},
+            {"uid": "p4", "from": "t", "on": ["complete"], "to": "g"},
+            {"uid": "p5", "from": "g", "on": ["done"], "to": "w"},
+            {"uid": "p6", "from": "w", "on": ["done"], "to": "f"},
+            {"uid": "p7", "from": "f", "on": ["done"], "to": "c"}
         ]
     })
 }

@@ -2,35 +2,14 @@
 //!
 //! What expressions come to is in `tests/vectors/expressions.json`.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::Predicate;
+use super::{any_properties, subject, view};
 use crate::{
-    evaluate::{BlockState, Profile, Subject, SubjectView},
+    evaluate::{BlockState, Profile, predicate::Predicate},
     snapshot::BlockKey,
 };
-
-fn subject(properties: Value) -> Subject {
-    let mut subject = Subject::unseen("ann");
-    let profile = Arc::make_mut(&mut subject.profile);
-    profile.created_ms = Some(1_000);
-    if let Value::Object(properties) = properties {
-        profile.properties = properties;
-    }
-    subject
-}
-
-fn view<'a>(user: &'a Subject, group: Option<&'a Profile>) -> SubjectView<'a> {
-    SubjectView {
-        user,
-        group,
-        attributes: None,
-        conversation: None,
-    }
-}
 
 fn key_of(sid: &str) -> Option<BlockKey> {
     (sid != "nowhere").then(|| BlockKey::of(sid))
@@ -71,24 +50,6 @@ fn a_branch_on_a_block_that_does_not_exist_is_refused() {
         error.message.contains("active, entered or exited"),
         "{error}"
     );
-}
-
-/// Values of every type, under names the expressions below use.
-fn any_properties() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        "[a-cA-C%_]{0,4}|.{0,6}|2026-01-0[0-9]T00:00:00Z".prop_map(Value::from),
-    ];
-    let value = leaf.prop_recursive(2, 8, 3, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            inner.prop_map(|value| json!({ "b": value })),
-        ]
-    });
-    (value.clone(), value).prop_map(|(a, b)| json!({ "a": a, "b": b }))
 }
 
 /// Sound expressions of every form.
