@@ -10,6 +10,7 @@ mod admin;
 mod asked;
 mod auth;
 mod cors;
+mod deciding;
 mod error;
 mod protocol;
 mod query;
@@ -160,6 +161,10 @@ impl EdgeService {
             Route::Identify => {
                 let posted = asked.posted(current, body).await?;
                 flows::identify(self, &posted).await
+            }
+            Route::Explain => {
+                let posted = asked.posted(current, body).await?;
+                flows::explain(self, &posted).await
             }
         }
     }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use hyper::Method;
 
 use super::error::{Invalid, RouteError};
-use crate::{limits::BODY_BYTES_MAX, snapshot::wire::KeyKind};
+use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,16 @@ impl Intent {
     pub(crate) fn takes_force(self) -> bool {
         matches!(self, Self::Start | Self::Reset)
     }
+
+    /// What is done to the flow.
+    pub(crate) fn action<'a>(self, force: bool) -> Action<'a> {
+        match self {
+            Self::Start => Action::Start { force },
+            Self::Reset => Action::Reset { force },
+            Self::Stop => Action::Stop,
+            Self::Finish => Action::Finish,
+        }
+    }
 }
 
 /// In which form errors are told.
@@ -129,6 +139,8 @@ pub(crate) enum Route {
     Transition,
     /// `POST /v1/identify`.
     Identify,
+    /// `POST /v1/explain`.
+    Explain,
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -144,6 +156,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "intent",
     "transition",
     "identify",
+    "explain",
 ];
 
 impl Route {
@@ -160,6 +173,7 @@ impl Route {
             Self::Intent(_) => 8,
             Self::Transition => 9,
             Self::Identify => 10,
+            Self::Explain => 11,
         }
     }
 
@@ -176,6 +190,7 @@ impl Route {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
+            Self::Explain => Kinds::of(&[KeyKind::Server]),
         }
     }
 
@@ -189,7 +204,8 @@ impl Route {
             | Self::Evaluate
             | Self::Intent(_)
             | Self::Transition
-            | Self::Identify => BODY_BYTES_MAX,
+            | Self::Identify
+            | Self::Explain => BODY_BYTES_MAX,
         }
     }
 }
@@ -228,6 +244,7 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         },
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
+        ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
         _ => return Err(RouteError::NoSuchPath),
     };
     if method == Method::OPTIONS {
@@ -348,6 +365,7 @@ mod tests {
             (&post, "/v1/flows/w/reset", "Intent(Reset) w"),
             (&post, "/v1/blocks/b/transition", "Transition b"),
             (&post, "/v1/identify", "Identify "),
+            (&post, "/v1/explain", "Explain "),
         ];
         for (method, path, expected) in cases {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
@@ -360,6 +378,7 @@ mod tests {
             assert!(!route.permission().contains(KeyKind::Blocks));
         }
         assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
+        assert_eq!(Route::Explain.permission().describe(), "server");
         assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
         assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
     }

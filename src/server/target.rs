@@ -1,8 +1,8 @@
-//! Which version is a step about?
+//! Is what a request names there at all?
 //!
-//! Steps and block reads settle flow, version and status by the same decision
-//! as every read, but before the subject is known: none of the three depends
-//! on who asks.
+//! Flows, versions and blocks that are not in the environment (or not for the
+//! key) are errors of the request; what is there and leads nowhere for this
+//! subject is not.
 
 use std::sync::Arc;
 
@@ -11,66 +11,11 @@ use super::{
     error::{AuthError, Fault, Missing},
 };
 use crate::{
-    clock::UnixMs,
     current::Environment,
-    evaluate::{Ask, Decision, Reason, Subject, SubjectView, Tag, decide},
+    evaluate::{Decision, Reason},
     progress::Place,
     snapshot::{Block, BlockIndex, BlockKey, Flow, Version, wire::KeyKind},
 };
-
-/// What a step is about.
-pub(crate) enum Target<'s> {
-    /// A version that can be stepped through.
-    Version(&'s Arc<Flow>, &'s Arc<Version>),
-    /// The flow is disabled: a step succeeds and does nothing.
-    Disabled(&'s Arc<Flow>, &'s Arc<Version>),
-    /// Nothing is committed: a step succeeds and does nothing.
-    Empty(&'s Arc<Flow>),
-}
-
-/// Finds the flow and version a step names.
-pub(crate) fn target<'s>(
-    access: Access<'s>,
-    sid: &str,
-    tag: Tag,
-    now: UnixMs,
-) -> Result<Target<'s>, Fault> {
-    // Nobody will do: flow, version and status are the same for everybody.
-    let nobody = Subject::default();
-    let view = SubjectView {
-        user: &nobody,
-        group: None,
-        attributes: None,
-        conversation: None,
-    };
-    let decision = decision(access, &view, sid, tag, now);
-    refuse_unknown(&decision, access.environment, sid)?;
-    match (decision.flow, decision.version) {
-        (Some(flow), Some(version)) if decision.reason == Reason::Disabled => {
-            Ok(Target::Disabled(flow, version))
-        }
-        (Some(flow), Some(version)) => Ok(Target::Version(flow, version)),
-        (Some(flow), None) => Ok(Target::Empty(flow)),
-        (None, _) => Err(unknown_flow(sid, access.environment)),
-    }
-}
-
-/// Decides for a subject with the caller's view of projects.
-pub(crate) fn decision<'s, 'u>(
-    access: Access<'s>,
-    view: &SubjectView<'u>,
-    sid: &str,
-    tag: Tag,
-    now: UnixMs,
-) -> Decision<'s, 'u> {
-    let sees = |project: &str| access.key.sees(project);
-    let ask = Ask {
-        sid,
-        tag,
-        ..Ask::default()
-    };
-    decide(&access.environment.snapshot, view, &ask, sees, now)
-}
 
 /// Turns decisions about nothing into errors.
 pub(crate) fn refuse_unknown(

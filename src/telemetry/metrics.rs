@@ -109,6 +109,10 @@ pub struct RequestCounters {
     pub forbidden: Counter,
     /// Automatic starts that could not be stored; the read was answered.
     pub starts_not_stored: Counter,
+    /// The same for states that migration made.
+    pub migrations_not_stored: Counter,
+    /// The same for percentage decisions.
+    pub memberships_not_stored: Counter,
 }
 
 impl RequestCounters {
@@ -168,6 +172,8 @@ impl Metrics {
             unauthorized: Counter::default(),
             forbidden: Counter::default(),
             starts_not_stored: Counter::default(),
+            migrations_not_stored: Counter::default(),
+            memberships_not_stored: Counter::default(),
         });
         lock(&self.threads.requests).push(Arc::clone(&counters));
         counters
@@ -229,6 +235,27 @@ const HTTP_ROWS: [HttpRow; 6] = [
     ("handler_panics", "Handlers that panicked", |c| {
         c.panics.get()
     }),
+];
+
+/// What reads could not keep: its name, its help and where its value stands.
+type UnstoredRow = (&'static str, &'static str, fn(&RequestCounters) -> u64);
+
+const UNSTORED_ROWS: [UnstoredRow; 3] = [
+    (
+        "starts_not_stored",
+        "Automatic starts that could not be stored; the read was answered",
+        |c| c.starts_not_stored.get(),
+    ),
+    (
+        "migrations_not_stored",
+        "Migrated states that could not be stored; the read was answered",
+        |c| c.migrations_not_stored.get(),
+    ),
+    (
+        "memberships_not_stored",
+        "Percentage decisions that could not be stored; the read was answered",
+        |c| c.memberships_not_stored.get(),
+    ),
 ];
 
 impl Threads {
@@ -312,14 +339,12 @@ impl Threads {
         for (why, value) in [("unauthorized", unauthorized), ("forbidden", forbidden)] {
             ConstCounter::new(value).encode(family.encode_family(&[("why", why)])?)?;
         }
-        let unstored: u64 = workers.iter().map(|w| w.starts_not_stored.get()).sum();
-        let family = encoder.encode_descriptor(
-            "starts_not_stored",
-            "Automatic starts that could not be stored; the read was answered",
-            None,
-            MetricType::Counter,
-        )?;
-        ConstCounter::new(unstored).encode(family)
+        for (name, help, of) in UNSTORED_ROWS {
+            let value = workers.iter().map(|w| of(w)).sum();
+            let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::<u64>::new(value).encode(family)?;
+        }
+        Ok(())
     }
 }
 

@@ -109,7 +109,7 @@ impl LiveJudge<'_> {
                     own.flow == flow.key && own.conversation.as_deref() == conversation
                 });
                 let visited = visited.map(|own| (own.version, &own.state));
-                migrate(flow.as_ref(), &version, visited)
+                migrate(&**flow, &version, visited)
                     .map_or_else(FlowState::default, |(_, made)| made)
             }
         };

@@ -88,7 +88,7 @@ impl Invalid {
 }
 
 /// Why a key does not open a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error("no key is given")]
     Missing,
@@ -102,6 +102,8 @@ pub(crate) enum AuthError {
     Attributes,
     #[error("this flow takes no force from public keys")]
     Force,
+    #[error("the key is bound to the channel \"{expected}\", and the request names another one")]
+    Channel { found: Box<str>, expected: Box<str> },
 }
 
 /// What was asked for is not in the environment of the key.
@@ -124,6 +126,8 @@ pub(crate) enum Missing {
     Block { uid: String, environment: String },
     #[error("block \"{uid}\" is not in version {number} of its flow")]
     BlockInVersion { uid: String, number: u32 },
+    #[error("deployment \"{name}\" is not in environment {environment}")]
+    Deployment { name: String, environment: String },
 }
 
 /// Everything that can be wrong with a request, or with us.
@@ -197,6 +201,9 @@ impl Fault {
                 row(S::FORBIDDEN, "attributes", "Attributes refused")
             }
             Self::Auth(AuthError::Force) => row(S::FORBIDDEN, "force", "Force refused"),
+            Self::Auth(AuthError::Channel { .. }) => {
+                row(S::FORBIDDEN, "channel", "Another channel")
+            }
             Self::Body(BodyError::TooLarge { .. }) => {
                 row(S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
             }
@@ -213,6 +220,9 @@ impl Fault {
             Self::Missing(Missing::Block { .. } | Missing::BlockInVersion { .. }) => {
                 row(S::NOT_FOUND, "unknown-block", "Unknown block")
             }
+            Self::Missing(Missing::Deployment { .. }) => {
+                row(S::NOT_FOUND, "unknown-deployment", "Unknown deployment")
+            }
             Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
@@ -224,6 +234,7 @@ impl Fault {
         match self {
             Self::Invalid(invalid) | Self::Route(RouteError::Path(invalid)) => invalid.found(),
             Self::Auth(AuthError::Kind { found, .. }) => Some(found.name().to_owned()),
+            Self::Auth(AuthError::Channel { found, .. }) => Some(found.to_string()),
             Self::Body(BodyError::TooLarge { announced, .. }) => {
                 announced.map(|bytes| format!("{bytes} bytes"))
             }
@@ -239,6 +250,7 @@ impl Fault {
             }
             Self::Route(RouteError::Method { allow }) => Some((*allow).to_owned()),
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
+            Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::harness::{BLOCKS, Harness, ask};
+use super::{
+    harness::{Harness, ask},
+    installation::BLOCKS,
+};
 use crate::{
     http::{self, Deadlines, Listener, Options},
     server::{Admin, EnvironmentFacts, Facts, StatusSource},

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{BLOCKS, ELSEWHERE, Harness, SERVER, USERS};
+use super::{
+    harness::Harness,
+    installation::{BLOCKS, ELSEWHERE, SERVER, USERS},
+};
 
 fn state(started: bool, stopped: bool, finished: bool) -> Value {
     json!({"started": started, "stopped": stopped, "finished": finished})

@@ -3,7 +3,10 @@
 
 use serde_json::json;
 
-use super::harness::{BLOCKS, ELSEWHERE, Harness, SERVER, USERS};
+use super::{
+    harness::Harness,
+    installation::{BLOCKS, ELSEWHERE, SERVER, USERS},
+};
 
 #[tokio::test]
 async fn evaluate_answers_all_flows_with_their_reasons() {
@@ -181,7 +184,11 @@ blocks /v1/evaluate 400 {"subject":{"user":"u","conversation":""},"flows":{"a":1
 blocks /v1/evaluate 400 {"flows":{"a":1}}
 blocks /v1/evaluate 400 {"subject":{"user":"u"},"flow":{"a":1}}
 blocks /v1/evaluate 400 {"subject":{"user":"u"},"flows":{"a":1},"include":["state"]}
-blocks /v1/evaluate 400 {"subject":{"user":"u"},"flows":{"a":1},"channel":"web"}
+blocks /v1/evaluate 400 {"subject":{"user":"u"},"flows":{"a":1},"channel":"a b"}
+blocks /v1/evaluate 400 {"subject":{"user":"u"},"flows":{"a":1},"channel":"a:b:c"}
+blocks /v1/evaluate 400 {"subject":{"user":"u"},"flows":{"a":1},"channel":7}
+blocks /v1/evaluate 400 {"subject":{"user":"u"},"channel":"web"}
+blocks /v1/flows/welcome/start 400 {"subject":{"user":"u"},"version":1,"channel":""}
 blocks /v1/evaluate 400 not json
 users /v1/evaluate 403 {}
 wrong /v1/evaluate 401 {}

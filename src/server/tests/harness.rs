@@ -3,12 +3,13 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
+use super::installation::snapshot;
 use crate::{
     clock::Ambient,
     current::{Current, Freshness},
@@ -22,15 +23,8 @@ use crate::{
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     server::{Edge, Origins},
-    snapshot::{Revision, compile::compile, parts::Content, sha256_hex},
     telemetry::metrics::Metrics,
 };
-
-pub(super) const BLOCKS: &str = "blocks-development-1";
-pub(super) const USERS: &str = "users-development-1";
-pub(super) const SERVER: &str = "server-development-1";
-/// Sees nothing but another project.
-pub(super) const ELSEWHERE: &str = "blocks-development-2";
 
 pub(super) struct Harness {
     pub(super) edge: Edge,
@@ -239,89 +233,4 @@ impl ProgressLedger for NobodyKnown {
     fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
-}
-
-/// `welcome` (everyone), `pro` (by property), `api` (force only, and none from
-/// public keys), `off` (disabled), `sketch` (only a draft), all alike inside:
-/// block `one` leads by `next` to `two`, which leads by `done` to the end.
-fn snapshot(drafts: bool) -> crate::snapshot::Snapshot {
-    let entry = |sid: &str| match sid {
-        "pro" => json!({"expression": "user.properties.plan = 'pro'"}),
-        "api" => json!("api-only"),
-        _ => json!("everyone"),
-    };
-    let mut flows = Vec::new();
-    let mut versions = Vec::new();
-    for sid in ["welcome", "pro", "api", "off", "sketch"] {
-        let draft = sid == "sketch";
-        let numbers = match (draft, drafts) {
-            (false, _) => vec![1],
-            (true, true) => vec![0],
-            (true, false) => vec![],
-        };
-        for number in &numbers {
-            versions.push((
-                sha256_hex(sid.as_bytes()),
-                version(sid, *number, &entry(sid)),
-            ));
-        }
-        let flow = json!({
-            "uid": format!("flow_{sid}"), "sid": sid, "name": sid, "project": "default",
-            "enabled": sid != "off", "versions": numbers, "refuse_public_force": sid == "api",
-        });
-        flows.push(serde_json::from_value(flow).expect("a flow"));
-    }
-    let key = |text: &str, kind: &str, project: Option<&str>| {
-        let key = json!({
-            "sha256": sha256_hex(text.as_bytes()), "kind": kind, "name": text,
-            "projects": project.into_iter().collect::<Vec<_>>(),
-        });
-        serde_json::from_value(key).expect("a key")
-    };
-    let settings = json!({"environment_type": "development", "drafts": drafts});
-    let content = Content {
-        settings: serde_json::from_value(settings).expect("settings"),
-        flows,
-        versions,
-        deployments: Vec::new(),
-        keys: vec![
-            key(BLOCKS, "blocks", None),
-            key(USERS, "users", None),
-            key(SERVER, "server", None),
-            key(ELSEWHERE, "blocks", Some("other")),
-        ],
-        broken: Vec::new(),
-    };
-    let control = json!({
-        "environment": "development", "environment_uid": "env_1",
-        "epoch": 0, "version": 1, "created_ms": 0,
-    });
-    let control = serde_json::from_value(control).expect("a control document");
-    let revision = Revision {
-        epoch: 0,
-        number: 17,
-    };
-    let compiled = compile("development", "env_1", revision, &content, &control);
-    let compiled = compiled.expect("it compiles");
-    assert_eq!(compiled.set_aside, []);
-    compiled
-}
-
-fn version(sid: &str, number: u32, entry: &Value) -> crate::snapshot::wire::VersionPart {
-    let uid = |block: &str| format!("{sid}_{block}");
-    let part = json!({
-        "flow_uid": format!("flow_{sid}"), "flow_sid": sid, "number": number, "entry": entry,
-        "blocks": [
-            {"uid": uid("one"), "sid": "one", "kind": "custom", "transitions": ["next", "skip"],
-             "fields": [{"sid": "title", "type": "string", "value": "Hello"}]},
-            {"uid": uid("two"), "sid": "two", "kind": "custom", "transitions": ["done"]},
-            {"uid": uid("end"), "sid": "end", "kind": "finish"},
-        ],
-        "paths": [
-            {"uid": uid("p0"), "to": uid("one")},
-            {"uid": uid("p1"), "from": uid("one"), "on": ["next"], "to": uid("two")},
-            {"uid": uid("p2"), "from": uid("two"), "on": ["done"], "to": uid("end")},
-        ],
-    });
-    serde_json::from_value(part).expect("a version")
 }

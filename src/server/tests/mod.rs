@@ -2,6 +2,8 @@
 //! memory, a ledger that knows nobody.
 
 mod admin;
+mod deployments;
 mod dopt;
 mod flows;
 mod harness;
+mod installation;

@@ -11,7 +11,7 @@ use super::{check::sid_fault, compile_version};
 use crate::snapshot::{
     model::{Flow, FlowKey, SetAside, Version, VersionSlot},
     parts::Content,
-    wire::{ControlDocument, FlowPart, Migration, VersionPart},
+    wire::{ControlDocument, FlowPart, VersionPart},
 };
 
 /// Faults of one version that are named in `SetAside`; the store shows all.
@@ -69,13 +69,9 @@ impl<'c> Assembly<'c> {
         numbers.dedup();
         let slots: Vec<VersionSlot> = numbers
             .into_iter()
-            .map(|number| {
-                let migration = self.migration(&part.uid, number);
-                VersionSlot {
-                    number,
-                    migration,
-                    version: self.version(part, number).map(Arc::new),
-                }
+            .map(|number| VersionSlot {
+                number,
+                version: self.version(part, number).map(Arc::new),
             })
             .collect();
         if let Some((uid, owner)) = self.foreign_claim(part, &slots) {
@@ -140,15 +136,6 @@ impl<'c> Assembly<'c> {
             Some(uid) if *uid == part.uid => Some("another flow has the same uid".to_owned()),
             Some(uid) => Some(format!("its uid has the same hash as {uid:?}")),
         }
-    }
-
-    /// The strategy of a version, also of one that will be set aside: those of
-    /// later versions build on it.
-    fn migration(&self, flow_uid: &'c str, number: u32) -> Migration {
-        self.versions
-            .get(&(flow_uid, number))
-            .and_then(|part| part.migration)
-            .unwrap_or(Migration::RestartInProgress)
     }
 
     /// Compiles a version, or sets it aside.

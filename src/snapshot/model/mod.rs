@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::wire::{EnvironmentType, KeyKind, Migration};
+use super::wire::{EnvironmentType, KeyKind};
 
 /// Everything one environment evaluates against, at one revision.
 #[derive(Debug)]
@@ -110,9 +110,6 @@ pub struct Flow {
 pub struct VersionSlot {
     /// 0 for the draft.
     pub number: u32,
-    /// What it means for users of earlier versions; the default when it was
-    /// set aside.
-    pub migration: Migration,
     /// None when it was set aside.
     pub version: Option<Arc<Version>>,
 }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, ShipError,
-    Versions, apply,
+    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, Retention,
+    ShipError, Versions, apply,
     changes::{self, Cursor, CursorError},
     unseen,
 };
@@ -58,7 +58,13 @@ impl MemoryLedger {
     ) -> Result<BatchAnswer, ShipError> {
         let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
         let mut copy = self.clone();
-        let answer = apply(&mut copy, environment, (batch, &hash), versions, 1)??;
+        let answer = apply(
+            &mut copy,
+            environment,
+            (batch, &hash),
+            versions,
+            (&Retention::default(), 1),
+        )??;
         *self = copy;
         Ok(answer.answer)
     }
@@ -190,6 +196,7 @@ impl LedgerTransaction for MemoryLedger {
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        _now: UnixMs,
     ) -> Result<(), EngineError> {
         let place = (journal.to_owned(), user.to_owned());
         self.refuted.insert(place, places.clone());

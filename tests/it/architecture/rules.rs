@@ -203,6 +203,10 @@ pub(super) const WIRE: &[(&str, &str)] = &[
     ("upstream/", "the contract between edge and store"),
     ("disk/keep/", "the manifest"),
     ("progress/event.rs", "records, batches and user documents"),
+    (
+        "receipt/",
+        "the inputs of a decision, answered and replayed",
+    ),
     ("config/", "dev.json"),
     ("cli/", "output for scripts"),
 ];
@@ -260,6 +264,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("receipt", &["evaluate", "snapshot", "progress", "clock"]),
     (
         "refresh",
         &[
@@ -290,6 +295,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "current",
             "evaluate",
             "progress",
+            "receipt",
             "snapshot",
             "http",
             "limits",

@@ -3,6 +3,7 @@
 //! Evaluate, intents, transitions and identify of `/v1`, with everything it
 //! refuses as a problem document that says what was found and expected.
 
+mod deploying;
 mod evaluating;
 mod refusals;
 mod stepping;

@@ -36,7 +36,12 @@ fn values_are_refused_with_found_and_expected() {
         (
             json!({"flows": {}}),
             "nothing",
-            "at least one flow sid with its tag",
+            "at least one flow sid with its tag, or an exclusive channel with one flow",
+        ),
+        (
+            json!({"channel": "in the shop"}),
+            "in the shop",
+            "platform or platform:workspace of the characters A-Z a-z 0-9 _ - . and at most 128 bytes",
         ),
     ] {
         let answer = desk.server.post("/v1/evaluate", &evaluate(&over));
@@ -44,11 +49,6 @@ fn values_are_refused_with_found_and_expected() {
         assert_eq!(problem["found"], found, "{over}");
         assert_eq!(problem["expected"], expected, "{over}");
     }
-    let answer = desk
-        .server
-        .post("/v1/evaluate", &evaluate(&json!({"channel": "web"})));
-    let problem = check_problem(&answer, 400, "not-supported");
-    assert_eq!(problem["found"], "channel");
     let answer = desk
         .server
         .post("/v1/identify", &json!([{"identifier": "a"}]));

@@ -12,3 +12,33 @@ mod step;
 pub(crate) use flow::{block, flow};
 pub(crate) use identify::identify;
 pub(crate) use step::{intent, transition};
+
+use crate::{
+    clock::UnixMs,
+    server::{
+        auth::Access,
+        deciding::{Inquiry, Who, channel},
+        error::Fault,
+        query::Query,
+    },
+};
+
+/// Who asks, over the channel of the key: Dopt's requests name none, and carry
+/// neither conversation nor attributes.
+fn inquiry<'r>(
+    access: Access<'r>,
+    query: &'r Query<'_>,
+    now: UnixMs,
+) -> Result<Inquiry<'r>, Fault> {
+    Ok(Inquiry {
+        access,
+        who: Who {
+            user: query.user()?,
+            group: query.group()?,
+            conversation: None,
+            attributes: None,
+        },
+        channel: channel(access.key, None)?,
+        now,
+    })
+}

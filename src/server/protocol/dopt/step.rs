@@ -2,22 +2,24 @@
 //!
 //! Intents and transitions answer 204 and say in a header whether anything
 //! changed, that is whether a push follows. Steps into nothing (a disabled or
-//! empty flow, an inactive block) are successes that changed nothing.
+//! empty flow, an inactive block, a subject who is not let in) are successes
+//! that changed nothing.
 
+use super::inquiry;
 use crate::{
-    clock::UnixMs,
+    evaluate::{Decision, Reason},
     http::Answer,
-    progress::{Action, StepRequest},
+    progress::Action,
     server::{
         EdgeService,
         asked::Posted,
-        auth::Access,
+        deciding::Inquiry,
         error::{Fault, Invalid},
         query::Query,
         route::Intent,
-        target::{Target, block_in, block_missing, check_force, flow_of_block, place, target},
+        target::{block_in, block_missing, check_force, flow_of_block, refuse_unknown},
     },
-    snapshot::{Flow, NameKey, Version},
+    snapshot::NameKey,
 };
 
 /// `POST /v2/flow/:sid/:intent`.
@@ -27,7 +29,6 @@ pub(crate) async fn intent(
     sid: &str,
     intent: Intent,
 ) -> Result<Answer, Fault> {
-    let access = posted.access()?;
     let query = posted.asked.query()?;
     let force = query.force()?;
     if let Some(found) = force
@@ -40,16 +41,11 @@ pub(crate) async fn intent(
         }
         .into());
     }
-    let now = edge.now();
-    let target = target(access, sid, query.tag()?, now)?;
-    take(edge, access, &query, now, target, |flow, _| {
-        let force = force == Some(true) && check_force(access, flow).is_ok();
-        Ok(match intent {
-            Intent::Start => Action::Start { force },
-            Intent::Reset => Action::Reset { force },
-            Intent::Stop => Action::Stop,
-            Intent::Finish => Action::Finish,
-        })
+    let inquiry = inquiry(posted.access()?, &query, edge.now())?;
+    take(edge, &inquiry, &query, sid, |decision| {
+        let refused = |flow| check_force(inquiry.access, flow).is_err();
+        let force = force == Some(true) && !decision.flow.is_some_and(|flow| refused(flow));
+        Ok(Some(intent.action(force)))
     })
     .await
 }
@@ -60,59 +56,58 @@ pub(crate) async fn transition(
     posted: &Posted<'_>,
     uid: &str,
 ) -> Result<Answer, Fault> {
-    let access = posted.access()?;
     let query = posted.asked.query()?;
     let names = query.transitions()?.iter();
     let names: Vec<NameKey> = names.map(|name| NameKey::of(name)).collect();
-    let now = edge.now();
+    let access = posted.access()?;
+    let inquiry = inquiry(access, &query, edge.now())?;
     let flow = flow_of_block(access, uid)?;
-    let target = target(access, &flow.sid, query.tag()?, now)?;
-    if let Target::Empty(_) = target {
-        return Err(block_missing(0, uid));
-    }
-    take(edge, access, &query, now, target, |_, version| {
-        let (block, _) = block_in(version, uid)?;
-        Ok(Action::Transition {
-            block,
-            names: &names,
-        })
+    take(edge, &inquiry, &query, &flow.sid, |decision| {
+        let found = match decision.version {
+            Some(version) => block_in(version, uid),
+            None => Err(block_missing(decision.number, uid)),
+        };
+        match found {
+            Ok((block, _)) => Ok(Some(Action::Transition {
+                block,
+                names: &names,
+            })),
+            // Whoever names a version knows what is in it.
+            Err(missing) if goes_by_tag(decision) => Err(missing),
+            // The edge chose another version than the client holds: its block
+            // leads nowhere there, which is no misuse.
+            Err(_) => Ok(None),
+        }
     })
     .await
+}
+
+/// Whether the version is the one that was asked for.
+fn goes_by_tag(decision: &Decision<'_, '_>) -> bool {
+    decision.deployment.is_none() && decision.reason != Reason::DeploymentRequired
 }
 
 /// Takes the step if there is anything to step through.
 async fn take<'a>(
     edge: &EdgeService,
-    access: Access<'_>,
+    inquiry: &Inquiry<'_>,
     query: &Query<'_>,
-    now: UnixMs,
-    target: Target<'_>,
-    action: impl FnOnce(&Flow, &Version) -> Result<Action<'a>, Fault>,
+    sid: &str,
+    action: impl FnOnce(&Decision<'_, '_>) -> Result<Option<Action<'a>>, Fault>,
 ) -> Result<Answer, Fault> {
-    let (user, group) = (query.user()?, query.group()?);
-    let changed = match target {
-        Target::Version(flow, version) => {
-            let step = StepRequest {
-                place: place(access.environment),
-                user,
-                group,
-                conversation: None,
-                attributes: None,
-                flow,
-                version,
-                action: action(flow, version)?,
-                membership: None,
-                id: None,
-                now,
-            };
-            edge.progress.step(step).await?.changed
+    let environment = inquiry.access.environment;
+    let tag = query.tag()?;
+    let known = inquiry.known(edge, std::iter::once(sid)).await?;
+    let decision = inquiry.decision(&known, 0, sid, tag);
+    refuse_unknown(&decision, environment, sid)?;
+    let stepped = match action(&decision)? {
+        Some(action) => {
+            inquiry
+                .step(edge, &known.read, &decision, action, None)
+                .await?
         }
-        Target::Disabled(flow, version) => {
-            // Asking for a block that does not exist is misuse all the same.
-            action(flow, version)?;
-            false
-        }
-        Target::Empty(_) => false,
+        None => None,
     };
-    Ok(edge.stamps.stepped(access.environment, now, changed))
+    let changed = stepped.is_some_and(|stepped| stepped.changed);
+    Ok(edge.stamps.stepped(environment, inquiry.now, changed))
 }

@@ -2,24 +2,31 @@
 //!
 //! JSON in, JSON out; errors are problem documents. Bodies are strict: a
 //! member nobody knows is refused, since ignoring it would mean doing
-//! something else than was asked. What later releases bring (channels) is
-//! refused by name.
+//! something else than was asked.
 
 mod evaluate;
+mod explain;
 mod identify;
 mod step;
 mod wire;
 
 pub(crate) use evaluate::evaluate;
+pub(crate) use explain::explain;
 pub(crate) use identify::identify;
 pub(crate) use step::{intent, transition};
 
 use hyper::{HeaderMap, header::HeaderName};
 
+use self::wire::{SubjectBody, Text};
 use crate::{
+    clock::UnixMs,
     evaluate::FlowState,
     progress::{Token, event::EventId},
-    server::error::Invalid,
+    server::{
+        auth::Access,
+        deciding::{Inquiry, channel},
+        error::{Fault, Invalid},
+    },
     snapshot::NameKey,
 };
 
@@ -27,6 +34,21 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Longer than any UUID, ULID or hash somebody would take.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Who asks what over which channel, as a body says it.
+fn inquiry<'r>(
+    access: Access<'r>,
+    subject: &'r SubjectBody<'_>,
+    named: Option<&'r Text<'_>>,
+    now: UnixMs,
+) -> Result<Inquiry<'r>, Fault> {
+    Ok(Inquiry {
+        access,
+        who: subject.check(access)?,
+        channel: channel(access.key, named.map(AsRef::as_ref))?,
+        now,
+    })
+}
 
 /// The event id of a request with an `Idempotency-Key`. The meaning is the
 /// route, what it names and the body: the same key with anything else is a

@@ -6,17 +6,17 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, Visitor},
+    de::{self, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    evaluate::{SubjectView, Tag},
+    evaluate::Tag,
     http::json::{Object, object},
     limits::FLOWS_PER_EVALUATE_MAX,
-    progress::Read,
     server::{
         auth::Access,
+        deciding::Who,
         error::{AuthError, Fault, Invalid},
         query::subject_id,
     },
@@ -48,18 +48,9 @@ pub(super) struct SubjectBody<'a> {
     attributes: Option<Map<String, Value>>,
 }
 
-/// A subject whose parts are within their limits and allowed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Named<'a> {
-    pub(super) user: &'a str,
-    pub(super) group: Option<&'a str>,
-    pub(super) conversation: Option<&'a str>,
-    pub(super) attributes: Option<&'a Map<String, Value>>,
-}
-
 impl SubjectBody<'_> {
     /// Checks lengths, and that attributes come from a trusted key.
-    pub(super) fn check(&self, access: Access<'_>) -> Result<Named<'_>, Fault> {
+    pub(super) fn check(&self, access: Access<'_>) -> Result<Who<'_>, Fault> {
         if self.attributes.is_some() && access.key.kind != KeyKind::Server {
             return Err(AuthError::Attributes.into());
         }
@@ -69,27 +60,12 @@ impl SubjectBody<'_> {
         };
         id("subject.group", &self.group)?;
         id("subject.conversation", &self.conversation)?;
-        Ok(Named {
+        Ok(Who {
             user: subject_id("subject.user", &self.user)?,
             group: self.group.as_ref().map(AsRef::as_ref),
             conversation: self.conversation.as_ref().map(AsRef::as_ref),
             attributes: self.attributes.as_ref(),
         })
-    }
-}
-
-impl<'a> Named<'a> {
-    /// What a decision looks at.
-    pub(super) fn view<'v>(&self, read: &'v Read) -> SubjectView<'v>
-    where
-        'a: 'v,
-    {
-        SubjectView {
-            user: &read.subject,
-            group: read.group.as_deref(),
-            attributes: self.attributes,
-            conversation: self.conversation,
-        }
     }
 }
 
@@ -99,9 +75,8 @@ impl<'a> Named<'a> {
 pub(super) struct EvaluateBody<'a> {
     #[serde(borrow, deserialize_with = "object")]
     pub(super) subject: SubjectBody<'a>,
-    /// Known by name so that it can be refused by name.
-    #[serde(default)]
-    pub(super) channel: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    pub(super) channel: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) flows: Option<Flows<'a>>,
     #[serde(default)]
@@ -133,8 +108,8 @@ pub(super) struct IntentBody<'a> {
     pub(super) version: VersionTag,
     #[serde(default)]
     pub(super) force: Option<bool>,
-    #[serde(default)]
-    pub(super) channel: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    pub(super) channel: Option<Text<'a>>,
 }
 
 /// `POST /v1/blocks/{uid}/transition`.
@@ -146,19 +121,8 @@ pub(super) struct TransitionBody<'a> {
     pub(super) version: VersionTag,
     #[serde(borrow)]
     pub(super) transitions: Vec<Text<'a>>,
-    #[serde(default)]
-    pub(super) channel: Option<IgnoredAny>,
-}
-
-/// Deployments belong to channels, and neither is here yet.
-pub(super) fn refuse_channel(channel: Option<&IgnoredAny>) -> Result<(), Invalid> {
-    match channel {
-        None => Ok(()),
-        Some(_) => Err(Invalid::Unsupported {
-            what: "channel",
-            expected: "a request without a channel",
-        }),
-    }
+    #[serde(borrow, default)]
+    pub(super) channel: Option<Text<'a>>,
 }
 
 /// `POST /v1/identify`.

@@ -115,16 +115,21 @@ impl LedgerTransaction for Rows<'_> {
     }
 
     fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError> {
+        let states = document.flows.iter();
+        let of_conversations = states.filter(|state| state.conversation.is_some());
+        let oldest = of_conversations.filter_map(|state| state.touched_ms).min();
         self.connection
             .prepare_cached(
-                "INSERT INTO users (environment_uid, identifier, document) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (environment_uid, identifier)
-                 DO UPDATE SET document = excluded.document",
+                "INSERT INTO users (environment_uid, identifier, document, conversation_ms)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (environment_uid, identifier) DO UPDATE SET
+                 document = excluded.document, conversation_ms = excluded.conversation_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 document.identifier,
-                text("user", document)?
+                text("user", document)?,
+                oldest.map(signed)
             ])?;
         Ok(())
     }
@@ -242,6 +247,7 @@ impl LedgerTransaction for Rows<'_> {
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        now: UnixMs,
     ) -> Result<(), EngineError> {
         if places.is_empty() {
             self.connection
@@ -254,16 +260,17 @@ impl LedgerTransaction for Rows<'_> {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO refuted (environment_uid, journal, identifier, places)
-                 VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO refuted (environment_uid, journal, identifier, places, at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (environment_uid, journal, identifier)
-                 DO UPDATE SET places = excluded.places",
+                 DO UPDATE SET places = excluded.places, at_ms = excluded.at_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 journal,
                 user,
-                text("refuted place", places)?
+                text("refuted place", places)?,
+                signed(now)
             ])?;
         Ok(())
     }

@@ -12,6 +12,7 @@ mod ledger;
 mod outbox;
 mod publishing;
 mod schema;
+mod sweep;
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
     Attempted, ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork,
-    MembershipKey, OutboxEntry, Publication, Write,
+    MembershipKey, OutboxEntry, Publication, Swept, Write,
 };
 use crate::{
     clock::UnixMs,
@@ -192,6 +193,29 @@ impl Engine for SqliteEngine {
             outbox::attempted(&transaction, id, attempted)?;
             Ok(transaction.commit()?)
         })
+    }
+
+    fn users_with_ended(
+        &self,
+        environment_uid: &str,
+        ended_before: UnixMs,
+        count_max: usize,
+    ) -> Result<Vec<String>, EngineError> {
+        self.read(|connection| sweep::users(connection, environment_uid, ended_before, count_max))
+    }
+
+    fn sweep(
+        &self,
+        environment_uid: &str,
+        before: (UnixMs, UnixMs),
+        count_max: usize,
+    ) -> Result<Swept, EngineError> {
+        let mut swept = Swept::default();
+        self.write(|transaction| {
+            swept = sweep::sweep(&transaction, environment_uid, before, count_max)?;
+            Ok(transaction.commit()?)
+        })?;
+        Ok(swept)
     }
 
     fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError> {
