@@ -151,6 +151,12 @@ pub(super) fn step(
             let states = (&states[..], &outcomes[..]);
             apply((document, versions, now), states, &asked, event.id, false)
         }
+        Again::Nothing if known.is_none() => {
+            // It is what other versions left that the step leads nowhere from:
+            // its effect is not there, nor is what the edge builds on it.
+            refute(refuted, event);
+            Verdict::Superseded("what the user left in other versions has moved on")
+        }
         Again::Nothing => Verdict::Already,
         Again::Illegal(why) => Verdict::Dead(why),
     }
