@@ -116,11 +116,9 @@ impl SimLedger {
 
     /// Whether the next call waits for a batch to be taken or a journal closed.
     pub(super) fn is_shipment(&self, at: usize) -> bool {
-        let request = self.look().calls.get(at).map(|call| match call.request {
-            Request::Ship(_) | Request::Close(_) => true,
-            _ => false,
-        });
-        request.unwrap_or(false)
+        let inner = self.look();
+        let call = inner.calls.get(at);
+        call.is_some_and(|call| matches!(call.request, Request::Ship(_) | Request::Close(_)))
     }
 
     /// Executes a held call, or answers one that was executed. With `lose` the
