@@ -156,6 +156,23 @@ fn every_example_of_the_guide_imports_and_comes_back() {
         .collect();
     assert!(examples.len() >= 3, "{}", examples.len());
     author.imports(&examples).with(0);
+    // What may not be meant is told beside what changed.
+    let last = examples.last().expect("an example");
+    let full = last.replace("percentage: 12.5", "percentage: 100");
+    let file = author.folder.path().join("full.yaml");
+    std::fs::write(&file, full).expect("a file");
+    let told = author
+        .runs(&["import", &file.display().to_string()])
+        .with(0);
+    for word in [
+        "deployment-changed",
+        "vips-on-web",
+        "notice: ",
+        "100 % is a full launch",
+    ] {
+        assert!(told.out.contains(word), "no {word} in {}", told.out);
+    }
+    author.imports(&[last]).with(0);
     let exported = author.export();
     for word in [
         "support-2026",
