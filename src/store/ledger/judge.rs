@@ -209,6 +209,13 @@ impl Case<'_> {
                 }
                 self.put(&states, &outcomes, false)
             }
+            Again::Nothing if self.known.is_none() => {
+                // It is what other versions left that the step leads nowhere
+                // from: its effect is not there, nor is what the edge builds
+                // on it.
+                refute(refuted, self.event);
+                Verdict::Superseded("what the user left in other versions has moved on")
+            }
             Again::Nothing => Verdict::Already,
             Again::Illegal(why) => Verdict::Dead(why),
         }
