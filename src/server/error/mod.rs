@@ -326,6 +326,7 @@ fn read_row(error: ReadError) -> Row {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     match error {
         ReadError::Unknown => row(status, "subject-unknown", "Subject cannot be read"),
+        ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
 }
@@ -345,6 +346,11 @@ fn write_row(error: &WriteError) -> Row {
             S::BAD_REQUEST,
             "properties-too-large",
             "Too many or too large properties",
+        ),
+        WriteError::UserTooLarge(_) => (
+            S::PAYLOAD_TOO_LARGE,
+            "user-too-large",
+            "Too much progress of one user",
         ),
         WriteError::Unavailable(_) => (
             S::SERVICE_UNAVAILABLE,

@@ -82,6 +82,12 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
             "internal_server_error",
         ),
         (ReadError::Busy.into(), 503, "internal_server_error"),
+        (ReadError::Refused.into(), 503, "internal_server_error"),
+        (
+            WriteError::UserTooLarge("too large".to_owned()).into(),
+            413,
+            "invalid_request_error",
+        ),
         (
             WriteError::Step(StepError::UnknownTransition).into(),
             400,

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     progress::event::{
-        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord, membership_hash,
+        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord,
+        membership_hash,
     },
     store::engine::{EngineError, MembershipKey},
 };

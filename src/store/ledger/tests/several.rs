@@ -8,6 +8,7 @@ use Outcome::{Already, Applied, Dead, Superseded};
 use super::*;
 use crate::{
     evaluate::{Effect, Judge, Other, Targets},
+    progress::event::BlockStateDocument,
     snapshot::{Block, Trigger, compile::compile_version},
     store::{
         ledger::again::Standing,
@@ -249,6 +250,24 @@ fn two_edges_that_each_saw_half_of_a_gate_pass_it_together() {
     let passed = stage.ship("b", &second);
     assert_eq!((passed.outcome, passed.as_recorded), (Applied, false));
     assert_eq!(stage.active("pair", 1), ["end"], "the ledger has seen both");
+}
+
+#[test]
+fn a_record_that_makes_a_document_too_large_to_be_read_is_dead() {
+    let mut stage = Stage::new();
+    let mut start = stage.step(&stage.read(), "pair", 1, None);
+    let block = |at: usize| BlockStateDocument {
+        block: format!("b{at}"),
+        ..BlockStateDocument::default()
+    };
+    let mut large = start.states[0].clone();
+    large.flow = "other".to_owned();
+    large.blocks = (0..11_000).map(block).collect();
+    start.states.push(large);
+    assert_eq!(stage.ship("a", &start).outcome, Dead);
+    assert_eq!(stage.read().doc_rev, 0);
+    let why = &stage.ledger.dead[0];
+    assert!(format!("{why:?}").contains("progress would have about"));
 }
 
 #[test]
