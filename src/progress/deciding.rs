@@ -60,10 +60,12 @@ impl Progress {
             },
             now: request.now,
         };
-        if let Some(effect) = reconcile(request.version, &before.state, &mut judge) {
-            // An edit of the draft took away where the user stood.
-            let restart = request.instead(Action::Reset { force: true });
-            return self.write_first(&mut writing, &restart, &before, &effect);
+        if let Some((repair, effect)) = reconcile(request.version, &before.state, &mut judge) {
+            let repair = request.instead(match repair {
+                Step::Start { force } => Action::Start { force },
+                _ => Action::Reset { force: true },
+            });
+            return self.write_first(&mut writing, &repair, &before, &effect);
         }
         if let Some(id) = event_id(request, &before.state)
             && let Some(body) = known.seen(request.flow.key, id.key)

@@ -21,7 +21,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Membership, Reason, membership::deployed, migrate::migrate_traced, state::FlowState,
-    subject::SubjectView, transition::lost_its_place,
+    subject::SubjectView, transition::needs_repair,
 };
 use crate::{
     clock::UnixMs,
@@ -96,7 +96,7 @@ pub struct Decision<'s, 'u> {
     /// Set when `state` is not stored yet.
     pub migrated: Option<Migrated>,
     /// The flow is enabled, and either the entry condition holds and it is not
-    /// started, or an edit of the draft took away where the user stood: a
+    /// started, or the state needs a step that nobody takes (`reconcile`): a
     /// caller that may save starts it now.
     pub may_start: bool,
 }
@@ -214,7 +214,7 @@ fn enter<'s, 'u, T: Trace<'s, 'u>>(
     let (reason, may_start) = match begun {
         Some(state) if state.finished => (Reason::Finished, false),
         Some(state) if state.stopped => (Reason::Stopped, false),
-        Some(state) => (Reason::Started, lost_its_place(version, state)),
+        Some(state) => (Reason::Started, needs_repair(version, state)),
         None => {
             let holds = version.entry.holds(subject, now);
             trace.entry(&version.entry, holds);

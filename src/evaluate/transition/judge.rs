@@ -139,13 +139,22 @@ pub struct RecordedJudge<'a> {
     /// The answers that are still to come.
     pub outcomes: &'a [Outcome],
     /// Gates go by the state and not by the record: two edges may each have
-    /// seen half of the paths, and the ledger sees all.
+    /// seen half of the paths, and the ledger sees all. What lies behind them
+    /// and depends on nothing, gates and webhooks, needs no record.
     pub gates_by_state: bool,
     /// Where other flows are found.
     pub targets: &'a dyn Targets,
 }
 
 impl RecordedJudge<'_> {
+    /// The next answer, if it is the one that is asked for.
+    fn next_if(&mut self, fits: impl Fn(&Outcome) -> bool) -> Option<&Outcome> {
+        if !fits(self.outcomes.first()?) {
+            return None;
+        }
+        self.next()
+    }
+
     fn next(&mut self) -> Option<&Outcome> {
         let (next, rest) = self.outcomes.split_first()?;
         self.outcomes = rest;
@@ -167,19 +176,21 @@ impl Judge for RecordedJudge<'_> {
 
     fn gate(&mut self, block: &Block, complete: bool) -> Option<bool> {
         let by_state = self.gates_by_state;
-        match self.next()? {
-            Outcome::Gate { block: uid, passed } if *uid == block.uid => {
-                Some(if by_state { complete } else { *passed })
-            }
+        let fits =
+            |own: &Outcome| matches!(own, Outcome::Gate { block: uid, .. } if *uid == block.uid);
+        match self.next_if(fits) {
+            Some(_) | None if by_state => Some(complete),
+            Some(Outcome::Gate { passed, .. }) => Some(*passed),
             _ => None,
         }
     }
 
     fn webhook(&mut self, block: &Block) -> Option<()> {
-        match self.next()? {
-            Outcome::Webhook { block: uid } if *uid == block.uid => Some(()),
-            _ => None,
-        }
+        let fits =
+            |own: &Outcome| matches!(own, Outcome::Webhook { block: uid } if *uid == block.uid);
+        let recorded = self.next_if(fits).is_some();
+        // Behind a gate that the recorded run found shut nothing was recorded.
+        (recorded || self.gates_by_state).then_some(())
     }
 
     fn trigger(&mut self, block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {

@@ -178,6 +178,7 @@ pub(crate) fn decide(
                 _ => "started",
             };
             answer.served = true;
+            answer.may_start = !steps::shut_gates(version, state).is_empty();
         }
         None => {
             answer.may_start = steps::qualifies(world, person, version);
