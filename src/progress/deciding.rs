@@ -17,7 +17,7 @@ use super::{
 };
 use crate::evaluate::{
     Effect, FlowState, LiveJudge, Migrated, Profile, Step, StepError, Subject, SubjectView,
-    migrate, reconcile, transition,
+    reconcile, standing_in, transition,
 };
 
 /// Where the user stands before a step.
@@ -50,16 +50,7 @@ impl Progress {
         };
         let known = writing.newest.cached.document.clone();
         let before = Before::of(request, &known.subject);
-        let mut judge = LiveJudge {
-            snapshot: &request.place.snapshot,
-            view: SubjectView {
-                user: &known.subject,
-                group,
-                attributes: request.attributes,
-                conversation: request.conversation,
-            },
-            now: request.now,
-        };
+        let mut judge = request.judge(&known.subject, group);
         if let Some((repair, effect)) = reconcile(request.version, &before.state, &mut judge) {
             let repair = request.instead(match repair {
                 Step::Start { force } => Action::Start { force },
@@ -146,32 +137,30 @@ impl Before {
     /// The stored state of this version, or what migration makes of those the
     /// user has in others, in the same conversation.
     fn of(request: &StepRequest<'_>, subject: &Subject) -> Self {
-        let (flow, version) = (request.flow.key, request.version.number);
-        if let Some(state) = subject.state(flow, version, request.conversation) {
-            return Self {
-                state: state.clone(),
-                made: None,
-            };
-        }
-        let visited = subject
-            .flows
-            .iter()
-            .filter(|own| own.flow == flow && own.conversation.as_deref() == request.conversation);
-        let visited = visited.map(|own| (own.version, &own.state));
-        match migrate(&**request.flow, request.version, visited) {
-            Some((made, state)) => Self {
-                state,
-                made: Some(made),
-            },
-            None => Self {
-                state: FlowState::default(),
-                made: None,
-            },
+        let (flow, version) = (request.flow, request.version);
+        let (state, made) = standing_in(flow, version, subject, request.conversation);
+        Self {
+            state: state.into_owned(),
+            made,
         }
     }
 }
 
 impl<'a> StepRequest<'a> {
+    /// Who answers for this user, now.
+    fn judge<'j>(&'j self, user: &'j Subject, group: Option<&'j Profile>) -> LiveJudge<'j> {
+        LiveJudge {
+            snapshot: &self.place.snapshot,
+            view: SubjectView {
+                user,
+                group,
+                attributes: self.attributes,
+                conversation: self.conversation,
+            },
+            now: self.now,
+        }
+    }
+
     /// Something that is done before the step; the client's key is the step's.
     fn instead(&self, action: Action<'a>) -> Self {
         Self {

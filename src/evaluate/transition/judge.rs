@@ -9,7 +9,7 @@ use super::{Outcome, Side};
 use crate::{
     clock::UnixMs,
     evaluate::{
-        migrate::migrate,
+        migrate::standing_in,
         state::{BlockState, FlowState},
         subject::SubjectView,
     },
@@ -86,7 +86,8 @@ impl Judge for LiveJudge<'_> {
 
 impl LiveJudge<'_> {
     /// The version a trigger means, if it can be acted on, and where the
-    /// subject stands in it: a state that is not stored yet is made now, as a
+    /// subject stands in it. Without a number it is the one that the
+    /// conversation has begun, as in a decision, and else the newest one; a state that is not stored yet is made now, as a
     /// request for that flow would make it. Projects do not matter here: they
     /// say what a key sees, and nobody sees this.
     fn target(&self, trigger: &Trigger) -> Option<Other> {
@@ -94,26 +95,21 @@ impl LiveJudge<'_> {
         if !flow.enabled {
             return None;
         }
-        let slot = match trigger.version {
-            Some(number) => flow.version(number),
-            None => flow.latest(),
-        };
-        let version = slot?.version.clone()?;
         let SubjectView {
             user, conversation, ..
         } = self.view;
-        let before = match user.state(flow.key, version.number, conversation) {
-            Some(stored) => stored.clone(),
-            None => {
-                let visited = user.flows.iter().filter(|own| {
-                    own.flow == flow.key && own.conversation.as_deref() == conversation
-                });
-                let visited = visited.map(|own| (own.version, &own.state));
-                migrate(&**flow, &version, visited)
-                    .map_or_else(FlowState::default, |(_, made)| made)
-            }
+        let mut visited = user.visited(flow.key, conversation);
+        let pin = conversation.and_then(|_| visited.next_back());
+        let slot = match (trigger.version, pin) {
+            (Some(number), _) | (None, Some((number, _))) => flow.version(number),
+            (None, None) => flow.latest(),
         };
-        Some(Other { version, before })
+        let version = slot?.version.clone()?;
+        let (before, _) = standing_in(flow, &version, user, conversation);
+        Some(Other {
+            before: before.into_owned(),
+            version,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod graphs;
 mod recorded;
+mod triggers;
 
 use std::sync::Arc;
 

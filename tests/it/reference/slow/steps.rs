@@ -358,7 +358,15 @@ impl<'w> Run<'w> {
         let Some(flow) = flows.iter().find(|flow| flow.sid == trigger.flow_sid) else {
             return;
         };
-        let number = trigger.version.or_else(|| self.world.newest(flow));
+        // A conversation keeps to the version it has begun.
+        let mut begun = None;
+        for (uid, number, conversation) in self.before.states.keys() {
+            if place.2.is_some() && *uid == flow.uid && *conversation == place.2 {
+                begun = begun.max(Some(*number));
+            }
+        }
+        let number = trigger.version.or(begun);
+        let number = number.or_else(|| self.world.newest(flow));
         let Some(number) = number.filter(|number| flow.versions.contains(number)) else {
             return;
         };
