@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod bad_decisions;
 mod bad_documents;
 mod cli;
 mod dev;
