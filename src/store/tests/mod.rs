@@ -48,7 +48,7 @@ impl Entropy for Counting {
 pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<HandClock>,
-    ambient: Ambient,
+    pub(crate) ambient: Ambient,
 }
 
 impl House {

@@ -97,7 +97,8 @@ CREATE TABLE deployments (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What percentages came to, the change stream, the outbox, and what ages.
+/// What the ledger keeps beside users: percentage decisions, the change stream
+/// under an id of its own, the outbox; and the ages that retention goes by.
 const MEMBERSHIPS: &str = "
 CREATE TABLE memberships (
   environment_uid TEXT NOT NULL, deployment TEXT NOT NULL, id TEXT NOT NULL,
