@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde_json::{Number, Value};
 
-use super::subject::SubjectView;
+use super::subject::{SubjectView, can_name};
 use crate::{
     limits::SUBJECT_ID_BYTES_MAX,
     snapshot::{Deployment, Flow, RolloutSource, Snapshot, wire::Remember},
@@ -109,8 +109,8 @@ impl<'u> RolloutText<'u> {
 }
 
 /// The id a deployment's percentage goes by; none when it is missing. What no
-/// subject could be called (an empty or very long text) is no id either: a
-/// record is filed under it.
+/// subject could be called (an empty or very long text, control characters) is
+/// no id either: a record is filed under it.
 pub(super) fn rollout_id<'u>(
     deployment: &Deployment,
     subject: &SubjectView<'u>,
@@ -123,7 +123,8 @@ pub(super) fn rollout_id<'u>(
             "user.identifier" => text(&*subject.user.profile.identifier),
             "group.identifier" => text(&*subject.group?.identifier),
             name => match attribute(name, subject)? {
-                Value::String(own) => text(own),
+                // Identifiers were looked at when they came in.
+                Value::String(own) if can_name(own) => text(own),
                 Value::Number(own) => RolloutText::Whole(whole(own)?),
                 _ => return None,
             },

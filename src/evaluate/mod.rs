@@ -25,6 +25,7 @@ pub use receipt::{
     RuleJudged, StrategyApplied, explain,
 };
 pub use state::{BlockState, FlowProgress, FlowState};
+pub(crate) use subject::can_name;
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
     Effect, Judge, LiveJudge, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets,

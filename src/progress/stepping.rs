@@ -276,7 +276,7 @@ pub(super) fn refused(error: AppendError) -> WriteError {
     match error {
         AppendError::Full => WriteError::Unavailable("too many steps wait for the disk"),
         AppendError::Quota => WriteError::Unavailable("the journal has reached its size limit"),
-        AppendError::TooLarge => WriteError::TooLarge(error.to_string()),
+        AppendError::TooLarge => WriteError::TooMuch(error.to_string()),
         AppendError::NotWritable => WriteError::Unavailable("the journal cannot be written"),
         AppendError::Failed => WriteError::Unclear,
     }

@@ -6,7 +6,11 @@
 //! never ends in a 5xx; a receipt that was damaged is refused with words.
 
 mod imports;
+mod receipts;
+mod requests;
 mod sizes;
+mod steps;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
