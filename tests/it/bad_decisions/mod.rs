@@ -6,6 +6,7 @@
 //! never ends in a 5xx; a receipt that was damaged is refused with words.
 
 mod imports;
+mod names;
 mod receipts;
 mod requests;
 mod sizes;

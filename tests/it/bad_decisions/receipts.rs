@@ -133,7 +133,7 @@ fn a_made_up_receipt_is_told_and_never_a_panic() {
         "\"environment\":\"production\"",
     );
     let mut cases = vec![
-        (production, 2, "revision"),
+        (production, 2, "of environment uid"),
         (String::new(), 2, "not a receipt"),
         ("null".to_owned(), 2, "not a receipt"),
         ("[]".to_owned(), 2, "not a receipt"),
@@ -149,6 +149,7 @@ fn a_made_up_receipt_is_told_and_never_a_panic() {
             "not a receipt",
         ),
     ];
+    let block = sound["inputs"]["states"][0]["blocks"][0]["block"].clone();
     let mut edit = |place: &str, value: Value, code: i32, word: &'static str| {
         let mut edited = sound.clone();
         *edited
@@ -201,12 +202,9 @@ fn a_made_up_receipt_is_told_and_never_a_panic() {
         1,
         "receipt",
     );
-    edit(
-        "/inputs/states/0/blocks/0/taken",
-        json!(["nobody", "nobody"]),
-        1,
-        "receipt",
-    );
+    let taken =
+        json!({"block": block, "active": true, "exited": true, "taken": ["nobody", "nobody"]});
+    edit("/inputs/states/0/blocks/0", taken, 1, "receipt");
     edit("/inputs/states/0/generation", json!(u32::MAX), 1, "receipt");
     let twice = json!([sound["inputs"]["states"][0], sound["inputs"]["states"][0]]);
     edit("/inputs/states", twice, 1, "receipt");

@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::Desk;
-use crate::harness::{Client, body_of, eventually};
+use crate::harness::{Client, body_of, check_problem, eventually};
 
 /// A project of one flow with these blocks and paths, as JSON.
 fn project(sid: &str, entry: &Value, blocks: &[Value], paths: &[Value]) -> String {
@@ -249,4 +249,37 @@ fn a_state_as_large_as_a_version_can_be_stored() {
         let answer = desk.dev.store().get(path);
         (answer.status == 200 && answer.text.contains("\"started\":true")).then_some(())
     });
+}
+
+#[test]
+fn a_state_larger_than_a_record_is_refused_in_words_and_reads_go_on() {
+    let desk = Desk::open();
+    let blocks: Vec<Value> = (0..10_000)
+        .map(|n| json!({"sid": format!("b{n}"), "uid": format!("{n:0>120}"), "type": "card"}))
+        .collect();
+    let paths: Vec<Value> = (0..10_000)
+        .map(|n| json!({"from": "entry", "to": format!("b{n}")}))
+        .collect();
+    takes(
+        &desk,
+        &project("bulky", &json!("everyone"), &blocks, &paths),
+    );
+    let server = desk.dev.edge("server");
+    let subject = json!({"subject": {"user": "ada"}, "start": true});
+    let decision = decided(&server, "bulky", &subject);
+    assert_eq!(decision["state"]["started"], false, "{decision}");
+    let body = json!({"subject": {"user": "ada"}, "version": 1});
+    let refused = server.post("/v1/flows/bulky/start", &body);
+    let problem = check_problem(&refused, 400, "too-much-progress");
+    assert!(
+        problem["detail"].to_string().contains("1048576"),
+        "{problem}"
+    );
+    let read = desk
+        .dev
+        .edge("blocks")
+        .get("/v2/flow/bulky?version=1&userIdentifier=ada");
+    assert_eq!(body_of(&read, 200)["state"]["started"], false);
+    // Nobody else is any the worse for it.
+    assert_eq!(desk.dev.admin().get("/ready").status, 200);
 }

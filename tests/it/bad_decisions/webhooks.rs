@@ -224,9 +224,9 @@ fn a_store_that_is_killed_again_and_again_delivers_each_under_one_id() {
             users.push(user);
         }
         // At another moment of shipping and calling in every round.
-        let enough = round * 25;
+        let enough = round * 21;
         eventually("the moment", || {
-            (receiver.calls().len() >= enough.min(round * 20)).then_some(())
+            (receiver.calls().len() >= enough).then_some(())
         });
         scene.store.program.kill();
         scene.store.restart();
