@@ -240,7 +240,7 @@ impl Progress {
         for _ in 0..STEP_TRIES_MAX {
             let decided = self.decided(&request.place, &request.membership).await?;
             let found = decided.ok_or_else(|| {
-                WriteError::TooLarge("an id is too long for a decision to be recorded".to_owned())
+                WriteError::TooLarge("no decision can be recorded under this id".to_owned())
             })?;
             match self.attempt_enrol(&request, &found)? {
                 Attempt::Raced => {}

@@ -71,10 +71,12 @@ impl SubjectKey {
 
 impl MembershipKey {
     /// The key of this decision; none when one of the parts is longer than
-    /// such parts are: an attribute may hold any text.
+    /// such parts are, or the id cannot stand in a path: an attribute may hold
+    /// any text.
     pub(super) fn new(slot: EnvironmentSlot, name: &MembershipName<'_>) -> Option<Self> {
         let conversation = name.conversation.unwrap_or_default();
-        let fits = name.deployment.len() <= SID_BYTES_MAX
+        let fits = !matches!(name.id, "" | "." | "..")
+            && name.deployment.len() <= SID_BYTES_MAX
             && name.id.len() <= SUBJECT_ID_BYTES_MAX
             && conversation.len() <= SUBJECT_ID_BYTES_MAX;
         if !fits {
@@ -191,7 +193,6 @@ mod tests {
             key("d", "ab", Some("")),
             key("d", "a", Some("b")),
             key("da", "b", None),
-            key("d", "", Some("ab")),
             key("d", "a\0", Some("b")),
             key("d", "a", Some("\0b")),
         ];
@@ -201,12 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_with_a_part_that_is_too_long_has_no_key() {
+    fn a_decision_with_a_part_that_does_not_fit_has_no_key() {
         let long = "x".repeat(SUBJECT_ID_BYTES_MAX + 1);
         let fits = &long[1..];
         for (id, conversation, expected) in [
             (long.as_str(), None, false),
             ("a", Some(long.as_str()), false),
+            ("..", None, false),
+            ("", None, false),
             (fits, Some(fits), true),
         ] {
             let name = MembershipName {

@@ -4,5 +4,7 @@
 //! them run on the control runtime: a client shared between runtimes hangs.
 
 mod http;
+#[cfg(test)]
+mod tests;
 
 pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};

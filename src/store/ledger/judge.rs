@@ -83,25 +83,22 @@ pub(super) fn step(
     let Some(recorded) = event.states.iter().find(|state| asked.is_at(state)) else {
         return Verdict::Dead("the record holds no state of the flow it steps in".to_owned());
     };
-    let known = find(document, recorded);
     if let Some(verdict) = met_before(document, refuted, &asked, event) {
         return verdict;
     }
-    let as_recorded = |is_current| {
-        let outcomes: Vec<_> = event.outcomes.iter().map(|own| own.to_outcome()).collect();
-        let states = (&event.states[..], &outcomes[..]);
-        apply(
-            (document, versions, now),
-            states,
-            &asked,
-            event.id,
-            is_current,
-        )
+    let case = Case {
+        document,
+        versions,
+        now,
+        event,
+        known: find(document, recorded),
+        recorded,
+        standing: Standing::new(document, versions, asked.conversation),
+        asked,
     };
     let is_current = is_current(document, &event.base);
-    let standing = Standing::new(document, versions, asked.conversation);
     if event.assumed == Assumption::Unvisited || event.base == Base::Absent {
-        if known.is_some() || standing.comes_from_elsewhere(asked.flow, asked.version) {
+        if case.is_known(recorded) {
             if stands_as_recorded(document, event) {
                 return Verdict::Already;
             }
@@ -110,49 +107,141 @@ pub(super) fn step(
         }
         // Decided on no state, and there is none: what else the user has does
         // not matter, unless the step touched it as well.
-        if is_current || event.states.iter().all(|own| find(document, own).is_none()) {
-            return as_recorded(is_current);
+        if !case.touches_others_it_knew_nothing_of() {
+            return case.as_recorded(is_current);
         }
-    } else if is_current {
-        return as_recorded(true);
+    } else if is_current && !case.touches_others_it_knew_nothing_of() {
+        return case.as_recorded(true);
     }
     if let Operation::Migrate { .. } = &event.operation {
-        if known.is_some() {
+        return case.migrate_again(refuted);
+    }
+    case.take_again(refuted)
+}
+
+/// A step and what it is judged against.
+struct Case<'a> {
+    document: &'a UserDocument,
+    versions: &'a dyn Versions,
+    now: UnixMs,
+    event: &'a Event,
+    asked: Asked<'a>,
+    /// The state of its own flow that the record carries.
+    recorded: &'a FlowStateDocument,
+    /// The ledger's.
+    known: Option<&'a FlowStateDocument>,
+    standing: Standing<'a>,
+}
+
+impl Case<'_> {
+    /// Whether whoever is asked for this state does not begin anew.
+    fn is_known(&self, state: &FlowStateDocument) -> bool {
+        find(self.document, state).is_some()
+            || self
+                .standing
+                .comes_from_elsewhere(&state.flow, state.version)
+    }
+
+    /// Whether triggers of the step acted on flows that the ledger knows and
+    /// that its edge, which could not ask, may have taken for new ones.
+    fn touches_others_it_knew_nothing_of(&self) -> bool {
+        let mut others = self
+            .event
+            .states
+            .iter()
+            .filter(|own| !self.asked.is_at(own));
+        rests_on_an_assumption(self.event) && others.any(|own| self.is_known(own))
+    }
+
+    /// Takes the states of the record over.
+    fn as_recorded(&self, is_current: bool) -> Verdict {
+        let outcomes = self.event.outcomes.iter();
+        let outcomes: Vec<_> = outcomes.map(|own| own.to_outcome()).collect();
+        self.put(&self.event.states, &outcomes, is_current)
+    }
+
+    /// Carries over what the ledger has, unless the target is there already: no
+    /// strategy acts twice.
+    fn migrate_again(&self, refuted: &mut BTreeSet<String>) -> Verdict {
+        if self.known.is_some() {
             return Verdict::Already;
         }
-        return match standing.made_again(asked.flow, asked.version) {
-            Ok(state) => {
-                let states = (&[state][..], &[][..]);
-                apply((document, versions, now), states, &asked, event.id, false)
-            }
-            Err(why) if standing.has_source(asked.flow, asked.version) => {
-                refute(refuted, event);
+        let (flow, version) = (self.asked.flow, self.asked.version);
+        match self.standing.made_again(flow, version) {
+            Ok(state) => self.put(&[state], &[], false),
+            Err(why) if self.standing.has_source(flow, version) => {
+                refute(refuted, self.event);
                 Verdict::Superseded(why)
             }
             Err(why) => Verdict::Dead(why.to_owned()),
-        };
-    }
-    let generation = known.map_or(0, |state| state.generation);
-    if generation > asked.generation {
-        return Verdict::Superseded("the flow was reset since");
-    }
-    // What it triggered was applied together with it, and may have moved on.
-    if known.is_some_and(|known| known.to_state() == recorded.to_state()) {
-        return Verdict::Already;
-    }
-    if generation < asked.generation {
-        return Verdict::Dead(format!(
-            "decided in generation {} (the ledger knows up to {generation})",
-            asked.generation
-        ));
-    }
-    match run_again(&standing, &asked, event) {
-        Again::To { states, outcomes } => {
-            let states = (&states[..], &outcomes[..]);
-            apply((document, versions, now), states, &asked, event.id, false)
         }
-        Again::Nothing => Verdict::Already,
-        Again::Illegal(why) => Verdict::Dead(why),
+    }
+
+    /// Judges a step that was decided on something older.
+    fn take_again(&self, refuted: &mut BTreeSet<String>) -> Verdict {
+        let (asked, recorded) = (&self.asked, self.recorded);
+        if self.known.is_none() && self.is_known(recorded) {
+            // An edge that had seen it would have migrated first.
+            refute(refuted, self.event);
+            return Verdict::Superseded("a version before left something its edge had not seen");
+        }
+        let generation = self.known.map_or(0, |state| state.generation);
+        if generation > asked.generation {
+            return Verdict::Superseded("the flow was reset since");
+        }
+        // What it triggered was applied together with it, and may have moved on.
+        if self
+            .known
+            .is_some_and(|known| known.to_state() == recorded.to_state())
+        {
+            return Verdict::Already;
+        }
+        if generation < asked.generation {
+            return Verdict::Dead(format!(
+                "decided in generation {} (the ledger knows up to {generation})",
+                asked.generation
+            ));
+        }
+        match run_again(&self.standing, asked, self.event) {
+            Again::To { states, outcomes } => {
+                if rests_on_an_assumption(self.event) {
+                    self.refute_others(refuted, &states);
+                }
+                self.put(&states, &outcomes, false)
+            }
+            Again::Nothing if self.known.is_none() => {
+                // It is what other versions left that the step leads nowhere
+                // from: its effect is not there, nor is what the edge builds
+                // on it.
+                refute(refuted, self.event);
+                Verdict::Superseded("what the user left in other versions has moved on")
+            }
+            Again::Nothing => Verdict::Already,
+            Again::Illegal(why) => Verdict::Dead(why),
+        }
+    }
+
+    /// What the edge goes on building on a state that came out otherwise
+    /// builds on nothing.
+    fn refute_others(&self, refuted: &mut BTreeSet<String>, states: &[FlowStateDocument]) {
+        let differs = |own: &&FlowStateDocument| {
+            let same_place = states.iter().find(|state| is_same(state, own));
+            let stands = same_place.or_else(|| find(self.document, own));
+            stands.is_none_or(|stands| stands.to_state() != own.to_state())
+        };
+        let others = self.event.states.iter().filter(differs);
+        refuted.extend(others.map(place_of));
+    }
+
+    fn put(
+        &self,
+        states: &[FlowStateDocument],
+        outcomes: &[LogicOutcome],
+        as_recorded: bool,
+    ) -> Verdict {
+        let place = (self.document, self.versions, self.now);
+        let id = self.event.id;
+        apply(place, (states, outcomes), &self.asked, id, as_recorded)
     }
 }
 
@@ -164,7 +253,13 @@ fn met_before(
     asked: &Asked<'_>,
     event: &Event,
 ) -> Option<Verdict> {
-    let is_refuted = refuted.contains(&asked.place());
+    // What is made of a refuted state is as refuted.
+    let source = match &event.operation {
+        Operation::Migrate { flow, from, .. } => Some(place(flow, *from, asked.conversation)),
+        _ => None,
+    };
+    let mut places = source.into_iter().chain([asked.place()]);
+    let is_refuted = places.any(|place| refuted.contains(&place));
     match seen_before(document, asked, event.id) {
         Some(Seen::Same) => {
             // The step itself was taken before, but what the edge built on it
@@ -196,12 +291,11 @@ fn met_before(
 
 /// Whatever builds on a state of this record builds on nothing.
 fn refute(refuted: &mut BTreeSet<String>, event: &Event) {
-    refuted.extend(
-        event
-            .states
-            .iter()
-            .map(|state| place(&state.flow, state.version, state.conversation.as_deref())),
-    );
+    refuted.extend(event.states.iter().map(place_of));
+}
+
+fn place_of(state: &FlowStateDocument) -> String {
+    place(&state.flow, state.version, state.conversation.as_deref())
 }
 
 /// Names a state. The conversation stands last, because it alone may hold any

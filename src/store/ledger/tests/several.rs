@@ -381,3 +381,65 @@ fn a_start_assumed_for_a_new_user_gives_way_to_what_a_version_before_left() {
     assert_eq!(stage.ship("b", &assumed).outcome, Superseded);
     assert!(stage.active("long", 2).is_empty());
 }
+
+#[test]
+fn an_edge_that_could_not_ask_overwrites_no_flow_it_triggers() {
+    let mut stage = Stage::new();
+    let start = stage.step(&stage.read(), "call", 1, None);
+    let begun = stage.ship("a", &start);
+    assert_eq!(begun.outcome, Applied);
+    let own_alone = stage.read();
+    let other = stage.step(&own_alone, "other", 1, None);
+    stage.ship("b", &other);
+    let left = stage.step(&stage.read(), "other", 1, Some(("o", "complete")));
+    stage.ship("b", &left);
+    let identified = stage.read();
+    // It knows its own records of `call`, and takes `other` for a new flow.
+    let mut step = stage.step(&own_alone, "call", 1, Some(("c", "complete")));
+    step.base = Base::Document(identified.doc_rev);
+    step.assumed = Assumption::Rest;
+    let kept = stage.ship("a", &step);
+    assert_eq!((kept.outcome, kept.as_recorded), (Applied, false));
+    assert_eq!(stage.active("call", 1), ["last"]);
+    assert!(stage.active("other", 1).is_empty(), "as it was left");
+    // What it builds on that is superseded, and not a dead letter.
+    let mut believed = own_alone.clone();
+    believed.flows = step.states.clone();
+    let mut dependant = stage.step(&believed, "other", 1, Some(("o", "dismiss")));
+    dependant.base = Base::Record {
+        journal: "a".to_owned(),
+        seq: 2,
+    };
+    assert_eq!(stage.ship("a", &dependant).outcome, Superseded);
+}
+
+#[test]
+fn a_migration_of_a_superseded_state_is_superseded_with_its_dependants() {
+    let mut stage = Stage::new();
+    let start = stage.step(&stage.read(), "long", 1, None);
+    stage.ship("a", &start);
+    let left = stage.step(&stage.read(), "long", 1, Some(("x", "complete")));
+    stage.ship("a", &left);
+    // Upstream is away: begun anew, then carried over to the next version.
+    let mut assumed = stage.step(&UserDocument::default(), "long", 1, None);
+    assumed.base = Base::Absent;
+    assert_eq!(stage.ship("b", &assumed).outcome, Superseded);
+    let mut believed = UserDocument {
+        flows: assumed.states.clone(),
+        ..UserDocument::default()
+    };
+    let follows = |event: &mut Event, seq| {
+        event.base = Base::Record {
+            journal: "b".to_owned(),
+            seq,
+        };
+    };
+    let mut moved = stage.migrate(&believed);
+    follows(&mut moved, 1);
+    assert_eq!(stage.ship("b", &moved).outcome, Superseded);
+    believed.flows.extend(moved.states.clone());
+    let mut then = stage.step(&believed, "long", 2, Some(("x", "complete")));
+    follows(&mut then, 2);
+    assert_eq!(stage.ship("b", &then).outcome, Superseded);
+    assert!(stage.active("long", 2).is_empty() && stage.ledger.dead.is_empty());
+}

@@ -1,8 +1,8 @@
 //! What becomes of a person when the version changes, told the slow way?
 
-use flowgate::snapshot::wire::Migration;
+use flowgate::snapshot::wire::{BlockKind, Migration};
 
-use super::{Memory, Place, State, World};
+use super::{Block, Memory, Place, State, World};
 
 /// What is known of them on the way up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,6 +132,32 @@ fn carried(world: &World, flow: &str, from: u32, target: u32, before: &State) ->
         block
             .taken
             .retain(|name| names.contains(name) || paths.contains(name));
+    }
+    // An open checklist shows every item it has, and one of them can be left.
+    for container in &new.blocks {
+        let shows_all = matches!(container.kind, BlockKind::Checklist | BlockKind::Hints);
+        let open = state
+            .blocks
+            .get(&container.uid)
+            .is_some_and(|own| own.active);
+        if !(shows_all && open) {
+            continue;
+        }
+        let items = new
+            .blocks
+            .iter()
+            .filter(|block| block.container.as_ref() == Some(&container.uid));
+        for item in items.clone() {
+            let entered = Block {
+                active: true,
+                entered: true,
+                ..Block::default()
+            };
+            state.blocks.entry(item.uid.clone()).or_insert(entered);
+        }
+        if items.clone().all(|item| state.blocks[&item.uid].exited) {
+            return None;
+        }
     }
     Some(state)
 }
