@@ -133,7 +133,7 @@ fn a_made_up_receipt_is_told_and_never_a_panic() {
         "\"environment\":\"production\"",
     );
     let mut cases = vec![
-        (production, 2, "of environment uid"),
+        (production, 2, "snapshot"),
         (String::new(), 2, "not a receipt"),
         ("null".to_owned(), 2, "not a receipt"),
         ("[]".to_owned(), 2, "not a receipt"),
@@ -185,7 +185,7 @@ fn a_made_up_receipt_is_told_and_never_a_panic() {
         "/inputs/membership",
         json!({"in": true, "basis_points": 65535}),
         1,
-        "basis_points",
+        "inputs_sha256",
     );
     edit(
         "/inputs/states/0/version",

@@ -167,3 +167,51 @@ fn conversations_by_the_thousand_end_in_a_clear_refusal_and_reads_go_on() {
     let status = body_of(&desk.dev.admin().get("/status"), 200).to_string();
     assert!(!status.contains("\"dead\":1"), "{status}");
 }
+
+#[test]
+fn logic_without_an_end_in_sight_is_stopped_kept_and_counted() {
+    let (desk, server) = Desk::tied();
+    // A chain of branches longer than one request may follow, and a chain of
+    // flows that start each other.
+    let branch = |n: usize| json!({"sid": format!("b{n}"), "type": "boolean", "when": "true"});
+    let next = |n: usize| json!({"from": format!("b{n}"), "on": ["true", "false"], "to": format!("b{}", n + 1)});
+    let mut blocks: Vec<Value> = (0..300).map(branch).collect();
+    blocks.push(json!({"sid": "b300", "type": "card"}));
+    let mut paths: Vec<Value> = (0..300).map(next).collect();
+    paths.push(json!({"from": "entry", "to": "b0"}));
+    let version = json!({"number": 1, "entry": "everyone", "blocks": blocks, "paths": paths});
+    let mut flows = vec![json!({"sid": "branches", "versions": [version]})];
+    flows.extend((0..300).map(|n| {
+        let pull = json!({"sid": "pull", "type": "flowTrigger", "flow": format!("f{}", n + 1), "action": "start"});
+        json!({"sid": format!("f{n}"), "versions": [{"number": 1, "entry": "everyone",
+            "blocks": [pull, {"sid": "card", "type": "card"}],
+            "paths": [{"from": "entry", "to": "pull"}, {"from": "pull", "on": "done", "to": "card"}]}]})
+    }));
+    desk.dev
+        .import(&json!({"flowgate": "project/1", "project": "long", "flows": flows}).to_string());
+    let capped =
+        || body_of(&desk.dev.admin().get("/status"), 200)["progress"]["steps_capped"].clone();
+    assert_eq!(capped(), 0);
+    let body = json!({"subject": {"user": "ada"}, "version": 1});
+    let started = body_of(&server.post("/v1/flows/branches/start", &body), 200);
+    assert_eq!(started["flow"]["state"]["started"], true, "{started}");
+    assert_eq!(started["flow"]["state"]["finished"], false, "{started}");
+    assert_eq!(capped(), 1);
+    let pulled = body_of(&server.post("/v1/flows/f0/start", &body), 200);
+    let touched = pulled["flows"].as_array().map(Vec::len);
+    assert_eq!(touched, Some(256), "as many triggers as steps: {touched:?}");
+    assert_eq!(capped(), 2);
+    let metrics = desk.dev.admin().get("/metrics").text;
+    assert!(metrics.contains("steps_capped_total 2"), "{metrics}");
+    // All of it is one record, which the store takes as it is.
+    let whole = eventually("the store has all flows", || {
+        let user = desk
+            .dev
+            .store()
+            .get("/admin/v1/users/ada?environment=development");
+        let user = body_of(&user, 200);
+        let flows = user["flows"].as_array().map_or(0, Vec::len);
+        (flows == 258).then_some(user)
+    });
+    assert_eq!(whole["doc_rev"], 2, "two records: {}", whole["doc_rev"]);
+}

@@ -221,6 +221,11 @@ fn percentages_and_schedules_are_exact_or_refused() {
         ),
         (
             "percentage: 12.5",
+            "percentage: 0.00000001",
+            &[WEB, "percentage is 1e-8", FITS],
+        ),
+        (
+            "percentage: 12.5",
             "percentage: 1e300",
             &[WEB, "percentage is 1e+300", FITS],
         ),
