@@ -107,7 +107,7 @@ fn answer(stream: TcpStream, refuses: bool) -> Option<Call> {
     })
 }
 
-/// A flow that calls at its start, and one that nobody may call for.
+/// A flow that calls at its start.
 fn project(url: &str) -> String {
     format!(
         r#"
@@ -131,7 +131,7 @@ struct Scene {
     store: Store,
     edge: Edge,
     // Last, so that the processes are gone before it is removed.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -146,7 +146,7 @@ impl Scene {
         Self {
             store,
             edge,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -333,4 +333,36 @@ fn where_nothing_may_go_nothing_goes_and_no_secret_is_told() {
         assert!(!edge.contains("hidden-word"), "{edge}");
     }
     assert!(receiver.calls().is_empty(), "{:?}", receiver.calls());
+}
+
+#[test]
+fn receivers_that_never_answer_hold_nobody_else_up_for_long() {
+    // Takes every connection and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = mute.local_addr().expect("an address");
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let holding = held.clone();
+    std::thread::spawn(move || {
+        for stream in mute.incoming().flatten() {
+            holding.lock().expect("no panic under it").push(stream);
+        }
+    });
+    let scene = Scene::set(&format!("http://{address}/"), &OPEN);
+    // More than are called at one time.
+    for number in 0..40 {
+        scene.start(&format!("u-{number}"));
+    }
+    eventually("the first calls", || {
+        (held.lock().expect("no panic under it").len() >= 32).then_some(())
+    });
+    // The author points the webhook to somebody who answers: it is content.
+    let receiver = Receiver::open();
+    let file = scene.folder.path().join("mended.yaml");
+    std::fs::write(&file, project(&format!("http://{}/", receiver.address))).expect("a file");
+    scene.store.import(&file);
+    scene.start("ada");
+    eventually("everybody's call", || {
+        (receiver.ids().len() == 41).then_some(())
+    });
+    assert!(receiver.ids().values().all(|ids| ids.len() == 1));
 }

@@ -237,6 +237,16 @@ fn whom_to_call_and_what_to_trigger_is_refused_when_it_cannot_be() {
             &[TELL, "header \"authorization\" cannot be sent"],
         ),
         (
+            "authorization: Bearer hidden-word",
+            "Transfer-Encoding: chunked",
+            &[TELL, "header \"Transfer-Encoding\" is not an author's"],
+        ),
+        (
+            "authorization: Bearer hidden-word",
+            "content-length: \"1\"",
+            &[TELL, "header \"content-length\" is not an author's"],
+        ),
+        (
             TRIGGER,
             "flow: other",
             &[
