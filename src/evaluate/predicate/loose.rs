@@ -109,7 +109,9 @@ impl Wanted {
     }
 
     fn numbers(&self, value: Seen<'_>) -> Option<Ordering> {
-        number_of(value)?.order(self.number?)
+        // A text is read as a number only beside one.
+        let wanted = self.number?;
+        number_of(value)?.order(wanted)
     }
 
     /// Two numbers never come here: one of the two has to be a date as text.
@@ -119,7 +121,11 @@ impl Wanted {
         Some(own.cmp(&wanted))
     }
 
-    fn both_texts<'t>(&'t self, value: Seen<'t>, test: fn(Text<'t>, Text<'t>) -> bool) -> bool {
+    fn both_texts<'t>(
+        &'t self,
+        value: Seen<'t>,
+        test: impl FnOnce(Text<'t>, Text<'t>) -> bool,
+    ) -> bool {
         match (value, &self.literal) {
             (Seen::Text(own), Literal::Text(wanted)) => test(self.seen(own), Text::new(wanted)),
             _ => false,

@@ -93,6 +93,18 @@ impl Number {
         }
     }
 
+    /// As a whole number, where it is one and no neighbour could be meant.
+    pub(super) fn whole(self) -> Option<i128> {
+        /// Beyond it neighbouring whole numbers have the same float.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self {
+            Self::Whole(whole) => Some(whole),
+            Self::Float(float) => {
+                (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i128)
+            }
+        }
+    }
+
     /// As a floating-point number, rounded where it has to be.
     pub(super) fn float(self) -> f64 {
         match self {
