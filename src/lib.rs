@@ -27,6 +27,7 @@
 //! | [`current`] | What is live right now? The only ArcSwap. |
 //! | [`refresh`] | How does a published revision reach the evaluators? |
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
+//! | [`receipt`] | How is a decision written down so that anybody can make it again? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
 //! | [`http`] | The HTTP plumbing that edge and store share. |
 //! | [`server`] | How does the edge face applications? Routes, keys, protocols, admin. |
@@ -77,6 +78,7 @@ pub mod evaluate;
 pub mod http;
 pub mod limits;
 pub mod progress;
+pub mod receipt;
 pub mod refresh;
 pub mod server;
 pub mod snapshot;

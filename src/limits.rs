@@ -228,6 +228,20 @@ pub const CHANGES_KEPT_MAX: u64 = 100_000;
 /// Changes of one answer; the next one goes on where it ended.
 pub const CHANGES_PER_ANSWER_MAX: usize = 1_024;
 
+/// Webhooks under way at one time: a slow receiver holds one of them for
+/// seconds.
+pub const WEBHOOKS_AT_ONCE_MAX: usize = 32;
+
+/// Attempts to deliver a webhook before it is given up: with the pauses between
+/// them about a day.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 12;
+
+/// Longest time for one attempt, from the name of the host to the answer.
+pub const WEBHOOK_TIMEOUT_MS: u64 = 5_000;
+
+/// How much of a receiver's answer is read before it is hung up on.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 /// Groups one identify call may name.
 pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;
 
@@ -251,6 +265,10 @@ pub const CHANNEL_BYTES_MAX: usize = 128;
 
 /// A rollout's salt; it is hashed together with the id in a fixed buffer.
 pub const SALT_BYTES_MAX: usize = 128;
+
+/// A receipt read from a file: properties, attributes, and every state of one
+/// flow, each of up to thousands of blocks with their uids.
+pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);

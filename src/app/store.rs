@@ -29,7 +29,7 @@ use crate::{
     config::StoreConfig,
     http::{self, Answer, BodyError, Deadlines, Listener, Options, Service},
     store::{
-        self, Due, KeyName, StoredKeyKind, Timing,
+        self, Due, KeyName, Outbox, Retention, StoredKeyKind, Timing, WebhookKey, WebhookRules,
         api::{self, Api},
         signing::Signing,
     },
@@ -45,6 +45,10 @@ const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
 /// How often timestamps are looked at, unless they are fresh for so short a
 /// time that this would be late.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// How often what is too old is looked for: a bounded amount each time, so this
+/// also says how much of it a day may bring.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Running requests get this long when the store stops. A long poll is ended
 /// by then, and its edge asks again.
@@ -75,6 +79,15 @@ impl Store {
         let pause = REFRESH_EVERY.min(Duration::from_millis(timing.refresh_ms / 4));
         let database = config.data().join("store.db");
         let store = store::Store::open(&database, signing, ambient.clone(), timing)?;
+        let store = store.keeping(Retention {
+            conversation_ms: millis(config.conversation_life()),
+            dead_letter_ms: millis(config.dead_letter_life()),
+        });
+        let webhook_key = WebhookKey::open(&config.data().join("webhooks.key"), &ambient)?;
+        tracing::info!(
+            key = webhook_key.public(),
+            "webhooks are signed with this key"
+        );
         first_admin_key(&store, config.data())?;
         let store = Arc::new(store);
 
@@ -95,7 +108,17 @@ impl Store {
         })?;
         let mut control = Control::start("store-control").map_err(StartError::Thread)?;
         control.spawn("publish", publish(store.clone()));
-        control.spawn("refresh timestamps", refresh(store.clone(), ambient, pause));
+        control.spawn(
+            "refresh timestamps",
+            refresh(store.clone(), ambient.clone(), pause),
+        );
+        control.spawn("sweep", sweep(store.clone(), ambient.clone()));
+        let rules = WebhookRules {
+            allow_http: config.webhooks_allow_http(),
+            allow_private: config.webhooks_allow_private(),
+        };
+        let outbox = Outbox::new(store.clone(), rules, webhook_key, ambient);
+        control.spawn("webhooks", outbox.run());
         Ok(Self {
             store,
             server,
@@ -168,6 +191,15 @@ async fn refresh(store: Arc<store::Store>, ambient: Ambient, pause: Duration) {
     }
 }
 
+/// Forgets what is too old.
+async fn sweep(store: Arc<store::Store>, ambient: Ambient) {
+    loop {
+        let now = ambient.now_ms();
+        blocking(&store, move |store| store.sweep(now)).await;
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     store: &Arc<store::Store>,
     work: impl FnOnce(&store::Store) -> Result<T, store::StoreError> + Send + 'static,
@@ -176,11 +208,11 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(move || work(&store)).await {
         Ok(Ok(done)) => Some(done),
         Ok(Err(error)) => {
-            tracing::error!(%error, "publishing failed");
+            tracing::error!(%error, "the store failed at a task of its own");
             None
         }
         Err(error) => {
-            tracing::error!(%error, "publishing panicked");
+            tracing::error!(%error, "a task of the store panicked");
             None
         }
     }

@@ -4,20 +4,17 @@
 //! which key, and how its refusals become words. A key comes from `--key`, the
 //! variable `FLOWGATE_ADMIN_KEY`, or the `dev.json` of a data folder.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use reqwest::{Method, Request, Url};
+use reqwest::Method;
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::{
+    asking::{self, Asking},
+    failure::Failure,
+};
 use crate::config::{ADMIN_KEY_VARIABLE, DevInfo, Secret, Variables};
-
-/// An import of many flows compiles and signs all of them before it answers.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The longest answer that is read: an export of every flow of a large store.
-const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Which store, and who asks.
 #[derive(Args)]
@@ -46,8 +43,7 @@ impl std::fmt::Debug for Target {
 
 /// A store that can be asked.
 pub(super) struct Admin {
-    base: Url,
-    key: Secret,
+    asking: Asking,
 }
 
 impl Admin {
@@ -78,8 +74,7 @@ impl Admin {
                 ))
             })?;
         Ok(Self {
-            base: http_base(&base)?,
-            key: Secret::new(key),
+            asking: Asking::store(&base, Secret::new(key))?,
         })
     }
 
@@ -104,7 +99,18 @@ impl Admin {
 
     /// Changes something and expects a success.
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        let (status, answer) = self.call(Method::POST, path, &[], Some(body))?;
+        self.change(Method::POST, path, &[], Some(body))
+    }
+
+    /// Changes something by another method than POST.
+    pub(super) fn change(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let (status, answer) = self.call(method, path, query, body)?;
         json_of(status, &answer)
     }
 
@@ -115,32 +121,8 @@ impl Admin {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<(u16, Vec<u8>), Failure> {
-        let mut url = self.base.clone();
-        url.set_path("/admin/v1");
-        if let Ok(mut segments) = url.path_segments_mut() {
-            // Each segment is percent-encoded: a user id may hold anything.
-            segments.extend(path);
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut request = Request::new(method, url);
-        let key = self.key.expose().parse().map_err(|_| {
-            Failure::usage("the admin key holds characters no key has (was it copied whole?)")
-        })?;
-        request.headers_mut().insert("x-api-key", key);
-        if let Some(body) = body {
-            let json = reqwest::header::HeaderValue::from_static("application/json");
-            request.headers_mut().insert("content-type", json);
-            *request.body_mut() = Some(body.to_string().into());
-        }
-        runtime()?
-            .block_on(ask(request, PATIENCE))
-            .map_err(|error| {
-                Failure::undone(format!("the store at {} cannot be asked", self.base))
-                    .because(&error)
-                    .mend("is it running there? --to names another one")
-            })
+        let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
+        self.asking.call(method, &path, query, body)
     }
 }
 
@@ -158,12 +140,7 @@ fn json_of(status: u16, answer: &[u8]) -> Result<Value, Failure> {
 }
 
 fn refusal(status: u16, answer: &[u8]) -> Failure {
-    let problem: Option<Value> = serde_json::from_slice(answer).ok();
-    let words = problem.map_or_else(
-        || String::from_utf8_lossy(answer).trim().to_owned(),
-        |problem| problem_text(&problem),
-    );
-    let failure = Failure::undone(format!("the store refused ({status}): {words}"));
+    let failure = asking::refusal("store", status, answer);
     match status {
         401 | 403 => failure.mend(format!(
             "give an admin key of this store by --key, {ADMIN_KEY_VARIABLE} or --data"
@@ -172,39 +149,8 @@ fn refusal(status: u16, answer: &[u8]) -> Failure {
     }
 }
 
-/// The words of a problem document: what, found and expected, and a list of
-/// faults when there is one.
-fn problem_text(problem: &Value) -> String {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let mut words = match (&problem["detail"], &problem["title"], &problem["error"]) {
-        (Value::String(detail), _, _) => detail.clone(),
-        (_, Value::String(title), _) => title.clone(),
-        (_, _, Value::String(error)) => error.clone(),
-        _ => return problem.to_string(),
-    };
-    for (member, word) in [("found", "found"), ("expected", "expected")] {
-        let value = &problem[member];
-        if !value.is_null() && !words.contains(&text(value)) {
-            words.push_str(&format!(", {word} {}", text(value)));
-        }
-    }
-    for fault in problem["faults"].as_array().into_iter().flatten() {
-        let members = ["file", "position", "rule"].map(|member| fault[member].as_str());
-        let said: Vec<&str> = members
-            .into_iter()
-            .flatten()
-            .filter(|part| !part.is_empty())
-            .collect();
-        words.push_str("\n  ");
-        words.push_str(&said.join(": "));
-    }
-    words
-}
-
-fn dev_info(folder: &std::path::Path) -> Result<DevInfo, Failure> {
+/// Addresses and keys of the data folder of a `flowgate dev`.
+pub(super) fn dev_info(folder: &std::path::Path) -> Result<DevInfo, Failure> {
     let file = folder.join("dev.json");
     DevInfo::read(&file).map_err(|error| {
         Failure::undone(format!("{} cannot be read", file.display()))
@@ -213,65 +159,8 @@ fn dev_info(folder: &std::path::Path) -> Result<DevInfo, Failure> {
     })
 }
 
-fn http_base(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).ok().filter(Url::has_host);
-    match url {
-        Some(url) if url.scheme() == "http" => Ok(url),
-        Some(url) if url.scheme() == "https" => Err(Failure::usage(format!(
-            "{text} is https, which is not supported by this version"
-        ))
-        .mend("use an http:// url, through a tunnel when it leaves the machine")),
-        _ => Err(Failure::usage(format!(
-            "{text:?} is not a url such as http://127.0.0.1:7080"
-        ))),
-    }
-}
-
-/// Sends one request and reads its bounded answer.
-pub(super) async fn ask(request: Request, patience: Duration) -> Result<(u16, Vec<u8>), AskError> {
-    // No proxy: a store or an edge is asked where the operator says it is, and
-    // a proxy variable meant for the internet would catch loopback as well.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(patience)
-        .build()
-        .map_err(AskError::Http)?;
-    let mut answer = client.execute(request).await.map_err(AskError::Http)?;
-    let status = answer.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(AskError::Http)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err(AskError::TooLong);
-        }
-    }
-    Ok((status, body))
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
-    /// Not reached, too slow, or not HTTP.
-    #[error("no answer")]
-    Http(#[source] reqwest::Error),
-    /// Longer than anything a store has to say.
-    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
-    TooLong,
-}
-
-/// A runtime for one call.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::undone("no runtime").because(&error))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn target(to: Option<&str>, key: Option<&str>, data: Option<PathBuf>) -> Target {
@@ -298,7 +187,7 @@ mod tests {
         let none = Variables::default();
         let key = |target: &Target, variables: &Variables| {
             let admin = Admin::find(target, variables).expect("a key");
-            (admin.key.expose().to_owned(), admin.base.to_string())
+            admin.asking.aims()
         };
         assert_eq!(
             key(&target(None, Some("of-the-flag"), data()), &variables).0,
@@ -327,16 +216,5 @@ mod tests {
         let failure = found.err().expect("a refusal");
         assert_eq!(failure.code(), 64);
         assert!(failure.to_string().contains("https"), "{failure}");
-    }
-
-    #[test]
-    fn a_problem_says_found_and_expected() {
-        let problem = json!({"title": "not imported", "detail": "flow \"x\" is not possible",
-            "found": "gate", "expected": "card or modal",
-            "faults": [{"file": "a.yaml", "position": "block \"a\"", "rule": "no path"}]});
-        assert_eq!(
-            problem_text(&problem),
-            "flow \"x\" is not possible, found gate, expected card or modal\n  a.yaml: block \"a\": no path"
-        );
     }
 }

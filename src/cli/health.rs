@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    admin::{ask, runtime},
+    asking::{ask, runtime},
     console::Console,
     failure::{Failure, Outcome},
 };

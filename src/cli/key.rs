@@ -25,6 +25,10 @@ pub(super) enum KeyCommand {
         /// Projects it may see [default: all].
         #[arg(long, value_delimiter = ',', value_name = "SID,…")]
         projects: Vec<String>,
+        /// Every request with it comes over this channel, such as
+        /// intercom:acme [default: the one a request names].
+        #[arg(long, value_name = "CHANNEL")]
+        channel: Option<String>,
         #[command(flatten)]
         target: Target,
         /// Table or JSON.
@@ -118,12 +122,13 @@ pub(super) enum KindName {
 }
 
 /// Columns of a listing.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("environment", "ENVIRONMENT"),
     ("kind", "KIND"),
     ("name", "NAME"),
     ("last", "ENDS WITH"),
     ("projects", "PROJECTS"),
+    ("channel", "CHANNEL"),
     ("created", "CREATED"),
     ("state", "STATE"),
 ];
@@ -138,11 +143,15 @@ pub(super) fn run(
         KeyCommand::Create {
             which,
             projects,
+            channel,
             target,
             output,
         } => {
             let mut body = which.body();
             body["projects"] = json!(projects);
+            if let Some(channel) = channel {
+                body["channel"] = json!(channel);
+            }
             let made = Admin::find(&target, variables)?.post(&["keys"], &body)?;
             made_key(console, output, &made)?;
         }

@@ -7,17 +7,24 @@
 //! else to standard error.
 
 mod admin;
+mod archive;
+mod asking;
 mod author;
 mod config;
 mod console;
+mod deployment;
+mod explain;
 mod failure;
 mod flags;
+mod flow;
 mod health;
 mod key;
+mod replay;
 mod serve;
 mod signing;
 mod snapshot;
 mod table;
+mod told;
 mod user;
 
 pub use console::Console;
@@ -64,6 +71,16 @@ enum Command {
     /// Look at one user's progress.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Flows and where they are switched on.
+    #[command(subcommand)]
+    Flow(flow::FlowCommand),
+    /// Which version of a flow a channel serves, and to whom.
+    #[command(subcommand)]
+    Deployment(deployment::DeploymentCommand),
+    /// Tell why a user sees what they see.
+    Explain(explain::ExplainArguments),
+    /// Make a receipt again from an archived snapshot, and compare.
+    Replay(replay::ReplayArguments),
 }
 
 /// Runs one command line, program name first, and gives its exit code.
@@ -97,6 +114,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
+        Command::Flow(command) => flow::run(command, &variables, console),
+        Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Explain(arguments) => explain::explain(&arguments, console),
+        Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }
 

@@ -5,32 +5,21 @@
 //! root given. Nothing in the folder is changed, so that it may be one of a
 //! running edge. A refusal ends with 1 and the rule that refused.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::PathBuf;
 
-use base64::Engine;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
+    archive::{self, Judged, Refused, judge},
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
 };
 use crate::{
     clock::{Ambient, UnixMs},
-    disk::{Disk, RealDisk, keep::Keep},
     limits,
-    snapshot::{
-        Snapshot,
-        compile::compile,
-        pack::Pack,
-        trust::{Checked, Marks, Origin, Trust, verify_pack},
-        wire::EnvelopeFile,
-    },
+    snapshot::Snapshot,
 };
 
 /// `flowgate snapshot …`.
@@ -65,13 +54,9 @@ pub(super) fn run(command: SnapshotCommand, console: &mut Console) -> Result<Out
         SnapshotCommand::Verify(look) => (look, false),
         SnapshotCommand::Inspect(look) => (look, true),
     };
-    let root = read(&look.trust_root, limits::DOCUMENT_BYTES_MAX)?;
+    let root = archive::read(&look.trust_root, limits::DOCUMENT_BYTES_MAX)?;
     let now = Ambient::system().now_ms();
-    let found = if look.path.is_dir() {
-        of_folder(&look)?
-    } else {
-        vec![of_file(&look)?]
-    };
+    let found = archive::find(&look.path, look.environment.as_deref())?;
     let reports: Vec<Value> = found
         .into_iter()
         .map(|(place, candidate)| {
@@ -91,129 +76,6 @@ pub(super) fn run(command: SnapshotCommand, console: &mut Console) -> Result<Out
     } else {
         Outcome::Done
     })
-}
-
-/// Something an edge might serve.
-struct Candidate {
-    /// None: the environment the pack says it is of.
-    environment: Option<String>,
-    pack: Vec<u8>,
-    marks: Option<Marks>,
-    origin: Origin,
-}
-
-/// Where it was found, and what it is unless it is refused already.
-type Found = (String, Result<Candidate, Refused>);
-
-fn of_file(look: &Look) -> Result<Found, Failure> {
-    let candidate = Candidate {
-        environment: look.environment.clone(),
-        pack: read(&look.path, limits::PACK_BYTES_MAX)?,
-        marks: None,
-        origin: Origin::Disk,
-    };
-    Ok((look.path.display().to_string(), Ok(candidate)))
-}
-
-/// What the folder keeps for each environment, judged against its own marks.
-fn of_folder(look: &Look) -> Result<Vec<Found>, Failure> {
-    let folder = look.path.join("snapshots");
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let names = match &look.environment {
-        Some(name) => vec![name.clone()],
-        None => disk.list(&folder).map_err(|error| {
-            Failure::undone(format!("{} cannot be read", folder.display()))
-                .because(&error)
-                .mend("expected a pack file, or an edge's data folder")
-        })?,
-    };
-    let mut found = Vec::new();
-    for name in names {
-        let kept = Keep::look(disk.clone(), &folder, &name).and_then(|keep| keep.load());
-        let place = folder.join(&name).display().to_string();
-        let candidate = match kept {
-            Ok(Some(kept)) => {
-                let Some(pack) = kept.pack else { continue };
-                Ok(Candidate {
-                    environment: Some(name),
-                    pack,
-                    marks: Some(kept.marks),
-                    origin: if kept.fell_back {
-                        Origin::Fallback
-                    } else {
-                        Origin::Disk
-                    },
-                })
-            }
-            Ok(None) => continue,
-            Err(error) => Err(Refused::new("keep", &error)),
-        };
-        found.push((place, candidate));
-    }
-    Ok(found)
-}
-
-/// Why a pack is refused: the rule's stable name, and in words.
-struct Refused {
-    rule: &'static str,
-    words: String,
-}
-
-impl Refused {
-    fn new(rule: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
-        let failure = Failure::undone("refused").because(error);
-        let words = failure.to_string();
-        Self {
-            rule,
-            words: words.trim_start_matches("refused: ").to_owned(),
-        }
-    }
-}
-
-/// The checks of an edge's boot.
-fn judge(candidate: &Candidate, root: &[u8], now: UnixMs) -> Result<Judged, Refused> {
-    let pack = Pack::parse(&candidate.pack).map_err(|error| Refused::new(error.name(), &error))?;
-    // Without a name given, the pack's own is taken: what is then verified is
-    // that this root allows these signers to speak for it.
-    let environment = candidate
-        .environment
-        .clone()
-        .or_else(|| environment_said(&pack))
-        .unwrap_or_default();
-    let mut trust = Trust::new(&environment, root, candidate.marks.clone())
-        .map_err(|error| Refused::new(error.name(), &error))?;
-    let checked = verify_pack(&mut trust, &pack, now, candidate.origin)
-        .map_err(|error| Refused::new(error.name(), &error))?;
-    let timestamp = checked.timestamp.document();
-    let snapshot = compile(
-        &environment,
-        &timestamp.environment_uid,
-        checked.timestamp.revision(),
-        &checked.content,
-        checked.control.document(),
-    )
-    .map_err(|error| Refused::new("compile", &error))?;
-    Ok(Judged {
-        checked,
-        snapshot,
-        fell_back: candidate.origin == Origin::Fallback,
-    })
-}
-
-/// What passed all checks.
-struct Judged {
-    checked: Checked,
-    snapshot: Snapshot,
-    fell_back: bool,
-}
-
-/// The environment a pack says it is of, before anything is verified.
-fn environment_said(pack: &Pack) -> Option<String> {
-    let envelope: EnvelopeFile = serde_json::from_slice(&pack.timestamp).ok()?;
-    let engine = base64::engine::general_purpose::STANDARD;
-    let payload = engine.decode(envelope.payload).ok()?;
-    let document: Value = serde_json::from_slice(&payload).ok()?;
-    document["environment"].as_str().map(ToOwned::to_owned)
 }
 
 fn report(place: &str, verdict: Result<Judged, Refused>, now: UnixMs, in_full: bool) -> Value {
@@ -332,21 +194,4 @@ fn show(
         }
     }
     Ok(())
-}
-
-/// A file, unless it is longer than anything that belongs there.
-fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            Failure::undone(format!("{} cannot be read", path.display())).because(&error)
-        })?;
-    if bytes.len() > bytes_max {
-        return Err(Failure::undone(format!(
-            "{} is longer than {bytes_max} bytes, the most such a file may have",
-            path.display()
-        )));
-    }
-    Ok(bytes)
 }

@@ -125,7 +125,10 @@ impl DevConfig {
     pub fn store(&self) -> Result<StoreConfig, Faults> {
         let settings = Settings::new(&STORE)
             .set("listen", &self.store_listen.to_string())
-            .set("data", &self.data.join("store").to_string_lossy());
+            .set("data", &self.data.join("store").to_string_lossy())
+            // What is tried out listens on the same machine.
+            .set("webhooks.allow_http", "true")
+            .set("webhooks.allow_private", "true");
         StoreConfig::build(settings)
     }
 

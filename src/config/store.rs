@@ -20,6 +20,9 @@ use super::{
 /// Seconds of 400 days, the longest life any timestamp may have.
 const TIMESTAMP_LIFE_MAX_S: u64 = 400 * 24 * 60 * 60;
 
+/// A hundred years: as good as for ever.
+const DAYS_MAX: u64 = 36_500;
+
 /// Everything that can be set on `flowgate store`.
 pub const STORE: Surface = Surface {
     name: "store",
@@ -75,6 +78,46 @@ pub const STORE: Surface = Surface {
             doc: "Seconds after which a timestamp is no longer accepted from the network: how old a state somebody \
                   between store and edge could replay. The root document sets the upper bound.",
         },
+        Key {
+            name: "webhooks.allow_http",
+            flag: "webhooks-allow-http",
+            kind: Kind::Truth,
+            preset: Preset::Value("false"),
+            secret: None,
+            doc: "Whether webhooks may be sent without TLS.",
+        },
+        Key {
+            name: "webhooks.allow_private",
+            flag: "webhooks-allow-private",
+            kind: Kind::Truth,
+            preset: Preset::Value("false"),
+            secret: None,
+            doc: "Whether webhooks may be sent to loopback, private and link-local addresses, and so to whatever only \
+                  this machine's network reaches. Whoever may author flows chooses the address.",
+        },
+        Key {
+            name: "retention.conversation_days",
+            flag: "conversation-days",
+            kind: Kind::Number {
+                min: 1,
+                max: DAYS_MAX,
+            },
+            preset: Preset::Value("90"),
+            secret: None,
+            doc: "Days after its last activity at which a conversation is over: its states and what was decided for \
+                  it are forgotten.",
+        },
+        Key {
+            name: "retention.dead_letter_days",
+            flag: "dead-letter-days",
+            kind: Kind::Number {
+                min: 1,
+                max: DAYS_MAX,
+            },
+            preset: Preset::Value("30"),
+            secret: None,
+            doc: "Days for which records that did not fit and webhooks that were given up are kept to be looked at.",
+        },
         LOG_LEVEL,
         LOG_FORMAT,
     ],
@@ -88,6 +131,10 @@ pub struct StoreConfig {
     signing: PathBuf,
     fresh_for: Duration,
     timestamp_life: Duration,
+    webhooks_allow_http: bool,
+    webhooks_allow_private: bool,
+    conversation_life: Duration,
+    dead_letter_life: Duration,
     log: LogConfig,
 }
 
@@ -103,6 +150,10 @@ impl StoreConfig {
             data,
             fresh_for: reader.seconds("publish.fresh_for_s"),
             timestamp_life: reader.seconds("publish.timestamp_life_s"),
+            webhooks_allow_http: reader.truth("webhooks.allow_http"),
+            webhooks_allow_private: reader.truth("webhooks.allow_private"),
+            conversation_life: days(reader.number("retention.conversation_days")),
+            dead_letter_life: days(reader.number("retention.dead_letter_days")),
             log: reader.log(),
         };
         if config.fresh_for > config.timestamp_life {
@@ -139,8 +190,33 @@ impl StoreConfig {
         self.timestamp_life
     }
 
+    /// Whether webhooks may go without TLS.
+    pub fn webhooks_allow_http(&self) -> bool {
+        self.webhooks_allow_http
+    }
+
+    /// Whether webhooks may go where only our own network reaches.
+    pub fn webhooks_allow_private(&self) -> bool {
+        self.webhooks_allow_private
+    }
+
+    /// From a conversation's last activity to its end.
+    pub fn conversation_life(&self) -> Duration {
+        self.conversation_life
+    }
+
+    /// How long what did not fit is kept.
+    pub fn dead_letter_life(&self) -> Duration {
+        self.dead_letter_life
+    }
+
     /// The log.
     pub fn log(&self) -> &LogConfig {
         &self.log
     }
+}
+
+fn days(number: u64) -> Duration {
+    const DAY_S: u64 = 24 * 60 * 60;
+    Duration::from_secs(number * DAY_S)
 }

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     limits::MIGRATION_VERSIONS_MAX,
-    snapshot::{Block, BlockKey, Flow, Version, wire::Migration},
+    snapshot::{
+        Block, BlockKey, Flow, Version,
+        wire::{BlockKind, Migration},
+    },
 };
 
 /// The versions of one flow, as far as they compile.
@@ -211,7 +214,41 @@ fn carried(source: &Version, target: &Version, state: &FlowState) -> Option<Box<
             None => {}
         }
     }
+    let open: Vec<&Block> = target
+        .blocks
+        .iter()
+        .filter(|block| matches!(block.kind, BlockKind::Checklist | BlockKind::Hints))
+        .filter(|block| blocks.iter().any(|own| own.key == block.key && own.active))
+        .collect();
+    for container in open {
+        complement(target, container, &mut blocks)?;
+    }
     Some(blocks.into())
+}
+
+/// A checklist (or hints) that is open shows all of its items: new ones are
+/// entered, or it could never be completed. None when every item it still has
+/// was left: nobody could leave one any more.
+fn complement(target: &Version, container: &Block, blocks: &mut Vec<BlockState>) -> Option<()> {
+    let mut is_open = false;
+    for item in &container.items {
+        let key = target.block(*item).key;
+        match blocks.binary_search_by_key(&key, |own| own.key) {
+            Ok(at) => is_open |= !blocks[at].exited,
+            Err(at) => {
+                is_open = true;
+                let entered = BlockState {
+                    key,
+                    active: true,
+                    entered: true,
+                    exited: false,
+                    taken: Box::default(),
+                };
+                blocks.insert(at, entered);
+            }
+        }
+    }
+    is_open.then_some(())
 }
 
 /// The target's block of the same uid and type.

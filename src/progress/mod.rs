@@ -1,15 +1,12 @@
 //! Where does each subject stand, and how does a step become durable?
 //!
-//! [`Progress`] is the one face of this folder. A subject is found in memory or
-//! read through from the ledger ([`finding`], [`subjects`], [`reading`]); a step
-//! is decided on the newest state of its user under that user's shard
-//! ([`deciding`], [`identifying`], [`enrolling`]), appended to the journal as a
-//! record ([`recording`], [`writing`]) and acknowledged only when synced
-//! ([`stepping`]). Until the ledger has a record, [`pending`] holds its effect
-//! and lies over whatever was read. The [`shipper`] carries the journal to the
-//! [`ProgressLedger`]; [`watching`] hears what other edges have changed there
-//! ([`ticks`]); [`recovery`] puts the records of earlier runs back in place at
-//! boot.
+//! [`Progress`] is the one face. A subject is in memory or read through
+//! ([`finding`], [`subjects`], [`reading`]); a step is decided on the newest
+//! state under its user's shard ([`deciding`], [`identifying`], [`enrolling`]),
+//! appended as a record ([`recording`], [`writing`]) and acknowledged when synced
+//! ([`stepping`]). Until the ledger has it, [`pending`] lies over what was read.
+//! [`shipper`] carries the journal to the [`ProgressLedger`], [`watching`] hears
+//! what others changed there ([`ticks`]), [`recovery`] restores at boot.
 
 mod deciding;
 mod enrolling;

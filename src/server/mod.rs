@@ -162,6 +162,10 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::identify(self, &posted).await
             }
+            Route::Explain => {
+                let posted = asked.posted(current, body).await?;
+                flows::explain(self, &posted).await
+            }
         }
     }
 

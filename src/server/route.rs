@@ -139,6 +139,8 @@ pub(crate) enum Route {
     Transition,
     /// `POST /v1/identify`.
     Identify,
+    /// `POST /v1/explain`.
+    Explain,
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -154,6 +156,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "intent",
     "transition",
     "identify",
+    "explain",
 ];
 
 impl Route {
@@ -170,6 +173,7 @@ impl Route {
             Self::Intent(_) => 8,
             Self::Transition => 9,
             Self::Identify => 10,
+            Self::Explain => 11,
         }
     }
 
@@ -186,6 +190,7 @@ impl Route {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
+            Self::Explain => Kinds::of(&[KeyKind::Server]),
         }
     }
 
@@ -199,7 +204,8 @@ impl Route {
             | Self::Evaluate
             | Self::Intent(_)
             | Self::Transition
-            | Self::Identify => BODY_BYTES_MAX,
+            | Self::Identify
+            | Self::Explain => BODY_BYTES_MAX,
         }
     }
 }
@@ -238,6 +244,7 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         },
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
+        ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
         _ => return Err(RouteError::NoSuchPath),
     };
     if method == Method::OPTIONS {
@@ -358,6 +365,7 @@ mod tests {
             (&post, "/v1/flows/w/reset", "Intent(Reset) w"),
             (&post, "/v1/blocks/b/transition", "Transition b"),
             (&post, "/v1/identify", "Identify "),
+            (&post, "/v1/explain", "Explain "),
         ];
         for (method, path, expected) in cases {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
@@ -370,6 +378,7 @@ mod tests {
             assert!(!route.permission().contains(KeyKind::Blocks));
         }
         assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
+        assert_eq!(Route::Explain.permission().describe(), "server");
         assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
         assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
     }

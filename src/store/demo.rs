@@ -17,4 +17,16 @@ pub const DEMO: &[(&str, &str)] = &[
         "feature-announcement.yaml",
         include_str!("../../config/demo/feature-announcement.yaml"),
     ),
+    (
+        "initial-setup.yaml",
+        include_str!("../../config/demo/initial-setup.yaml"),
+    ),
+    (
+        "feature-hotspot.yaml",
+        include_str!("../../config/demo/feature-hotspot.yaml"),
+    ),
+    (
+        "customer-support.yaml",
+        include_str!("../../config/demo/customer-support.yaml"),
+    ),
 ];

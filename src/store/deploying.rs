@@ -111,6 +111,16 @@ impl Store {
         self.edit(|workspace| put_deployment(workspace, deployment))
     }
 
+    /// Makes a deployment anew from what it is at that moment: of two authors
+    /// who change different members both are heard.
+    pub(super) fn edit_deployment(
+        &self,
+        uid: &str,
+        change: impl FnOnce(&Deployment) -> Deployment,
+    ) -> Result<(), StoreError> {
+        self.edit(|workspace| put_deployment(workspace, change(known(workspace, uid)?)))
+    }
+
     /// Lets a deployment decide again, or stops all it does.
     pub fn set_deployment_active(&self, uid: &str, active: bool) -> Result<(), StoreError> {
         self.edit(|workspace| match active {

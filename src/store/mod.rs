@@ -15,6 +15,7 @@ mod import;
 mod keys;
 mod ledger;
 mod live;
+mod outbox;
 mod project_file;
 mod publish;
 mod records;
@@ -27,9 +28,10 @@ pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use keys::{KeyError, KeyListing, KeyName, NewKey};
-pub use ledger::{CursorError, LocalLedger, ShipError};
+pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
+pub use outbox::{Outbox, WebhookKey, WebhookRules};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
@@ -62,6 +64,7 @@ pub struct Store {
     signing: Signing,
     ambient: Ambient,
     timing: Timing,
+    retention: Retention,
     /// What is authored now. Readers take the `Arc` and let go.
     workspace: RwLock<Arc<Workspace>>,
     /// Serialises authors: held from reading the workspace to replacing it.
@@ -172,6 +175,7 @@ impl Store {
             signing,
             ambient,
             timing,
+            retention: Retention::default(),
             workspace: RwLock::new(Arc::new(workspace)),
             authoring: Mutex::default(),
             publishing: Mutex::new(in_force),
@@ -189,6 +193,12 @@ impl Store {
             Err(error) => return Err(error),
         }
         Ok(store)
+    }
+
+    /// The same store with other times to keep things for.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// What is authored now.

@@ -5,7 +5,7 @@
 
 use super::{
     Store, StoreError,
-    engine::{DeadLetter, MembershipKey},
+    engine::{DeadLetter, MembershipKey, Swept},
     known_environment,
     ledger::{
         self,
@@ -13,6 +13,7 @@ use super::{
     },
 };
 use crate::{
+    clock::UnixMs,
     limits,
     progress::event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
 };
@@ -79,12 +80,41 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let now = self.ambient.now_ms();
-        let shipped = ledger::ship(&*self.engine, environment, batch, self, now)?;
+        let shipped = ledger::ship(
+            &*self.engine,
+            environment,
+            batch,
+            self,
+            (&self.retention, now),
+        )?;
         // Committed by now: whoever wakes finds what it woke for.
         if shipped.changed {
             self.progress.send_modify(|count| *count += 1);
         }
         Ok(shipped.answer)
+    }
+
+    /// Forgets what is too old, a bounded amount of it. To be called now and
+    /// then.
+    pub fn sweep(&self, now: UnixMs) -> Result<(), StoreError> {
+        for environment in &self.workspace().environments {
+            let swept = ledger::sweep(&*self.engine, environment, &self.retention, now)?;
+            if swept.states > 0 {
+                self.progress.send_modify(|count| *count += 1);
+            }
+            if swept != Swept::default() {
+                tracing::info!(
+                    environment = environment.name,
+                    states = swept.states,
+                    memberships = swept.memberships,
+                    dead_letters = swept.dead_letters,
+                    webhooks = swept.webhooks,
+                    refuted = swept.refuted,
+                    "what is too old was forgotten"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Notes that nothing follows in a journal.

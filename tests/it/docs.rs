@@ -15,11 +15,13 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 6] = [
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
     ("snapshots.md", "timestamp"),
     ("operations.md", "exit code 64"),
+    ("deployments.md", "enabled: support"),
+    ("explain.md", "exit code 1"),
 ];
 
 fn docs() -> PathBuf {

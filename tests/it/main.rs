@@ -19,6 +19,8 @@ mod harness;
 mod hostile;
 mod kill;
 mod licences;
+mod reference;
+mod stories;
 mod two_processes;
 mod v1;
 mod vectors;

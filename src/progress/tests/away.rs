@@ -70,7 +70,7 @@ fn every_flow_an_assumed_user_enters_depends_on_being_new_to_it() {
     // First a flow the ledger does not know of her, then the one it knows: the
     // second start rests on a record that holds, and must not for that reason.
     let progress = scene.edge.progress.clone();
-    let fresh = (("tour", 2), Act::Auto);
+    let fresh = (("draft", 0), Act::Auto);
     let task = step_task(&progress, &scene.world, "ann", fresh, None, None);
     scene.edge.finish(task).unwrap();
     scene.step("ann", Act::Reset).unwrap();

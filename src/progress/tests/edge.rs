@@ -24,7 +24,7 @@ use crate::{
         memory::{MemoryDisk, Random},
     },
     progress::{
-        OnUnknownSubject, Progress,
+        OnUnknownSubject, Progress, Watcher,
         event::Event,
         note_journal, restore,
         shipper::{Lane, Shipped},
@@ -60,6 +60,8 @@ pub(super) struct Setup {
     pub(super) records_max: usize,
     pub(super) durability: Durability,
     pub(super) flaw: Option<Flaw>,
+    /// Tells the journals of several edges apart.
+    pub(super) seat: u64,
 }
 
 impl Default for Setup {
@@ -69,6 +71,7 @@ impl Default for Setup {
             records_max: 1_000,
             durability: Durability::Disk,
             flaw: None,
+            seat: 0,
         }
     }
 }
@@ -81,6 +84,7 @@ pub(super) struct SimEdge {
     pub(super) recovered: Vec<Recovered>,
     reader: Task<()>,
     shipping: Task<()>,
+    watching: Task<()>,
 }
 
 impl SimEdge {
@@ -93,16 +97,19 @@ impl SimEdge {
             durability: setup.durability,
         };
         let ambient = Ambient {
-            entropy: Arc::new(Counted(AtomicU64::new(disk.operations()))),
+            entropy: Arc::new(Counted(AtomicU64::new(
+                disk.operations() + (setup.seat << 32),
+            ))),
             ..Ambient::system()
         };
         let (journal, committer, recovered) =
             Journal::open(Arc::new(disk.clone()), options, &ambient).expect("it opens");
-        ledger.look().journal = Some(journal.clone());
+        let live = journal.clone();
+        ledger.look().journals.insert(setup.seat, live);
         let shared = Arc::new(ledger.clone());
         let (progress, reader) = Progress::flawed(
             journal.clone(),
-            shared,
+            shared.clone(),
             setup.records_max,
             setup.on_unknown,
             setup.flaw,
@@ -110,6 +117,7 @@ impl SimEdge {
         for old in &recovered {
             put_back(&progress, &journal, world, old);
         }
+        let watcher = Watcher::new(&progress, shared, ENVIRONMENT, ambient);
         let lanes = Lanes {
             progress: progress.clone(),
             journal: journal.clone(),
@@ -119,6 +127,7 @@ impl SimEdge {
         Self {
             shipping: Box::pin(lanes.run(recovered.clone())),
             reader: Box::pin(reader.run()),
+            watching: Box::pin(watch(watcher)),
             journal,
             committer,
             progress,
@@ -137,6 +146,11 @@ impl SimEdge {
 
     pub(super) fn turn_reader(&mut self) {
         poll(&mut self.reader);
+    }
+
+    /// Hears what others have changed.
+    pub(super) fn turn_watching(&mut self) {
+        poll(&mut self.watching);
     }
 
     pub(super) fn turn_shipping(&mut self) {
@@ -160,6 +174,14 @@ impl SimEdge {
         for _ in 0..100 {
             self.turn_shipping();
         }
+    }
+}
+
+async fn watch(mut watcher: Watcher) {
+    loop {
+        // A call that fails is made again at the next turn.
+        drop(watcher.step(std::time::Duration::ZERO).await);
+        turn().await;
     }
 }
 

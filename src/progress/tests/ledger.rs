@@ -55,8 +55,11 @@ pub(super) struct Inner {
     pub(super) reads: usize,
     /// What must never happen and did.
     pub(super) wrong: Vec<String>,
-    /// The live journal: nothing above what it has synced may arrive.
-    pub(super) journal: Option<Journal>,
+    /// The live journal of each seat: nothing above what it has synced may
+    /// arrive.
+    pub(super) journals: BTreeMap<u64, Journal>,
+    /// The next question for changes finds a gap.
+    pub(super) gap: bool,
 }
 
 /// What became of a record.
@@ -77,6 +80,8 @@ pub(super) struct Call {
 enum Request {
     User(String),
     Group(String),
+    Membership(String, String, Option<String>),
+    Changes(Option<String>),
     Ship(Batch),
     Close(String),
 }
@@ -84,6 +89,8 @@ enum Request {
 enum Reply {
     User(UserDocument),
     Group(GroupRecord),
+    Membership(MembershipRecord),
+    Changes(Changes),
     Shipped(BatchAnswer),
     Closed,
 }
@@ -111,7 +118,7 @@ impl SimLedger {
     pub(super) fn is_shipment(&self, at: usize) -> bool {
         let request = self.look().calls.get(at).map(|call| match call.request {
             Request::Ship(_) | Request::Close(_) => true,
-            Request::User(_) | Request::Group(_) => false,
+            _ => false,
         });
         request.unwrap_or(false)
     }
@@ -148,7 +155,10 @@ impl SimLedger {
     async fn call(&self, request: Request) -> Result<Reply, LedgerError> {
         let receiver = {
             let mut inner = self.look();
-            inner.reads += usize::from(matches!(request, Request::User(_) | Request::Group(_)));
+            inner.reads += usize::from(matches!(
+                request,
+                Request::User(_) | Request::Group(_) | Request::Membership(..)
+            ));
             if inner.at_once {
                 return match inner.away {
                     true => Err(LedgerError::Away("simulated".to_owned())),
@@ -176,6 +186,18 @@ impl Inner {
             }
             Request::User(user) => Ok(Reply::User(self.ledger.document(user))),
             Request::Group(group) => Ok(Reply::Group(self.ledger.record(group))),
+            Request::Membership(deployment, id, conversation) => {
+                let conversation = conversation.as_deref();
+                let record = self.ledger.membership(deployment, id, conversation);
+                Ok(Reply::Membership(record))
+            }
+            Request::Changes(cursor) => {
+                let gap = std::mem::take(&mut self.gap);
+                let cursor = cursor.as_deref().filter(|_| !gap);
+                let changes = self.ledger.changes(cursor);
+                let changes = changes.map_err(|_| LedgerError::Refused("cursor".to_owned()))?;
+                Ok(Reply::Changes(Changes { gap, ..changes }))
+            }
             Request::Close(journal) => {
                 self.ledger.close(journal);
                 Ok(Reply::Closed)
@@ -220,9 +242,10 @@ impl Inner {
 
     /// Nothing may be shipped that is not synced.
     fn check_synced(&mut self, batch: &Batch) {
-        let Some(journal) = &self.journal else { return };
         let last = batch.records.last().map_or(0, |record| record.seq);
-        if *batch.journal == *journal.id() && last > journal.synced() {
+        let mut journals = self.journals.values();
+        let own = journals.find(|own| *batch.journal == *own.id());
+        if own.is_some_and(|own| last > own.synced()) {
             self.wrong.push(format!("seq {last} was shipped unsynced"));
         }
     }
@@ -250,20 +273,36 @@ impl ProgressLedger for SimLedger {
     fn membership<'a>(
         &'a self,
         _: &'a str,
-        _: &'a str,
-        _: &'a str,
-        _: Option<&'a str>,
+        deployment: &'a str,
+        id: &'a str,
+        conversation: Option<&'a str>,
     ) -> LedgerFuture<'a, MembershipRecord> {
-        Box::pin(async { Ok(MembershipRecord::default()) })
+        let conversation = conversation.map(ToOwned::to_owned);
+        let request = Request::Membership(deployment.to_owned(), id.to_owned(), conversation);
+        Box::pin(async move {
+            match self.call(request).await? {
+                Reply::Membership(record) => Ok(record),
+                _ => Err(LedgerError::Refused("not a membership".to_owned())),
+            }
+        })
     }
 
+    /// Never waits: whoever asks is driven by hand.
     fn changes<'a>(
         &'a self,
         _: &'a str,
-        _: Option<&'a str>,
+        cursor: Option<&'a str>,
         _: std::time::Duration,
     ) -> LedgerFuture<'a, Changes> {
-        Box::pin(async { Err(LedgerError::Away("nothing changes here".to_owned())) })
+        Box::pin(async move {
+            match self
+                .call(Request::Changes(cursor.map(ToOwned::to_owned)))
+                .await?
+            {
+                Reply::Changes(changes) => Ok(changes),
+                _ => Err(LedgerError::Refused("not changes".to_owned())),
+            }
+        })
     }
 
     fn ship<'a>(&'a self, _: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     disk::memory::MemoryDisk,
-    evaluate::FlowState,
+    evaluate::{Enrolment, FlowState, Membership},
     progress::{
-        Action, IdentifyRequest, Progress, Read, ReadError, Stepped, Token, WriteError,
-        event::{EventId, GroupDocument},
+        Action, EnrolRequest, IdentifyRequest, Progress, Read, ReadError, Remembered, Stepped,
+        Token, WriteError,
+        event::{EventId, GroupDocument, MembershipDocument},
     },
     snapshot::{BlockKey, NameKey},
 };
@@ -25,7 +26,9 @@ pub(super) enum Act {
     Reset,
     Stop,
     Finish,
-    /// Of `tour`: block and name.
+    /// What migration makes is stored.
+    Migrate,
+    /// Block and name.
     Leave(&'static str, &'static str),
 }
 
@@ -39,9 +42,21 @@ pub(super) fn step_task(
     progress: &Progress,
     world: &World,
     user: &str,
-    (at, act): (At, Act),
+    what: (At, Act),
     id: Option<EventId>,
     group: Option<&str>,
+) -> Task<Result<Stepped, WriteError>> {
+    enrolled_task(progress, world, user, what, id, (group, None))
+}
+
+/// A step of somebody in a group, that rests on a percentage decision.
+pub(super) fn enrolled_task(
+    progress: &Progress,
+    world: &World,
+    user: &str,
+    (at, act): (At, Act),
+    id: Option<EventId>,
+    (group, membership): (Option<&str>, Option<MembershipDocument>),
 ) -> Task<Result<Stepped, WriteError>> {
     let (progress, world) = (progress.clone(), world.clone());
     let (user, group) = (user.to_owned(), group.map(ToOwned::to_owned));
@@ -55,17 +70,74 @@ pub(super) fn step_task(
             Act::Start => Action::Start { force: false },
             Act::Reset => Action::Reset { force: false },
             Act::Stop => Action::Stop,
+            Act::Migrate => Action::Migrate,
             Act::Finish => Action::Finish,
-            Act::Leave(block, _) => world.leave(at.1, block, &names),
+            Act::Leave(block, _) => world.leave(at, block, &names),
         };
         let mut request = world.request(&user, at, action, id);
         request.group = group.as_deref();
+        request.membership = membership;
         progress.step(request).await
     })
 }
 
 /// Properties of a user and of groups.
 pub(super) type Told = (Value, Vec<(String, Value)>);
+
+pub(super) fn enrol_task(
+    progress: &Progress,
+    world: &World,
+    user: &str,
+    membership: MembershipDocument,
+) -> Task<Result<Membership, WriteError>> {
+    let (progress, place, user) = (progress.clone(), world.place(), user.to_owned());
+    Box::pin(async move {
+        let request = EnrolRequest {
+            place,
+            user: &user,
+            group: None,
+            membership,
+            now: 3_000,
+        };
+        progress.enrol(request).await
+    })
+}
+
+pub(super) fn remembered_task(
+    progress: &Progress,
+    world: &World,
+    user: &str,
+) -> Task<Result<Remembered, ReadError>> {
+    let (progress, place, user) = (progress.clone(), world.place(), user.to_owned());
+    Box::pin(async move {
+        let enrolment = enrolment_of(&user);
+        progress.membership(&place, &enrolment).await
+    })
+}
+
+/// A decision about a user under the one deployment there is.
+pub(super) fn decision(user: &str, is_in: bool, basis_points: u16) -> MembershipDocument {
+    MembershipDocument {
+        deployment: DEPLOYMENT.to_owned(),
+        id: user.to_owned(),
+        conversation: None,
+        is_in,
+        basis_points,
+        bucket: 4_000,
+    }
+}
+
+/// Its key.
+pub(super) fn enrolment_of(user: &str) -> Enrolment<'static, '_> {
+    Enrolment {
+        deployment: DEPLOYMENT,
+        id: user.into(),
+        conversation: None,
+    }
+}
+
+/// Uid of the one deployment.
+pub(super) const DEPLOYMENT: &str = "dep_1";
 
 pub(super) fn identify_task(
     progress: &Progress,

@@ -1,7 +1,9 @@
 //! The flows that the tests of progress step through.
 //!
 //! `tour` goes in a circle through a branch and has two versions; `deal`
-//! starts only for users with a group that pays, and `draft` has a draft.
+//! starts only for users with a group that pays, and `draft` has a draft. `trip`
+//! carries over from its first version to its second, and `relay` starts
+//! `side` on the way.
 
 use std::sync::Arc;
 
@@ -85,9 +87,14 @@ impl World {
         }
     }
 
-    /// Leaving a block of `tour`.
-    pub(super) fn leave<'a>(&self, number: u32, block: &str, names: &'a [NameKey]) -> Action<'a> {
-        let (_, version) = self.flow("tour", number);
+    /// Leaving a block.
+    pub(super) fn leave<'a>(
+        &self,
+        (sid, number): (&str, u32),
+        block: &str,
+        names: &'a [NameKey],
+    ) -> Action<'a> {
+        let (_, version) = self.flow(sid, number);
         let block = version
             .find(BlockKey::of(block))
             .expect("the block is there");
@@ -116,6 +123,7 @@ fn snapshot(with_first: bool) -> Snapshot {
             if with_first { "sketch" } else { "redrawn" },
         ),
     ];
+    let more: Vec<Value> = serde_json::from_str(TRIP_AND_RELAY).expect("parts");
     let flow = |sid: &str, versions: &[u32]| {
         let flow = json!({
             "uid": sid, "sid": sid, "name": sid, "project": "default", "enabled": true,
@@ -130,10 +138,14 @@ fn snapshot(with_first: bool) -> Snapshot {
         flows: vec![
             flow("deal", &[1]),
             flow("draft", &[0]),
+            flow("relay", &[1]),
+            flow("side", &[1]),
             flow("tour", &[1, 2]),
+            flow("trip", &[1, 2]),
         ],
         versions: parts
             .into_iter()
+            .chain(more)
             .enumerate()
             .map(|(n, part)| {
                 (
@@ -155,6 +167,27 @@ fn snapshot(with_first: bool) -> Snapshot {
     assert_eq!(compiled.set_aside, []);
     compiled
 }
+
+const TRIP_AND_RELAY: &str = r#"[
+{"flow_uid": "trip", "flow_sid": "trip", "number": 1, "entry": "everyone",
+ "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"}],
+ "paths": [{"uid": "t1", "to": "x"}, {"uid": "t2", "from": "x", "on": ["complete"], "to": "y"}]},
+{"flow_uid": "trip", "flow_sid": "trip", "number": 2, "entry": "everyone",
+ "migration": "carry-over",
+ "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"}],
+ "paths": [{"uid": "t1", "to": "x"}, {"uid": "t2", "from": "x", "on": ["complete"], "to": "y"}]},
+{"flow_uid": "relay", "flow_sid": "relay", "number": 1, "entry": "everyone",
+ "blocks": [{"uid": "c", "sid": "c", "kind": "card"},
+   {"uid": "t", "sid": "t", "kind": "flowTrigger",
+    "trigger": {"flow_sid": "side", "version": 1, "action": "reset"}},
+   {"uid": "last", "sid": "last", "kind": "card"}],
+ "paths": [{"uid": "r1", "to": "c"}, {"uid": "r2", "from": "c", "on": ["complete"], "to": "t"},
+   {"uid": "r3", "from": "t", "on": ["done"], "to": "last"},
+   {"uid": "r4", "from": "last", "on": ["complete"], "to": "c"}]},
+{"flow_uid": "side", "flow_sid": "side", "number": 1, "entry": "api-only",
+ "blocks": [{"uid": "o", "sid": "o", "kind": "card"}],
+ "paths": [{"uid": "s1", "to": "o"}]}
+]"#;
 
 /// first → rich ? gold : plain → first; gold → end.
 fn tour(number: u32, entry: &Value) -> Value {

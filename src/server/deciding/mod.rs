@@ -100,7 +100,7 @@ impl Known {
     }
 
     /// What is remembered about the flow at this place of the list.
-    fn remembered(&self, at: usize) -> Remembered {
+    pub(crate) fn remembered(&self, at: usize) -> Remembered {
         match at.checked_sub(1) {
             None => self.first,
             Some(at) => self.others.get(at).copied().unwrap_or(FORGOTTEN),
@@ -131,7 +131,7 @@ impl<'r> Inquiry<'r> {
         deployment_of(self.snapshot(), sid, self.channel)
     }
 
-    fn view<'v>(&self, read: &'v Read) -> SubjectView<'v>
+    pub(crate) fn view<'v>(&self, read: &'v Read) -> SubjectView<'v>
     where
         'r: 'v,
     {

@@ -126,6 +126,8 @@ pub(crate) enum Missing {
     Block { uid: String, environment: String },
     #[error("block \"{uid}\" is not in version {number} of its flow")]
     BlockInVersion { uid: String, number: u32 },
+    #[error("deployment \"{name}\" is not in environment {environment}")]
+    Deployment { name: String, environment: String },
 }
 
 /// Everything that can be wrong with a request, or with us.
@@ -217,6 +219,9 @@ impl Fault {
             }
             Self::Missing(Missing::Block { .. } | Missing::BlockInVersion { .. }) => {
                 row(S::NOT_FOUND, "unknown-block", "Unknown block")
+            }
+            Self::Missing(Missing::Deployment { .. }) => {
+                row(S::NOT_FOUND, "unknown-deployment", "Unknown deployment")
             }
             Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
             Self::Read(error) => read_row(*error),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Api, Response,
+    Api, Response, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
 };
@@ -18,7 +18,7 @@ use crate::{
     clock::UnixMs,
     http::json::Object,
     progress::event::UserDocument,
-    store::{Change, Environment, KeyName, SourceFile, StoredKeyKind, Workspace},
+    store::{Change, Environment, Fault, KeyName, SourceFile, StoredKeyKind, Workspace},
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -32,6 +32,8 @@ struct ImportBody {
 #[derive(Serialize)]
 struct ImportAnswer {
     changes: Vec<Change>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Fault>,
     revisions: BTreeMap<String, String>,
 }
 
@@ -51,6 +53,9 @@ struct CreateBody {
     name: String,
     #[serde(default)]
     projects: Vec<String>,
+    /// Every request with it comes over this channel.
+    #[serde(default)]
+    channel: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +116,9 @@ pub(super) async fn answer(
                 .await?;
             return Response::json(200, &found);
         }
+        Admin::Deployments(asked) => {
+            return deployments::answer(api, asked, query, body).await;
+        }
         _ => {}
     }
     let [] = parameters(query, [])?;
@@ -120,7 +128,9 @@ pub(super) async fn answer(
             let body: CreateBody = read(&body)?;
             let name = named(body.kind, body.environment, body.name);
             let made = api
-                .blocking(move |store| store.create_key(&name, &body.projects))
+                .blocking(move |store| {
+                    store.create_bound_key(&name, &body.projects, body.channel.as_deref())
+                })
                 .await?;
             api.settle().await?;
             Response::json(201, &made)
@@ -143,8 +153,15 @@ pub(super) async fn answer(
             api.settle().await?;
             Response::json(200, &ended)
         }
+        Admin::Flows => flows::flows(api, None),
+        Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         // The rest was answered above.
-        Admin::Environments | Admin::Export | Admin::Keys | Admin::User(_) => environments(api),
+        Admin::Environments
+        | Admin::Export
+        | Admin::Keys
+        | Admin::Deployments(_)
+        | Admin::User(_) => environments(api),
     }
 }
 
@@ -200,6 +217,7 @@ async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
     api.settle().await?;
     let answer = ImportAnswer {
         changes: report.changes,
+        notices: report.notices,
         revisions: revisions(api),
     };
     Response::json(200, &answer)
@@ -237,7 +255,7 @@ fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyN
     }
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let read = serde_json::from_slice(body).map(|Object(body)| body);
     read.map_err(|error| {
         Problem::new(400, "malformed-body", "the body cannot be read").found(&error.to_string())

@@ -6,7 +6,9 @@
 //! documents (RFC 9457) that say what was found and what was expected.
 
 mod admin;
+mod deployments;
 mod edge;
+mod flows;
 mod problem;
 mod route;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::problem::Problem;
+use super::{deployments::Asked, problem::Problem};
 use crate::limits;
 
 /// Everything the store answers.
@@ -46,6 +46,10 @@ pub(super) enum Admin {
     RevokeKey,
     Environments,
     User(String),
+    Deployments(Asked),
+    Flows,
+    Flow(String),
+    FlowStatus(String),
 }
 
 /// A query, decoded, in order.
@@ -111,9 +115,31 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["keys", "revoke"] => ("POST", Admin::RevokeKey),
         ["environments"] => ("GET", Admin::Environments),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
+        ["flows"] => ("GET", Admin::Flows),
+        ["flows", sid] => ("GET", Admin::Flow(decoded(sid)?)),
+        ["flows", sid, "status"] => ("POST", Admin::FlowStatus(decoded(sid)?)),
+        ["deployments", rest @ ..] => return deployments(method, rest),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(admin))
+}
+
+/// Deployments have a method for each thing that can be done to them.
+fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
+    let (expected, asked) = match (rest, method) {
+        ([], "POST") => ("POST", Asked::Create),
+        ([], "GET") => ("GET", Asked::List),
+        ([], _) => ("GET, POST", Asked::List),
+        ([which], "PUT") => ("PUT", Asked::Replace(decoded(which)?)),
+        ([which], "PATCH") => ("PATCH", Asked::Change(decoded(which)?)),
+        ([which], "DELETE") => ("DELETE", Asked::Delete(decoded(which)?)),
+        ([which], "GET") => ("GET", Asked::Show(decoded(which)?)),
+        ([which], _) => ("GET, PUT, PATCH, DELETE", Asked::Show(decoded(which)?)),
+        ([which, "activate"], _) => ("POST", Asked::Activate(decoded(which)?)),
+        ([which, "deactivate"], _) => ("POST", Asked::Deactivate(decoded(which)?)),
+        _ => return Ok(None),
+    };
+    allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
 }
 
 fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {

@@ -11,6 +11,7 @@ use std::{
 use super::*;
 use crate::{
     limits,
+    progress::event::MembershipDocument,
     snapshot::wire::{
         EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
     },
@@ -324,9 +325,9 @@ fn progress_is_read_inside_and_after_a_transaction(open: &dyn Fn() -> Box<dyn En
         rows.put_mark("j", &JournalMark::default())?;
         rows.put_mark("j", &mark)?;
         assert!(rows.refuted("j", "ann")?.is_empty());
-        rows.put_refuted("j", "ann", &places)?;
-        rows.put_refuted("j", "bob", &places)?;
-        rows.put_refuted("j", "bob", &BTreeSet::new())?;
+        rows.put_refuted("j", "ann", &places, 5)?;
+        rows.put_refuted("j", "bob", &places, 5)?;
+        rows.put_refuted("j", "bob", &BTreeSet::new(), 5)?;
         rows.dead_letter(&letter(1))?;
         rows.dead_letter(&letter(2))?;
         Ok(Ending::Commit)

@@ -7,8 +7,13 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod kept;
 mod sqlite;
 
+pub use kept::{
+    Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, Swept,
+    WebhookEffect,
+};
 pub use sqlite::SqliteEngine;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -20,9 +25,7 @@ use super::workspace::{
 };
 use crate::{
     clock::UnixMs,
-    progress::event::{
-        Change, Event, GroupRecord, MembershipDocument, MembershipRecord, UserDocument,
-    },
+    progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
     snapshot::wire::ControlDocument,
 };
 
@@ -68,6 +71,34 @@ pub trait Engine: Send + Sync + 'static {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, EngineError>;
 
+    /// Webhooks that are due at this time, the longest waiting first.
+    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError>;
+    /// The newest webhooks of an environment that were given up.
+    fn outbox_dead(
+        &self,
+        environment_uid: &str,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError>;
+    /// Notes what an attempt came to.
+    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError>;
+
+    /// Users with states of conversations that nobody touched since this time.
+    fn users_with_ended(
+        &self,
+        environment_uid: &str,
+        ended_before: UnixMs,
+        count_max: usize,
+    ) -> Result<Vec<String>, EngineError>;
+    /// Forgets memberships of conversations that nobody touched since the
+    /// first time; dead letters, webhooks given up and refuted places from
+    /// before the second. At most `count_max` of each.
+    fn sweep(
+        &self,
+        environment_uid: &str,
+        before: (UnixMs, UnixMs),
+        count_max: usize,
+    ) -> Result<Swept, EngineError>;
+
     /// Runs `work` in one transaction over an environment's progress. It is
     /// committed, durably, when `work` says so, and else leaves nothing. An
     /// engine that finds a conflict may call `work` again from the start.
@@ -110,6 +141,9 @@ pub trait LedgerTransaction {
     /// Notes that a document changed, at the environment's next position, and
     /// forgets the oldest notes above `limits::CHANGES_KEPT_MAX`.
     fn note(&mut self, change: &Change) -> Result<(), EngineError>;
+    /// Puts a webhook into the outbox; one that is there already stays as it
+    /// is.
+    fn post(&mut self, id: &str, effect: &WebhookEffect, now: UnixMs) -> Result<(), EngineError>;
     /// How far a journal has come.
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError>;
     /// Stores how far a journal has come.
@@ -117,76 +151,16 @@ pub trait LedgerTransaction {
     /// Flow places (see `ledger`) of a user in which a journal's records rest
     /// on an assumption that turned out wrong.
     fn refuted(&mut self, journal: &str, user: &str) -> Result<BTreeSet<String>, EngineError>;
-    /// Replaces them.
+    /// Replaces them, and notes when.
     fn put_refuted(
         &mut self,
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        now: UnixMs,
     ) -> Result<(), EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
-}
-
-/// Under which key a membership is kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MembershipKey {
-    /// Uid of the deployment.
-    pub deployment: String,
-    /// The id that was hashed.
-    pub id: String,
-    /// Set when the decision stands for one conversation only; never empty.
-    pub conversation: Option<String>,
-}
-
-impl MembershipKey {
-    /// The key of a decision.
-    pub fn of(membership: &MembershipDocument) -> Self {
-        Self {
-            deployment: membership.deployment.clone(),
-            id: membership.id.clone(),
-            conversation: membership.conversation.clone(),
-        }
-    }
-}
-
-/// A stretch of an environment's notes of changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChangeRows {
-    /// Which ledger counted the positions; random for every database.
-    pub ledger: String,
-    /// The oldest position that is still kept; one above `last` when none is.
-    pub first: u64,
-    /// The newest position; 0 before the first change.
-    pub last: u64,
-    /// What was asked for, with positions.
-    pub rows: Vec<(u64, Change)>,
-}
-
-/// How far a journal has come in one environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JournalMark {
-    /// Everything up to this seq has its outcome.
-    pub watermark: Option<u64>,
-    /// Chain hash of the last batch; empty when there was none.
-    pub hash: String,
-    /// Nothing follows.
-    pub closed: bool,
-}
-
-/// A record that did not fit, with the reason.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeadLetter {
-    /// Journal id.
-    pub journal: String,
-    /// Sequence number in it.
-    pub seq: u64,
-    /// Why it did not fit.
-    pub why: String,
-    /// When that was found.
-    pub at_ms: UnixMs,
-    /// The record, complete.
-    pub event: Event,
 }
 
 /// Documents that are fetched by number.

@@ -86,7 +86,7 @@ fn write_rollout(table: &mut Table, rollout: &RolloutPart) -> Result<(), StoreEr
 
 /// Whole where it can be; else a fraction that reads back as the same.
 fn percentage(basis_points: u16) -> Value {
-    if basis_points % 100 == 0 {
+    if basis_points.is_multiple_of(100) {
         return (basis_points / 100).into();
     }
     (f64::from(basis_points) / 100.0).into()

@@ -22,7 +22,11 @@ use super::{
 use crate::{
     clock::{Ambient, UnixMs},
     limits,
-    snapshot::{check_part, compile::compile_version, wire::VersionPart},
+    snapshot::{
+        check_part,
+        compile::{compile_version, warnings},
+        wire::VersionPart,
+    },
     store::{
         deploying::fresh_uid,
         environment_names,
@@ -85,6 +89,9 @@ impl<'a> Apply<'a> {
                 faults.add(file, position, rule);
             }
         }
+        if faults.count > 0 {
+            return self.workspace;
+        }
         for ((sid, number), (file, position)) in &self.versions {
             let flow = self.workspace.flows.get(sid);
             let version = flow.and_then(|flow| flow.versions.get(number));
@@ -118,7 +125,11 @@ impl<'a> Apply<'a> {
             );
             (number == 0 || !flow.versions.contains_key(&number)).then_some((place, text))
         });
-        triggers.collect()
+        let gates = warnings(part).into_iter();
+        gates
+            .map(|warning| (warning.place, warning.rule))
+            .chain(triggers)
+            .collect()
     }
 
     /// Applies one project.

@@ -87,6 +87,7 @@ pub(super) fn merge(
     Verdict::Apply {
         document: Box::new(document),
         groups: merged,
+        webhooks: Vec::new(),
         as_recorded,
     }
 }

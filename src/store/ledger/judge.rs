@@ -2,20 +2,24 @@
 //!
 //! Pure. The rules in their order: event id seen before · rests on a refuted
 //! assumption that the user was new · base is current · generation moved on · already there · legal
-//! from the current state, judged by running the step again with the recorded
-//! outcomes · else it does not fit. Properties and time are never looked at:
-//! the edge has decided what depended on them.
+//! from the current state, judged by running the step again (see `again`) with
+//! the recorded outcomes · else it does not fit. Properties and time are never
+//! looked at: the edge has decided what depended on them.
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, Versions};
+use super::{
+    Verdict, Versions,
+    again::{Again, Standing, run_again},
+    effects,
+};
 use crate::{
-    evaluate::{FlowState, RecordedJudge, Step, transition},
+    clock::UnixMs,
+    evaluate::Outcome as LogicOutcome,
     limits,
     progress::event::{
-        Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument,
+        Assumption, Base, Event, EventId, FlowStateDocument, Operation, UserDocument,
     },
-    snapshot::{BlockKey, NameKey, Version},
     store::workspace::Environment,
 };
 
@@ -65,12 +69,13 @@ fn stands_as_recorded(document: &UserDocument, event: &Event) -> bool {
     })
 }
 
-/// Judges one start, intent or transition.
+/// Judges one start, intent, transition or migration.
 pub(super) fn step(
     document: &UserDocument,
     refuted: &mut BTreeSet<String>,
     event: &Event,
     versions: &dyn Versions,
+    now: UnixMs,
 ) -> Verdict {
     let Some(asked) = Asked::of(event) else {
         return Verdict::Dead("the record names no step".to_owned());
@@ -78,65 +83,225 @@ pub(super) fn step(
     let Some(recorded) = event.states.iter().find(|state| asked.is_at(state)) else {
         return Verdict::Dead("the record holds no state of the flow it steps in".to_owned());
     };
-    let place = asked.place();
-    let known = find(document, recorded);
-    let stands = stands_as_recorded(document, event);
-    match seen_before(document, &asked, event.id) {
+    if let Some(verdict) = met_before(document, refuted, &asked, event) {
+        return verdict;
+    }
+    let case = Case {
+        document,
+        versions,
+        now,
+        event,
+        known: find(document, recorded),
+        recorded,
+        standing: Standing::new(document, versions, asked.conversation),
+        asked,
+    };
+    let is_current = is_current(document, &event.base);
+    if event.assumed == Assumption::Unvisited || event.base == Base::Absent {
+        if case.is_known(recorded) {
+            if stands_as_recorded(document, event) {
+                return Verdict::Already;
+            }
+            refute(refuted, event);
+            return Verdict::Superseded("decided as if the user were new, who was known");
+        }
+        // Decided on no state, and there is none: what else the user has does
+        // not matter, unless the step touched it as well.
+        if !case.touches_others_it_knew_nothing_of() {
+            return case.as_recorded(is_current);
+        }
+    } else if is_current && !case.touches_others_it_knew_nothing_of() {
+        return case.as_recorded(true);
+    }
+    if let Operation::Migrate { .. } = &event.operation {
+        return case.migrate_again(refuted);
+    }
+    case.take_again(refuted)
+}
+
+/// A step and what it is judged against.
+struct Case<'a> {
+    document: &'a UserDocument,
+    versions: &'a dyn Versions,
+    now: UnixMs,
+    event: &'a Event,
+    asked: Asked<'a>,
+    /// The state of its own flow that the record carries.
+    recorded: &'a FlowStateDocument,
+    /// The ledger's.
+    known: Option<&'a FlowStateDocument>,
+    standing: Standing<'a>,
+}
+
+impl Case<'_> {
+    /// Whether whoever is asked for this state does not begin anew.
+    fn is_known(&self, state: &FlowStateDocument) -> bool {
+        find(self.document, state).is_some()
+            || self
+                .standing
+                .comes_from_elsewhere(&state.flow, state.version)
+    }
+
+    /// Whether triggers of the step acted on flows that the ledger knows and
+    /// that its edge, which could not ask, may have taken for new ones.
+    fn touches_others_it_knew_nothing_of(&self) -> bool {
+        let mut others = self
+            .event
+            .states
+            .iter()
+            .filter(|own| !self.asked.is_at(own));
+        rests_on_an_assumption(self.event) && others.any(|own| self.is_known(own))
+    }
+
+    /// Takes the states of the record over.
+    fn as_recorded(&self, is_current: bool) -> Verdict {
+        let outcomes = self.event.outcomes.iter();
+        let outcomes: Vec<_> = outcomes.map(|own| own.to_outcome()).collect();
+        self.put(&self.event.states, &outcomes, is_current)
+    }
+
+    /// Carries over what the ledger has, unless the target is there already: no
+    /// strategy acts twice.
+    fn migrate_again(&self, refuted: &mut BTreeSet<String>) -> Verdict {
+        if self.known.is_some() {
+            return Verdict::Already;
+        }
+        let (flow, version) = (self.asked.flow, self.asked.version);
+        match self.standing.made_again(flow, version) {
+            Ok(state) => self.put(&[state], &[], false),
+            Err(why) if self.standing.has_source(flow, version) => {
+                refute(refuted, self.event);
+                Verdict::Superseded(why)
+            }
+            Err(why) => Verdict::Dead(why.to_owned()),
+        }
+    }
+
+    /// Judges a step that was decided on something older.
+    fn take_again(&self, refuted: &mut BTreeSet<String>) -> Verdict {
+        let (asked, recorded) = (&self.asked, self.recorded);
+        if self.known.is_none() && self.is_known(recorded) {
+            // An edge that had seen it would have migrated first.
+            refute(refuted, self.event);
+            return Verdict::Superseded("a version before left something its edge had not seen");
+        }
+        let generation = self.known.map_or(0, |state| state.generation);
+        if generation > asked.generation {
+            return Verdict::Superseded("the flow was reset since");
+        }
+        // What it triggered was applied together with it, and may have moved on.
+        if self
+            .known
+            .is_some_and(|known| known.to_state() == recorded.to_state())
+        {
+            return Verdict::Already;
+        }
+        if generation < asked.generation {
+            return Verdict::Dead(format!(
+                "decided in generation {} (the ledger knows up to {generation})",
+                asked.generation
+            ));
+        }
+        match run_again(&self.standing, asked, self.event) {
+            Again::To { states, outcomes } => {
+                if rests_on_an_assumption(self.event) {
+                    self.refute_others(refuted, &states);
+                }
+                self.put(&states, &outcomes, false)
+            }
+            Again::Nothing if self.known.is_none() => {
+                // It is what other versions left that the step leads nowhere
+                // from: its effect is not there, nor is what the edge builds
+                // on it.
+                refute(refuted, self.event);
+                Verdict::Superseded("what the user left in other versions has moved on")
+            }
+            Again::Nothing => Verdict::Already,
+            Again::Illegal(why) => Verdict::Dead(why),
+        }
+    }
+
+    /// What the edge goes on building on a state that came out otherwise
+    /// builds on nothing.
+    fn refute_others(&self, refuted: &mut BTreeSet<String>, states: &[FlowStateDocument]) {
+        let differs = |own: &&FlowStateDocument| {
+            let same_place = states.iter().find(|state| is_same(state, own));
+            let stands = same_place.or_else(|| find(self.document, own));
+            stands.is_none_or(|stands| stands.to_state() != own.to_state())
+        };
+        let others = self.event.states.iter().filter(differs);
+        refuted.extend(others.map(place_of));
+    }
+
+    fn put(
+        &self,
+        states: &[FlowStateDocument],
+        outcomes: &[LogicOutcome],
+        as_recorded: bool,
+    ) -> Verdict {
+        let place = (self.document, self.versions, self.now);
+        let id = self.event.id;
+        apply(place, (states, outcomes), &self.asked, id, as_recorded)
+    }
+}
+
+/// What an event id that was met before makes of a step, or a step before it
+/// that was superseded.
+fn met_before(
+    document: &UserDocument,
+    refuted: &mut BTreeSet<String>,
+    asked: &Asked<'_>,
+    event: &Event,
+) -> Option<Verdict> {
+    // What is made of a refuted state is as refuted.
+    let source = match &event.operation {
+        Operation::Migrate { flow, from, .. } => Some(place(flow, *from, asked.conversation)),
+        _ => None,
+    };
+    let mut places = source.into_iter().chain([asked.place()]);
+    let is_refuted = places.any(|place| refuted.contains(&place));
+    match seen_before(document, asked, event.id) {
         Some(Seen::Same) => {
             // The step itself was taken before, but what the edge built on it
             // started from a user who had moved on.
-            if rests_on_an_assumption(event) && !stands {
-                refuted.insert(place);
+            if rests_on_an_assumption(event) && !stands_as_recorded(document, event) {
+                refute(refuted, event);
             }
-            return Verdict::Already;
+            Some(Verdict::Already)
         }
-        Some(Seen::OtherBody) if rests_on_an_assumption(event) || refuted.contains(&place) => {
+        Some(Seen::OtherBody) if rests_on_an_assumption(event) || is_refuted => {
             // The edge could not know of the key.
-            refuted.insert(place);
-            return Verdict::Superseded("its idempotency key was used before, unknown to the edge");
+            refute(refuted, event);
+            Some(Verdict::Superseded(
+                "its idempotency key was used before, unknown to the edge",
+            ))
         }
-        Some(Seen::OtherBody) => {
-            return Verdict::Dead("its idempotency key was used for another step".to_owned());
+        Some(Seen::OtherBody) => Some(Verdict::Dead(
+            "its idempotency key was used for another step".to_owned(),
+        )),
+        None if is_refuted => {
+            refute(refuted, event);
+            Some(Verdict::Superseded(
+                "it builds on a step that was superseded",
+            ))
         }
-        None => {}
+        None => None,
     }
-    if refuted.contains(&place) {
-        return Verdict::Superseded("it builds on a step that was superseded");
-    }
-    let is_current = is_current(document, &event.base);
-    if event.assumed == Assumption::Unvisited || event.base == Base::Absent {
-        if known.is_none() {
-            // Decided on no state, and there is none: whatever else the user
-            // has does not matter.
-            return apply(document, &event.states, &asked, event.id, is_current);
-        }
-        if stands {
-            return Verdict::Already;
-        }
-        refuted.insert(place);
-        return Verdict::Superseded("decided as if the user were new, who was known");
-    }
-    if is_current {
-        return apply(document, &event.states, &asked, event.id, true);
-    }
-    let generation = known.map_or(0, |state| state.generation);
-    if generation > asked.generation {
-        return Verdict::Superseded("the flow was reset since");
-    }
-    if stands {
-        return Verdict::Already;
-    }
-    if generation < asked.generation {
-        return Verdict::Dead(format!(
-            "decided in generation {} (the ledger knows up to {generation})",
-            asked.generation
-        ));
-    }
-    match run_again(known, &asked, event, versions) {
-        Again::To(state) => apply(document, &[state], &asked, event.id, false),
-        Again::Nothing => Verdict::Already,
-        Again::Illegal(why) => Verdict::Dead(why),
-    }
+}
+
+/// Whatever builds on a state of this record builds on nothing.
+fn refute(refuted: &mut BTreeSet<String>, event: &Event) {
+    refuted.extend(event.states.iter().map(place_of));
+}
+
+fn place_of(state: &FlowStateDocument) -> String {
+    place(&state.flow, state.version, state.conversation.as_deref())
+}
+
+/// Names a state. The conversation stands last, because it alone may hold any
+/// character.
+fn place(flow: &str, version: u32, conversation: Option<&str>) -> String {
+    format!("{flow}/{version}/{}", conversation.unwrap_or_default())
 }
 
 /// Whether the edge could not ask for the user's document.
@@ -145,11 +310,11 @@ pub(super) fn rests_on_an_assumption(event: &Event) -> bool {
 }
 
 /// What a record asks for, whatever its kind.
-struct Asked<'a> {
-    flow: &'a str,
-    version: u32,
-    conversation: Option<&'a str>,
-    generation: u32,
+pub(super) struct Asked<'a> {
+    pub(super) flow: &'a str,
+    pub(super) version: u32,
+    pub(super) conversation: Option<&'a str>,
+    pub(super) generation: u32,
 }
 
 impl<'a> Asked<'a> {
@@ -172,10 +337,14 @@ impl<'a> Asked<'a> {
                 version,
                 generation,
                 ..
-            } => (flow, *version, *generation),
-            Operation::Migrate { .. } | Operation::Membership | Operation::Identify { .. } => {
-                return None;
             }
+            | Operation::Migrate {
+                flow,
+                version,
+                generation,
+                ..
+            } => (flow, *version, *generation),
+            Operation::Membership | Operation::Identify { .. } => return None,
         };
         Some(Self {
             flow,
@@ -191,15 +360,8 @@ impl<'a> Asked<'a> {
             && state.conversation.as_deref() == self.conversation
     }
 
-    /// Names the state this is about. The conversation stands last, because it
-    /// alone may hold any character.
     fn place(&self) -> String {
-        format!(
-            "{}/{}/{}",
-            self.flow,
-            self.version,
-            self.conversation.unwrap_or_default()
-        )
+        place(self.flow, self.version, self.conversation)
     }
 }
 
@@ -239,10 +401,11 @@ fn is_same(one: &FlowStateDocument, other: &FlowStateDocument) -> bool {
     one.flow == other.flow && one.version == other.version && one.conversation == other.conversation
 }
 
-/// Puts states in their places and the event id into its ring.
+/// Puts states in their places and the event id into its ring; `outcomes` are
+/// those of the run that led to the states.
 fn apply(
-    document: &UserDocument,
-    states: &[FlowStateDocument],
+    (document, versions, now): (&UserDocument, &dyn Versions, UnixMs),
+    (states, outcomes): (&[FlowStateDocument], &[LogicOutcome]),
     asked: &Asked<'_>,
     id: Option<EventId>,
     as_recorded: bool,
@@ -251,6 +414,8 @@ fn apply(
     for state in states {
         let at = document.flows.iter().position(|own| is_same(own, state));
         let mut next = state.clone();
+        // By our clock, because it is ours that ends conversations.
+        next.touched_ms = Some(now);
         // Records carry no rings; what was seen stays seen, also after a reset.
         next.recent = at.map_or_else(Vec::new, |at| {
             std::mem::take(&mut document.flows[at].recent)
@@ -275,103 +440,7 @@ fn apply(
     Verdict::Apply {
         document: Box::new(document),
         groups: Vec::new(),
+        webhooks: effects::passed(asked.flow, asked.version, outcomes, versions),
         as_recorded,
-    }
-}
-
-/// Where a step leads from the ledger's state.
-enum Again {
-    To(FlowStateDocument),
-    /// Its effect is there already.
-    Nothing,
-    Illegal(String),
-}
-
-/// Takes the step again from the ledger's state, with the recorded outcomes.
-fn run_again(
-    known: Option<&FlowStateDocument>,
-    asked: &Asked<'_>,
-    event: &Event,
-    versions: &dyn Versions,
-) -> Again {
-    let Some(version) = versions.version(asked.flow, asked.version) else {
-        return Again::Illegal(format!(
-            "version {} of flow {} is not in the store",
-            asked.version, asked.flow
-        ));
-    };
-    let before = known.map_or_else(FlowState::default, FlowStateDocument::to_state);
-    let mut names = Vec::new();
-    let (step, entry) = match taken_again(&event.operation, &version, &mut names) {
-        Ok(step) => step,
-        Err(why) => return Again::Illegal(why),
-    };
-    let outcomes: Vec<_> = event.outcomes.iter().map(|o| o.to_outcome()).collect();
-    let mut judge = RecordedJudge {
-        entry,
-        outcomes: &outcomes,
-        gates_by_state: true,
-        targets: &(),
-    };
-    match transition(&version, &before, &step, &mut judge) {
-        Ok(effect) if effect.changed => Again::To(FlowStateDocument::of(
-            asked.flow,
-            &version,
-            asked.conversation,
-            &effect.state,
-        )),
-        Ok(_) if has_effect(&before, &step) => Again::Nothing,
-        Ok(_) => Again::Illegal("the step leads nowhere from where the user stands".to_owned()),
-        Err(error) => Again::Illegal(error.to_string()),
-    }
-}
-
-/// The step of an operation, and whether its entry condition held.
-fn taken_again<'n>(
-    operation: &Operation,
-    version: &Version,
-    names: &'n mut Vec<NameKey>,
-) -> Result<(Step<'n>, bool), String> {
-    match operation {
-        Operation::Start { force, .. } => Ok((Step::Start { force: *force }, true)),
-        Operation::Intent {
-            intent: Intent::Reset,
-            force,
-            restarted,
-            ..
-        } => Ok((Step::Reset { force: *force }, *restarted)),
-        Operation::Intent {
-            intent: Intent::Stop,
-            ..
-        } => Ok((Step::Stop, false)),
-        Operation::Intent {
-            intent: Intent::Finish,
-            ..
-        } => Ok((Step::Finish, false)),
-        Operation::Transition {
-            block: uid,
-            names: asked,
-            ..
-        } => {
-            let block = version
-                .find(BlockKey::of(uid))
-                .ok_or_else(|| format!("version {} has no block {uid}", version.number))?;
-            names.extend(asked.iter().map(|name| NameKey::of(name)));
-            Ok((Step::Transition { block, names }, false))
-        }
-        Operation::Migrate { .. } | Operation::Membership | Operation::Identify { .. } => {
-            Err("the record names no step".to_owned())
-        }
-    }
-}
-
-/// Whether a step that changes nothing has been done before, rather than being
-/// impossible.
-fn has_effect(before: &FlowState, step: &Step<'_>) -> bool {
-    match step {
-        Step::Start { .. } => before.started,
-        Step::Stop => before.stopped,
-        Step::Finish => before.finished,
-        Step::Reset { .. } | Step::Transition { .. } => false,
     }
 }

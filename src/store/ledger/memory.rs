@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, ShipError,
-    Versions, apply,
+    DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, Retention,
+    ShipError, Versions, apply,
     changes::{self, Cursor, CursorError},
     unseen,
 };
@@ -20,7 +20,7 @@ use crate::{
         chain_hash,
     },
     snapshot::wire::EnvironmentType,
-    store::engine::ChangeRows,
+    store::engine::{ChangeRows, WebhookEffect},
 };
 
 /// One environment's progress.
@@ -29,6 +29,8 @@ pub(crate) struct MemoryLedger {
     pub(crate) users: BTreeMap<String, UserDocument>,
     pub(crate) groups: BTreeMap<String, GroupRecord>,
     pub(crate) memberships: BTreeMap<MembershipKey, MembershipRecord>,
+    /// By id.
+    pub(crate) posted: BTreeMap<String, WebhookEffect>,
     /// By position.
     noted: BTreeMap<u64, Change>,
     pub(crate) marks: BTreeMap<String, JournalMark>,
@@ -56,7 +58,13 @@ impl MemoryLedger {
     ) -> Result<BatchAnswer, ShipError> {
         let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
         let mut copy = self.clone();
-        let answer = apply(&mut copy, environment, (batch, &hash), versions, 1)??;
+        let answer = apply(
+            &mut copy,
+            environment,
+            (batch, &hash),
+            versions,
+            (&Retention::default(), 1),
+        )??;
         *self = copy;
         Ok(answer.answer)
     }
@@ -163,6 +171,12 @@ impl LedgerTransaction for MemoryLedger {
         Ok(())
     }
 
+    fn post(&mut self, id: &str, effect: &WebhookEffect, _now: UnixMs) -> Result<(), EngineError> {
+        let place = self.posted.entry(id.to_owned());
+        place.or_insert_with(|| effect.clone());
+        Ok(())
+    }
+
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {
         Ok(self.marks.get(journal).cloned())
     }
@@ -182,6 +196,7 @@ impl LedgerTransaction for MemoryLedger {
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        _now: UnixMs,
     ) -> Result<(), EngineError> {
         let place = (journal.to_owned(), user.to_owned());
         self.refuted.insert(place, places.clone());

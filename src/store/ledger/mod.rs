@@ -6,19 +6,24 @@
 //! record stand in `judge`, `identify` and `membership`, all pure; storage is
 //! the engine's.
 
+mod again;
 pub(crate) mod changes;
+mod effects;
+mod enrolling;
 mod identify;
 mod judge;
 mod local;
 mod membership;
 #[cfg(test)]
 pub(crate) mod memory;
+mod retention;
 #[cfg(test)]
 mod tests;
 
 pub use changes::CursorError;
 pub use local::LocalLedger;
-use membership::Ruling;
+pub use retention::Retention;
+pub(crate) use retention::sweep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,9 +41,8 @@ use super::{
 use crate::{
     clock::UnixMs,
     progress::event::{
-        Base, Batch, BatchAnswer, Change, Event, GroupDocument, MembershipDocument,
-        MembershipRecord, Operation, Outcome, RecordOutcome, ShippedRecord, UserDocument,
-        chain_hash, subject_hash,
+        Base, Batch, BatchAnswer, Change, Event, GroupDocument, Operation, Outcome, RecordOutcome,
+        ShippedRecord, UserDocument, chain_hash, subject_hash,
     },
     snapshot::Version,
 };
@@ -70,6 +74,8 @@ enum Verdict {
         /// Boxed: the other verdicts are a word or two.
         document: Box<UserDocument>,
         groups: Vec<crate::progress::event::GroupRecord>,
+        /// Webhooks the applied run passed.
+        webhooks: Vec<effects::Passed>,
         /// The edge knew the document it was decided on.
         as_recorded: bool,
     },
@@ -95,7 +101,7 @@ pub(crate) fn ship(
     environment: &Environment,
     batch: &Batch,
     versions: &dyn Versions,
-    now: UnixMs,
+    (retention, now): (&Retention, UnixMs),
 ) -> Result<Shipped, ShipError> {
     if batch.journal.is_empty() || batch.journal.len() > 64 {
         return Err(ShipError::Refused(
@@ -105,7 +111,13 @@ pub(crate) fn ship(
     let hash = chain_hash(batch).map_err(|error| ShipError::Refused(error.to_string()))?;
     let mut answer = None;
     engine.ledger(&environment.uid, &mut |transaction| {
-        let result = apply(transaction, environment, (batch, &hash), versions, now)?;
+        let result = apply(
+            transaction,
+            environment,
+            (batch, &hash),
+            versions,
+            (retention, now),
+        )?;
         let ending = if result.is_ok() && !batch.records.is_empty() {
             Ending::Commit
         } else {
@@ -124,12 +136,13 @@ fn apply(
     environment: &Environment,
     (batch, hash): (&Batch, &str),
     versions: &dyn Versions,
-    now: UnixMs,
+    (retention, now): (&Retention, UnixMs),
 ) -> Result<Result<Shipped, ShipError>, EngineError> {
     let mut run = Run {
         transaction,
         environment,
         versions,
+        retention,
         now,
         journal: &batch.journal,
         users: BTreeMap::new(),
@@ -159,6 +172,7 @@ struct Run<'a> {
     transaction: &'a mut dyn LedgerTransaction,
     environment: &'a Environment,
     versions: &'a dyn Versions,
+    retention: &'a Retention,
     now: UnixMs,
     journal: &'a str,
     /// Users of this batch as they are now; most batches name a user often.
@@ -268,59 +282,6 @@ impl Run<'_> {
         }
     }
 
-    /// A percentage decision by itself. The user's document stays as it is.
-    fn enrol(
-        &mut self,
-        record: &ShippedRecord,
-        membership: &MembershipDocument,
-    ) -> Result<RecordOutcome, EngineError> {
-        let (ruling, standing) = self.put_membership(record, membership, false)?;
-        let doc_rev = self.known(&record.event.user)?.document.doc_rev;
-        let as_recorded = standing.membership.as_ref() == Some(membership);
-        let (outcome, why) = match ruling {
-            Ruling::Replaces => (Outcome::Applied, None),
-            Ruling::Repeats => (Outcome::Already, None),
-            Ruling::Loses => (
-                Outcome::Superseded,
-                Some("an earlier decision stands".to_owned()),
-            ),
-        };
-        Ok(RecordOutcome {
-            membership: Some(standing),
-            ..self::outcome(record, outcome, doc_rev, as_recorded, why)
-        })
-    }
-
-    /// Rules on a decision and says what stands afterwards.
-    fn put_membership(
-        &mut self,
-        record: &ShippedRecord,
-        membership: &MembershipDocument,
-        started: bool,
-    ) -> Result<(Ruling, MembershipRecord), EngineError> {
-        let key = MembershipKey::of(membership);
-        let mut standing = self.transaction.membership(&key)?.unwrap_or_default();
-        let ruling = membership::rule(standing.membership.as_ref(), membership, started);
-        let before = standing.clone();
-        if ruling == Ruling::Replaces {
-            standing.membership = Some(membership.clone());
-            standing.decided_ms = record.event.decided_ms;
-        }
-        let is_in = standing.membership.as_ref().is_some_and(|own| own.is_in);
-        standing.started |= started && is_in;
-        if standing != before {
-            standing.doc_rev += 1;
-            standing.last = Some((self.journal.to_owned(), record.seq));
-            let mut parts = vec![key.deployment.as_str(), key.id.as_str()];
-            parts.extend(key.conversation.as_deref());
-            let subject = subject_hash("membership", &parts);
-            self.notes.insert(subject, standing.doc_rev);
-        }
-        // Also unchanged: the key was heard of, so its conversation goes on.
-        self.transaction.put_membership(&key, &standing, self.now)?;
-        Ok((ruling, standing))
-    }
-
     /// Carries a verdict out.
     fn settle(
         &mut self,
@@ -332,6 +293,7 @@ impl Run<'_> {
             Verdict::Apply {
                 mut document,
                 mut groups,
+                webhooks,
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
@@ -339,11 +301,17 @@ impl Run<'_> {
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 document.mixed = !as_recorded;
+                self.end_conversations(&mut document);
                 for group in &mut groups {
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
                     let subject = subject_hash("group", &[&group.identifier]);
                     self.notes.insert(subject, group.doc_rev);
+                }
+                for passed in webhooks.iter().enumerate() {
+                    let (id, effect) =
+                        effects::effect(self.environment, self.journal, record, passed);
+                    self.transaction.post(&id, &effect, self.now)?;
                 }
                 let doc_rev = document.doc_rev;
                 let changed = Known {
@@ -414,14 +382,14 @@ impl Run<'_> {
                     None => self.merge(document, event, properties, groups)?,
                 }
             }
-            _ => judge::step(&document, &mut refuted, event, self.versions),
+            _ => judge::step(&document, &mut refuted, event, self.versions, self.now),
         };
         // Kept under this journal, because the edge's next record of the user
         // names this one as its base, whatever this one did.
         let own = self.transaction.refuted(self.journal, &event.user)?;
         if own != refuted {
             self.transaction
-                .put_refuted(self.journal, &event.user, &refuted)?;
+                .put_refuted(self.journal, &event.user, &refuted, self.now)?;
         }
         Ok(verdict)
     }

@@ -148,7 +148,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> SigningError {
 }
 
 /// A whole file of at most so many bytes.
-pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, SigningError> {
+pub(in crate::store) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, SigningError> {
     let length = fs::metadata(path).map_err(failed(path))?.len();
     if length > bytes_max as u64 {
         return Err(SigningError::Content {
@@ -160,7 +160,7 @@ pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, SigningErro
 }
 
 /// Writes a file that only its owner may read, durable when this returns.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
+pub(in crate::store) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -189,8 +189,9 @@ pub(super) fn private_folder(path: &Path) -> Result<(), SigningError> {
     builder.create(path).map_err(failed(path))
 }
 
+/// Refuses a secret that others may have read.
 #[cfg(unix)]
-fn refuse_readable(path: &Path) -> Result<(), SigningError> {
+pub(in crate::store) fn refuse_readable(path: &Path) -> Result<(), SigningError> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)
         .map_err(failed(path))?
@@ -206,7 +207,8 @@ fn refuse_readable(path: &Path) -> Result<(), SigningError> {
     Ok(())
 }
 
+/// Refuses a secret that others may have read.
 #[cfg(not(unix))]
-fn refuse_readable(_path: &Path) -> Result<(), SigningError> {
+pub(in crate::store) fn refuse_readable(_path: &Path) -> Result<(), SigningError> {
     Ok(())
 }

@@ -16,9 +16,9 @@ use std::{
 };
 
 use folder::{
-    key_file, key_path, private_folder, read, read_key, read_root, rename, write_key,
-    write_private, write_root,
+    key_file, key_path, private_folder, read_key, read_root, rename, write_key, write_root,
 };
+pub(in crate::store) use folder::{read, refuse_readable, write_private};
 use serde::Serialize;
 
 use crate::{

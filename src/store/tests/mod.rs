@@ -1,6 +1,7 @@
 //! What the store promises as a whole: what is authored is published, signed
 //! and compiled by the edge's own code, once for every change.
 
+mod deploying;
 mod keys;
 
 use std::{
@@ -47,7 +48,7 @@ impl Entropy for Counting {
 pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clock: Arc<HandClock>,
-    ambient: Ambient,
+    pub(crate) ambient: Ambient,
 }
 
 impl House {
@@ -243,7 +244,7 @@ fn a_change_is_one_revision_and_is_published_after_a_crash_between() {
     let store = house.open();
     assert_eq!(revision(&store, "production").to_string(), "0.2");
     let snapshot = pull(&store, "production", &mut trust(&store, "production"));
-    assert_eq!(snapshot.flows.len(), 3);
+    assert_eq!(snapshot.flows.len(), 6);
 }
 
 #[test]
@@ -327,7 +328,7 @@ fn after_rotating_any_online_key_an_edge_follows() {
         Signing::rotate(&house.signing_folder(), role, &house.ambient).unwrap();
         let store = house.open();
         let snapshot = pull(&store, "production", &mut trust);
-        assert_eq!(snapshot.flows.len(), 3);
+        assert_eq!(snapshot.flows.len(), 6);
     }
 }
 

@@ -197,12 +197,16 @@ pub(super) const RULES: &[Rule] = &[
 /// Where serde may be derived: what crosses a wire or a disk. A derive on a
 /// core type silently becomes a public format. Bounds and calls are free.
 pub(super) const WIRE: &[(&str, &str)] = &[
-    ("snapshot/wire.rs", "the signed format"),
+    ("snapshot/wire/", "the signed format"),
     ("server/", "answers and bodies of the protocols"),
     ("store/", "the authoring API and what the engine keeps"),
     ("upstream/", "the contract between edge and store"),
     ("disk/keep/", "the manifest"),
-    ("progress/event.rs", "records, batches and user documents"),
+    ("progress/event/", "records, batches and user documents"),
+    (
+        "receipt/",
+        "the inputs of a decision, answered and replayed",
+    ),
     ("config/", "dev.json"),
     ("cli/", "output for scripts"),
 ];
@@ -260,6 +264,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("receipt", &["evaluate", "snapshot", "progress", "clock"]),
     (
         "refresh",
         &[
@@ -290,6 +295,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "current",
             "evaluate",
             "progress",
+            "receipt",
             "snapshot",
             "http",
             "limits",

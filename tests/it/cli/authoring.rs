@@ -114,23 +114,14 @@ fn an_import_says_what_it_changed_and_the_edge_has_it() {
 fn a_faulty_import_names_every_fault_and_changes_nothing() {
     let author = Author::new();
     let (exported, before) = (author.export(), author.revisions());
-    let types = [
-        "checklist",
-        "checklistItem",
-        "hints",
-        "hintsItem",
-        "gate",
-        "webhook",
-        "flowTrigger",
-        "form",
-    ];
+    let types = ["form", "rocket"];
     let mut blocks = String::new();
     for (number, name) in types.iter().enumerate() {
         blocks.push_str(&format!("          - {{ sid: b{number}, type: {name} }}\n"));
     }
     let unbuilt = format!(
         "flowgate: project/1\nproject: harbor\nflags: [{{}}]\nsegments: [{{}}]\nchannels: [{{}}]\n\
-         deployments: [{{}}]\nflows:\n  - sid: later\n    deployments: []\n    deploymentsOnly: true\n\
+         deployments: [{{}}]\nflows:\n  - sid: later\n    deployments: [{{}}]\n    deploymentsOnly: 1\n\
          \x20   versions:\n      - number: 1\n        blocks:\n{blocks}"
     );
     let good = "flowgate: project/1\nproject: harbor\nflows:\n  - sid: good\n    versions:\n      \
@@ -142,15 +133,64 @@ fn a_faulty_import_names_every_fault_and_changes_nothing() {
     refused.complains_of(&[
         "flags is not supported",
         "segments is not supported",
-        "channels is not supported",
-        "deployments is not supported",
-        "deploymentsOnly is not supported",
+        "channel 1: name is missing",
+        "deployments stand under the flow",
+        "deployment 1: environment is missing",
+        "deploymentsOnly is a number",
         "file-1.yaml",
     ]);
     assert!(!refused.error.contains("file-0.yaml"), "{}", refused.error);
     // All or nothing: the good file beside it was not taken.
     assert_eq!(author.export(), exported);
     assert_eq!(author.revisions(), before);
+}
+
+#[test]
+fn every_example_of_the_guide_imports_and_comes_back() {
+    let author = Author::new();
+    let guide = include_str!("../../../docs/authoring.md");
+    let examples: Vec<&str> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() >= 3, "{}", examples.len());
+    author.imports(&examples).with(0);
+    // What may not be meant is told beside what changed.
+    let last = examples.last().expect("an example");
+    let full = last.replace("percentage: 12.5", "percentage: 100");
+    let file = author.folder.path().join("full.yaml");
+    std::fs::write(&file, full).expect("a file");
+    let told = author
+        .runs(&["import", &file.display().to_string()])
+        .with(0);
+    for word in [
+        "deployment-changed",
+        "vips-on-web",
+        "notice: ",
+        "100 % is a full launch",
+    ] {
+        assert!(told.out.contains(word), "no {word} in {}", told.out);
+    }
+    author.imports(&[last]).with(0);
+    let exported = author.export();
+    for word in [
+        "support-2026",
+        "exclusive: true",
+        "percentage: 12.5",
+        "deploymentsOnly: true",
+        "url: https://crm.example.com/hooks/setup",
+        "type: checklist",
+    ] {
+        assert!(exported.contains(word), "no {word} in {exported}");
+    }
+    let again = author.imports(&[&exported]).with(0).json();
+    assert_eq!(again["changes"], json!([]), "{again}");
+    let development = author
+        .runs(&["export", "--environment", "development"])
+        .with(0)
+        .out;
+    assert!(!development.contains("support-2026"), "{development}");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! output as scripts read them, complaints from standard error.
 
 mod authoring;
+mod deployments;
+mod explaining;
 mod keys;
 mod settings;
 mod snapshots;

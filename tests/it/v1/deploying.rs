@@ -11,7 +11,7 @@ const PROJECT: &str = r#"
 flowgate: project/1
 project: talks
 channels:
-  - { name: "intercom:acme", exclusive: true }
+  - { name: "slack:acme", exclusive: true }
   - { name: web }
 flows:
   - sid: chat
@@ -27,7 +27,7 @@ flows:
         blocks: [ { sid: greet, type: custom, transitions: [go], fields: { title: Hello again } } ]
         paths: [ { from: entry, to: greet } ]
     deployments:
-      - { name: chat-acme, environment: development, channel: "intercom:acme", version: latest, percentage: 100, salt: a }
+      - { name: chat-acme, environment: development, channel: "slack:acme", version: latest, percentage: 100, salt: a }
       - name: chat-web
         environment: development
         channel: web
@@ -61,7 +61,7 @@ fn chat(server: &Client, user: &str, over: &Value) -> Value {
 fn an_exclusive_channel_is_asked_without_a_flow() {
     let (_dev, server, _folder) = open();
     let body = json!({"subject": {"user": "ada", "conversation": "c-1"},
-        "channel": "intercom:acme", "start": true});
+        "channel": "slack:acme", "start": true});
     let answer = body_of(&server.post("/v1/evaluate", &body), 200);
     let decision = &answer["decisions"]["chat"];
     assert_eq!(decision["version"], 2, "{answer}");

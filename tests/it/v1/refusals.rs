@@ -174,7 +174,7 @@ fn keys_methods_and_paths_are_refused_in_our_own_form() {
         assert_eq!(answer.header("allow"), "POST, OPTIONS");
         assert_eq!(problem["expected"], "POST, OPTIONS");
     }
-    for path in ["/v1/nothing", "/", "/v1/flows/plain", "/v1/explain"] {
+    for path in ["/v1/nothing", "/", "/v1/flows/plain", "/v1/explained"] {
         check_problem(&desk.server.post(path, &body), 404, "no-such-path");
     }
 }

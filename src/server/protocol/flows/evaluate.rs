@@ -68,7 +68,7 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
 
 /// The flow that a request without flows means: the one of an exclusive
 /// channel. When that is switched off it is still the one that was meant.
-fn sole_flow<'r>(inquiry: &Inquiry<'r>) -> Result<&'r str, Fault> {
+pub(super) fn sole_flow<'r>(inquiry: &Inquiry<'r>) -> Result<&'r str, Fault> {
     let missing = Invalid::Missing {
         what: "flows",
         expected: "at least one flow sid with its tag, or an exclusive channel with one flow",

@@ -5,11 +5,13 @@
 //! something else than was asked.
 
 mod evaluate;
+mod explain;
 mod identify;
 mod step;
 mod wire;
 
 pub(crate) use evaluate::evaluate;
+pub(crate) use explain::explain;
 pub(crate) use identify::identify;
 pub(crate) use step::{intent, transition};
 

@@ -333,12 +333,13 @@ async fn imports_at_once_are_all_in_force_when_they_are_answered() {
         }
     };
     let before = desk.revision();
+    let flows = desk.api.store.workspace().flows.len();
     let (one, two, three) = tokio::join!(import(1), import(2), import(3));
     let after = desk.revision();
     assert_eq!(one.max(two).max(three), after);
     assert!(one.min(two).min(three) > before);
     assert_eq!(desk.api.store.due(), Due::Nothing);
-    assert_eq!(desk.api.store.workspace().flows.len(), 6);
+    assert_eq!(desk.api.store.workspace().flows.len(), flows + 3);
 }
 
 #[tokio::test]

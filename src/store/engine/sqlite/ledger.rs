@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EngineError, changes, row, signed, text, unsigned};
+use super::{EngineError, changes, outbox, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
-    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey},
+    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect},
 };
 
 /// A user's document.
@@ -115,16 +115,21 @@ impl LedgerTransaction for Rows<'_> {
     }
 
     fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError> {
+        let states = document.flows.iter();
+        let of_conversations = states.filter(|state| state.conversation.is_some());
+        let oldest = of_conversations.filter_map(|state| state.touched_ms).min();
         self.connection
             .prepare_cached(
-                "INSERT INTO users (environment_uid, identifier, document) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (environment_uid, identifier)
-                 DO UPDATE SET document = excluded.document",
+                "INSERT INTO users (environment_uid, identifier, document, conversation_ms)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (environment_uid, identifier) DO UPDATE SET
+                 document = excluded.document, conversation_ms = excluded.conversation_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 document.identifier,
-                text("user", document)?
+                text("user", document)?,
+                oldest.map(signed)
             ])?;
         Ok(())
     }
@@ -179,6 +184,10 @@ impl LedgerTransaction for Rows<'_> {
 
     fn note(&mut self, change: &Change) -> Result<(), EngineError> {
         changes::note(self.connection, self.environment_uid, change)
+    }
+
+    fn post(&mut self, id: &str, effect: &WebhookEffect, now: UnixMs) -> Result<(), EngineError> {
+        outbox::post(self.connection, id, effect, now)
     }
 
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {
@@ -238,6 +247,7 @@ impl LedgerTransaction for Rows<'_> {
         journal: &str,
         user: &str,
         places: &BTreeSet<String>,
+        now: UnixMs,
     ) -> Result<(), EngineError> {
         if places.is_empty() {
             self.connection
@@ -250,16 +260,17 @@ impl LedgerTransaction for Rows<'_> {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO refuted (environment_uid, journal, identifier, places)
-                 VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO refuted (environment_uid, journal, identifier, places, at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (environment_uid, journal, identifier)
-                 DO UPDATE SET places = excluded.places",
+                 DO UPDATE SET places = excluded.places, at_ms = excluded.at_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 journal,
                 user,
-                text("refuted place", places)?
+                text("refuted place", places)?,
+                signed(now)
             ])?;
         Ok(())
     }

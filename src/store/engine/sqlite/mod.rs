@@ -9,8 +9,10 @@
 mod authoring;
 mod changes;
 mod ledger;
+mod outbox;
 mod publishing;
 mod schema;
+mod sweep;
 
 use std::{
     collections::BTreeSet,
@@ -23,10 +25,11 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork, MembershipKey,
-    Publication, Write,
+    Attempted, ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork,
+    MembershipKey, OutboxEntry, Publication, Swept, Write,
 };
 use crate::{
+    clock::UnixMs,
     progress::event::{GroupRecord, MembershipRecord, UserDocument},
     store::workspace::Workspace,
 };
@@ -171,6 +174,48 @@ impl Engine for SqliteEngine {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, EngineError> {
         self.read(|connection| ledger::dead_letters(connection, environment_uid, count_max))
+    }
+
+    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError> {
+        self.read(|connection| outbox::due(connection, now, count_max))
+    }
+
+    fn outbox_dead(
+        &self,
+        environment_uid: &str,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError> {
+        self.read(|connection| outbox::dead(connection, environment_uid, count_max))
+    }
+
+    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError> {
+        self.write(|transaction| {
+            outbox::attempted(&transaction, id, attempted)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn users_with_ended(
+        &self,
+        environment_uid: &str,
+        ended_before: UnixMs,
+        count_max: usize,
+    ) -> Result<Vec<String>, EngineError> {
+        self.read(|connection| sweep::users(connection, environment_uid, ended_before, count_max))
+    }
+
+    fn sweep(
+        &self,
+        environment_uid: &str,
+        before: (UnixMs, UnixMs),
+        count_max: usize,
+    ) -> Result<Swept, EngineError> {
+        let mut swept = Swept::default();
+        self.write(|transaction| {
+            swept = sweep::sweep(&transaction, environment_uid, before, count_max)?;
+            Ok(transaction.commit()?)
+        })?;
+        Ok(swept)
     }
 
     fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError> {

@@ -97,7 +97,8 @@ CREATE TABLE deployments (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// What percentages came to, the change stream, the outbox, and what ages.
+/// What the ledger keeps beside users: percentage decisions, the change stream
+/// under an id of its own, the outbox; and the ages that retention goes by.
 const MEMBERSHIPS: &str = "
 CREATE TABLE memberships (
   environment_uid TEXT NOT NULL, deployment TEXT NOT NULL, id TEXT NOT NULL,
@@ -182,4 +183,68 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), EngineEr
         path: path.display().to_string(),
         found,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::SqliteEngine, *};
+    use crate::store::engine::{Engine, Write};
+
+    /// What the first release wrote: a flow with a status and a version, a key,
+    /// a user.
+    const ROWS: &str = r#"
+INSERT INTO environments (uid, name, type, drafts) VALUES ('e1', 'production', '"production"', 0);
+INSERT INTO projects VALUES ('shop', 'Shop');
+INSERT INTO flows VALUES ('f1', 'tour', 'Tour', 'shop', 1);
+INSERT INTO flow_status VALUES ('f1', 'e1', 0);
+INSERT INTO versions VALUES ('f1', 1, '{"flow_uid":"f1","flow_sid":"tour","number":1,
+  "entry":"everyone","blocks":[{"uid":"b1","sid":"card","kind":"card"}],
+  "paths":[{"uid":"p1","to":"b1"}]}', 'first', 'ann', 17);
+INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms)
+  VALUES ('k1', 'server', 'e1', 'back end', '["shop"]', 'abc123', 1);
+INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
+"#;
+
+    #[test]
+    fn a_file_of_the_first_release_opens_and_keeps_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection.execute_batch(ROWS).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        drop(connection);
+        let engine = SqliteEngine::open(&path).unwrap();
+        let workspace = engine.workspace().unwrap();
+        let flow = &workspace.flows["tour"];
+        assert!(flow.refuse_public_force && !flow.deployments_only);
+        assert!(!flow.enabled_in("e1"));
+        let version = &flow.versions[&1];
+        assert_eq!(version.part.blocks[0].uid, "b1");
+        assert_eq!((&*version.message, version.created_ms), ("first", 17));
+        assert!(version.webhooks.is_empty());
+        assert_eq!(workspace.keys[0].projects, ["shop"]);
+        assert_eq!(workspace.keys[0].channel, None);
+        assert!(workspace.channels.is_empty() && workspace.deployments.is_empty());
+        assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 3);
+        // It takes what is new, and is not migrated again.
+        let rollout = serde_json::from_value(serde_json::json!({"basis_points": 1, "salt": "s"}));
+        let deployment = crate::store::Deployment {
+            uid: "d1".to_owned(),
+            name: "web".to_owned(),
+            environment_uid: "e1".to_owned(),
+            flow_uid: "f1".to_owned(),
+            channel: "web".to_owned(),
+            policy: crate::snapshot::wire::VersionPolicy::Latest,
+            rollout: rollout.unwrap(),
+            on_version_change: None,
+            active: true,
+        };
+        let write = Write::Deployment(Box::new(deployment.clone()));
+        engine.commit(&[write]).unwrap();
+        drop(engine);
+        let workspace = SqliteEngine::open(&path).unwrap().workspace().unwrap();
+        assert_eq!(workspace.deployments["d1"], deployment);
+        assert_eq!(workspace.flows["tour"].versions.len(), 1);
+    }
 }

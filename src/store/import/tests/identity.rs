@@ -3,9 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{
-    export,
-    workspace::{AuthoredVersion, Project},
+use std::collections::BTreeMap;
+
+use crate::{
+    snapshot::wire::{OnVersionChange, VersionPolicy},
+    store::{
+        export,
+        workspace::{AuthoredVersion, Channel, Deployment, Project, WebhookSettings},
+    },
 };
 
 #[test]
@@ -31,6 +36,8 @@ fn an_export_of_one_environment_holds_what_it_sees() {
     let text = export::export(&first.workspace, production).unwrap();
     assert!(!text.contains("draft:") && !text.contains("development:"));
     assert!(text.contains("production: enabled"));
+    assert!(text.contains("environment: production"));
+    assert!(!text.contains("environment: development"));
 }
 
 /// Any project that compiles: chains of blocks with all kinds of fields.
@@ -57,17 +64,20 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
         )),
         Just(("string", serde_json::Value::Null)),
     ];
-    let block = (0..4_u8, prop::collection::vec(value, 0..4));
+    let block = (0..6_u8, prop::collection::vec(value, 0..4));
     let version = (prop::collection::vec(block, 1..5), 0..3_u8, any::<bool>());
     let flow = (
         prop::collection::vec(version, 1..4),
         any::<bool>(),
         any::<bool>(),
         text,
+        prop::collection::vec(any_deployment(), 0..4),
     );
     prop::collection::vec(flow, 1..4).prop_map(|flows| {
         let mut workspace = workspace();
-        for (ordinal, (versions, has_draft, enabled, name)) in flows.into_iter().enumerate() {
+        for (ordinal, (versions, has_draft, enabled, name, deployments)) in
+            flows.into_iter().enumerate()
+        {
             let project = format!("p{}", ordinal % 2);
             workspace.projects.insert(
                 project.clone(),
@@ -100,14 +110,117 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                     message: history(&name),
                     author: history("ann"),
                     created_ms: 1_700_000_000_123 + u64::from(number),
-                    webhooks: Default::default(),
+                    webhooks: webhooks(&flow.uid, number, &name),
                 };
                 flow.versions.insert(number, Arc::new(version));
+            }
+            for (at, mut deployment) in deployments.into_iter().enumerate() {
+                deployment.uid = format!("{}d{at}", flow.uid);
+                deployment.name = format!("{name}{ordinal}{at}")
+                    .replace(char::is_control, "")
+                    .to_owned();
+                deployment.flow_uid.clone_from(&flow.uid);
+                deployment.channel = format!("c{ordinal}:{at}");
+                if flow.latest() == 0 {
+                    deployment.policy = VersionPolicy::Latest;
+                }
+                let channel = Channel {
+                    name: deployment.channel.clone(),
+                    exclusive: enabled,
+                    attributes: vec![name.clone()],
+                };
+                workspace.channels.insert(channel.name.clone(), channel);
+                workspace
+                    .deployments
+                    .insert(deployment.uid.clone(), deployment);
             }
             workspace.flows.insert(flow.sid.clone(), flow);
         }
         workspace
     })
+}
+
+/// The version's one webhook, when it has one.
+fn webhooks(flow: &str, number: u32, text: &str) -> BTreeMap<String, WebhookSettings> {
+    let settings = WebhookSettings {
+        url: format!("https://example.com/{number}"),
+        headers: [("x-text".to_owned(), text.escape_debug().to_string())]
+            .into_iter()
+            .filter(|(_, value)| value.is_ascii() && value.trim() == value)
+            .collect(),
+    };
+    [(format!("{flow}call"), settings)].into()
+}
+
+/// Any sound rollout; what it is called and where it stands comes later.
+fn any_deployment() -> impl Strategy<Value = Deployment> {
+    let value = prop_oneof![
+        "\\PC{0,8}".prop_map(|text| serde_json::json!(text)),
+        any::<i32>().prop_map(|number| serde_json::json!(number)),
+    ];
+    let rule = ("[a-z]{1,8}", value, any::<bool>()).prop_map(|(attribute, value, case)| {
+        serde_json::json!({
+            "attribute": attribute, "operator": "equals", "value": value, "ignore_case": case,
+        })
+    });
+    let alternative = (
+        prop::option::of("\\PC{0,8}"),
+        prop::collection::vec(rule, 1..3),
+    )
+        .prop_map(|(name, rules)| serde_json::json!({"name": name, "rules": rules}));
+    (
+        prop::collection::vec(alternative, 0..3),
+        0..=10_000_u16,
+        prop::collection::btree_map(0..4_000_000_000_000_u64, 0..=10_000_u16, 0..3),
+        "\\PC{0,8}",
+        0..4_u8,
+        any::<(bool, bool)>(),
+    )
+        .prop_map(
+            |(alternatives, points, schedule, salt, kind, (production, active))| {
+                let schedule: Vec<_> = schedule
+                    .into_iter()
+                    .map(|(at, points)| serde_json::json!({"at_ms": at, "basis_points": points}))
+                    .collect();
+                let id = [
+                    serde_json::json!("user"),
+                    serde_json::json!("group"),
+                    serde_json::json!({"attribute": "account"}),
+                    serde_json::json!("user"),
+                ];
+                let id = &id[usize::from(kind)];
+                let remember = ["conversation", "user", "nothing", "user"][usize::from(kind)];
+                let rollout = serde_json::json!({
+                    "alternatives": alternatives, "basis_points": points, "schedule": schedule,
+                    "salt": salt, "id": id, "remember": remember,
+                });
+                let environment = if production {
+                    "production"
+                } else {
+                    "development"
+                };
+                Deployment {
+                    uid: String::new(),
+                    name: String::new(),
+                    environment_uid: format!("uid-{environment}"),
+                    flow_uid: String::new(),
+                    channel: String::new(),
+                    policy: if kind == 0 {
+                        VersionPolicy::Pinned(1)
+                    } else {
+                        VersionPolicy::Latest
+                    },
+                    rollout: serde_json::from_value(rollout).unwrap(),
+                    on_version_change: [
+                        None,
+                        Some(OnVersionChange::Stay),
+                        Some(OnVersionChange::Migrate),
+                        None,
+                    ][usize::from(kind)],
+                    active,
+                }
+            },
+        )
 }
 
 type AnyVersion = (Vec<(u8, Vec<(&'static str, serde_json::Value)>)>, u8, bool);
@@ -132,7 +245,7 @@ fn part(flow: &Flow, number: u32, (blocks, entry, migrates): AnyVersion) -> Vers
             .zip(fields)
             .map(|(n, (kind, value))| serde_json::json!({"sid": format!("x{n}"), "type": kind, "value": value}))
             .collect();
-        let kind = ["card", "modal", "custom", "tour"][usize::from(kind)];
+        let kind = ["card", "modal", "custom", "tour", "checklist", "hints"][usize::from(kind)];
         let mut block = serde_json::json!({
             "uid": uid("b"), "sid": format!("s{at}"), "kind": kind, "fields": fields,
         });
@@ -140,11 +253,15 @@ fn part(flow: &Flow, number: u32, (blocks, entry, migrates): AnyVersion) -> Vers
             block["transitions"] = serde_json::json!(["complete", "true"]);
         }
         made.push(block);
-        if kind == "tour" {
+        if ["tour", "checklist", "hints"].contains(&kind) {
+            let item_kind = match kind {
+                "hints" => "hintsItem".to_owned(),
+                kind => format!("{kind}Item"),
+            };
             for item in 0..2 {
                 made.push(serde_json::json!({
                     "uid": format!("{}-{item}", uid("b")), "sid": format!("s{at}-{item}"),
-                    "kind": "tourItem", "container": uid("b"), "fields": fields,
+                    "kind": item_kind, "container": uid("b"), "fields": fields,
                 }));
             }
         }
@@ -154,6 +271,21 @@ fn part(flow: &Flow, number: u32, (blocks, entry, migrates): AnyVersion) -> Vers
             path["on"] = serde_json::json!(["complete"]);
         }
         paths.push(path);
+    }
+    let own = |sid: &str| format!("{}{sid}", flow.uid);
+    made.push(serde_json::json!({"uid": own("call"), "sid": "call", "kind": "webhook"}));
+    made.push(serde_json::json!({
+        "uid": own("stop"), "sid": "stop", "kind": "flowTrigger",
+        "trigger": {"flow_sid": "nowhere", "version": number, "action": "stop"},
+    }));
+    paths.push(serde_json::json!({"uid": own("p-call"), "to": own("call")}));
+    paths.push(serde_json::json!({
+        "uid": own("p-stop"), "from": own("call"), "on": ["done"], "to": own("stop"),
+    }));
+    if number == 0 {
+        // A trigger names committed versions.
+        made.pop();
+        paths.pop();
     }
     json["blocks"] = made.into();
     json["paths"] = paths.into();
@@ -172,12 +304,15 @@ proptest! {
         prop_assert!(into_itself.writes.is_empty(), "{:?}\n{text}", into_itself.report);
         let elsewhere = take(&workspace(), &text).unwrap().workspace;
         prop_assert_eq!(&elsewhere.projects, &authored.projects);
+        prop_assert_eq!(&elsewhere.channels, &authored.channels);
+        prop_assert_eq!(&elsewhere.deployments, &authored.deployments);
         for (sid, flow) in &authored.flows {
             let other = &elsewhere.flows[sid];
             prop_assert_eq!(&other.uid, &flow.uid);
             prop_assert_eq!(&other.name, &flow.name);
             for (number, version) in &flow.versions {
                 prop_assert_eq!(&other.versions[number].part, &version.part);
+                prop_assert_eq!(&other.versions[number].webhooks, &version.webhooks);
                 if *number > 0 {
                     prop_assert_eq!(&other.versions[number], version);
                 }

@@ -2,8 +2,10 @@
 
 mod chain;
 mod enrolling;
+mod forgetting;
 mod identify;
 mod rules;
+mod several;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,8 @@ use crate::{
     evaluate::{FlowState, Outcome as LogicOutcome, RecordedJudge, Side, Step, transition},
     limits,
     progress::event::{
-        Assumption, Event, EventId, FlowStateDocument, GroupDocument, Intent, OutcomeDocument,
+        Assumption, EventId, FlowStateDocument, GroupDocument, Intent, MembershipDocument,
+        OutcomeDocument,
     },
     snapshot::{BlockKey, NameKey},
     store::{

@@ -1,0 +1,299 @@
+//! How is a signed snapshot read without any server?
+//!
+//! One loader for every offline command: a pack file, what an edge keeps in
+//! its data folder, or a folder into which packs were put away. What is found
+//! goes through the checks of an edge's boot against a trust root; nothing in
+//! a folder is changed, so that it may be one of a running edge.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::Engine;
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::{
+    clock::UnixMs,
+    disk::{Disk, RealDisk, keep::Keep},
+    limits,
+    snapshot::{
+        Revision, Snapshot,
+        compile::compile,
+        pack::Pack,
+        trust::{Checked, Marks, Origin, Trust, verify_pack},
+        wire::EnvelopeFile,
+    },
+};
+
+/// Something an edge might serve.
+pub(super) struct Candidate {
+    /// None: the environment the pack says it is of.
+    environment: Option<String>,
+    pack: Vec<u8>,
+    marks: Option<Marks>,
+    origin: Origin,
+}
+
+/// Where it was found, and what it is unless it is refused already.
+pub(super) type Found = (String, Result<Candidate, Refused>);
+
+/// What there is at a path: one pack, or what an edge's data folder keeps.
+pub(super) fn find(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failure> {
+    if path.is_dir() {
+        of_folder(path, environment)
+    } else {
+        Ok(vec![of_file(path, environment)?])
+    }
+}
+
+fn of_file(path: &Path, environment: Option<&str>) -> Result<Found, Failure> {
+    let candidate = Candidate {
+        environment: environment.map(ToOwned::to_owned),
+        pack: read(path, limits::PACK_BYTES_MAX)?,
+        marks: None,
+        origin: Origin::Disk,
+    };
+    Ok((path.display().to_string(), Ok(candidate)))
+}
+
+/// What the folder keeps for each environment, judged against its own marks.
+fn of_folder(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failure> {
+    let folder = path.join("snapshots");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let names = match environment {
+        Some(name) => vec![name.to_owned()],
+        None => disk.list(&folder).map_err(|error| {
+            Failure::undone(format!("{} cannot be read", folder.display()))
+                .because(&error)
+                .mend("expected a pack file, or an edge's data folder")
+        })?,
+    };
+    let mut found = Vec::new();
+    for name in names {
+        let kept = Keep::look(disk.clone(), &folder, &name).and_then(|keep| keep.load());
+        let place = folder.join(&name).display().to_string();
+        let candidate = match kept {
+            Ok(Some(kept)) => {
+                let Some(pack) = kept.pack else { continue };
+                Ok(Candidate {
+                    environment: Some(name),
+                    pack,
+                    marks: Some(kept.marks),
+                    origin: if kept.fell_back {
+                        Origin::Fallback
+                    } else {
+                        Origin::Disk
+                    },
+                })
+            }
+            Ok(None) => continue,
+            Err(error) => Err(Refused::new("keep", &error)),
+        };
+        found.push((place, candidate));
+    }
+    Ok(found)
+}
+
+/// Why a pack is refused: the rule's stable name, and in words.
+pub(super) struct Refused {
+    pub(super) rule: &'static str,
+    pub(super) words: String,
+}
+
+impl Refused {
+    fn new(rule: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let failure = Failure::undone("refused").because(error);
+        let words = failure.to_string();
+        Self {
+            rule,
+            words: words.trim_start_matches("refused: ").to_owned(),
+        }
+    }
+}
+
+/// The checks of an edge's boot.
+pub(super) fn judge(candidate: &Candidate, root: &[u8], now: UnixMs) -> Result<Judged, Refused> {
+    let pack = Pack::parse(&candidate.pack).map_err(|error| Refused::new(error.name(), &error))?;
+    // Without a name given, the pack's own is taken: what is then verified is
+    // that this root allows these signers to speak for it.
+    let environment = candidate
+        .environment
+        .clone()
+        .or_else(|| environment_said(&pack))
+        .unwrap_or_default();
+    let mut trust = Trust::new(&environment, root, candidate.marks.clone())
+        .map_err(|error| Refused::new(error.name(), &error))?;
+    let checked = verify_pack(&mut trust, &pack, now, candidate.origin)
+        .map_err(|error| Refused::new(error.name(), &error))?;
+    let timestamp = checked.timestamp.document();
+    let snapshot = compile(
+        &environment,
+        &timestamp.environment_uid,
+        checked.timestamp.revision(),
+        &checked.content,
+        checked.control.document(),
+    )
+    .map_err(|error| Refused::new("compile", &error))?;
+    Ok(Judged {
+        checked,
+        snapshot,
+        fell_back: candidate.origin == Origin::Fallback,
+    })
+}
+
+/// What passed all checks.
+pub(super) struct Judged {
+    pub(super) checked: Checked,
+    pub(super) snapshot: Snapshot,
+    pub(super) fell_back: bool,
+}
+
+/// The environment a pack says it is of, before anything is verified.
+fn environment_said(pack: &Pack) -> Option<String> {
+    let envelope: EnvelopeFile = serde_json::from_slice(&pack.timestamp).ok()?;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let payload = engine.decode(envelope.payload).ok()?;
+    let document: Value = serde_json::from_slice(&payload).ok()?;
+    document["environment"].as_str().map(ToOwned::to_owned)
+}
+
+/// A file, unless it is longer than anything that belongs there.
+pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            Failure::undone(format!("{} cannot be read", path.display())).because(&error)
+        })?;
+    if bytes.len() > bytes_max {
+        return Err(Failure::undone(format!(
+            "{} is longer than {bytes_max} bytes, the most such a file may have",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Which snapshot a command needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// Of this environment; none: whichever the packs are of.
+    pub(super) environment: Option<&'a str>,
+    /// At this revision.
+    pub(super) revision: Number,
+}
+
+/// A revision in full, or its number alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    /// `epoch.N`.
+    Revision(Revision),
+    /// `N`, of whatever epoch.
+    Alone(u64),
+}
+
+impl Number {
+    pub(super) fn fits(self, revision: Revision) -> bool {
+        match self {
+            Self::Revision(own) => own == revision,
+            Self::Alone(number) => number == revision.number,
+        }
+    }
+}
+
+impl std::str::FromStr for Number {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && let Ok(number) = text.parse() {
+            return Ok(Self::Alone(number));
+        }
+        let revision = text.parse().map(Self::Revision);
+        revision.map_err(|_| "expected a revision such as 0.17, or its number alone".to_owned())
+    }
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Revision(revision) => revision.fmt(f),
+            Self::Alone(number) => number.fmt(f),
+        }
+    }
+}
+
+/// The snapshot of this revision among what is at the path. Everything there
+/// is verified; the marks of an edge's folder are not asked, because an older
+/// revision than the one in force is wanted as a rule.
+pub(super) fn at_revision(
+    path: &Path,
+    trust_root: &Path,
+    wanted: Wanted<'_>,
+    now: UnixMs,
+) -> Result<Snapshot, Failure> {
+    let root = read(trust_root, limits::DOCUMENT_BYTES_MAX)?;
+    let mut found = Vec::new();
+    for file in packs(path, wanted.environment)? {
+        let (place, candidate) = of_file(&file, wanted.environment)?;
+        match candidate.and_then(|candidate| judge(&candidate, &root, now)) {
+            Ok(judged) if wanted.revision.fits(judged.snapshot.revision) => {
+                return Ok(judged.snapshot);
+            }
+            Ok(judged) => found.push(format!("{place} is revision {}", judged.snapshot.revision)),
+            Err(refused) => {
+                found.push(format!(
+                    "{place} is refused ({}): {}",
+                    refused.rule, refused.words
+                ));
+            }
+        }
+    }
+    let revision = wanted.revision;
+    let place = path.display();
+    let found = match found.as_slice() {
+        [] => "no pack".to_owned(),
+        found => found.join("; "),
+    };
+    Err(Failure::undone(format!(
+        "there is no good snapshot of revision {revision} in {place}: found {found}, expected revision {revision}"
+    ))
+    .mend("give the pack that an edge kept of that revision, or a folder of packs"))
+}
+
+/// The pack itself, those an edge keeps of the environment, or those of a
+/// folder of packs; by name.
+fn packs(path: &Path, environment: Option<&str>) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let kept = path.join("snapshots");
+    let folders = match environment {
+        _ if !kept.is_dir() => vec![path.to_owned()],
+        Some(environment) => vec![kept.join(environment)],
+        None => entries(&kept)?,
+    };
+    let mut packs = Vec::new();
+    for folder in folders {
+        let named = |file: &PathBuf| file.extension().is_some_and(|own| own == "pack");
+        packs.extend(entries(&folder)?.into_iter().filter(named));
+    }
+    Ok(packs)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let listed = std::fs::read_dir(folder).and_then(|entries| {
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        paths.collect::<Result<Vec<_>, _>>()
+    });
+    let mut paths = listed.map_err(|error| {
+        Failure::undone(format!("{} cannot be read", folder.display()))
+            .because(&error)
+            .mend("expected a pack file, an edge's data folder, or a folder of packs")
+    })?;
+    paths.sort();
+    Ok(paths)
+}

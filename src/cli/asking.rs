@@ -1,0 +1,209 @@
+//! How does a command ask a server something?
+//!
+//! One request with a key, one bounded answer, and how a refusal becomes words.
+//! Stores and edges are asked alike.
+
+use std::time::Duration;
+
+use reqwest::{Method, Request, Url};
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::config::Secret;
+
+/// An import of many flows compiles and signs all of them before it answers.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The longest answer that is read: an export of every flow of a large store.
+const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// A server that can be asked.
+pub(super) struct Asking {
+    /// `store` or `edge`.
+    name: &'static str,
+    /// The flag that names another one.
+    flag: &'static str,
+    base: Url,
+    key: Secret,
+}
+
+impl Asking {
+    /// A store at this address.
+    pub(super) fn store(url: &str, key: Secret) -> Result<Self, Failure> {
+        Ok(Self {
+            name: "store",
+            flag: "--to",
+            base: http_base(url)?,
+            key,
+        })
+    }
+
+    /// The public listener of an edge at this address.
+    pub(super) fn edge(url: &str, key: Secret) -> Result<Self, Failure> {
+        Ok(Self {
+            name: "edge",
+            flag: "--url",
+            ..Self::store(url, key)?
+        })
+    }
+
+    /// Key and address, for tests.
+    #[cfg(test)]
+    pub(super) fn aims(&self) -> (String, String) {
+        (self.key.expose().to_owned(), self.base.to_string())
+    }
+
+    /// Sends one request; each segment of the path is percent-encoded, since
+    /// a user id may hold anything.
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let mut url = self.base.clone();
+        url.set_path("");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = Request::new(method, url);
+        let key = self.key.expose().parse().map_err(|_| {
+            Failure::usage("the key holds characters no key has (was it copied whole?)")
+        })?;
+        request.headers_mut().insert("x-api-key", key);
+        if let Some(body) = body {
+            let json = reqwest::header::HeaderValue::from_static("application/json");
+            request.headers_mut().insert("content-type", json);
+            *request.body_mut() = Some(body.to_string().into());
+        }
+        runtime()?
+            .block_on(ask(request, PATIENCE))
+            .map_err(|error| {
+                let Self {
+                    name, flag, base, ..
+                } = self;
+                Failure::undone(format!("the {name} at {base} cannot be asked"))
+                    .because(&error)
+                    .mend(format!("is it running there? {flag} names another one"))
+            })
+    }
+}
+
+/// What a server refused, in words.
+pub(super) fn refusal(name: &str, status: u16, answer: &[u8]) -> Failure {
+    let problem: Option<Value> = serde_json::from_slice(answer).ok();
+    let words = problem.map_or_else(
+        || String::from_utf8_lossy(answer).trim().to_owned(),
+        |problem| problem_text(&problem),
+    );
+    Failure::undone(format!("the {name} refused ({status}): {words}"))
+}
+
+/// The words of a problem document: what, found and expected, and a list of
+/// faults when there is one.
+fn problem_text(problem: &Value) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut words = match (&problem["detail"], &problem["title"], &problem["error"]) {
+        (Value::String(detail), _, _) => detail.clone(),
+        (_, Value::String(title), _) => title.clone(),
+        (_, _, Value::String(error)) => error.clone(),
+        _ => return problem.to_string(),
+    };
+    for (member, word) in [("found", "found"), ("expected", "expected")] {
+        let value = &problem[member];
+        if !value.is_null() && !words.contains(&text(value)) {
+            words.push_str(&format!(", {word} {}", text(value)));
+        }
+    }
+    for fault in problem["faults"].as_array().into_iter().flatten() {
+        let members = ["file", "position", "rule"].map(|member| fault[member].as_str());
+        let said: Vec<&str> = members
+            .into_iter()
+            .flatten()
+            .filter(|part| !part.is_empty())
+            .collect();
+        words.push_str("\n  ");
+        words.push_str(&said.join(": "));
+    }
+    words
+}
+
+fn http_base(text: &str) -> Result<Url, Failure> {
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    match url {
+        Some(url) if url.scheme() == "http" => Ok(url),
+        Some(url) if url.scheme() == "https" => Err(Failure::usage(format!(
+            "{text} is https, which is not supported by this version"
+        ))
+        .mend("use an http:// url, through a tunnel when it leaves the machine")),
+        _ => Err(Failure::usage(format!(
+            "{text:?} is not a url such as http://127.0.0.1:7080"
+        ))),
+    }
+}
+
+/// Sends one request and reads its bounded answer.
+pub(super) async fn ask(request: Request, patience: Duration) -> Result<(u16, Vec<u8>), AskError> {
+    // No proxy: a store or an edge is asked where the operator says it is, and
+    // a proxy variable meant for the internet would catch loopback as well.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(patience)
+        .build()
+        .map_err(AskError::Http)?;
+    let mut answer = client.execute(request).await.map_err(AskError::Http)?;
+    let status = answer.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(AskError::Http)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_BYTES_MAX {
+            return Err(AskError::TooLong);
+        }
+    }
+    Ok((status, body))
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    /// Not reached, too slow, or not HTTP.
+    #[error("no answer")]
+    Http(#[source] reqwest::Error),
+    /// Longer than anything a store has to say.
+    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+/// A runtime for one call.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::undone("no runtime").because(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_problem_says_found_and_expected() {
+        let problem = json!({"title": "not imported", "detail": "flow \"x\" is not possible",
+            "found": "gate", "expected": "card or modal",
+            "faults": [{"file": "a.yaml", "position": "block \"a\"", "rule": "no path"}]});
+        assert_eq!(
+            problem_text(&problem),
+            "flow \"x\" is not possible, found gate, expected card or modal\n  a.yaml: block \"a\": no path"
+        );
+    }
+}

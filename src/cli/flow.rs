@@ -1,0 +1,181 @@
+//! Which flows does a store have, and where are they switched on?
+//!
+//! Lists flows, shows one with its versions and deployments, and sets its
+//! status in an environment, which edges follow at once.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    console::Console,
+    failure::{Failure, Outcome},
+    table::{self, Output},
+};
+use crate::config::Variables;
+
+/// `flowgate flow …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum FlowCommand {
+    /// List flows and where they are enabled.
+    List {
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Show a flow with its versions and deployments.
+    Show {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Switch a flow on; who was in it goes on where they stood.
+    Enable(Status),
+    /// Switch a flow off at once, for running users too.
+    Disable(Status),
+}
+
+/// A flow whose status is set.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// The flow.
+    #[arg(value_name = "SID")]
+    flow: String,
+    /// Where.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Runs one of them.
+pub(super) fn run(
+    command: FlowCommand,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        FlowCommand::List { target, output } => {
+            let answer = Admin::find(&target, variables)?.get(&["flows"], &[])?;
+            list(console, output, &answer)?;
+        }
+        FlowCommand::Show {
+            flow,
+            target,
+            output,
+        } => {
+            let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
+            show(console, output, &answer)?;
+        }
+        FlowCommand::Enable(status) => set(console, &status, true, variables)?,
+        FlowCommand::Disable(status) => set(console, &status, false, variables)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn set(
+    console: &mut Console,
+    status: &Status,
+    enabled: bool,
+    variables: &Variables,
+) -> Result<(), Failure> {
+    let body = json!({"environment": status.environment, "enabled": enabled});
+    let admin = Admin::find(&status.target, variables)?;
+    let answer = admin.post(&["flows", &status.flow, "status"], &body)?;
+    if status.output == Output::Json {
+        return table::json(console, &answer);
+    }
+    let word = if enabled { "enabled" } else { "disabled" };
+    console.line(&format!(
+        "{word}: {} in {}",
+        status.flow, status.environment
+    ))
+}
+
+/// Where a flow is on, in words.
+fn places(row: &Value) -> String {
+    let status = row["status"].as_object().into_iter().flatten();
+    let on = status.filter(|(_, enabled)| **enabled == true);
+    let names: Vec<&str> = on.map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, answer);
+    }
+    let mut rows = answer.as_array().cloned().unwrap_or_default();
+    for row in &mut rows {
+        row["enabled"] = json!(places(row));
+    }
+    let columns = [
+        ("project", "PROJECT"),
+        ("sid", "FLOW"),
+        ("latest", "LATEST"),
+        ("draft", "DRAFT"),
+        ("enabled", "ENABLED IN"),
+        ("name", "NAME"),
+    ];
+    table::print(console, output, &columns, &rows)
+}
+
+fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, answer);
+    }
+    let text = |member: &str| answer[member].as_str().unwrap_or_default().to_owned();
+    console.line(&format!(
+        "flow {} ({}) of project {}, enabled in {}{}",
+        text("sid"),
+        text("uid"),
+        text("project"),
+        places(answer),
+        if answer["deploymentsOnly"] == true {
+            ", for deployments only"
+        } else {
+            ""
+        }
+    ))?;
+    let mut versions = answer["history"].as_array().cloned().unwrap_or_default();
+    for version in &mut versions {
+        version["created"] = json!(version["created_ms"].as_u64().map(table::time));
+    }
+    let columns = [
+        ("version", "VERSION"),
+        ("blocks", "BLOCKS"),
+        ("migration", "MIGRATION"),
+        ("created", "CREATED"),
+        ("author", "AUTHOR"),
+        ("message", "MESSAGE"),
+    ];
+    table::print(console, output, &columns, &versions)?;
+    let deployments = answer["deployments"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    if !deployments.is_empty() {
+        let columns = [
+            ("environment", "ENVIRONMENT"),
+            ("name", "DEPLOYMENT"),
+            ("channel", "CHANNEL"),
+            ("version", "SERVES"),
+            ("active", "ACTIVE"),
+        ];
+        table::print(console, output, &columns, &deployments)?;
+    }
+    Ok(())
+}

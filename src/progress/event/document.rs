@@ -1,0 +1,191 @@
+//! What does the ledger know of a user, and of a group?
+//!
+//! Names in full; the compact form that is evaluated is made of these.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::EventId;
+use crate::{
+    clock::UnixMs,
+    evaluate::{BlockState, FlowState},
+    snapshot::{BlockKey, NameKey, Version},
+};
+
+/// State of one flow version for one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowStateDocument {
+    /// Flow uid.
+    pub flow: String,
+    /// Version number.
+    pub version: u32,
+    /// The conversation it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// As in `FlowState`.
+    #[serde(default)]
+    pub started: bool,
+    /// As in `FlowState`.
+    #[serde(default)]
+    pub stopped: bool,
+    /// As in `FlowState`.
+    #[serde(default)]
+    pub finished: bool,
+    /// As in `FlowState`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+    /// As in `FlowState`.
+    #[serde(default)]
+    pub generation: u32,
+    /// When a record last changed it; only in user documents, where it tells
+    /// which conversations are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched_ms: Option<UnixMs>,
+    /// Blocks that were entered.
+    #[serde(default)]
+    pub blocks: Vec<BlockStateDocument>,
+    /// Ids of the last events, oldest first; only in user documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<EventId>,
+}
+
+/// State of one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockStateDocument {
+    /// Block uid.
+    pub block: String,
+    /// As in `BlockState`.
+    #[serde(default)]
+    pub active: bool,
+    /// As in `BlockState`.
+    #[serde(default)]
+    pub exited: bool,
+    /// Names taken since it was entered last; of a gate the uids of the paths
+    /// taken since it was passed last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<String>,
+}
+
+impl FlowStateDocument {
+    /// The document of a state in this version. Blocks and names the version
+    /// does not have (a draft that was edited) are dropped.
+    pub fn of(
+        flow_uid: &str,
+        version: &Version,
+        conversation: Option<&str>,
+        state: &FlowState,
+    ) -> Self {
+        let blocks = state.blocks.iter().filter_map(|stored| {
+            let block = version.block(version.find(stored.key)?);
+            let names = block.transitions.iter().map(|t| (t.key, &t.name));
+            let paths = block.incoming.iter().map(|path| (path.key, &path.uid));
+            let taken = names
+                .chain(paths)
+                .filter(|(key, _)| stored.has_taken(*key))
+                .map(|(_, name)| name.to_string());
+            Some(BlockStateDocument {
+                block: block.uid.to_string(),
+                active: stored.active,
+                exited: stored.exited,
+                taken: taken.collect(),
+            })
+        });
+        Self {
+            flow: flow_uid.to_owned(),
+            version: version.number,
+            conversation: conversation.map(ToOwned::to_owned),
+            started: state.started,
+            stopped: state.stopped,
+            finished: state.finished,
+            retired: state.retired,
+            generation: state.generation,
+            touched_ms: None,
+            blocks: blocks.collect(),
+            recent: Vec::new(),
+        }
+    }
+
+    /// The compact form of this document.
+    pub fn to_state(&self) -> FlowState {
+        let mut blocks: Vec<BlockState> = self
+            .blocks
+            .iter()
+            .map(|block| {
+                let mut taken: Vec<NameKey> = block.taken.iter().map(|n| NameKey::of(n)).collect();
+                taken.sort_unstable();
+                BlockState {
+                    key: BlockKey::of(&block.block),
+                    active: block.active,
+                    entered: true,
+                    exited: block.exited,
+                    taken: taken.into(),
+                }
+            })
+            .collect();
+        blocks.sort_unstable_by_key(|block| block.key);
+        FlowState {
+            started: self.started,
+            stopped: self.stopped,
+            finished: self.finished,
+            retired: self.retired,
+            generation: self.generation,
+            blocks: blocks.into(),
+        }
+    }
+}
+
+/// Everything the ledger knows of one user: the answer of
+/// `GET environments/{env}/users/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserDocument {
+    /// User id.
+    pub identifier: String,
+    /// Grows by one with every applied record of this user; 0: never seen.
+    pub doc_rev: u64,
+    /// First applied record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_ms: Option<UnixMs>,
+    /// Last applied identify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_ms: Option<UnixMs>,
+    /// Merged properties.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+    /// Groups the user belongs to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// State of every flow version visited.
+    #[serde(default)]
+    pub flows: Vec<FlowStateDocument>,
+    /// Ids of the last identify calls, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<EventId>,
+    /// (journal, seq) of the last record applied, for `Base::Record`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<(String, u64)>,
+    /// That record was applied to more than its edge had seen: what the same
+    /// edge decides next is not decided on this document.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
+}
+
+/// The answer of `GET environments/{env}/groups/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// Group id.
+    pub identifier: String,
+    /// 0: never seen.
+    pub doc_rev: u64,
+    /// First identify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_ms: Option<UnixMs>,
+    /// Last identify.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_ms: Option<UnixMs>,
+    /// Merged properties.
+    #[serde(default)]
+    pub properties: Map<String, Value>,
+    /// (journal, seq) of the last record applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<(String, u64)>,
+}
