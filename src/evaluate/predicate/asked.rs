@@ -166,6 +166,7 @@ impl<'u> Found<'u> {
     }
 
     /// What the attribute is of this subject, who has to be the same each time.
+    #[inline]
     pub(super) fn value(&mut self, asked: &Asked, view: &SubjectView<'u>) -> Seen<'u> {
         let place = asked.place.and_then(|place| self.values.get_mut(place));
         match (&asked.property, place) {

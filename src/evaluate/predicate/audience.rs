@@ -46,6 +46,7 @@ pub(super) fn compile(rule: &RulePart, places: &mut Places) -> Result<Rule, Stri
 
 impl Rule {
     /// Whether it holds where its attribute is this.
+    #[inline]
     pub(super) fn accepts(&self, value: Seen<'_>) -> bool {
         let as_expected = match &self.expected {
             Expected::Nothing => value.is_empty(),

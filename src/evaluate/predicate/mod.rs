@@ -132,6 +132,7 @@ impl<'v> Judging<'v> {
     }
 
     /// Whether a rule of the audience holds.
+    #[inline]
     pub(super) fn holds(&mut self, rule: &Predicate) -> bool {
         match &rule.root {
             Condition::Rule(rule) => rule.accepts(self.found.value(&rule.asked, &self.scene.view)),

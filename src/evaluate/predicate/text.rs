@@ -77,6 +77,7 @@ impl<'a> Text<'a> {
     }
 
     /// The same code points.
+    #[inline]
     pub(super) fn same(self, other: Self) -> bool {
         if self.lower || other.lower {
             self.characters().eq(other.characters())
@@ -86,6 +87,7 @@ impl<'a> Text<'a> {
     }
 
     /// Whether it begins with the other.
+    #[inline]
     pub(super) fn starts_with(self, other: Self) -> bool {
         if let (Some(own), Some(other)) = (self.as_written(), other.as_written()) {
             return own.starts_with(other);
@@ -95,6 +97,7 @@ impl<'a> Text<'a> {
     }
 
     /// Whether it ends with the other.
+    #[inline]
     pub(super) fn ends_with(self, other: Self) -> bool {
         if let (Some(own), Some(other)) = (self.as_written(), other.as_written()) {
             return own.ends_with(other);

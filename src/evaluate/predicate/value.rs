@@ -39,6 +39,7 @@ pub(super) enum Number {
 }
 
 impl<'a> From<&'a Value> for Seen<'a> {
+    #[inline]
     fn from(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -52,6 +53,7 @@ impl<'a> From<&'a Value> for Seen<'a> {
 }
 
 impl From<&serde_json::Number> for Number {
+    #[inline]
     fn from(number: &serde_json::Number) -> Self {
         if let Some(whole) = number.as_i64() {
             Self::Whole(whole.into())
