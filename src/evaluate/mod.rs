@@ -16,6 +16,7 @@ mod state;
 mod subject;
 mod transition;
 
+pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
 pub use migrate::{Standing, Strategies, migrate};
