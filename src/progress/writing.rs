@@ -107,15 +107,16 @@ impl Progress {
             subject.set_state(flow, version, request.conversation, other.state.clone());
         }
         if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
-            return Err(WriteError::UserTooLarge(format!(
-                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
+            return Err(WriteError::TooMuch(format!(
+                "the user would have {} states (one for each flow version and conversation); \
+                 at most {FLOW_STATES_PER_USER_MAX} are kept",
                 subject.flows.len()
             )));
         }
         let bytes = bytes_of(&subject);
         // Whoever is above it (by other edges' steps) may still become smaller.
         if bytes > USER_DOCUMENT_BYTES_MAX && bytes > bytes_of(&below.document.subject) {
-            return Err(WriteError::UserTooLarge(format!(
+            return Err(WriteError::TooMuch(format!(
                 "the user's progress would have about {bytes} bytes; \
                  at most {USER_DOCUMENT_BYTES_MAX} are kept"
             )));
@@ -201,10 +202,10 @@ impl Progress {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
         let body = serde_json::to_vec(event).map_err(|error| {
-            WriteError::TooLarge(format!("the record cannot be written: {error}"))
+            WriteError::TooMuch(format!("the record cannot be written: {error}"))
         })?;
         if body.len() > RECORD_BYTES_MAX {
-            return Err(WriteError::TooLarge(format!(
+            return Err(WriteError::TooMuch(format!(
                 "the record would have {} bytes; at most {RECORD_BYTES_MAX} are kept",
                 body.len()
             )));

@@ -284,7 +284,7 @@ fn a_user_whose_document_would_grow_beyond_reading_is_refused_steps_and_not_read
         "counts as several users"
     );
     let refused = scene.step("ann", Act::Auto).unwrap_err();
-    assert!(matches!(refused, WriteError::UserTooLarge(_)), "{refused}");
+    assert!(matches!(refused, WriteError::TooMuch(_)), "{refused}");
     assert!(!scene.read("ann", None).unwrap().assumed, "reads go on");
     assert_eq!(scene.edge.progress.backlog(), 0);
     assert!(scene.step("bob", Act::Auto).unwrap().changed);

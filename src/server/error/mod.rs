@@ -347,9 +347,9 @@ fn write_row(error: &WriteError) -> Row {
             "properties-too-large",
             "Too many or too large properties",
         ),
-        WriteError::UserTooLarge(_) => (
-            S::PAYLOAD_TOO_LARGE,
-            "user-too-large",
+        WriteError::TooMuch(_) => (
+            S::BAD_REQUEST,
+            "too-much-progress",
             "Too much progress of one user",
         ),
         WriteError::Unavailable(_) => (

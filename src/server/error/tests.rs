@@ -51,7 +51,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
                 announced: Some(11),
             }
             .into(),
-            413,
+            400,
             "invalid_request_error",
         ),
         (JsonError::Depth(16).into(), 400, "invalid_request_error"),
@@ -84,8 +84,8 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         (ReadError::Busy.into(), 503, "internal_server_error"),
         (ReadError::Refused.into(), 503, "internal_server_error"),
         (
-            WriteError::UserTooLarge("too large".to_owned()).into(),
-            413,
+            WriteError::TooMuch("too large".to_owned()).into(),
+            400,
             "invalid_request_error",
         ),
         (
