@@ -19,55 +19,7 @@ use crate::{
 /// `pair`: a gate behind two cards, and so begin `hook`, with a webhook and
 /// another gate behind it, and `chain`, with a trigger of `other`. `call`: a card, then a webhook, then a
 /// trigger that starts `other`. `long` has two versions.
-const PARTS: &str = r#"[
-{"flow_uid": "pair", "flow_sid": "pair", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "a", "sid": "a", "kind": "card"}, {"uid": "b", "sid": "b", "kind": "card"},
-   {"uid": "g", "sid": "g", "kind": "gate"}, {"uid": "end", "sid": "end", "kind": "card"}],
- "paths": [{"uid": "p1", "to": "a"}, {"uid": "p2", "to": "b"},
-   {"uid": "p3", "from": "a", "on": ["complete"], "to": "g"},
-   {"uid": "p4", "from": "b", "on": ["complete"], "to": "g"},
-   {"uid": "p5", "from": "g", "on": ["done"], "to": "end"}]},
-{"flow_uid": "hook", "flow_sid": "hook", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "a", "sid": "a", "kind": "card"}, {"uid": "b", "sid": "b", "kind": "card"},
-   {"uid": "g", "sid": "g", "kind": "gate"}, {"uid": "end", "sid": "end", "kind": "card"},
-   {"uid": "w", "sid": "w", "kind": "webhook"}, {"uid": "h", "sid": "h", "kind": "gate"}],
- "paths": [{"uid": "p1", "to": "a"}, {"uid": "p2", "to": "b"},
-   {"uid": "p3", "from": "a", "on": ["complete"], "to": "g"},
-   {"uid": "p4", "from": "b", "on": ["complete"], "to": "g"},
-   {"uid": "p5", "from": "g", "on": ["done"], "to": "w"},
-   {"uid": "p6", "from": "w", "on": ["done"], "to": "h"},
-   {"uid": "p7", "from": "h", "on": ["done"], "to": "end"}]},
-{"flow_uid": "chain", "flow_sid": "chain", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "a", "sid": "a", "kind": "card"}, {"uid": "b", "sid": "b", "kind": "card"},
-   {"uid": "g", "sid": "g", "kind": "gate"}, {"uid": "end", "sid": "end", "kind": "card"},
-   {"uid": "t", "sid": "t", "kind": "flowTrigger",
-    "trigger": {"flow_sid": "other", "version": 1, "action": "start"}}],
- "paths": [{"uid": "p1", "to": "a"}, {"uid": "p2", "to": "b"},
-   {"uid": "p3", "from": "a", "on": ["complete"], "to": "g"},
-   {"uid": "p4", "from": "b", "on": ["complete"], "to": "g"},
-   {"uid": "p5", "from": "g", "on": ["done"], "to": "t"},
-   {"uid": "p6", "from": "t", "on": ["done"], "to": "end"}]},
-{"flow_uid": "call", "flow_sid": "call", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "c", "sid": "c", "kind": "card"}, {"uid": "w", "sid": "w", "kind": "webhook"},
-   {"uid": "t", "sid": "t", "kind": "flowTrigger",
-    "trigger": {"flow_sid": "other", "version": 1, "action": "start"}},
-   {"uid": "last", "sid": "last", "kind": "card"}],
- "paths": [{"uid": "q1", "to": "c"}, {"uid": "q2", "from": "c", "on": ["complete"], "to": "w"},
-   {"uid": "q3", "from": "w", "on": ["done"], "to": "t"},
-   {"uid": "q4", "from": "t", "on": ["done"], "to": "last"}]},
-{"flow_uid": "other", "flow_sid": "other", "number": 1, "entry": "api-only",
- "blocks": [{"uid": "o", "sid": "o", "kind": "card"}, {"uid": "v", "sid": "v", "kind": "webhook"}],
- "paths": [{"uid": "r1", "to": "o"}, {"uid": "r2", "to": "v"}]},
-{"flow_uid": "long", "flow_sid": "long", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"},
-   {"uid": "z", "sid": "z", "kind": "card"}],
- "paths": [{"uid": "s1", "to": "x"}, {"uid": "s2", "from": "x", "on": ["complete"], "to": "y"},
-   {"uid": "s3", "from": "x", "on": ["dismiss"], "to": "z"}]},
-{"flow_uid": "long", "flow_sid": "long", "number": 2, "entry": "everyone",
- "migration": "carry-over",
- "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"}],
- "paths": [{"uid": "s1", "to": "x"}, {"uid": "s2", "from": "x", "on": ["complete"], "to": "y"}]}
-]"#;
+const PARTS: &str = include_str!("several.json");
 
 struct Flows(BTreeMap<(String, u32), Arc<Version>>);
 
