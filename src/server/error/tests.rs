@@ -56,6 +56,15 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         ),
         (JsonError::Depth(16).into(), 400, "invalid_request_error"),
         (
+            Fault::Deployment {
+                named: "old (d_1)".to_owned(),
+                decides: "new (d_2)".to_owned(),
+                channel: "web".to_owned(),
+            },
+            409,
+            "invalid_request_error",
+        ),
+        (
             Missing::Flow {
                 sid: sid(),
                 environment: environment(),
