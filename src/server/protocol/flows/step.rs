@@ -117,7 +117,7 @@ impl<'r> Step<'r> {
         let decision = inquiry.decision(&known, 0, sid, tag);
         refuse_unknown(&decision, environment, sid)?;
         let action = action(&decision)?;
-        let taken = inquiry.step(edge, &known.read, &decision, action, self.id);
+        let taken = inquiry.step(edge, &known, &decision, action, self.id);
         let body = match taken.await? {
             Some(stepped) if stepped.changed => self.changed_body(sid, &decision, &stepped),
             Some(stepped) => {
