@@ -5,5 +5,6 @@ mod admin;
 mod deployments;
 mod dopt;
 mod flows;
-mod harness;
-mod installation;
+pub(in crate::server) mod harness;
+pub(in crate::server) mod installation;
+mod triggers;
