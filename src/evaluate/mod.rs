@@ -16,6 +16,7 @@ mod state;
 mod subject;
 mod transition;
 
+pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
 pub use migrate::{Standing, Strategies, migrate};
@@ -25,6 +26,7 @@ pub use receipt::{
     RuleJudged, StrategyApplied, explain,
 };
 pub use state::{BlockState, FlowProgress, FlowState};
+pub(crate) use subject::can_name;
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
     Effect, Judge, LiveJudge, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets,

@@ -5,6 +5,8 @@
 //! effect as newer than everything before. No await, no I/O. What the caller
 //! is told waits for the sync outside.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     enrolling::FoundMembership,
     finding::Found,
@@ -94,6 +96,11 @@ impl Progress {
         let Some(ticket) = self.write(&mut writing, request, change, deciding.as_mut())? else {
             return Ok(Attempt::Raced);
         };
+        if effect.capped {
+            self.capped.fetch_add(1, Ordering::Relaxed);
+            let (flow, version) = (&*request.flow.sid, request.version.number);
+            tracing::debug!(flow, version, "a step stopped at the limit of logic steps");
+        }
         Ok(Attempt::Decided {
             told: Stepped {
                 changed: true,

@@ -191,6 +191,9 @@ pub enum WriteError {
     /// After merging there would be more than the limits allow.
     #[error("{0}")]
     TooLarge(String),
+    /// One user would have more progress than is kept of anybody.
+    #[error("{0}")]
+    TooMuch(String),
     /// The journal or the pending map is full, or the disk cannot be written.
     #[error("progress cannot be stored now: {0}")]
     Unavailable(&'static str),

@@ -98,8 +98,9 @@ impl Progress {
             subject.set_state(flow, version, request.conversation, other.state.clone());
         }
         if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
-            return Err(WriteError::TooLarge(format!(
-                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
+            return Err(WriteError::TooMuch(format!(
+                "the user would have {} states (one for each flow version and conversation); \
+                 at most {FLOW_STATES_PER_USER_MAX} are kept",
                 subject.flows.len()
             )));
         }
@@ -184,10 +185,10 @@ impl Progress {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
         let body = serde_json::to_vec(event).map_err(|error| {
-            WriteError::TooLarge(format!("the record cannot be written: {error}"))
+            WriteError::TooMuch(format!("the record cannot be written: {error}"))
         })?;
         if body.len() > RECORD_BYTES_MAX {
-            return Err(WriteError::TooLarge(format!(
+            return Err(WriteError::TooMuch(format!(
                 "the record would have {} bytes; at most {RECORD_BYTES_MAX} are kept",
                 body.len()
             )));

@@ -359,6 +359,11 @@ fn write_row(error: &WriteError) -> Row {
             "properties-too-large",
             "Too many or too large properties",
         ),
+        WriteError::TooMuch(_) => (
+            S::BAD_REQUEST,
+            "too-much-progress",
+            "Too much progress of one user",
+        ),
         WriteError::Unavailable(_) => (
             S::SERVICE_UNAVAILABLE,
             "progress-unavailable",

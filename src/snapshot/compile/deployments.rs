@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::DeploymentFault;
 use crate::{
-    evaluate::predicate::{Predicate, attribute_fault},
+    evaluate::predicate::{Asked, Places, Predicate},
     limits::{
         ALTERNATIVES_MAX, CHANNEL_BYTES_MAX, RULES_PER_ALTERNATIVE_MAX, SALT_BYTES_MAX,
         SCHEDULE_ENTRIES_MAX, SID_BYTES_MAX,
@@ -289,6 +289,7 @@ fn alternatives(rollout: &RolloutPart, faults: &mut Faults) -> Box<[Alternative]
             format!("found {found} alternatives, expected at most {ALTERNATIVES_MAX}"),
         );
     }
+    let mut places = Places::default();
     let alternatives = rollout.alternatives.iter().enumerate();
     alternatives
         .take(ALTERNATIVES_MAX)
@@ -306,7 +307,7 @@ fn alternatives(rollout: &RolloutPart, faults: &mut Faults) -> Box<[Alternative]
             }
             let rules = part.rules.iter().take(RULES_PER_ALTERNATIVE_MAX);
             let rules = rules.enumerate().filter_map(|(at, rule)| {
-                let predicate = Predicate::rule(rule);
+                let predicate = Predicate::rule_among(rule, &mut places);
                 let predicate = predicate
                     .map_err(|why| faults.add(format!("{place}, rule {}", at + 1), why))
                     .ok()?;
@@ -344,10 +345,9 @@ fn source(id: &RolloutId, faults: &mut Faults) -> RolloutSource {
         RolloutId::User => RolloutSource::User,
         RolloutId::Group => RolloutSource::Group,
         RolloutId::Attribute(name) => {
-            if let Some(fault) = attribute_fault(name) {
-                faults.add("id", fault);
-            }
-            RolloutSource::Attribute(name.as_str().into())
+            let asked = Asked::named(name).map_err(|why| faults.add("id", why));
+            // With a fault it is never looked at.
+            asked.map_or(RolloutSource::User, RolloutSource::Attribute)
         }
     }
 }

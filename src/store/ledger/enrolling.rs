@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     progress::event::{
-        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord, subject_hash,
+        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord,
+        membership_hash,
     },
     store::engine::{EngineError, MembershipKey},
 };
@@ -58,9 +59,8 @@ impl Run<'_> {
         if standing != before {
             standing.doc_rev += 1;
             standing.last = Some((self.journal.to_owned(), record.seq));
-            let mut parts = vec![key.deployment.as_str(), key.id.as_str()];
-            parts.extend(key.conversation.as_deref());
-            let subject = subject_hash("membership", &parts);
+            let conversation = key.conversation.as_deref();
+            let subject = membership_hash(&key.deployment, &key.id, conversation);
             self.notes.insert(subject, standing.doc_rev);
         }
         // Also unchanged: the key was heard of, so its conversation goes on.

@@ -97,7 +97,7 @@ fn every_fault_of_a_logic_block_is_named_with_its_place() {
             "url: https://example.com/hook?x=1",
             "url: ftp://example.com",
             "block \"call\"",
-            "url is \"ftp://example.com\"",
+            "url begins with \"ftp://exa\"",
         ),
         (
             "url: https://example.com/hook?x=1",
