@@ -7,4 +7,5 @@ mod dopt;
 mod flows;
 pub(in crate::server) mod harness;
 pub(in crate::server) mod installation;
+mod keeping;
 mod triggers;
