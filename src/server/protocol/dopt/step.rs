@@ -102,11 +102,7 @@ async fn take<'a>(
     let decision = inquiry.decision(&known, 0, sid, tag);
     refuse_unknown(&decision, environment, sid)?;
     let stepped = match action(&decision)? {
-        Some(action) => {
-            inquiry
-                .step(edge, &known.read, &decision, action, None)
-                .await?
-        }
+        Some(action) => inquiry.step(edge, &known, &decision, action, None).await?,
         None => None,
     };
     let changed = stepped.is_some_and(|stepped| stepped.changed);

@@ -15,7 +15,7 @@ use crate::{
     server::{
         EdgeService,
         asked::Posted,
-        deciding::{Inquiry, Known, Settled, Standing},
+        deciding::{Door, Inquiry, Known, Settled},
         error::{Fault, Invalid},
         respond::mark_assumed,
     },
@@ -172,7 +172,7 @@ impl<'r> Out<'r> {
             out.extend_from_slice(state_json(settled.state()).as_bytes());
         }
         match decision.version {
-            Some(version) if self.blocks && Standing::of(decision) == Standing::Open => {
+            Some(version) if self.blocks && Door::of(decision) == Door::Open => {
                 write_blocks(out, version, settled.state(), settled.is_running());
             }
             // Content is for those who are let in.
