@@ -8,7 +8,7 @@ use flowgate::snapshot::wire::{
 };
 use serde_json::Value;
 
-use super::{Memory, Person, Place, State, World, migrate, murmur, rules, steps};
+use super::{Memory, Person, Place, State, World, migrate, murmur, rules, steps, version};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ pub(crate) fn decide(
                 _ => "started",
             };
             answer.served = true;
-            answer.may_start = !steps::shut_gates(version, state).is_empty();
+            answer.may_start = !version::shut_gates(version, state).is_empty();
         }
         None => {
             answer.may_start = steps::qualifies(world, person, version);
