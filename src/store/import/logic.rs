@@ -12,6 +12,23 @@ use crate::{
     store::{project_file::Node, workspace::WebhookSettings},
 };
 
+/// Headers that say where a message goes or where it ends: they are the
+/// sender's own, and an authored one would let a body be read as two requests.
+const SENDERS_OWN: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Reads `url` and `headers`, which exactly webhooks have.
 pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<WebhookSettings> {
     let has = table.has("url") || table.has("headers");
@@ -74,10 +91,17 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
     for (name, node) in members {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let known = (1..=WEBHOOK_TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(token);
+        let lower = name.to_ascii_lowercase();
+        if SENDERS_OWN.contains(&lower.as_str()) {
+            table.fault(format!(
+                "header {name:?} cannot be authored (expected none that says where the message \
+                 goes or ends: it is set when the webhook is sent)"
+            ));
+            continue;
+        }
         match node {
             Node::Text(value) if known && is_header_value(&value) => {
-                let name = name.to_ascii_lowercase();
-                if read.insert(name.clone(), value).is_some() {
+                if read.insert(lower, value).is_some() {
                     table.fault(format!("header {name:?} appears twice"));
                 }
             }
