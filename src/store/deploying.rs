@@ -163,13 +163,13 @@ pub(super) fn set_status(
                 expected: environment_names(workspace),
             })?;
     let mut after = workspace.clone();
-    let flow = after
+    let flow = workspace
         .flows
-        .get_mut(flow_sid)
+        .get(flow_sid)
         .ok_or_else(|| DeployError::UnknownFlow(flow_sid.to_owned()))?;
     let mut writes = Vec::new();
     if flow.enabled_in(&environment.uid) != enabled {
-        flow.status.insert(environment.uid.clone(), enabled);
+        after.flows.set_status(flow_sid, &environment.uid, enabled);
         writes.push(Write::Status {
             flow_uid: flow.uid.clone(),
             environment_uid: environment.uid.clone(),

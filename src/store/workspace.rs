@@ -5,7 +5,11 @@
 //! is loaded from the engine once and changed only together with it. Versions
 //! are behind `Arc`s, so that trying a change out on a copy costs little.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Deref,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +30,7 @@ pub struct Workspace {
     pub projects: BTreeMap<String, Project>,
     /// By sid; sids are unique over all projects, because a snapshot finds
     /// flows by sid alone.
-    pub flows: BTreeMap<String, Flow>,
+    pub flows: Flows,
     /// Channels that somebody described, by name.
     pub channels: BTreeMap<String, Channel>,
     /// Of all environments, by uid.
@@ -43,7 +47,7 @@ impl Workspace {
 
     /// The flow with this uid.
     pub(crate) fn flow_by_uid(&self, uid: &str) -> Option<&Flow> {
-        self.flows.values().find(|flow| flow.uid == uid)
+        self.flows.by_uid(uid)
     }
 
     /// The environment with this uid.
@@ -65,6 +69,55 @@ impl Workspace {
         self.deployments
             .values()
             .filter(move |own| own.environment_uid == environment_uid)
+    }
+}
+
+/// Flows by sid, and found by uid as fast: every record names its flow so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flows {
+    by_sid: BTreeMap<String, Flow>,
+    /// By uid.
+    sids: HashMap<String, String>,
+}
+
+impl Flows {
+    /// Adds a flow, or puts it in the place of the one with this sid.
+    pub(crate) fn insert(&mut self, sid: String, flow: Flow) {
+        let uid = flow.uid.clone();
+        let before = self.by_sid.insert(sid.clone(), flow);
+        if let Some(before) = before {
+            self.sids.remove(&before.uid);
+        }
+        self.sids.insert(uid, sid);
+    }
+
+    /// Sets a flow's status in an environment.
+    pub(crate) fn set_status(&mut self, sid: &str, environment_uid: &str, enabled: bool) {
+        if let Some(flow) = self.by_sid.get_mut(sid) {
+            flow.status.insert(environment_uid.to_owned(), enabled);
+        }
+    }
+
+    fn by_uid(&self, uid: &str) -> Option<&Flow> {
+        self.by_sid.get(self.sids.get(uid)?)
+    }
+}
+
+impl Deref for Flows {
+    type Target = BTreeMap<String, Flow>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_sid
+    }
+}
+
+impl FromIterator<Flow> for Flows {
+    fn from_iter<T: IntoIterator<Item = Flow>>(flows: T) -> Self {
+        let mut all = Self::default();
+        for flow in flows {
+            all.insert(flow.sid.clone(), flow);
+        }
+        all
     }
 }
 
@@ -292,5 +345,47 @@ impl StoredKey {
     /// Whether it may be used at this time.
     pub fn is_valid(&self, now: UnixMs) -> bool {
         self.revoked_ms.is_none() && self.expires_ms.is_none_or(|expires| now < expires)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(uid: &str, sid: &str) -> Flow {
+        Flow {
+            uid: uid.to_owned(),
+            sid: sid.to_owned(),
+            name: String::new(),
+            project: String::new(),
+            refuse_public_force: false,
+            deployments_only: false,
+            status: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_flow_is_found_by_uid_also_after_it_was_replaced() {
+        let mut workspace = Workspace {
+            flows: Flows::from_iter([flow("f1", "tour"), flow("f2", "chat")]),
+            ..Workspace::default()
+        };
+        let sid = |workspace: &Workspace, uid: &str| {
+            let found = workspace.flow_by_uid(uid);
+            found.map(|flow| (flow.uid.clone(), flow.sid.clone()))
+        };
+        let named = |uid: &str, sid: &str| Some((uid.to_owned(), sid.to_owned()));
+        assert_eq!(sid(&workspace, "f2"), named("f2", "chat"));
+        workspace
+            .flows
+            .insert("chat".to_owned(), flow("f2", "chat"));
+        assert_eq!(sid(&workspace, "f2"), named("f2", "chat"));
+        workspace
+            .flows
+            .insert("chat".to_owned(), flow("f3", "chat"));
+        assert_eq!(sid(&workspace, "f2"), None);
+        assert_eq!(sid(&workspace, "f3"), named("f3", "chat"));
+        assert_eq!(sid(&workspace, "f1"), named("f1", "tour"));
     }
 }

@@ -145,7 +145,10 @@ pub struct ReleaseDocument {
     pub min_reader: u32,
 }
 
-/// What is switched off at once; can only narrow.
+/// What is switched off at once. Its entries only ever take away from what the
+/// release says, and can neither add to it nor change it. They do not add up
+/// over versions: an entry that is not in the next one gives back what the
+/// release says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlDocument {
     /// Environment name.

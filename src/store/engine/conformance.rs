@@ -15,7 +15,7 @@ use crate::{
     snapshot::wire::{
         EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
     },
-    store::workspace::{Flow, StoredKeyKind, WebhookSettings},
+    store::workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
 };
 
 /// Runs the whole suite; every part uses names of its own.
@@ -173,24 +173,24 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let expected = Workspace {
         environments: vec![environment("e2", "second"), environment("e1", "first")],
         projects: BTreeMap::from([("shop".to_owned(), project)]),
-        flows: BTreeMap::from([(
-            "tour".to_owned(),
-            Flow {
-                uid: "f1".to_owned(),
-                sid: "tour".to_owned(),
-                name: "Tour".to_owned(),
-                project: "shop".to_owned(),
-                refuse_public_force: true,
-                deployments_only: true,
-                status: BTreeMap::from([("e1".to_owned(), false)]),
-                versions: BTreeMap::from([(0, version(0, "")), (1, version(1, "changed"))]),
-            },
-        )]),
+        flows: Flows::from_iter([Flow {
+            uid: "f1".to_owned(),
+            sid: "tour".to_owned(),
+            name: "Tour".to_owned(),
+            project: "shop".to_owned(),
+            refuse_public_force: true,
+            deployments_only: true,
+            status: BTreeMap::from([("e1".to_owned(), false)]),
+            versions: BTreeMap::from([(0, version(0, "")), (1, version(1, "changed"))]),
+        }]),
         channels: BTreeMap::from([("web".to_owned(), channel("web", true))]),
         deployments: BTreeMap::from([("d1".to_owned(), deployment("d1", 7_500))]),
         keys: vec![revoked, key("k2")],
     };
-    assert_eq!(open().workspace().unwrap(), expected);
+    let found = open().workspace().unwrap();
+    assert_eq!(found, expected);
+    assert_eq!(found.flow_by_uid("f1"), found.flows.get("tour"));
+    assert_eq!(found.flow_by_uid("tour"), None);
 }
 
 fn a_commit_is_all_or_nothing(engine: &dyn Engine) {

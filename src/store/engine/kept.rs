@@ -3,11 +3,13 @@
 //! Keys, marks and rows as engines exchange them; their meaning is the
 //! ledger's.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMs,
-    progress::event::{Change, Event, MembershipDocument},
+    progress::event::{Change, Event, MembershipDocument, UserDocument},
 };
 
 /// Under which key a membership is kept.
@@ -30,6 +32,19 @@ impl MembershipKey {
             conversation: membership.conversation.clone(),
         }
     }
+}
+
+/// When each conversation of a user was active last: by the newest of its
+/// states, whatever their flow.
+pub(crate) fn conversations_active_ms(document: &UserDocument) -> BTreeMap<&str, UnixMs> {
+    let mut active = BTreeMap::new();
+    for state in &document.flows {
+        if let (Some(conversation), Some(at)) = (&state.conversation, state.touched_ms) {
+            let newest = active.entry(conversation.as_str()).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+    active
 }
 
 /// A webhook that is owed: which block was passed, by whom and when.

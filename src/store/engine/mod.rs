@@ -10,6 +10,7 @@ pub(crate) mod conformance;
 mod kept;
 mod sqlite;
 
+pub(crate) use kept::conversations_active_ms;
 pub use kept::{
     Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, Swept,
     WebhookEffect,

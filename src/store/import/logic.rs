@@ -71,12 +71,13 @@ fn url_fault(url: &str) -> Option<String> {
 
 /// Headers that say how a request is framed or where it goes are not for
 /// authors: a receiver could be made to read another request than was sent.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "connection",
     "content-length",
     "expect",
     "host",
     "keep-alive",
+    "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
     "te",
@@ -105,7 +106,8 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
     for (name, node) in members {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let known = (1..=WEBHOOK_TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(token);
-        if OURS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        if OURS.contains(&lower.as_str()) {
             table.fault(format!(
                 "header {name:?} is not an author's (expected one that says nothing of the connection)"
             ));
@@ -113,8 +115,7 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
         match node {
             Node::Text(value) if known && is_header_value(&value) => {
-                let name = name.to_ascii_lowercase();
-                if read.insert(name.clone(), value).is_some() {
+                if read.insert(lower, value).is_some() {
                     table.fault(format!("header {name:?} appears twice"));
                 }
             }

@@ -257,7 +257,7 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
             changes.push(change(ChangeKind::Project, sid, None));
         }
     }
-    for (sid, flow) in &after.flows {
+    for (sid, flow) in after.flows.iter() {
         let old = before.flows.get(sid);
         if old.is_none_or(|old| !says_the_same(old, flow)) {
             writes.push(Write::Flow {

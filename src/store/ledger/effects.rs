@@ -6,7 +6,7 @@
 use super::Versions;
 use crate::{
     evaluate::Outcome as LogicOutcome,
-    progress::event::ShippedRecord,
+    progress::event::{Operation, ShippedRecord},
     snapshot::{BlockKey, sha256_hex, wire::BlockKind},
     store::{engine::WebhookEffect, workspace::Environment},
 };
@@ -73,13 +73,18 @@ pub(super) fn effect(
         Some(id) => format!("{:016x}", id.key),
         None => format!("{journal}/{}", record.seq),
     };
+    // An idempotency key counts within the flow that was asked and within the
+    // conversation: two causes under one key owe two messages.
+    let ordinal = ordinal.to_string();
     let name = [
         &environment.uid,
         &event.user,
         &passed.flow,
         &cause,
         &passed.block,
-        &ordinal.to_string(),
+        &ordinal,
+        asked_flow(&event.operation),
+        event.conversation.as_deref().unwrap_or_default(),
     ];
     let name = name.map(|part| format!("{}:{part}", part.len())).concat();
     let hash = sha256_hex(name.as_bytes());
@@ -96,4 +101,55 @@ pub(super) fn effect(
         at_ms: event.decided_ms,
     };
     (id, effect)
+}
+
+/// The flow that a step was asked for, wherever triggers led it.
+fn asked_flow(operation: &Operation) -> &str {
+    match operation {
+        Operation::Start { flow, .. }
+        | Operation::Intent { flow, .. }
+        | Operation::Transition { flow, .. }
+        | Operation::Migrate { flow, .. } => flow,
+        Operation::Membership | Operation::Identify { .. } => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::ledger::memory;
+
+    /// The id of what a step of this flow in this conversation owes.
+    fn id(flow: &str, conversation: Option<&str>, seq: u64) -> String {
+        let event: Value = json!({
+            "environment": "production", "environment_uid": "e1", "user": "u",
+            "revision": "0.1", "decided_ms": 1, "base": "absent", "edge": "e",
+            "conversation": conversation, "id": {"key": 7, "body": 1},
+            "operation": {"op": "start", "flow": flow, "version": 1, "generation": 0,
+                "force": false},
+        });
+        let record = ShippedRecord {
+            seq,
+            wall_ms: 1,
+            event: serde_json::from_value(event).unwrap(),
+        };
+        let passed = Passed {
+            flow: "shared".to_owned(),
+            version: 1,
+            block: "tell".to_owned(),
+        };
+        let environment = memory::environment("e1", "production");
+        effect(&environment, "j", &record, (0, &passed)).0
+    }
+
+    #[test]
+    fn one_key_owes_a_message_for_each_flow_and_conversation_it_was_used_in() {
+        let first = id("one", None, 1);
+        assert_eq!(first, id("one", None, 2), "the key names the step");
+        assert_ne!(first, id("other", None, 1));
+        assert_ne!(first, id("one", Some("c"), 1));
+        assert_ne!(id("one", Some("c"), 1), id("one", Some("d"), 1));
+    }
 }

@@ -18,7 +18,8 @@ use crate::{
     evaluate::Outcome as LogicOutcome,
     limits,
     progress::event::{
-        Assumption, Base, Event, EventId, FlowStateDocument, Operation, UserDocument, state_bytes,
+        Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument,
+        state_bytes,
     },
     store::workspace::Environment,
 };
@@ -169,7 +170,9 @@ impl Case<'_> {
         let (flow, version) = (self.asked.flow, self.asked.version);
         match self.standing.made_again(flow, version) {
             Ok(state) => self.put(&[state], &[], false),
-            Err(why) if self.standing.has_source(flow, version) => {
+            Err(why)
+                if self.standing.has_source(flow, version) || self.asked.conversation.is_some() =>
+            {
                 refute(refuted, self.event);
                 Verdict::Superseded(why)
             }
@@ -184,6 +187,10 @@ impl Case<'_> {
             // An edge that had seen it would have migrated first.
             refute(refuted, self.event);
             return Verdict::Superseded("a version before left something its edge had not seen");
+        }
+        if self.known.is_none() && self.goes_on_in_a_conversation() {
+            refute(refuted, self.event);
+            return Verdict::Superseded("its conversation has ended");
         }
         let generation = self.known.map_or(0, |state| state.generation);
         if generation > asked.generation {
@@ -219,6 +226,22 @@ impl Case<'_> {
             Again::Nothing => Verdict::Already,
             Again::Illegal(why) => Verdict::Dead(why),
         }
+    }
+
+    /// Whether the step builds on a state of a conversation: where there is
+    /// none, the conversation has ended since. An intent on a flow that never
+    /// began presupposes nothing.
+    fn goes_on_in_a_conversation(&self) -> bool {
+        let presupposes = match &self.event.operation {
+            Operation::Transition { .. } | Operation::Migrate { .. } => true,
+            Operation::Intent {
+                intent: Intent::Stop | Intent::Finish,
+                ..
+            } => self.asked.generation > 0 || self.recorded.started,
+            Operation::Intent { .. } | Operation::Start { .. } => self.asked.generation > 0,
+            Operation::Membership | Operation::Identify { .. } => false,
+        };
+        presupposes && self.asked.conversation.is_some()
     }
 
     /// What the edge goes on building on a state that came out otherwise

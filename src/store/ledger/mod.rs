@@ -300,8 +300,9 @@ impl Run<'_> {
                 document.doc_rev += 1;
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
+                // What ends here ended unseen by the edge: it reads again.
+                let as_recorded = !self.end_conversations(&mut document) && as_recorded;
                 document.mixed = !as_recorded;
-                self.end_conversations(&mut document);
                 for group in &mut groups {
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;

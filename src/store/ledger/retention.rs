@@ -5,12 +5,14 @@
 //! at the next record of their user, and by a sweep that does a bounded amount
 //! at a time, so that nobody waits for it.
 
+use std::collections::BTreeSet;
+
 use super::Run;
 use crate::{
     clock::UnixMs,
     progress::event::{Change, UserDocument, subject_hash},
     store::{
-        engine::{Ending, Engine, EngineError, Swept},
+        engine::{Ending, Engine, EngineError, Swept, conversations_active_ms},
         workspace::Environment,
     },
 };
@@ -39,24 +41,35 @@ impl Default for Retention {
 }
 
 /// Drops states of conversations that ended before this time; says how many.
+/// A conversation ends as a whole: one flow that goes on keeps all of them.
 fn drop_ended(document: &mut UserDocument, ended_before: UnixMs) -> usize {
+    let active = conversations_active_ms(document).into_iter();
+    let over: BTreeSet<String> = active
+        .filter(|(_, at)| *at < ended_before)
+        .map(|(conversation, _)| conversation.to_owned())
+        .collect();
+    if over.is_empty() {
+        return 0;
+    }
     let before = document.flows.len();
-    document.flows.retain(|state| {
-        let is_over = state.touched_ms.is_some_and(|at| at < ended_before);
-        state.conversation.is_none() || !is_over
-    });
+    let is_over = |conversation: &String| over.contains(conversation);
+    document
+        .flows
+        .retain(|state| !state.conversation.as_ref().is_some_and(is_over));
     before - document.flows.len()
 }
 
 impl Run<'_> {
-    /// Ends conversations of a user who is written to anyway.
-    pub(super) fn end_conversations(&self, document: &mut UserDocument) {
+    /// Ends conversations of a user who is written to anyway; says whether
+    /// there were any.
+    pub(super) fn end_conversations(&self, document: &mut UserDocument) -> bool {
         let ended_before = self.now.saturating_sub(self.retention.conversation_ms);
-        drop_ended(document, ended_before);
+        let dropped = drop_ended(document, ended_before);
         // States from before there was a time in them: from now on.
         for state in &mut document.flows {
             state.touched_ms.get_or_insert(self.now);
         }
+        dropped > 0
     }
 }
 
@@ -85,7 +98,9 @@ pub(crate) fn sweep(
             let dropped = drop_ended(&mut document, ended_before);
             states += dropped;
             if dropped == 0 {
-                // Somebody came back in the meantime.
+                // Somebody came back in the meantime, or the row was listed
+                // by an older way to count: listed anew, it blocks no sweep.
+                rows.put_user(&document)?;
                 continue;
             }
             document.doc_rev += 1;

@@ -170,7 +170,9 @@ impl Outbox {
 
     /// Tries once and notes what came of it; answers with the id.
     async fn attempt(&self, entry: OutboxEntry) -> String {
-        let (id, user) = (entry.id.clone(), entry.effect.user.clone());
+        // Never whom it is about: a log is read by more people than the store.
+        let id = entry.id.clone();
+        let (flow, block) = (entry.effect.flow.clone(), entry.effect.block.clone());
         let attempted = match self.store.receiver(&entry.effect) {
             Some(receiver) => self.send(&entry, &receiver).await,
             None => Attempted::Dead {
@@ -179,17 +181,20 @@ impl Outbox {
             },
         };
         match &attempted {
-            Attempted::Delivered => tracing::debug!(id, user, "a webhook was delivered"),
+            Attempted::Delivered => tracing::debug!(id, flow, block, "a webhook was delivered"),
             Attempted::Later { why, next_ms } => {
                 tracing::warn!(
                     id,
-                    user,
+                    flow,
+                    block,
                     why,
                     next_ms,
                     "a webhook failed and is tried again"
                 );
             }
-            Attempted::Dead { why, .. } => tracing::error!(id, user, why, "a webhook was given up"),
+            Attempted::Dead { why, .. } => {
+                tracing::error!(id, flow, block, why, "a webhook was given up");
+            }
         }
         let place = id.clone();
         // Not noted means sent again: at least once, under the same id.

@@ -12,8 +12,8 @@ use super::{EngineError, row, signed, text, unsigned};
 use crate::store::{
     engine::Write,
     workspace::{
-        AuthoredVersion, Channel, Deployment, Environment, Flow, Project, StoredKey, StoredKeyKind,
-        Workspace,
+        AuthoredVersion, Channel, Deployment, Environment, Flow, Flows, Project, StoredKey,
+        StoredKeyKind, Workspace,
     },
 };
 
@@ -58,7 +58,7 @@ fn projects(connection: &Connection) -> Result<BTreeMap<String, Project>, Engine
     Ok(found)
 }
 
-fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError> {
+fn flows(connection: &Connection) -> Result<Flows, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT uid, sid, name, project, refuse_public_force, deployments_only FROM flows",
     )?;
@@ -106,10 +106,7 @@ fn flows(connection: &Connection) -> Result<BTreeMap<String, Flow>, EngineError>
             flow.versions.insert(columns.get(1)?, Arc::new(version));
         }
     }
-    Ok(by_uid
-        .into_values()
-        .map(|flow| (flow.sid.clone(), flow))
-        .collect())
+    Ok(by_uid.into_values().collect())
 }
 
 fn channels(connection: &Connection) -> Result<BTreeMap<String, Channel>, EngineError> {

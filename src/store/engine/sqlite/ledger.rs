@@ -11,7 +11,10 @@ use super::{EngineError, changes, outbox, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
-    store::engine::{DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect},
+    store::engine::{
+        DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect,
+        conversations_active_ms,
+    },
 };
 
 /// A user's document.
@@ -115,9 +118,7 @@ impl LedgerTransaction for Rows<'_> {
     }
 
     fn put_user(&mut self, document: &UserDocument) -> Result<(), EngineError> {
-        let states = document.flows.iter();
-        let of_conversations = states.filter(|state| state.conversation.is_some());
-        let oldest = of_conversations.filter_map(|state| state.touched_ms).min();
+        let oldest = conversations_active_ms(document).into_values().min();
         self.connection
             .prepare_cached(
                 "INSERT INTO users (environment_uid, identifier, document, conversation_ms)

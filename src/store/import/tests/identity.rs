@@ -306,7 +306,7 @@ proptest! {
         prop_assert_eq!(&elsewhere.projects, &authored.projects);
         prop_assert_eq!(&elsewhere.channels, &authored.channels);
         prop_assert_eq!(&elsewhere.deployments, &authored.deployments);
-        for (sid, flow) in &authored.flows {
+        for (sid, flow) in authored.flows.iter() {
             let other = &elsewhere.flows[sid];
             prop_assert_eq!(&other.uid, &flow.uid);
             prop_assert_eq!(&other.name, &flow.name);

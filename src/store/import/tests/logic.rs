@@ -203,6 +203,23 @@ fn every_fault_of_a_logic_block_is_named_with_its_place() {
 }
 
 #[test]
+fn headers_that_frame_a_message_or_say_where_it_goes_are_refused_by_name() {
+    for name in [
+        "Content-Length",
+        "transfer-encoding",
+        "HOST",
+        "Connection",
+        "te",
+        "Upgrade",
+        "Keep-Alive",
+    ] {
+        let said = faults(&workspace(), &ALL.replacen("x-kind", name, 1));
+        let expected = format!("header \"{name}\" is not an author's");
+        assert!(said.contains(&expected), "{expected} not in:\n{said}");
+    }
+}
+
+#[test]
 fn triggers_that_lead_nowhere_and_gates_that_stay_shut_are_noticed() {
     let notices = |content: &str| -> String {
         let imported = take(&workspace(), content).unwrap();

@@ -44,6 +44,61 @@ fn a_conversation_is_over_at_the_next_record_after_its_life() {
     assert_eq!(conversations(&scene), left);
 }
 
+/// The first waiting record, and what it left, as of another version.
+fn in_version(edge: &mut Edge<'_>, conversation: &str, number: u32) {
+    talk(edge, conversation);
+    let event = &mut edge.waiting.last_mut().unwrap().event;
+    if let Operation::Start { version, .. } = &mut event.operation {
+        *version = number;
+    }
+    event.states[0].version = number;
+}
+
+#[test]
+fn one_flow_that_goes_on_keeps_its_whole_conversation() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    talk(&mut edge, "one");
+    edge.ship();
+    scene.house.wait(LIFE_MS);
+    in_version(&mut edge, "one", 2);
+    edge.ship();
+    scene.house.wait(LIFE_MS);
+    scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
+    assert_eq!(conversations(&scene).len(), 2, "neither of them is over");
+    edge.read("u");
+    edge.identify("u", json!({"a": 1}), &[]);
+    assert!(edge.ship()[0].as_recorded);
+    assert_eq!(conversations(&scene).len(), 2);
+    scene.house.wait(1);
+    edge.identify("u", json!({"a": 2}), &[]);
+    let ended = edge.ship().remove(0);
+    assert_eq!(ended.outcome, Outcome::Applied);
+    assert!(!ended.as_recorded, "its edge must read again");
+    assert!(conversations(&scene).is_empty());
+}
+
+#[test]
+fn a_step_in_a_conversation_that_was_swept_is_superseded_and_so_is_what_follows() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    talk(&mut edge, "one");
+    edge.ship();
+    edge.read("u");
+    edge.rich("u", true).leave("u", "gold", "complete");
+    for record in &mut edge.waiting {
+        record.event.conversation = Some("one".to_owned());
+        record.event.states[0].conversation = Some("one".to_owned());
+    }
+    scene.house.wait(LIFE_MS + 1);
+    scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
+    assert!(conversations(&scene).is_empty());
+    assert_eq!(edge.outcomes(), [Outcome::Superseded; 2]);
+    assert!(scene.dead().is_empty());
+    talk(&mut edge, "one");
+    assert_eq!(edge.outcomes(), [Outcome::Applied], "it may begin anew");
+}
+
 #[test]
 fn the_sweep_ends_conversations_nobody_comes_back_to_and_tells_the_edges() {
     let scene = Scene::new();
