@@ -19,6 +19,7 @@ mod transition;
 pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
+pub(crate) use migrate::standing_in;
 pub use migrate::{Standing, Strategies, migrate};
 pub use reason::Reason;
 pub use receipt::{

@@ -171,6 +171,9 @@ pub enum ReadError {
     /// Unknown here, upstream is away, and the operator chose `refuse`.
     #[error("the user is not known here and upstream cannot be asked")]
     Unknown,
+    /// Upstream was asked and gave no document: nobody may be taken for new.
+    #[error("upstream does not give the user's document")]
+    Refused,
     /// Too many reads wait for upstream already.
     #[error("too many reads are waiting for upstream")]
     Busy,

@@ -339,6 +339,7 @@ fn read_row(error: ReadError) -> Row {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     match error {
         ReadError::Unknown => row(status, "subject-unknown", "Subject cannot be read"),
+        ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
 }

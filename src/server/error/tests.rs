@@ -51,7 +51,7 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
                 announced: Some(11),
             }
             .into(),
-            413,
+            400,
             "invalid_request_error",
         ),
         (JsonError::Depth(16).into(), 400, "invalid_request_error"),
@@ -91,6 +91,12 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
             "internal_server_error",
         ),
         (ReadError::Busy.into(), 503, "internal_server_error"),
+        (ReadError::Refused.into(), 503, "internal_server_error"),
+        (
+            WriteError::TooMuch("too large".to_owned()).into(),
+            400,
+            "invalid_request_error",
+        ),
         (
             WriteError::Step(StepError::UnknownTransition).into(),
             400,

@@ -69,10 +69,14 @@ pub(super) fn assemble(
             None => Err(format!("the flow {:?} is not served", part.flow_uid)),
             Some(flow) => match uids.insert(DeploymentKey::of(&part.uid), &part.uid) {
                 None => deployed.add(part, flow, active),
-                Some(other) if other == part.uid => {
-                    Err(format!("another deployment has the uid {other:?} already"))
+                Some(other) => {
+                    deployed.hold(part, flow);
+                    Err(if other == part.uid {
+                        format!("another deployment has the uid {other:?} already")
+                    } else {
+                        format!("its uid has the same hash as {other:?}")
+                    })
                 }
-                Some(other) => Err(format!("its uid has the same hash as {other:?}")),
             },
         };
         if let Err(why) = added {
@@ -142,7 +146,11 @@ impl Deployed {
                 flow_sid: flow.sid.clone(),
                 channel: part.channel.as_str().into(),
                 active: false,
-                policy: part.policy,
+                // Who looks at the place sees no draft through it.
+                policy: match part.policy {
+                    VersionPolicy::Pinned(0) => VersionPolicy::Latest,
+                    sound => sound,
+                },
                 audience: Audience::default(),
                 basis_points: 0,
                 schedule: Box::default(),

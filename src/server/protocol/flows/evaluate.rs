@@ -154,7 +154,10 @@ impl<'r> Out<'r> {
         out.extend_from_slice(reason.name().as_bytes());
         out.push(b'"');
         // Without a version in the snapshot there is no number that is not a guess.
-        let empty = matches!(reason, Reason::EmptyVersion | Reason::DeploymentRequired);
+        let empty = matches!(
+            reason,
+            Reason::EmptyVersion | Reason::DeploymentRequired | Reason::Disabled
+        );
         if decision.version.is_some() || empty {
             out.extend_from_slice(b",\"version\":");
             out.extend_from_slice(itoa::Buffer::new().format(decision.number).as_bytes());

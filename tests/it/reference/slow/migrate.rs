@@ -133,6 +133,10 @@ fn carried(world: &World, flow: &str, from: u32, target: u32, before: &State) ->
             .taken
             .retain(|name| names.contains(name) || paths.contains(name));
     }
+    // A gate that lost the paths it waits for would never be asked.
+    if !super::steps::shut_gates(new, &state).is_empty() {
+        return None;
+    }
     // An open checklist shows every item it has, and one of them can be left.
     for container in &new.blocks {
         let shows_all = matches!(container.kind, BlockKind::Checklist | BlockKind::Hints);

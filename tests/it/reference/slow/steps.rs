@@ -77,6 +77,15 @@ impl<'w> Run<'w> {
     fn deed(&mut self, place: &Place, deed: &Deed) -> Came {
         let state = self.state(place).clone();
         match deed {
+            Deed::Start { .. } if state.started => {
+                let shut = shut_gates(self.version(place), &state);
+                if shut.is_empty() {
+                    return Came::Nothing;
+                }
+                for uid in shut {
+                    self.waiting.push_back((place.clone(), uid));
+                }
+            }
             Deed::Start { force } => {
                 if state.started || !(*force || self.qualifies(place)) {
                     return Came::Nothing;
@@ -349,7 +358,15 @@ impl<'w> Run<'w> {
         let Some(flow) = flows.iter().find(|flow| flow.sid == trigger.flow_sid) else {
             return;
         };
-        let number = trigger.version.or_else(|| self.world.newest(flow));
+        // A conversation keeps to the version it has begun.
+        let mut begun = None;
+        for (uid, number, conversation) in self.before.states.keys() {
+            if place.2.is_some() && *uid == flow.uid && *conversation == place.2 {
+                begun = begun.max(Some(*number));
+            }
+        }
+        let number = trigger.version.or(begun);
+        let number = number.or_else(|| self.world.newest(flow));
         let Some(number) = number.filter(|number| flow.versions.contains(number)) else {
             return;
         };
@@ -455,6 +472,23 @@ pub(super) fn names(version: &VersionPart, uid: &str) -> Vec<String> {
         _ => &["complete", "dismiss"],
     };
     fixed.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Gates of a running flow whose paths were all taken, and nobody asked them.
+/// Hashes of uids order states, and so these.
+pub(super) fn shut_gates(version: &VersionPart, state: &State) -> Vec<String> {
+    if state.stopped || state.finished {
+        return Vec::new();
+    }
+    let gates = version.blocks.iter().filter(|block| {
+        let known = state.blocks.get(&block.uid);
+        block.kind == BlockKind::Gate
+            && known.is_some_and(|own| {
+                let all = incoming(version, &block.uid);
+                !own.exited && !all.is_empty() && all.iter().all(|path| own.taken.contains(path))
+            })
+    });
+    gates.map(|block| block.uid.clone()).collect()
 }
 
 /// The uids of all paths that lead to a block.
