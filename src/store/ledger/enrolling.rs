@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     progress::event::{
-        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord, subject_hash,
+        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord,
     },
     store::engine::{EngineError, MembershipKey},
 };
@@ -56,12 +56,14 @@ impl Run<'_> {
         let is_in = standing.membership.as_ref().is_some_and(|own| own.is_in);
         standing.started |= started && is_in;
         if standing != before {
+            if standing.doc_rev == 0 {
+                // The key may have been forgotten: an edge that still has its
+                // old record must not take that one for the newer.
+                standing.doc_rev = self.transaction.forgotten_rev()?;
+            }
             standing.doc_rev += 1;
             standing.last = Some((self.journal.to_owned(), record.seq));
-            let mut parts = vec![key.deployment.as_str(), key.id.as_str()];
-            parts.extend(key.conversation.as_deref());
-            let subject = subject_hash("membership", &parts);
-            self.notes.insert(subject, standing.doc_rev);
+            self.notes.insert(key.subject(), standing.doc_rev);
         }
         // Also unchanged: the key was heard of, so its conversation goes on.
         self.transaction.put_membership(&key, &standing, self.now)?;
