@@ -24,6 +24,11 @@ pub const PROPERTIES_BYTES_MAX: usize = 64 * 1024;
 /// a bound on what one hostile user id can make the ledger store.
 pub const FLOW_STATES_PER_USER_MAX: usize = 1024;
 
+/// A user's document as it is estimated (`progress::event::state_bytes`): as
+/// JSON it has at most about three times as many bytes, which is less than the
+/// readers of documents take. One version of the largest size fits.
+pub const USER_DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Groups one user may belong to: as many as properties, and for the same
 /// reason, since each is carried in the user's document.
 pub const GROUPS_PER_USER_MAX: usize = 256;
@@ -279,6 +284,13 @@ const _: () = {
     assert!(RECORD_BYTES_MAX <= SHIP_BYTES_MAX);
     // A record holds the merged properties of one identify call.
     assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);
+    // Or a user who has a large document would never be read again.
+    assert!(
+        USER_DOCUMENT_BYTES_MAX * 3
+            + PROPERTIES_BYTES_MAX
+            + GROUPS_PER_USER_MAX * SUBJECT_ID_BYTES_MAX
+            <= SHIP_BYTES_MAX
+    );
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);

@@ -12,8 +12,10 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        Ask, FlowState, LiveJudge, Membership, Reason, Step, Subject, SubjectView, decide,
-        predicate::Predicate, transition,
+        Ask, FlowState, LiveJudge, Membership, Profile, Reason, Step, Subject, SubjectView,
+        VersionSource, decide,
+        predicate::{Constraint, Predicate},
+        transition,
     },
     snapshot::{
         Revision, Snapshot,
@@ -200,9 +202,103 @@ fn no_form_of_expression_allocates() {
     }
 }
 
+/// Every rule is judged: the first alternative fails at its last one, and those
+/// of the second, of all operators, hold.
+#[test]
+fn twenty_rules_of_all_operators_allocate_nothing() {
+    let snapshot = snapshot();
+    let user = subject();
+    let group = Profile {
+        identifier: "acme".into(),
+        ..Profile::default()
+    };
+    let attributes = json!({"source": "invite"});
+    let judged = |attributes: Option<&Value>| {
+        let view = SubjectView {
+            group: Some(&group),
+            attributes: attributes.and_then(Value::as_object),
+            ..view(&user)
+        };
+        let ask = Ask {
+            channel: Some("by-all"),
+            ..welcome()
+        };
+        let decision = decide(&snapshot, &view, &ask, |_| true, 7);
+        (decision.reason, decision.enrolled.is_some())
+    };
+    let mut answers = Vec::with_capacity(2);
+    let counted = allocations(|| {
+        answers.push(judged(Some(&attributes)));
+        answers.push(judged(None));
+    });
+    assert_eq!(counted, 0);
+    assert_eq!(
+        answers,
+        [
+            (Reason::Percentage, true),
+            (Reason::AudienceMismatch, false)
+        ]
+    );
+}
+
+#[test]
+fn a_pinned_user_allocates_nothing() {
+    let snapshot = snapshot();
+    let mut user = subject();
+    let flow = snapshot.flows["welcome"].key;
+    user.set_state(flow, 1, None, FlowState::default());
+    let ask = Ask {
+        channel: Some("stays"),
+        ..welcome()
+    };
+    let mut answer = None;
+    let counted = allocations(|| {
+        let decision = decide(&snapshot, &view(&user), &ask, |_| true, 7);
+        answer = Some((decision.reason, decision.version_source));
+    });
+    assert_eq!(counted, 0);
+    assert_eq!(answer, Some((Reason::Pinned, VersionSource::Pin)));
+}
+
+#[test]
+fn no_constraint_allocates() {
+    let user = subject();
+    let attributes = json!({"remoteAddress": "10.0.0.7", "appVersion": "1.10.0-rc.1"});
+    let view = SubjectView {
+        attributes: attributes.as_object(),
+        ..view(&user)
+    };
+    for (name, operator, value, holds) in [
+        ("userId", "IN", "ann", true),
+        ("plan", "NOT_IN", "pro", false),
+        ("age", "IN", "42", true),
+        ("ratio", "IN", "0.5", true),
+        ("name", "STR_STARTS_WITH", "an", true),
+        ("name", "STR_ENDS_WITH", "NA", true),
+        ("name", "STR_CONTAINS", "zz", false),
+        ("age", "NUM_GTE", "42", true),
+        ("since", "DATE_BEFORE", "2026-01-01T00:00:00Z", true),
+        ("appVersion", "SEMVER_LT", "1.10.0", true),
+        ("remoteAddress", "IN_CIDR", "10.0.0.0/24", true),
+        ("age", "REGEX", "4.", false),
+    ] {
+        let predicate = Predicate::constraint(&Constraint {
+            context_name: name.to_owned(),
+            operator: operator.to_owned(),
+            value: Some(value.to_owned()),
+            values: vec![value.to_owned()],
+            inverted: false,
+            case_insensitive: true,
+        });
+        let mut answer = None;
+        let counted = allocations(|| answer = Some(predicate.holds(&view, 7)));
+        assert_eq!((counted, answer), (0, Some(holds)), "{name} {operator}");
+    }
+}
+
 fn subject() -> Subject {
     let mut subject = Subject::unseen("ann");
-    let properties = json!({"plan": "pro", "age": 42, "name": "ANNA", "tags": ["a", "b"],
+    let properties = json!({"plan": "pro", "age": 42, "name": "ANNA", "tags": ["a", "b"], "ratio": 0.5, "zip": "0150",
         "since": "2025-12-31T00:00:00+01:00"});
     if let Value::Object(properties) = properties {
         std::sync::Arc::make_mut(&mut subject.profile).properties = properties;
@@ -246,6 +342,28 @@ fn snapshot() -> Snapshot {
         "schedule": [{"at_ms": 5, "basis_points": 9_998}],
         "alternatives": [{"rules": [{"attribute": "plan", "operator": "equals", "value": "no"}]},
             {"rules": rules}]}});
+    let failing = json!([
+        {"attribute": "user.identifier", "operator": "equals", "value": "ann"},
+        {"attribute": "plan", "operator": "is_not_empty"},
+        {"attribute": "group.identifier", "operator": "ends_with", "value": "ME", "ignore_case": true},
+        {"attribute": "zip", "operator": "less_than", "value": 4711},
+        {"attribute": "source", "operator": "equals", "value": "partner"}]);
+    let holding = json!([
+        {"attribute": "source", "operator": "equals", "value": "invite"},
+        {"attribute": "name", "operator": "contains", "value": "nn", "ignore_case": true},
+        {"attribute": "name", "operator": "contains", "value": "NN"},
+        {"attribute": "tags", "operator": "is_not_empty"},
+        {"attribute": "since", "operator": "greater_than", "value": 1_700_000_000}]);
+    let all: Vec<Value> = [&holding, &rules]
+        .into_iter()
+        .flat_map(|rules| rules.as_array().unwrap().clone())
+        .collect();
+    let by_all = json!({"uid": "d3", "name": "d3", "flow_uid": "f1", "channel": "by-all",
+        "policy": "latest", "rollout": {"basis_points": 9_999, "salt": "salt",
+        "alternatives": [{"rules": failing}, {"rules": all}]}});
+    let stays = json!({"uid": "d4", "name": "d4", "flow_uid": "f1", "channel": "stays",
+        "policy": "latest", "on_version_change": "stay",
+        "rollout": {"basis_points": 0, "salt": "salt"}});
     let by_number = json!({"uid": "d2", "name": "d2", "flow_uid": "f1", "channel": "by-number",
         "policy": "latest", "rollout": {"basis_points": 5_000, "salt": "salt",
         "id": {"attribute": "age"}}});
@@ -260,6 +378,8 @@ fn snapshot() -> Snapshot {
         deployments: vec![
             serde_json::from_value(web).unwrap(),
             serde_json::from_value(by_number).unwrap(),
+            serde_json::from_value(by_all).unwrap(),
+            serde_json::from_value(stays).unwrap(),
         ],
         keys: Vec::new(),
         broken: Vec::new(),

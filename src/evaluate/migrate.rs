@@ -4,13 +4,15 @@
 //! version asked for. Nothing is stored here; `Migrated::save` says whether a
 //! caller that may save does so now.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Migrated,
     decide::Trace,
     receipt::StrategyApplied,
     state::{BlockState, FlowState},
+    subject::Subject,
+    transition::is_open,
 };
 use crate::{
     limits::MIGRATION_VERSIONS_MAX,
@@ -108,7 +110,7 @@ pub fn migrate<'u>(
 }
 
 /// The same, reporting what it meets.
-pub(super) fn migrate_traced<'s, 'u, T: Trace<'s, 'u>>(
+fn migrate_traced<'s, 'u, T: Trace<'s, 'u>>(
     strategies: &dyn Strategies,
     target: &Version,
     visited: impl DoubleEndedIterator<Item = (u32, &'u FlowState)> + Clone,
@@ -165,6 +167,35 @@ pub(super) fn migrate_traced<'s, 'u, T: Trace<'s, 'u>>(
     Some((Migrated { from, save }, made))
 }
 
+/// Where a user stands in a version of a flow, within one conversation or
+/// none: as stored, else as migration makes it, else new.
+pub(crate) fn standing_in<'u>(
+    flow: &Flow,
+    version: &Version,
+    user: &'u Subject,
+    conversation: Option<&str>,
+) -> (Cow<'u, FlowState>, Option<Migrated>) {
+    if let Some(stored) = user.state(flow.key, version.number, conversation) {
+        return (Cow::Borrowed(stored), None);
+    }
+    match made_for(flow, version, user, conversation, &mut ()) {
+        Some((made, state)) => (Cow::Owned(state), Some(made)),
+        None => (Cow::Owned(FlowState::default()), None),
+    }
+}
+
+/// What migration makes of the states a user has in other versions.
+pub(super) fn made_for<'s, 'u, T: Trace<'s, 'u>>(
+    flow: &Flow,
+    version: &Version,
+    user: &'u Subject,
+    conversation: Option<&str>,
+    trace: &mut T,
+) -> Option<(Migrated, FlowState)> {
+    let visited = user.visited(flow.key, conversation);
+    migrate_traced(flow, version, visited, trace)
+}
+
 /// What every made state begins with.
 fn begun() -> FlowState {
     FlowState {
@@ -204,47 +235,67 @@ fn fold<'s, 'u, T: Trace<'s, 'u>>(
 }
 
 /// The blocks of a state as they are in the target; none when a block that is
-/// active has no counterpart there.
+/// active has no counterpart there, or a gate could never be passed.
 fn carried(source: &Version, target: &Version, state: &FlowState) -> Option<Box<[BlockState]>> {
     let mut blocks = Vec::with_capacity(state.blocks.len());
     for own in &state.blocks {
         match counterpart(source, target, own.key) {
-            Some(block) => blocks.push(kept(block, own)),
+            Some(block) => {
+                let kept = kept(block, own);
+                // The paths it waits for are gone, and it is asked by nobody.
+                if is_open(block, &kept) {
+                    return None;
+                }
+                blocks.push(kept);
+            }
             None if own.active => return None,
             None => {}
         }
     }
-    let open: Vec<&Block> = target
-        .blocks
-        .iter()
-        .filter(|block| matches!(block.kind, BlockKind::Checklist | BlockKind::Hints))
-        .filter(|block| blocks.iter().any(|own| own.key == block.key && own.active))
-        .collect();
-    for container in open {
-        complement(target, container, &mut blocks)?;
+    let mut entered = Vec::new();
+    for container in &target.blocks {
+        if matches!(container.kind, BlockKind::Checklist | BlockKind::Hints)
+            && find(&blocks, container.key).is_some_and(|own| own.active)
+        {
+            complement(target, container, &blocks, &mut entered)?;
+        }
+    }
+    if !entered.is_empty() {
+        blocks.append(&mut entered);
+        blocks.sort_unstable_by_key(|own| own.key);
     }
     Some(blocks.into())
+}
+
+/// A state among those sorted by key.
+fn find(blocks: &[BlockState], key: BlockKey) -> Option<&BlockState> {
+    let at = blocks.binary_search_by_key(&key, |own| own.key).ok()?;
+    blocks.get(at)
 }
 
 /// A checklist (or hints) that is open shows all of its items: new ones are
 /// entered, or it could never be completed. None when every item it still has
 /// was left: nobody could leave one any more.
-fn complement(target: &Version, container: &Block, blocks: &mut Vec<BlockState>) -> Option<()> {
+fn complement(
+    target: &Version,
+    container: &Block,
+    blocks: &[BlockState],
+    entered: &mut Vec<BlockState>,
+) -> Option<()> {
     let mut is_open = false;
     for item in &container.items {
         let key = target.block(*item).key;
-        match blocks.binary_search_by_key(&key, |own| own.key) {
-            Ok(at) => is_open |= !blocks[at].exited,
-            Err(at) => {
+        match find(blocks, key) {
+            Some(known) => is_open |= !known.exited,
+            None => {
                 is_open = true;
-                let entered = BlockState {
+                entered.push(BlockState {
                     key,
                     active: true,
                     entered: true,
                     exited: false,
                     taken: Box::default(),
-                };
-                blocks.insert(at, entered);
+                });
             }
         }
     }
@@ -270,5 +321,116 @@ fn kept(block: &Block, state: &BlockState) -> BlockState {
             .filter(|key| exists(*key))
             .collect(),
         ..state.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::snapshot::compile::compile_version;
+
+    struct Both(Arc<Version>, Arc<Version>);
+
+    impl Strategies for Both {
+        fn version(&self, number: u32) -> Option<Arc<Version>> {
+            match number {
+                1 => Some(self.0.clone()),
+                2 => Some(self.1.clone()),
+                _ => None,
+            }
+        }
+    }
+
+    fn version(number: u32, blocks: Vec<Value>, paths: &Value) -> Arc<Version> {
+        let part = json!({"flow_uid": "f", "flow_sid": "f", "number": number,
+            "entry": "everyone", "migration": "carry-over", "blocks": blocks, "paths": paths});
+        compile_version(&serde_json::from_value(part).unwrap())
+            .unwrap()
+            .into()
+    }
+
+    fn block(uid: &str, active: bool, taken: &[&str]) -> BlockState {
+        let mut taken: Vec<_> = taken
+            .iter()
+            .map(|name| crate::snapshot::NameKey::of(name))
+            .collect();
+        taken.sort_unstable();
+        BlockState {
+            key: BlockKey::of(uid),
+            active,
+            entered: true,
+            exited: false,
+            taken: taken.into(),
+        }
+    }
+
+    fn carry(both: &Both, mut blocks: Vec<BlockState>) -> Option<FlowState> {
+        blocks.sort_unstable_by_key(|own| own.key);
+        let state = FlowState {
+            blocks: blocks.into(),
+            ..begun()
+        };
+        let target = both.1.clone();
+        migrate(both, &target, [(1, &state)].into_iter()).map(|(_, made)| made)
+    }
+
+    #[test]
+    fn a_gate_that_lost_the_paths_it_waits_for_is_not_carried_over() {
+        let card = |uid: &str| json!({"uid": uid, "sid": uid, "kind": "card"});
+        let blocks = || {
+            vec![
+                card("x"),
+                card("y"),
+                json!({"uid": "g", "sid": "g", "kind": "gate"}),
+            ]
+        };
+        let path = |uid: &str, from: &str| json!({"uid": uid, "from": from, "on": ["complete"], "to": "g"});
+        let entry = [
+            json!({"uid": "p", "to": "x"}),
+            json!({"uid": "q", "to": "y"}),
+        ];
+        let all = json!([entry[0], entry[1], path("a", "x"), path("b", "y")]);
+        let one = json!([entry[0], entry[1], path("a", "x")]);
+        let state = || vec![block("y", true, &[]), block("g", false, &["a"])];
+        let shorter = Both(version(1, blocks(), &all), version(2, blocks(), &one));
+        assert_eq!(carry(&shorter, state()), None, "they begin anew");
+        let same = Both(version(1, blocks(), &all), version(2, blocks(), &all));
+        let carried = carry(&same, state()).unwrap();
+        assert!(carried.block(BlockKey::of("y")).unwrap().active);
+    }
+
+    #[test]
+    fn new_items_of_many_open_lists_are_entered_in_order() {
+        const LISTS: usize = 200;
+        let blocks = |items: usize| {
+            let mut blocks = Vec::new();
+            for list in 0..LISTS {
+                let uid = format!("l{list}");
+                blocks.push(json!({"uid": uid, "sid": uid, "kind": "checklist"}));
+                for item in 0..items {
+                    let own = format!("{uid}i{item}");
+                    blocks.push(
+                        json!({"uid": own, "sid": own, "kind": "checklistItem", "container": uid}),
+                    );
+                }
+            }
+            blocks
+        };
+        let paths =
+            (0..LISTS).map(|list| json!({"uid": format!("p{list}"), "to": format!("l{list}")}));
+        let paths = Value::Array(paths.collect());
+        let both = Both(version(1, blocks(1), &paths), version(2, blocks(5), &paths));
+        let known = (0..LISTS).flat_map(|list| {
+            [
+                block(&format!("l{list}"), true, &[]),
+                block(&format!("l{list}i0"), true, &[]),
+            ]
+        });
+        let carried = carry(&both, known.collect()).unwrap();
+        assert_eq!(carried.blocks.len(), LISTS * 6);
+        assert!(carried.blocks.is_sorted_by(|one, next| one.key < next.key));
+        assert!(carried.blocks.iter().all(|own| own.active));
     }
 }

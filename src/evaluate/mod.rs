@@ -16,8 +16,10 @@ mod state;
 mod subject;
 mod transition;
 
+pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
+pub(crate) use migrate::standing_in;
 pub use migrate::{Standing, Strategies, migrate};
 pub use reason::Reason;
 pub use receipt::{
@@ -25,6 +27,7 @@ pub use receipt::{
     RuleJudged, StrategyApplied, explain,
 };
 pub use state::{BlockState, FlowProgress, FlowState};
+pub(crate) use subject::can_name;
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
     Effect, Judge, LiveJudge, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets,

@@ -254,7 +254,7 @@ impl<'s> From<&'s RolloutSource> for RolloutId<'s> {
         match source {
             RolloutSource::User => Self::User,
             RolloutSource::Group => Self::Group,
-            RolloutSource::Attribute(name) => Self::Attribute(name),
+            RolloutSource::Attribute(asked) => Self::Attribute(asked.name()),
         }
     }
 }

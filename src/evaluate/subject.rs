@@ -11,6 +11,14 @@ use serde_json::{Map, Value};
 use super::state::{FlowProgress, FlowState};
 use crate::{clock::UnixMs, snapshot::FlowKey};
 
+/// Whether a text of fitting length can be an id: ids travel on as a segment
+/// of a path, where no url can carry `.` and `..`, and nobody would see a
+/// control character in a log or a listing. An id that upstream could not be
+/// asked about would look like an upstream that is away, to everybody.
+pub(crate) fn can_name(text: &str) -> bool {
+    !matches!(text, "." | "..") && !text.chars().any(char::is_control)
+}
+
 /// Stored facts about a user or a group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {

@@ -5,6 +5,8 @@
 //! effect as newer than everything before. No await, no I/O. What the caller
 //! is told waits for the sync outside.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     enrolling::FoundMembership,
     finding::Found,
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::evaluate::{
     Effect, FlowState, LiveJudge, Migrated, Profile, Step, StepError, Subject, SubjectView,
-    migrate, reconcile, transition,
+    reconcile, standing_in, transition,
 };
 
 /// Where the user stands before a step.
@@ -50,20 +52,13 @@ impl Progress {
         };
         let known = writing.newest.cached.document.clone();
         let before = Before::of(request, &known.subject);
-        let mut judge = LiveJudge {
-            snapshot: &request.place.snapshot,
-            view: SubjectView {
-                user: &known.subject,
-                group,
-                attributes: request.attributes,
-                conversation: request.conversation,
-            },
-            now: request.now,
-        };
-        if let Some(effect) = reconcile(request.version, &before.state, &mut judge) {
-            // An edit of the draft took away where the user stood.
-            let restart = request.instead(Action::Reset { force: true });
-            return self.write_first(&mut writing, &restart, &before, &effect);
+        let mut judge = request.judge(&known.subject, group);
+        if let Some((repair, effect)) = reconcile(request.version, &before.state, &mut judge) {
+            let repair = request.instead(match repair {
+                Step::Start { force } => Action::Start { force },
+                _ => Action::Reset { force: true },
+            });
+            return self.write_first(&mut writing, &repair, &before, &effect);
         }
         if let Some(id) = event_id(request, &before.state)
             && let Some(body) = known.seen(request.flow.key, id.key)
@@ -94,6 +89,11 @@ impl Progress {
         let Some(ticket) = self.write(&mut writing, request, change, deciding.as_mut())? else {
             return Ok(Attempt::Raced);
         };
+        if effect.capped {
+            self.capped.fetch_add(1, Ordering::Relaxed);
+            let (flow, version) = (&*request.flow.sid, request.version.number);
+            tracing::debug!(flow, version, "a step stopped at the limit of logic steps");
+        }
         Ok(Attempt::Decided {
             told: Stepped {
                 changed: true,
@@ -144,32 +144,30 @@ impl Before {
     /// The stored state of this version, or what migration makes of those the
     /// user has in others, in the same conversation.
     fn of(request: &StepRequest<'_>, subject: &Subject) -> Self {
-        let (flow, version) = (request.flow.key, request.version.number);
-        if let Some(state) = subject.state(flow, version, request.conversation) {
-            return Self {
-                state: state.clone(),
-                made: None,
-            };
-        }
-        let visited = subject
-            .flows
-            .iter()
-            .filter(|own| own.flow == flow && own.conversation.as_deref() == request.conversation);
-        let visited = visited.map(|own| (own.version, &own.state));
-        match migrate(&**request.flow, request.version, visited) {
-            Some((made, state)) => Self {
-                state,
-                made: Some(made),
-            },
-            None => Self {
-                state: FlowState::default(),
-                made: None,
-            },
+        let (flow, version) = (request.flow, request.version);
+        let (state, made) = standing_in(flow, version, subject, request.conversation);
+        Self {
+            state: state.into_owned(),
+            made,
         }
     }
 }
 
 impl<'a> StepRequest<'a> {
+    /// Who answers for this user, now.
+    fn judge<'j>(&'j self, user: &'j Subject, group: Option<&'j Profile>) -> LiveJudge<'j> {
+        LiveJudge {
+            snapshot: &self.place.snapshot,
+            view: SubjectView {
+                user,
+                group,
+                attributes: self.attributes,
+                conversation: self.conversation,
+            },
+            now: self.now,
+        }
+    }
+
     /// Something that is done before the step; the client's key is the step's.
     fn instead(&self, action: Action<'a>) -> Self {
         Self {

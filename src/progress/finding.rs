@@ -3,7 +3,8 @@
 //! In memory whenever possible and without waiting: our own records first,
 //! then what the ledger said, unless another edge has changed it since. All
 //! else is read through; with upstream away, what was known is good enough,
-//! and of whom nothing is known the operator decides.
+//! and of whom nothing is known the operator decides. Whom upstream refuses to
+//! tell of is not served.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::{
     reading::{Answer, Job},
     request::{Place, Read, ReadError},
     stepping::Progress,
-    subjects::{Below, Cached, Kept},
+    subjects::{Cached, Kept},
 };
 use crate::{current::EnvironmentSlot, limits::STEP_TRIES_MAX};
 
@@ -123,10 +124,13 @@ impl Progress {
             };
             let answer = self.ask(place, key, name, generation).await;
             let below = match (answer, stale) {
-                (Ok(Some(below)), _) => T::of_below(below),
+                (Ok(Answer::Known(below)), _) => T::of_below(below),
                 // It cannot be asked, or not now: what was known goes on.
-                (Ok(None) | Err(ReadError::Busy), Some(stale)) => Some(stale),
-                (Ok(None), None) => Some(self.assumed(key, &name)?),
+                (Ok(Answer::Away) | Err(ReadError::Busy), Some(stale)) => Some(stale),
+                (Ok(Answer::Away), None) => Some(self.assumed(key, &name)?),
+                // Taken for new, somebody who is known would begin everything
+                // again.
+                (Ok(Answer::Refused), _) => return Err(ReadError::Refused),
                 (Err(error), _) => return Err(error),
             };
             let raised = below.and_then(|below| self.raise(key, below, generation));
@@ -181,7 +185,7 @@ impl Progress {
         name: Name<'_>,
         generation: u64,
     ) -> Result<Answer, ReadError> {
-        let (sender, answer) = oneshot::channel::<Option<Below>>();
+        let (sender, answer) = oneshot::channel();
         let job = Job {
             key: key.into(),
             environment: place.snapshot.environment.clone(),
@@ -192,6 +196,6 @@ impl Progress {
         };
         self.jobs.try_send(job).map_err(|_| ReadError::Busy)?;
         // The reader ends only when the process stops.
-        Ok(answer.await.unwrap_or(None))
+        Ok(answer.await.unwrap_or(Answer::Away))
     }
 }

@@ -58,8 +58,17 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
-/// What the ledger said; none when it could not be asked.
-pub(super) type Answer = Option<Below>;
+/// What the ledger said.
+#[derive(Clone)]
+pub(super) enum Answer {
+    /// The document.
+    Known(Below),
+    /// It could not be asked.
+    Away,
+    /// It was asked, and gave no document: nothing may be assumed of the
+    /// subject, who may well be known.
+    Refused,
+}
 
 /// The task that reads; runs on the control runtime.
 pub struct Reader {
@@ -150,7 +159,7 @@ impl Desk {
             return;
         }
         if self.away_until.is_some_and(|until| Instant::now() < until) {
-            tell(vec![job.answer], None);
+            tell(vec![job.answer], &Answer::Away);
             return;
         }
         // Before the call: the answer holds for these or later ones.
@@ -182,10 +191,18 @@ impl Desk {
         let Some(reading) = self.readings.remove(key) else {
             return;
         };
-        let answer = result.inspect_err(|error| {
-            tracing::warn!(%error, "a subject could not be read from the ledger");
-        });
-        tell(reading.answers, answer.ok().as_ref());
+        let answer = match result {
+            Ok(below) => Answer::Known(below),
+            Err(error @ LedgerError::Away(_)) => {
+                tracing::warn!(%error, "a subject could not be read from the ledger");
+                Answer::Away
+            }
+            Err(error) => {
+                tracing::error!(%error, "the ledger does not give a subject, which is not served");
+                Answer::Refused
+            }
+        };
+        tell(reading.answers, &answer);
         for job in reading.later {
             self.take(job);
         }
@@ -248,9 +265,9 @@ impl Read {
     }
 }
 
-fn tell(waiting: Vec<oneshot::Sender<Answer>>, answer: Option<&Below>) {
+fn tell(waiting: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
     for sender in waiting {
         // Whoever asked may have hung up since; that is their right.
-        drop(sender.send(answer.cloned()));
+        drop(sender.send(answer.clone()));
     }
 }

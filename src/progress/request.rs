@@ -171,6 +171,9 @@ pub enum ReadError {
     /// Unknown here, upstream is away, and the operator chose `refuse`.
     #[error("the user is not known here and upstream cannot be asked")]
     Unknown,
+    /// Upstream was asked and gave no document: nobody may be taken for new.
+    #[error("upstream does not give the user's document")]
+    Refused,
     /// Too many reads wait for upstream already.
     #[error("too many reads are waiting for upstream")]
     Busy,
@@ -191,6 +194,9 @@ pub enum WriteError {
     /// After merging there would be more than the limits allow.
     #[error("{0}")]
     TooLarge(String),
+    /// One user would have more progress than is kept of anybody.
+    #[error("{0}")]
+    TooMuch(String),
     /// The journal or the pending map is full, or the disk cannot be written.
     #[error("progress cannot be stored now: {0}")]
     Unavailable(&'static str),

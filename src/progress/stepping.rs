@@ -5,7 +5,10 @@
 //! transition and one enqueue, then waits for the sync outside of it. A
 //! handler may be dropped at any wait: what it queued goes its way without it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::mpsc;
 
@@ -57,6 +60,8 @@ pub struct Progress {
     pub(super) on_unknown: OnUnknownSubject,
     /// Name of this edge in records.
     pub(super) edge: Arc<str>,
+    /// Steps whose logic blocks were stopped at their limit.
+    pub(super) capped: Arc<AtomicU64>,
     #[cfg(test)]
     pub(super) flaw: Option<Flaw>,
 }
@@ -154,6 +159,7 @@ impl Progress {
             records_max,
             on_unknown,
             edge: edge.into(),
+            capped: Arc::default(),
             #[cfg(test)]
             flaw: None,
         };
@@ -233,6 +239,11 @@ impl Progress {
         self.memory.subjects.count()
     }
 
+    /// Steps stored so far whose logic blocks were stopped at their limit.
+    pub fn steps_capped(&self) -> u64 {
+        self.capped.load(Ordering::Relaxed)
+    }
+
     /// Waits for the sync, then says so.
     pub(super) async fn acknowledged<A>(
         &self,
@@ -276,7 +287,7 @@ pub(super) fn refused(error: AppendError) -> WriteError {
     match error {
         AppendError::Full => WriteError::Unavailable("too many steps wait for the disk"),
         AppendError::Quota => WriteError::Unavailable("the journal has reached its size limit"),
-        AppendError::TooLarge => WriteError::TooLarge(error.to_string()),
+        AppendError::TooLarge => WriteError::TooMuch(error.to_string()),
         AppendError::NotWritable => WriteError::Unavailable("the journal cannot be written"),
         AppendError::Failed => WriteError::Unclear,
     }

@@ -79,11 +79,26 @@ pub(super) struct Subjects {
     pub(super) memberships: Cache<Box<[u8]>, Cached<KnownMembership>>,
 }
 
+/// States of flows and blocks that a user has without counting as more than
+/// one.
+const STATES_PER_WEIGHT: usize = 64;
+
+fn weight(user: &Known) -> u32 {
+    let flows = user.subject.flows.iter();
+    let states: usize = flows.map(|own| 1 + own.state.blocks.len()).sum();
+    u32::try_from(1 + states / STATES_PER_WEIGHT).unwrap_or(u32::MAX)
+}
+
 impl Subjects {
-    /// Holds at most this many users, and as many of the other kinds.
+    /// Holds at most this many users, and as many of the other kinds. Users
+    /// with much progress count as several, or a few thousand of them would
+    /// fill the memory.
     pub(super) fn new(users_max: u64) -> Self {
         Self {
-            users: Cache::new(users_max),
+            users: Cache::builder()
+                .max_capacity(users_max)
+                .weigher(|_, cached: &Cached<Known>| weight(&cached.document))
+                .build(),
             groups: Cache::new(users_max),
             memberships: Cache::new(users_max),
         }

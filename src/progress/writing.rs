@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     enrolling::Deciding,
-    event::Event,
+    event::{Event, state_bytes},
     finding::Found,
     known::{Known, Place},
     pending::{Entry, Locked},
@@ -18,9 +18,18 @@ use super::{
 };
 use crate::{
     disk::journal::{AppendError, Ticket},
-    evaluate::{Effect, FlowState, Touched},
-    limits::{FLOW_STATES_PER_USER_MAX, RECORD_BYTES_MAX},
+    evaluate::{Effect, FlowState, Subject, Touched},
+    limits::{FLOW_STATES_PER_USER_MAX, RECORD_BYTES_MAX, USER_DOCUMENT_BYTES_MAX},
 };
+
+/// About how large the states of a user's document are.
+fn bytes_of(subject: &Subject) -> usize {
+    let sizes = subject.flows.iter().map(|own| {
+        let names = own.state.blocks.iter().map(|block| block.taken.len());
+        state_bytes(own.conversation.as_deref(), names)
+    });
+    sizes.sum()
+}
 
 /// The kind byte of progress records in the journal.
 const RECORD_KIND: u8 = 1;
@@ -98,9 +107,18 @@ impl Progress {
             subject.set_state(flow, version, request.conversation, other.state.clone());
         }
         if subject.flows.len() > FLOW_STATES_PER_USER_MAX {
-            return Err(WriteError::TooLarge(format!(
-                "the user has states in {} flow versions; at most {FLOW_STATES_PER_USER_MAX} are kept",
+            return Err(WriteError::TooMuch(format!(
+                "the user would have {} states (one for each flow version and conversation); \
+                 at most {FLOW_STATES_PER_USER_MAX} are kept",
                 subject.flows.len()
+            )));
+        }
+        let bytes = bytes_of(&subject);
+        // Whoever is above it (by other edges' steps) may still become smaller.
+        if bytes > USER_DOCUMENT_BYTES_MAX && bytes > bytes_of(&below.document.subject) {
+            return Err(WriteError::TooMuch(format!(
+                "the user's progress would have about {bytes} bytes; \
+                 at most {USER_DOCUMENT_BYTES_MAX} are kept"
             )));
         }
         let Some(ticket) = self.enqueue(writing.era, request.now, &change.event)? else {
@@ -184,10 +202,10 @@ impl Progress {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
         let body = serde_json::to_vec(event).map_err(|error| {
-            WriteError::TooLarge(format!("the record cannot be written: {error}"))
+            WriteError::TooMuch(format!("the record cannot be written: {error}"))
         })?;
         if body.len() > RECORD_BYTES_MAX {
-            return Err(WriteError::TooLarge(format!(
+            return Err(WriteError::TooMuch(format!(
                 "the record would have {} bytes; at most {RECORD_BYTES_MAX} are kept",
                 body.len()
             )));

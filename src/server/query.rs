@@ -9,7 +9,7 @@ use std::{borrow::Cow, str::FromStr};
 
 use super::error::Invalid;
 use crate::{
-    evaluate::Tag,
+    evaluate::{Tag, can_name},
     limits::{SUBJECT_ID_BYTES_MAX, TRANSITIONS_PER_CALL_MAX},
 };
 
@@ -162,11 +162,6 @@ fn version_tag(text: &str) -> Result<Tag, Invalid> {
 }
 
 /// A user, group or conversation id within its limits.
-///
-/// Ids travel on as a segment of a path: no url can carry `.` and `..` there,
-/// and nobody would see a control character in a log or a listing. An id that
-/// upstream could not be asked about would look like an upstream that is away,
-/// to everybody.
 pub(crate) fn subject_id<'t>(what: &'static str, text: &'t str) -> Result<&'t str, Invalid> {
     if text.is_empty() || text.len() > SUBJECT_ID_BYTES_MAX {
         return Err(Invalid::Length {
@@ -175,7 +170,7 @@ pub(crate) fn subject_id<'t>(what: &'static str, text: &'t str) -> Result<&'t st
             expected: "1 to 512 bytes",
         });
     }
-    if matches!(text, "." | "..") || text.chars().any(char::is_control) {
+    if !can_name(text) {
         return Err(Invalid::Value {
             what,
             found: text.to_owned(),

@@ -64,6 +64,9 @@ pub enum DeployError {
         /// The name.
         name: String,
     },
+    /// Deployments without a salt would all pick the same subjects.
+    #[error("the salt is empty (expected a text, or none given for a random one)")]
+    Salt,
     /// Only one deployment may talk on an exclusive channel.
     #[error(
         "deployment {other:?} is active on the exclusive channel {channel:?} already (deactivate \
@@ -244,6 +247,9 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
         || own.name.chars().any(char::is_control)
     {
         errors.push(DeployError::Name(own.name.clone()));
+    }
+    if own.rollout.salt.is_empty() {
+        errors.push(DeployError::Salt);
     }
     let flow = workspace.flow_by_uid(&own.flow_uid);
     match (flow, own.policy) {

@@ -126,7 +126,7 @@ impl HttpUpstream {
         };
         let bytes = bytes.map_err(ledger_error)?;
         serde_json::from_slice(&bytes)
-            .map_err(|error| LedgerError::Away(format!("the answer cannot be read: {error}")))
+            .map_err(|error| LedgerError::Refused(format!("the answer cannot be read: {error}")))
     }
 
     async fn signed(

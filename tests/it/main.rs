@@ -8,8 +8,10 @@
 )]
 
 mod architecture;
+mod bad_decisions;
 mod bad_documents;
 mod cli;
+mod demo;
 mod dev;
 mod disk;
 mod docs;

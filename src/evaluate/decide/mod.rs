@@ -1,9 +1,10 @@
 //! Which version does the subject see, and why?
 //!
 //! The order of a decision (key and environment are settled before): flow
-//! known → deployment and pin → version known → status → deployment active →
-//! record, audience, percentage → migration → entry condition → state. A
-//! version that does not exist is unknown in a disabled flow too. Allocates
+//! known → deployment and pin → status → deployment and version there →
+//! deployment active → record, audience, percentage → migration → entry
+//! condition → state. A version that does not exist is unknown in a disabled
+//! flow too, because that is a mistake of the request. Allocates
 //! nothing, except where a state has to be made from another version's; what
 //! should be written is returned, not done.
 
@@ -20,8 +21,8 @@ pub(super) use trace::Trace;
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    Membership, Reason, membership::deployed, migrate::migrate_traced, state::FlowState,
-    subject::SubjectView, transition::lost_its_place,
+    Membership, Reason, membership::deployed, migrate::made_for, state::FlowState,
+    subject::SubjectView, transition::needs_repair,
 };
 use crate::{
     clock::UnixMs,
@@ -76,7 +77,7 @@ pub struct Decision<'s, 'u> {
     /// None only for `UnknownFlow`.
     pub flow: Option<&'s Arc<Flow>>,
     /// None for `UnknownFlow`, `UnknownVersion`, `EmptyVersion`,
-    /// `DeploymentRequired`, `SetAside`.
+    /// `DeploymentRequired`, `SetAside`, and for `Disabled` in their place.
     pub version: Option<&'s Arc<Version>>,
     /// The resolved number; 0 for an empty flow.
     pub number: u32,
@@ -96,7 +97,7 @@ pub struct Decision<'s, 'u> {
     /// Set when `state` is not stored yet.
     pub migrated: Option<Migrated>,
     /// The flow is enabled, and either the entry condition holds and it is not
-    /// started, or an edit of the draft took away where the user stood: a
+    /// started, or the state needs a step that nobody takes (`reconcile`): a
     /// caller that may save starts it now.
     pub may_start: bool,
 }
@@ -143,7 +144,7 @@ pub(super) fn decide_traced<'s, 'u, T: Trace<'s, 'u>>(
     decision.deployment = deployed(snapshot, flow, ask.channel);
     let deployment = decision.deployment.map(|own| &**own);
     if deployment.is_none() && flow.deployments_only {
-        decision.reason = Reason::DeploymentRequired;
+        decision.reason = unless_disabled(flow, Reason::DeploymentRequired);
         return decision;
     }
     let (source, slot) = version::choose(flow, deployment, subject, ask.tag, trace);
@@ -151,6 +152,10 @@ pub(super) fn decide_traced<'s, 'u, T: Trace<'s, 'u>>(
     let slot = match slot {
         Ok(slot) => slot,
         Err((reason, number)) => {
+            let reason = match reason {
+                Reason::EmptyVersion => unless_disabled(flow, reason),
+                _ => reason,
+            };
             return Decision {
                 reason,
                 number,
@@ -191,14 +196,23 @@ pub(super) fn decide_traced<'s, 'u, T: Trace<'s, 'u>>(
         }
     }
     if stored.is_none() {
-        let visited = subject.user.visited(flow.key, subject.conversation);
-        if let Some((migrated, state)) = migrate_traced(&**flow, version, visited, trace) {
+        let made = made_for(flow, version, subject.user, subject.conversation, trace);
+        if let Some((migrated, state)) = made {
             decision.version_source = VersionSource::Migration;
             decision.migrated = Some(migrated);
             decision.state = Some(Cow::Owned(state));
         }
     }
     enter(decision, version, by, subject, now, trace)
+}
+
+/// The reason of an empty flow: that it is disabled stands before that.
+fn unless_disabled(flow: &Flow, reason: Reason) -> Reason {
+    if flow.enabled {
+        reason
+    } else {
+        Reason::Disabled
+    }
 }
 
 /// The last steps: entry condition and state of a version that is served.
@@ -214,7 +228,7 @@ fn enter<'s, 'u, T: Trace<'s, 'u>>(
     let (reason, may_start) = match begun {
         Some(state) if state.finished => (Reason::Finished, false),
         Some(state) if state.stopped => (Reason::Stopped, false),
-        Some(state) => (Reason::Started, lost_its_place(version, state)),
+        Some(state) => (Reason::Started, needs_repair(version, state)),
         None => {
             let holds = version.entry.holds(subject, now);
             trace.entry(&version.entry, holds);

@@ -9,7 +9,8 @@ use crate::{
     evaluate::{
         Reason,
         bucket::{BUCKETS, bucket},
-        membership::{Membership, RolloutText, remembered_for, rollout_id},
+        membership::{Membership, remembered_for, rollout_id},
+        predicate::{AskedId, Judging},
         receipt::RolloutJudged,
         subject::SubjectView,
     },
@@ -42,7 +43,7 @@ pub(super) fn admit<'s, 'u, T: Trace<'s, 'u>>(
         scheduled: deployment.scheduled_at(now).is_some(),
         salt: deployment.salt.strip_suffix(':').unwrap_or_default(),
         source: (&deployment.id).into(),
-        id: id.map(RolloutText::into_text),
+        id: id.map(AskedId::into_text),
         bucket,
         remember: deployment.remember,
         conversation: remembered_for(deployment, subject),
@@ -105,6 +106,7 @@ fn fits<'s, 'u, T: Trace<'s, 'u>>(
     trace: &mut T,
 ) -> bool {
     trace.audience();
+    let mut judging = Judging::new(subject, now);
     let mut fits = audience.alternatives.is_empty();
     for alternative in &audience.alternatives {
         if fits && !T::THOROUGH {
@@ -116,7 +118,7 @@ fn fits<'s, 'u, T: Trace<'s, 'u>>(
             if !all && !T::THOROUGH {
                 break;
             }
-            let holds = rule.predicate.holds(subject, now);
+            let holds = judging.holds(&rule.predicate);
             trace.rule(&rule.text, holds);
             all &= holds;
         }

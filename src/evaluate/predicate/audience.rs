@@ -6,73 +6,53 @@
 use serde_json::Value;
 
 use super::{
-    form::{Attribute, Condition, LooseTest, Operand, PropertyPath, Root},
+    asked::{Asked, Places},
+    form::{Expected, LooseTest, Rule},
     loose::Wanted,
+    value::Seen,
 };
 use crate::{
-    limits::{RULE_ATTRIBUTE_BYTES_MAX, RULE_VALUE_BYTES_MAX},
+    limits::RULE_VALUE_BYTES_MAX,
     snapshot::wire::{RuleOperator, RulePart},
 };
 
-/// Compiles one rule, or says what is wrong with it.
-pub(super) fn compile(rule: &RulePart) -> Result<Condition, String> {
-    let operand = attribute(&rule.attribute)?;
-    let loosely = |test| wanted(rule, test).map(|wanted| (test, wanted));
-    let (test, wanted) = match rule.operator {
+/// Compiles one rule, or says what is wrong with it. Its attribute gets a place
+/// among those of its audience.
+pub(super) fn compile(rule: &RulePart, places: &mut Places) -> Result<Rule, String> {
+    let mut asked = Asked::named(&rule.attribute)?;
+    places.give(&mut asked);
+    let loosely = |test| wanted(rule, test).map(|wanted| Expected::Loosely(test, wanted));
+    let expected = match rule.operator {
         RuleOperator::Equals | RuleOperator::NotEquals => loosely(LooseTest::Equals),
         RuleOperator::Contains => loosely(LooseTest::Contains),
         RuleOperator::StartsWith => loosely(LooseTest::Starts),
         RuleOperator::EndsWith => loosely(LooseTest::Ends),
         RuleOperator::GreaterThan => loosely(LooseTest::Greater),
         RuleOperator::LessThan => loosely(LooseTest::Less),
-        RuleOperator::IsEmpty => {
-            return nothing(rule).map(|()| Condition::IsEmpty(operand));
-        }
-        RuleOperator::IsNotEmpty => {
-            return nothing(rule).map(|()| not(Condition::IsEmpty(operand)));
+        RuleOperator::IsEmpty | RuleOperator::IsNotEmpty => {
+            nothing(rule).map(|()| Expected::Nothing)
         }
     }?;
-    let condition = Condition::Loosely(test, operand, wanted);
-    Ok(match rule.operator {
-        RuleOperator::NotEquals => not(condition),
-        _ => condition,
+    let negated = matches!(
+        rule.operator,
+        RuleOperator::NotEquals | RuleOperator::IsNotEmpty
+    );
+    Ok(Rule {
+        asked,
+        expected,
+        negated,
     })
 }
 
-fn not(condition: Condition) -> Condition {
-    Condition::Not(Box::new(condition))
-}
-
-/// What is asked when an audience names this attribute. The name is taken as a
-/// whole: a dot in it is a character like any other, except behind `group`.
-pub(super) fn attribute(name: &str) -> Result<Operand, String> {
-    if name.is_empty() || name.len() > RULE_ATTRIBUTE_BYTES_MAX {
-        return Err(format!(
-            "found an attribute of {} bytes, expected 1 to {RULE_ATTRIBUTE_BYTES_MAX}",
-            name.len()
-        ));
-    }
-    let (root, own) = match name.split_once('.') {
-        Some(("group", own)) => (Root::Group, own),
-        Some(("user", own)) => (Root::User, own),
-        _ => {
-            return Ok(Operand::Property(Root::User, PropertyPath::whole(name)));
-        }
-    };
-    // Both would be read as names of properties nobody has.
-    let plain = own.strip_prefix("properties.").unwrap_or(own);
-    match (root, own) {
-        (root, "identifier") => Ok(Operand::Attribute(root, Attribute::Identifier)),
-        (_, "") => Err(format!(
-            "found the attribute {name:?}, expected a name behind the dot"
-        )),
-        (Root::User, _) => Err(format!(
-            "found the attribute {name:?}, expected user.identifier, or {plain:?} for a property of the user"
-        )),
-        (Root::Group, own) if own != plain => Err(format!(
-            "found the attribute {name:?}, expected \"group.{plain}\" for a property of the group"
-        )),
-        (Root::Group, own) => Ok(Operand::Property(Root::Group, PropertyPath::whole(own))),
+impl Rule {
+    /// Whether it holds where its attribute is this.
+    #[inline]
+    pub(super) fn accepts(&self, value: Seen<'_>) -> bool {
+        let as_expected = match &self.expected {
+            Expected::Nothing => value.is_empty(),
+            Expected::Loosely(test, wanted) => wanted.accepts(*test, value),
+        };
+        as_expected != self.negated
     }
 }
 

@@ -6,13 +6,14 @@
 use serde_json::Value;
 
 use super::{
+    asked,
     form::{
         Attribute, BlockAspect, Condition, Descent, Operand, PropertyPath, Relation, Root,
         SpelledParts, TextTest,
     },
     network,
     semver::Version,
-    spell::Spelling,
+    spell::spelled,
     text::Text,
     value::{Number, Seen},
 };
@@ -73,26 +74,25 @@ impl Condition {
                 }
             }
             Self::Truth(operand) => matches!(operand.value(scene), Seen::Boolean(true)),
-            Self::IsEmpty(operand) => operand.value(scene).is_empty(),
-            Self::Loosely(test, operand, wanted) => wanted.accepts(*test, operand.value(scene)),
-            Self::Spelled(operand, any_of) => Spelling::new()
-                .of(operand.value(scene))
-                .is_some_and(|text| any_of.binary_search_by(|one| (**one).cmp(text)).is_ok()),
-            Self::SpelledPart(operand, parts) => Spelling::new()
-                .of(operand.value(scene))
-                .is_some_and(|text| parts.stand_in(text)),
+            Self::Rule(rule) => rule.accepts(rule.asked.of(&scene.view)),
+            Self::Spelled(operand, any_of) => spelled(operand.value(scene), |text| {
+                any_of.binary_search_by(|one| (**one).cmp(text)).is_ok()
+            }),
+            Self::SpelledPart(operand, parts) => {
+                spelled(operand.value(scene), |text| parts.stand_in(text))
+            }
             Self::Numeric(relation, operand, number) => operand
                 .value(scene)
                 .float()
                 .is_some_and(|own| relation.holds_between(own, *number)),
-            Self::Release(relation, operand, release) => Spelling::new()
-                .of(operand.value(scene))
-                .and_then(Version::parse)
-                .is_some_and(|own| relation.allows(own.order(release.version()))),
-            Self::Within(operand, networks) => Spelling::new()
-                .of(operand.value(scene))
-                .and_then(network::address)
-                .is_some_and(|address| networks.iter().any(|one| one.has(address))),
+            Self::Release(relation, operand, release) => spelled(operand.value(scene), |text| {
+                Version::parse(text)
+                    .is_some_and(|own| relation.allows(own.order(release.version())))
+            }),
+            Self::Within(operand, networks) => spelled(operand.value(scene), |text| {
+                network::address(text)
+                    .is_some_and(|address| networks.iter().any(|one| one.has(address)))
+            }),
         }
     }
 }
@@ -136,10 +136,7 @@ impl Operand {
             Self::Text(text) => Seen::Text(Text::new(text)),
             Self::Time(time) => Seen::Time(*time),
             Self::Now => time(Some(scene.now)),
-            Self::Attribute(root, attribute) => match scene.profile(*root) {
-                Some(profile) => attribute.of(profile),
-                None => Seen::Null,
-            },
+            Self::Attribute(root, attribute) => attribute.of(asked::profile(&scene.view, *root)),
             Self::Property(root, path) => scene.property(*root, path),
             Self::Carried(name) => scene.carried(name),
             Self::CurrentTime => match scene.carried("currentTime") {
@@ -172,28 +169,16 @@ impl Operand {
 }
 
 impl<'a> Scene<'a> {
-    fn profile(&self, root: Root) -> Option<&'a Profile> {
-        match root {
-            Root::User => Some(&self.view.user.profile),
-            Root::Group => self.view.group,
-        }
-    }
-
     fn carried(&self, name: &str) -> Seen<'a> {
         let found = self.view.attributes.and_then(|own| own.get(name));
         found.map_or(Seen::Null, Seen::from)
     }
 
     fn property(&self, root: Root, path: &PropertyPath) -> Seen<'a> {
-        let overlaid = match root {
-            Root::User => self.view.attributes.and_then(|own| own.get(&*path.name)),
-            Root::Group => None,
-        };
-        let stored = || self.profile(root)?.properties.get(&*path.name);
-        let found = path
-            .deeper
-            .iter()
-            .fold(overlaid.or_else(stored), |value, step| step.down(value?));
+        let found = path.deeper.iter().fold(
+            asked::property(&self.view, root, &path.name),
+            |value, step| step.down(value?),
+        );
         found.map_or(Seen::Null, Seen::from)
     }
 }
@@ -208,13 +193,11 @@ impl Descent {
 }
 
 impl Attribute {
-    fn of(self, profile: &Profile) -> Seen<'_> {
+    fn of(self, profile: Option<&Profile>) -> Seen<'_> {
         match self {
-            // A request without a user has a subject all the same.
-            Self::Identifier if profile.identifier.is_empty() => Seen::Null,
-            Self::Identifier => Seen::Text(Text::new(&profile.identifier)),
-            Self::CreatedAt => time(profile.created_ms),
-            Self::UpdatedAt => time(profile.updated_ms),
+            Self::Identifier => asked::identifier(profile),
+            Self::CreatedAt => time(profile.and_then(|own| own.created_ms)),
+            Self::UpdatedAt => time(profile.and_then(|own| own.updated_ms)),
         }
     }
 }

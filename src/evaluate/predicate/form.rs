@@ -6,7 +6,9 @@
 //! type, and chains of AND and OR are flat, so that depth is bounded by the
 //! nesting somebody typed.
 
-use super::{like::Like, loose::Wanted, network::Network, semver::Release, value::Number};
+use super::{
+    asked::Asked, like::Like, loose::Wanted, network::Network, semver::Release, value::Number,
+};
 use crate::snapshot::BlockKey;
 
 /// Something that is true or false.
@@ -34,10 +36,8 @@ pub(super) enum Condition {
     Text(TextTest, Box<[Operand; 2]>),
     /// The operand is the boolean true.
     Truth(Operand),
-    /// Nothing is there, or nothing is in it.
-    IsEmpty(Operand),
-    /// The operand stands so to a value, as audiences compare.
-    Loosely(LooseTest, Operand, Wanted),
+    /// A rule of an audience.
+    Rule(Rule),
     /// The operand, spelled out, is one of these; sorted.
     Spelled(Operand, Box<[Box<str>]>),
     /// One of these stands in the operand, spelled out.
@@ -48,6 +48,26 @@ pub(super) enum Condition {
     Release(Relation, Operand, Release),
     /// The operand spells an address, and it is in one of these networks.
     Within(Operand, Box<[Network]>),
+}
+
+/// What an audience asks of one attribute. Flat, since a decision judges many.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// The attribute.
+    pub(super) asked: Asked,
+    /// What it should be.
+    pub(super) expected: Expected,
+    /// Or should not; true also of what is missing.
+    pub(super) negated: bool,
+}
+
+/// What an audience expects.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// Nothing is there, or nothing is in it.
+    Nothing,
+    /// Something that stands so to a value.
+    Loosely(LooseTest, Wanted),
 }
 
 /// How audiences compare.

@@ -70,6 +70,7 @@ impl Wanted {
     }
 
     /// Whether the value passes the test; what is missing passes none.
+    #[inline]
     pub(super) fn accepts<'t>(&'t self, test: LooseTest, value: Seen<'t>) -> bool {
         match (test, value) {
             (LooseTest::Equals, value) => self.is(value),
@@ -84,6 +85,7 @@ impl Wanted {
         }
     }
 
+    #[inline]
     fn is<'t>(&'t self, value: Seen<'t>) -> bool {
         match (value, &self.literal) {
             (Seen::Boolean(own), Literal::Boolean(wanted)) => own == *wanted,
@@ -97,7 +99,18 @@ impl Wanted {
 
     /// How the value stands to what is wanted: as numbers where both are or
     /// spell some, else as points in time, else as texts.
+    #[inline]
     fn order(&self, value: Seen<'_>) -> Option<Ordering> {
+        // What is everyday is settled without reading anything.
+        if let (Seen::Number(Number::Whole(own)), Some(Number::Whole(wanted))) =
+            (value, self.number)
+        {
+            return Some(own.cmp(&wanted));
+        }
+        self.order_as_read(value)
+    }
+
+    fn order_as_read(&self, value: Seen<'_>) -> Option<Ordering> {
         self.numbers(value)
             .or_else(|| self.times(value))
             .or_else(|| match (value, &self.literal) {
@@ -109,7 +122,9 @@ impl Wanted {
     }
 
     fn numbers(&self, value: Seen<'_>) -> Option<Ordering> {
-        number_of(value)?.order(self.number?)
+        // A text is read as a number only beside one.
+        let wanted = self.number?;
+        number_of(value)?.order(wanted)
     }
 
     /// Two numbers never come here: one of the two has to be a date as text.
@@ -119,13 +134,19 @@ impl Wanted {
         Some(own.cmp(&wanted))
     }
 
-    fn both_texts<'t>(&'t self, value: Seen<'t>, test: fn(Text<'t>, Text<'t>) -> bool) -> bool {
+    #[inline]
+    fn both_texts<'t>(
+        &'t self,
+        value: Seen<'t>,
+        test: impl FnOnce(Text<'t>, Text<'t>) -> bool,
+    ) -> bool {
         match (value, &self.literal) {
             (Seen::Text(own), Literal::Text(wanted)) => test(self.seen(own), Text::new(wanted)),
             _ => false,
         }
     }
 
+    #[inline]
     fn seen<'t>(&self, text: Text<'t>) -> Text<'t> {
         if self.ignore_case {
             text.lowered()

@@ -7,6 +7,7 @@
 //! allocates nothing. [`eval`] walks the form over [`value`]s; every other file
 //! takes care of one kind of comparing.
 
+mod asked;
 mod audience;
 mod constraint;
 mod date;
@@ -24,9 +25,13 @@ mod tests;
 mod text;
 mod value;
 
-pub use self::constraint::Constraint;
+pub(super) use self::asked::AskedId;
+pub use self::{
+    asked::{Asked, Places},
+    constraint::Constraint,
+};
 
-use self::{eval::Scene, form::Condition};
+use self::{asked::Found, eval::Scene, form::Condition};
 use super::{state::BlockState, subject::SubjectView};
 use crate::{
     clock::UnixMs,
@@ -49,12 +54,6 @@ pub struct ExpressionError {
     pub message: String,
 }
 
-/// What is wrong with the name of an attribute, as rules of audiences and
-/// rollouts name them; none where it can be asked for.
-pub fn attribute_fault(name: &str) -> Option<String> {
-    audience::attribute(name).err()
-}
-
 impl Predicate {
     /// Parses and compiles an expression that looks at the subject alone, as
     /// entry conditions do. Block state in it is an error.
@@ -73,7 +72,14 @@ impl Predicate {
 
     /// Compiles a rule of an audience, or says what is wrong with it.
     pub fn rule(rule: &RulePart) -> Result<Self, String> {
-        audience::compile(rule).map(|root| Self { root })
+        Self::rule_among(rule, &mut Places::default())
+    }
+
+    /// The same for one of the rules of an audience, which all have to share
+    /// the places.
+    pub fn rule_among(rule: &RulePart, places: &mut Places) -> Result<Self, String> {
+        let root = Condition::Rule(audience::compile(rule, places)?);
+        Ok(Self { root })
     }
 
     /// Compiles a constraint of Unleash. One that makes no sense never holds,
@@ -102,5 +108,35 @@ impl Predicate {
             now,
             blocks,
         })
+    }
+}
+
+/// One audience, judged for one subject: what several rules ask for is looked
+/// up once.
+pub(super) struct Judging<'v> {
+    scene: Scene<'v>,
+    found: Found<'v>,
+}
+
+impl<'v> Judging<'v> {
+    /// Nothing is judged yet.
+    pub(super) fn new(view: &SubjectView<'v>, now: UnixMs) -> Self {
+        Self {
+            scene: Scene {
+                view: *view,
+                now,
+                blocks: None,
+            },
+            found: Found::new(),
+        }
+    }
+
+    /// Whether a rule of the audience holds.
+    #[inline]
+    pub(super) fn holds(&mut self, rule: &Predicate) -> bool {
+        match &rule.root {
+            Condition::Rule(rule) => rule.accepts(self.found.value(&rule.asked, &self.scene.view)),
+            other => other.holds(&self.scene),
+        }
     }
 }

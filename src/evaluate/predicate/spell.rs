@@ -4,68 +4,58 @@
 //! properties counts as what it would be written as. Numbers are written into
 //! a buffer on the stack, so that nothing is allocated.
 
-use std::{fmt, io::Write, str};
+use std::{io::Write, str};
 
 use super::value::{Number, Seen};
 
 /// The longest number: the smallest one above zero has 323 zeros in front.
 const NUMBER_BYTES_MAX: usize = 384;
 
-/// Room for one number.
-pub(super) struct Spelling {
-    buffer: [u8; NUMBER_BYTES_MAX],
+/// Whether the value's text passes; arrays, objects and what is missing have
+/// none. Numbers are written without exponent, whole ones without a point.
+pub(super) fn spelled(value: Seen<'_>, passes: impl FnOnce(&str) -> bool) -> bool {
+    match value {
+        Seen::Text(text) => text.as_written().is_some_and(passes),
+        Seen::Boolean(boolean) => passes(if boolean { "true" } else { "false" }),
+        Seen::Number(Number::Whole(whole)) => passes(itoa::Buffer::new().format(whole)),
+        Seen::Number(Number::Float(float)) => {
+            let mut room = [0; NUMBER_BYTES_MAX];
+            written(&mut room, float).is_some_and(passes)
+        }
+        Seen::Null | Seen::Time(_) | Seen::Array(_) | Seen::Object(_) => false,
+    }
 }
 
-impl Spelling {
-    /// Nothing yet.
-    pub(super) fn new() -> Self {
-        Self {
-            buffer: [0; NUMBER_BYTES_MAX],
-        }
-    }
-
-    /// The value's text; arrays, objects and what is missing have none.
-    /// Numbers are written without exponent, whole ones without a point.
-    pub(super) fn of<'t>(&'t mut self, value: Seen<'t>) -> Option<&'t str> {
-        match value {
-            Seen::Text(text) => text.as_written(),
-            Seen::Boolean(true) => Some("true"),
-            Seen::Boolean(false) => Some("false"),
-            Seen::Number(Number::Whole(whole)) => self.write(format_args!("{whole}")),
-            // Minus zero is written like zero.
-            Seen::Number(Number::Float(float)) => self.write(format_args!("{}", float + 0.0)),
-            Seen::Null | Seen::Time(_) | Seen::Array(_) | Seen::Object(_) => None,
-        }
-    }
-
-    fn write(&mut self, text: fmt::Arguments<'_>) -> Option<&str> {
-        let mut left = &mut self.buffer[..];
-        left.write_fmt(text).ok()?;
-        let length = NUMBER_BYTES_MAX - left.len();
-        str::from_utf8(self.buffer.get(..length)?).ok()
-    }
+fn written(room: &mut [u8; NUMBER_BYTES_MAX], float: f64) -> Option<&str> {
+    let mut left = &mut room[..];
+    // Minus zero is written like zero.
+    write!(left, "{}", float + 0.0).ok()?;
+    let length = NUMBER_BYTES_MAX - left.len();
+    str::from_utf8(room.get(..length)?).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Number, Seen, Spelling};
+    use super::{Number, Seen, spelled};
 
     #[test]
     fn every_number_has_room() {
-        let spelled = |float| {
-            let mut spelling = Spelling::new();
-            let text = spelling.of(Seen::Number(Number::Float(float)));
-            text.map(str::to_owned)
+        let text_of = |number| {
+            let mut text = None;
+            spelled(Seen::Number(number), |own| {
+                text = Some(own.to_owned());
+                true
+            });
+            text
         };
-        assert_eq!(spelled(12.0).as_deref(), Some("12"));
-        assert_eq!(spelled(-4.5).as_deref(), Some("-4.5"));
-        assert_eq!(spelled(-0.0).as_deref(), Some("0"));
+        let float = |float| text_of(Number::Float(float));
+        assert_eq!(float(12.0).as_deref(), Some("12"));
+        assert_eq!(float(-4.5).as_deref(), Some("-4.5"));
+        assert_eq!(float(-0.0).as_deref(), Some("0"));
         for extreme in [f64::MIN, -f64::MIN_POSITIVE, 5e-324, -5e-324] {
-            let text = spelled(extreme).unwrap();
-            assert_eq!(text.parse(), Ok(extreme));
+            assert_eq!(float(extreme).unwrap().parse(), Ok(extreme));
         }
-        let mut spelling = Spelling::new();
-        let whole = spelling.of(Seen::Number(Number::Whole(u64::MAX.into())));
-        assert_eq!(whole, Some("18446744073709551615"));
+        let whole = text_of(Number::Whole(u64::MAX.into()));
+        assert_eq!(whole.as_deref(), Some("18446744073709551615"));
     }
 }

@@ -2,9 +2,16 @@
 //!
 //! A [`Text`] is borrowed and may be seen in lower case. Lower case is made
 //! character by character on the way through, so that `lower()` never builds a
-//! string; searching in it uses a rolling hash and stays linear.
+//! string; searching in it uses a rolling hash and stays linear. Texts as they
+//! are compare by bytes: in UTF-8 no character begins inside another.
 
-use std::{char::ToLowercase, cmp::Ordering, iter::FlatMap, str::Chars};
+use std::{
+    char::ToLowercase,
+    cmp::Ordering,
+    iter::{Copied, FlatMap},
+    slice,
+    str::Chars,
+};
 
 /// A borrowed text, as it is or in lower case.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +25,8 @@ pub(super) struct Text<'a> {
 pub(super) enum Characters<'a> {
     /// As they are.
     Raw(Chars<'a>),
+    /// Each in lower case, where all are ASCII.
+    LowerAscii(Copied<slice::Iter<'a, u8>>),
     /// Each in lower case.
     Lower(FlatMap<Chars<'a>, ToLowercase, fn(char) -> ToLowercase>),
 }
@@ -43,10 +52,12 @@ impl<'a> Text<'a> {
 
     /// Its characters.
     pub(super) fn characters(self) -> Characters<'a> {
-        if self.lower {
-            Characters::Lower(self.raw.chars().flat_map(char::to_lowercase))
-        } else {
+        if !self.lower {
             Characters::Raw(self.raw.chars())
+        } else if self.raw.is_ascii() {
+            Characters::LowerAscii(self.raw.as_bytes().iter().copied())
+        } else {
+            Characters::Lower(self.raw.chars().flat_map(char::to_lowercase))
         }
     }
 
@@ -66,6 +77,7 @@ impl<'a> Text<'a> {
     }
 
     /// The same code points.
+    #[inline]
     pub(super) fn same(self, other: Self) -> bool {
         if self.lower || other.lower {
             self.characters().eq(other.characters())
@@ -75,13 +87,21 @@ impl<'a> Text<'a> {
     }
 
     /// Whether it begins with the other.
+    #[inline]
     pub(super) fn starts_with(self, other: Self) -> bool {
+        if let (Some(own), Some(other)) = (self.as_written(), other.as_written()) {
+            return own.starts_with(other);
+        }
         let mut own = self.characters();
         other.characters().all(|c| own.next() == Some(c))
     }
 
     /// Whether it ends with the other.
+    #[inline]
     pub(super) fn ends_with(self, other: Self) -> bool {
+        if let (Some(own), Some(other)) = (self.as_written(), other.as_written()) {
+            return own.ends_with(other);
+        }
         let mut own = self.characters();
         other.characters().rev().all(|c| own.next_back() == Some(c))
     }
@@ -98,6 +118,7 @@ impl Iterator for Characters<'_> {
     fn next(&mut self) -> Option<char> {
         match self {
             Self::Raw(characters) => characters.next(),
+            Self::LowerAscii(bytes) => bytes.next().map(lower),
             Self::Lower(characters) => characters.next(),
         }
     }
@@ -107,9 +128,14 @@ impl DoubleEndedIterator for Characters<'_> {
     fn next_back(&mut self) -> Option<char> {
         match self {
             Self::Raw(characters) => characters.next_back(),
+            Self::LowerAscii(bytes) => bytes.next_back().map(lower),
             Self::Lower(characters) => characters.next_back(),
         }
     }
+}
+
+fn lower(byte: u8) -> char {
+    byte.to_ascii_lowercase().into()
 }
 
 impl Characters<'_> {

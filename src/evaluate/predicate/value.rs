@@ -39,6 +39,7 @@ pub(super) enum Number {
 }
 
 impl<'a> From<&'a Value> for Seen<'a> {
+    #[inline]
     fn from(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -52,6 +53,7 @@ impl<'a> From<&'a Value> for Seen<'a> {
 }
 
 impl From<&serde_json::Number> for Number {
+    #[inline]
     fn from(number: &serde_json::Number) -> Self {
         if let Some(whole) = number.as_i64() {
             Self::Whole(whole.into())
@@ -90,6 +92,18 @@ impl Number {
         match (self, other) {
             (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(&b)),
             (a, b) => a.float().partial_cmp(&b.float()),
+        }
+    }
+
+    /// As a whole number, where it is one and no neighbour could be meant.
+    pub(super) fn whole(self) -> Option<i128> {
+        /// Beyond it neighbouring whole numbers have the same float.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self {
+            Self::Whole(whole) => Some(whole),
+            Self::Float(float) => {
+                (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i128)
+            }
         }
     }
 

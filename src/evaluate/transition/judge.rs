@@ -9,7 +9,7 @@ use super::{Outcome, Side};
 use crate::{
     clock::UnixMs,
     evaluate::{
-        migrate::migrate,
+        migrate::standing_in,
         state::{BlockState, FlowState},
         subject::SubjectView,
     },
@@ -86,7 +86,8 @@ impl Judge for LiveJudge<'_> {
 
 impl LiveJudge<'_> {
     /// The version a trigger means, if it can be acted on, and where the
-    /// subject stands in it: a state that is not stored yet is made now, as a
+    /// subject stands in it. Without a number it is the one that the
+    /// conversation has begun, as in a decision, and else the newest one; a state that is not stored yet is made now, as a
     /// request for that flow would make it. Projects do not matter here: they
     /// say what a key sees, and nobody sees this.
     fn target(&self, trigger: &Trigger) -> Option<Other> {
@@ -94,26 +95,21 @@ impl LiveJudge<'_> {
         if !flow.enabled {
             return None;
         }
-        let slot = match trigger.version {
-            Some(number) => flow.version(number),
-            None => flow.latest(),
-        };
-        let version = slot?.version.clone()?;
         let SubjectView {
             user, conversation, ..
         } = self.view;
-        let before = match user.state(flow.key, version.number, conversation) {
-            Some(stored) => stored.clone(),
-            None => {
-                let visited = user.flows.iter().filter(|own| {
-                    own.flow == flow.key && own.conversation.as_deref() == conversation
-                });
-                let visited = visited.map(|own| (own.version, &own.state));
-                migrate(&**flow, &version, visited)
-                    .map_or_else(FlowState::default, |(_, made)| made)
-            }
+        let mut visited = user.visited(flow.key, conversation);
+        let pin = conversation.and_then(|_| visited.next_back());
+        let slot = match (trigger.version, pin) {
+            (Some(number), _) | (None, Some((number, _))) => flow.version(number),
+            (None, None) => flow.latest(),
         };
-        Some(Other { version, before })
+        let version = slot?.version.clone()?;
+        let (before, _) = standing_in(flow, &version, user, conversation);
+        Some(Other {
+            before: before.into_owned(),
+            version,
+        })
     }
 }
 
@@ -139,13 +135,22 @@ pub struct RecordedJudge<'a> {
     /// The answers that are still to come.
     pub outcomes: &'a [Outcome],
     /// Gates go by the state and not by the record: two edges may each have
-    /// seen half of the paths, and the ledger sees all.
+    /// seen half of the paths, and the ledger sees all. What lies behind them
+    /// and depends on nothing, gates and webhooks, needs no record.
     pub gates_by_state: bool,
     /// Where other flows are found.
     pub targets: &'a dyn Targets,
 }
 
 impl RecordedJudge<'_> {
+    /// The next answer, if it is the one that is asked for.
+    fn next_if(&mut self, fits: impl Fn(&Outcome) -> bool) -> Option<&Outcome> {
+        if !fits(self.outcomes.first()?) {
+            return None;
+        }
+        self.next()
+    }
+
     fn next(&mut self) -> Option<&Outcome> {
         let (next, rest) = self.outcomes.split_first()?;
         self.outcomes = rest;
@@ -167,19 +172,21 @@ impl Judge for RecordedJudge<'_> {
 
     fn gate(&mut self, block: &Block, complete: bool) -> Option<bool> {
         let by_state = self.gates_by_state;
-        match self.next()? {
-            Outcome::Gate { block: uid, passed } if *uid == block.uid => {
-                Some(if by_state { complete } else { *passed })
-            }
+        let fits =
+            |own: &Outcome| matches!(own, Outcome::Gate { block: uid, .. } if *uid == block.uid);
+        match self.next_if(fits) {
+            Some(_) | None if by_state => Some(complete),
+            Some(Outcome::Gate { passed, .. }) => Some(*passed),
             _ => None,
         }
     }
 
     fn webhook(&mut self, block: &Block) -> Option<()> {
-        match self.next()? {
-            Outcome::Webhook { block: uid } if *uid == block.uid => Some(()),
-            _ => None,
-        }
+        let fits =
+            |own: &Outcome| matches!(own, Outcome::Webhook { block: uid } if *uid == block.uid);
+        let recorded = self.next_if(fits).is_some();
+        // Behind a gate that the recorded run found shut nothing was recorded.
+        (recorded || self.gates_by_state).then_some(())
     }
 
     fn trigger(&mut self, block: &Block, _trigger: &Trigger) -> Option<Option<Other>> {

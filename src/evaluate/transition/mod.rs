@@ -14,15 +14,16 @@ mod tests;
 pub use judge::{Judge, LiveJudge, Other, RecordedJudge, Targets};
 
 use self::run::{OWN, Run};
-use super::state::FlowState;
+use super::state::{BlockState, FlowState};
 use std::sync::Arc;
 
-use crate::snapshot::{BlockIndex, NameKey, Version};
+use crate::snapshot::{Block, BlockIndex, Incoming, NameKey, Version, wire::BlockKind};
 
 /// What a subject (or the application for it) does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Start if the entry condition holds, or anyway with `force`.
+    /// Start if the entry condition holds, or anyway with `force`. On a flow
+    /// that runs, gates that are complete and still shut are asked again.
     Start {
         /// Skips the entry condition, nothing else.
         force: bool,
@@ -158,7 +159,7 @@ pub fn transition(
 ) -> Result<Effect, StepError> {
     let mut run = Run::new(version, before, judge);
     let changed = match *step {
-        Step::Start { force } => run.start(OWN, force),
+        Step::Start { force } => run.start(OWN, force) || run.ask_again(OWN),
         Step::Reset { force } => run.reset(OWN, force),
         Step::Stop => run.stop(OWN),
         Step::Finish => run.finish(OWN),
@@ -168,18 +169,58 @@ pub fn transition(
     Ok(run.into_effect(changed))
 }
 
-/// The restart a subject of the draft needs when an edit took away every block
-/// that was active: a forced reset, or none while the state still fits. Fixed
-/// versions keep their structure, so they always fit.
-pub fn reconcile(version: &Version, state: &FlowState, judge: &mut dyn Judge) -> Option<Effect> {
-    if !lost_its_place(version, state) {
+/// The step a state needs before any other, and what it leads to; none for a
+/// state that is sound. When an edit of the draft took away every block that
+/// was active, that is a forced reset. When a gate is complete and shut (the
+/// ledger put the halves of two edges together and had no answers for what
+/// lies behind, or an edit took a path away), it is a start, which asks it.
+pub fn reconcile(
+    version: &Version,
+    state: &FlowState,
+    judge: &mut dyn Judge,
+) -> Option<(Step<'static>, Effect)> {
+    let step = if lost_its_place(version, state) {
+        Step::Reset { force: true }
+    } else if has_open_gate(version, state) {
+        Step::Start { force: false }
+    } else {
         return None;
-    }
-    transition(version, state, &Step::Reset { force: true }, judge).ok()
+    };
+    let effect = transition(version, state, &step, judge).ok()?;
+    Some((step, effect))
+}
+
+/// Whether the state needs a step that nobody takes, see [`reconcile`].
+pub(super) fn needs_repair(version: &Version, state: &FlowState) -> bool {
+    lost_its_place(version, state) || has_open_gate(version, state)
+}
+
+fn has_open_gate(version: &Version, state: &FlowState) -> bool {
+    state.is_running() && open_gates(version, &state.blocks).next().is_some()
+}
+
+/// Gates that wait although every path to them was taken.
+fn open_gates(version: &Version, blocks: &[BlockState]) -> impl Iterator<Item = BlockIndex> {
+    blocks.iter().filter_map(|own| {
+        let index = may_wait(own).then(|| version.find(own.key))??;
+        is_open(version.block(index), own).then_some(index)
+    })
+}
+
+/// Whether a block may be a gate that waits. Shown blocks are active, or were
+/// left, or have no names; asked first because it needs no look at the version.
+fn may_wait(state: &BlockState) -> bool {
+    !state.active && !state.exited && !state.taken.is_empty()
+}
+
+/// Whether this is a gate that waits although every path to it was taken.
+pub(super) fn is_open(block: &Block, state: &BlockState) -> bool {
+    let taken = |path: &Incoming| state.has_taken(path.key);
+    block.kind == BlockKind::Gate && may_wait(state) && block.incoming.iter().all(taken)
 }
 
 /// Whether an edit of the draft took away every block that was active.
-pub(super) fn lost_its_place(version: &Version, state: &FlowState) -> bool {
+fn lost_its_place(version: &Version, state: &FlowState) -> bool {
     if version.number != 0 || !state.is_running() {
         return false;
     }

@@ -81,6 +81,23 @@ impl<'a> Run<'a> {
         true
     }
 
+    /// Lets gates wait that are complete and were not passed; whether there
+    /// are any.
+    pub(super) fn ask_again(&mut self, flow: usize) -> bool {
+        let standing = &self.flows[flow];
+        if !standing.flow().is_running() {
+            return false;
+        }
+        let mut gates = standing.open_gates();
+        gates.sort_unstable();
+        for block in gates {
+            let waiting = Waiting { flow, block };
+            self.gates.insert(waiting);
+            self.waiting.push_back(waiting);
+        }
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn reset(&mut self, flow: usize, force: bool) -> bool {
         let standing = &self.flows[flow];
         let starts = force || self.judge.entry(&standing.version());

@@ -225,6 +225,11 @@ impl<'a> Standing<'a> {
         gate.incoming.iter().all(|path| state.has_taken(path.key))
     }
 
+    /// Gates that wait although every path to them was taken.
+    pub(super) fn open_gates(&self) -> Vec<BlockIndex> {
+        super::open_gates(&self.version, &self.blocks).collect()
+    }
+
     /// Whether every item of a container was left.
     pub(super) fn all_left(&self, container: &Block) -> bool {
         container.items.iter().all(|item| {

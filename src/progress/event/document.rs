@@ -134,6 +134,21 @@ impl FlowStateDocument {
     }
 }
 
+/// What a flow's state without blocks has as JSON, with a full ring of ids.
+const FLOW_BYTES: usize = 512;
+/// A block's state with a uid of the usual length.
+const BLOCK_BYTES: usize = 96;
+/// A name, or a path's uid of the usual length.
+const TAKEN_BYTES: usize = 48;
+
+/// About how large one flow's state is in a user's document: typical sizes, so
+/// that nobody has to write it out. `taken` says of each block how many names
+/// it holds.
+pub(crate) fn state_bytes(conversation: Option<&str>, taken: impl Iterator<Item = usize>) -> usize {
+    let blocks = taken.map(|names| BLOCK_BYTES + names * TAKEN_BYTES);
+    FLOW_BYTES + conversation.map_or(0, str::len) + blocks.sum::<usize>()
+}
+
 /// Everything the ledger knows of one user: the answer of
 /// `GET environments/{env}/users/{id}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

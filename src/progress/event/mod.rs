@@ -13,6 +13,7 @@ mod record;
 
 pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
+pub(crate) use document::state_bytes;
 pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocument};
 pub use membership::{MembershipDocument, MembershipRecord};
 pub use outcome::{OutcomeDocument, TargetDocument};

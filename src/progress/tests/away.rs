@@ -176,14 +176,19 @@ fn a_lost_answer_is_asked_for_again_and_nothing_doubles() {
 }
 
 #[test]
-fn one_refused_read_does_not_make_the_whole_ledger_away() {
+fn whom_the_ledger_refuses_to_tell_of_is_not_taken_for_new() {
     let mut scene = Scene::new();
     let mut odd = scene.task("odd", Act::Auto, None);
     scene.ledger.look().refused = Some("odd".to_owned());
     assert!(poll(&mut odd).is_none());
-    assert!(scene.edge.finish(odd).unwrap().state.started);
-    assert!(scene.read("odd", None).unwrap().assumed);
+    let refused = scene.edge.finish(odd).unwrap_err();
+    assert_eq!(refused, WriteError::Read(ReadError::Refused));
+    assert_eq!(scene.read("odd", None).unwrap_err(), ReadError::Refused);
+    assert_eq!(scene.edge.progress.backlog(), 0, "nothing was begun again");
+    // And the rest of the ledger is not away for that.
     assert!(!scene.read("ann", None).unwrap().assumed);
+    scene.ledger.look().refused = None;
+    assert!(scene.step("odd", Act::Auto).unwrap().changed);
 }
 
 #[test]

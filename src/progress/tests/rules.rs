@@ -12,7 +12,7 @@ use crate::{
     disk::{journal::Durability, memory::Fault},
     progress::{
         WriteError,
-        event::Outcome,
+        event::{BlockStateDocument, FlowStateDocument, Outcome, UserDocument},
         keys::{Kind, SubjectKey},
         known::Known,
         subjects::Cached,
@@ -249,6 +249,45 @@ fn writes_are_refused_at_the_cap_and_taken_again_below_it() {
     scene.edge.ship();
     assert_eq!(scene.edge.progress.backlog(), 0);
     assert!(scene.step("cid", Act::Auto).unwrap().changed);
+}
+
+#[test]
+fn a_user_whose_document_would_grow_beyond_reading_is_refused_steps_and_not_reads() {
+    let mut scene = Scene::new();
+    let block = |at: usize| BlockStateDocument {
+        block: format!("b{at}"),
+        ..BlockStateDocument::default()
+    };
+    let large: Vec<_> = (0..11_000).map(block).collect();
+    let mut document = UserDocument {
+        identifier: "ann".to_owned(),
+        doc_rev: 1,
+        ..UserDocument::default()
+    };
+    document.flows.push(FlowStateDocument {
+        flow: "elsewhere".to_owned(),
+        version: 1,
+        started: true,
+        blocks: large,
+        ..FlowStateDocument::default()
+    });
+    let known = Cached {
+        document: Arc::new(Known::of(&document)),
+        tick: Tick::default(),
+    };
+    let key = key(&scene, "ann").bytes().into();
+    let users = &scene.edge.progress.memory.subjects.users;
+    users.insert(key, known);
+    users.run_pending_tasks();
+    assert!(
+        users.weighted_size() > 11_000 / 64,
+        "counts as several users"
+    );
+    let refused = scene.step("ann", Act::Auto).unwrap_err();
+    assert!(matches!(refused, WriteError::TooMuch(_)), "{refused}");
+    assert!(!scene.read("ann", None).unwrap().assumed, "reads go on");
+    assert_eq!(scene.edge.progress.backlog(), 0);
+    assert!(scene.step("bob", Act::Auto).unwrap().changed);
 }
 
 #[test]

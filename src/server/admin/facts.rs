@@ -82,6 +82,8 @@ pub struct ProgressFacts {
     pub outcomes: [u64; 4],
     /// Users held in memory.
     pub users_cached: u64,
+    /// Steps whose logic blocks were stopped at their limit.
+    pub steps_capped: u64,
     /// Commits of the journal that failed.
     pub failed_commits: u64,
     /// Background tasks that panicked.

@@ -111,6 +111,11 @@ fn encode_progress(
             progress.failed_commits,
         ),
         (
+            "steps_capped",
+            "Steps whose logic blocks were stopped at their limit",
+            progress.steps_capped,
+        ),
+        (
             "task_panics",
             "Background tasks that panicked",
             progress.task_panics,

@@ -6,7 +6,7 @@
 //! answered as not stored. Also here: steps, which are taken only by those who
 //! are let in.
 
-use super::{Inquiry, Known, Standing};
+use super::{Door, Inquiry, Known};
 use crate::{
     evaluate::{Decision, FlowState, Membership, Reason, Tag, enrolment},
     progress::{
@@ -145,36 +145,31 @@ impl<'r> Inquiry<'r> {
     where
         'r: 'u,
     {
-        let certain = known.is_certain(at);
         let decision = self.decision(known, at, sid, tag);
-        let kept = self
-            .keep(edge, &known.read, &decision, start, certain)
-            .await;
+        let kept = self.keep(edge, (known, at), &decision, start).await;
         let Some(first) = kept.overruled else {
             return Settled { decision, kept };
         };
         // The first decision wins: this one is made again on it. A record that
         // stands is not written again, so this ends here.
         let decision = self.decide(&known.read, sid, tag, Some(first));
-        let kept = self
-            .keep(edge, &known.read, &decision, start, certain)
-            .await;
+        let kept = self.keep(edge, (known, at), &decision, start).await;
         Settled { decision, kept }
     }
 
     async fn keep(
         &self,
         edge: &EdgeService,
-        read: &Read,
+        (known, at): (&Known, usize),
         decision: &Decision<'_, '_>,
         start: bool,
-        certain: bool,
     ) -> Kept {
+        let certain = known.is_certain(at);
         let to_keep = ToKeep::of(decision, start, certain);
         let mut kept = Kept::default();
         let counters = &edge.counters;
         if to_keep.start {
-            let membership = self.membership(read, decision);
+            let membership = self.membership_with(known, at, decision);
             let brings = membership.is_some();
             match self
                 .act(edge, decision, Action::AutoStart, membership, None)
@@ -186,7 +181,7 @@ impl<'r> Inquiry<'r> {
                 }
                 // Not begun after all: perhaps because somebody else's
                 // membership was first.
-                Ok(_) => kept.overruled = self.standing(edge, read, decision),
+                Ok(_) => kept.overruled = self.overruled(edge, &known.read, decision),
                 Err(_) => counters.starts_not_stored.add(1),
             }
         }
@@ -198,7 +193,7 @@ impl<'r> Inquiry<'r> {
             }
         }
         if to_keep.membership
-            && let Some(membership) = self.membership(read, decision)
+            && let Some(membership) = self.membership(&known.read, decision)
         {
             let decided = membership.to_membership();
             let request = EnrolRequest {
@@ -219,8 +214,8 @@ impl<'r> Inquiry<'r> {
         kept
     }
 
-    /// What is on record by now, where the decision did not rest on it.
-    fn standing(
+    /// What is on record by now, where it is not what the decision came to.
+    pub(crate) fn overruled(
         &self,
         edge: &EdgeService,
         read: &Read,
@@ -250,19 +245,33 @@ impl<'r> Inquiry<'r> {
         })
     }
 
-    /// Takes a step in the version that was decided; none for those who are not
-    /// let in, which is no error.
+    /// What a start brings along. Nothing where the record could not be read:
+    /// the start shall not fail by what it cannot ask.
+    fn membership_with(
+        &self,
+        known: &Known,
+        at: usize,
+        decision: &Decision<'_, '_>,
+    ) -> Option<MembershipDocument> {
+        if known.remembered(at).assumed {
+            return None;
+        }
+        self.membership(&known.read, decision)
+    }
+
+    /// Takes a step in the version that was decided for the one flow that is
+    /// known; none for those who are not let in, which is no error.
     pub(crate) async fn step(
         &self,
         edge: &EdgeService,
-        read: &Read,
+        known: &Known,
         decision: &Decision<'_, '_>,
         action: Action<'_>,
         id: Option<EventId>,
     ) -> Result<Option<Stepped>, Fault> {
         // What begins rests on the membership; what goes on has its own.
         let membership = match action {
-            Action::Start { .. } | Action::Reset { .. } => self.membership(read, decision),
+            Action::Start { .. } | Action::Reset { .. } => self.membership_with(known, 0, decision),
             _ => None,
         };
         self.act(edge, decision, action, membership, id).await
@@ -279,7 +288,7 @@ impl<'r> Inquiry<'r> {
         let (Some(flow), Some(version)) = (decision.flow, decision.version) else {
             return Ok(None);
         };
-        if Standing::of(decision) != Standing::Open {
+        if Door::of(decision) != Door::Open {
             return Ok(None);
         }
         let request = StepRequest {

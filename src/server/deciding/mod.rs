@@ -2,33 +2,33 @@
 //!
 //! Every route goes the same way: who asks, over which channel → the user, the
 //! group and what is remembered of them, from memory without waiting or else
-//! read at once → one decision for each flow → what of it is kept
+//! read at once ([`knowing`]) → one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
-//! [`Standing`].
+//! [`Door`].
 
+mod door;
 mod keeping;
+mod knowing;
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
 use serde_json::{Map, Value};
 
-pub(crate) use keeping::{Settled, ToKeep};
+pub(crate) use self::{
+    door::Door,
+    keeping::{Settled, ToKeep},
+    knowing::Known,
+};
 
 use super::{
-    EdgeService,
     auth::Access,
     error::{AuthError, Fault, Invalid},
-    target::place,
 };
 use crate::{
     clock::UnixMs,
-    evaluate::{
-        Ask, Decision, Enrolment, Membership, Profile, Reason, Subject, SubjectView, Tag, decide,
-        deployment_of, enrolment,
-    },
-    progress::{Read, ReadError, Remembered},
-    snapshot::{Deployment, Key, RolloutSource, Snapshot, compile::channel_fault},
+    evaluate::{Ask, Decision, Membership, SubjectView, Tag, decide, deployment_of},
+    progress::Read,
+    snapshot::{Deployment, Key, Snapshot, compile::channel_fault},
 };
 
 /// A subject as a request names it, within its limits and allowed.
@@ -74,52 +74,6 @@ pub(crate) fn channel<'a>(key: &'a Key, named: Option<&'a str>) -> Result<Option
     }
 }
 
-/// Nothing is remembered where nothing could be.
-const FORGOTTEN: Remembered = Remembered {
-    membership: None,
-    assumed: false,
-};
-
-/// What decisions rest on.
-pub(crate) struct Known {
-    pub(crate) read: Read,
-    /// For the first flow, apart so that a request for one flow needs no list.
-    first: Remembered,
-    /// For the others, in the order asked; shorter where nothing is remembered.
-    others: Vec<Remembered>,
-}
-
-impl Known {
-    fn new(read: Read, remembered: impl Iterator<Item = Remembered>) -> Self {
-        let mut remembered = remembered;
-        Self {
-            read,
-            first: remembered.next().unwrap_or(FORGOTTEN),
-            others: remembered.collect(),
-        }
-    }
-
-    /// What is remembered about the flow at this place of the list.
-    pub(crate) fn remembered(&self, at: usize) -> Remembered {
-        match at.checked_sub(1) {
-            None => self.first,
-            Some(at) => self.others.get(at).copied().unwrap_or(FORGOTTEN),
-        }
-    }
-
-    /// Whether anybody could not be asked.
-    pub(crate) fn is_assumed(&self) -> bool {
-        let mut all = std::iter::once(&self.first).chain(&self.others);
-        self.read.assumed || all.any(|remembered| remembered.assumed)
-    }
-
-    /// Whether what would be remembered about this flow can be: only what was
-    /// looked up may be written down.
-    pub(crate) fn is_certain(&self, at: usize) -> bool {
-        !self.read.assumed && !self.remembered(at).assumed
-    }
-}
-
 impl<'r> Inquiry<'r> {
     fn snapshot(&self) -> &'r Snapshot {
         &self.access.environment.snapshot
@@ -141,93 +95,6 @@ impl<'r> Inquiry<'r> {
             attributes: self.who.attributes,
             conversation: self.who.conversation,
         }
-    }
-
-    /// The key of what is remembered about this flow, if anything can be.
-    fn enrolment<'v>(&self, read: &'v Read, sid: &str) -> Option<Enrolment<'r, 'v>>
-    where
-        'r: 'v,
-    {
-        enrolment(self.deployment(sid)?, &self.view(read))
-    }
-
-    fn remembered_now(&self, edge: &EdgeService, read: &Read, sid: &str) -> Option<Remembered> {
-        match self.enrolment(read, sid) {
-            None => Some(FORGOTTEN),
-            Some(key) => edge
-                .progress
-                .cached_membership(self.access.environment.slot, &key),
-        }
-    }
-
-    /// What decisions about these flows rest on, if memory has all of it.
-    pub(crate) fn known_now<'q>(
-        &self,
-        edge: &EdgeService,
-        mut sids: impl Iterator<Item = &'q str>,
-    ) -> Option<Known> {
-        let who = self.who;
-        let slot = self.access.environment.slot;
-        let read = edge.progress.cached(slot, who.user, who.group)?;
-        if self.channel.is_none() {
-            return Some(Known::new(read, std::iter::empty()));
-        }
-        let mut remembered = |sid| self.remembered_now(edge, &read, sid);
-        let first = sids.next().map_or(Some(FORGOTTEN), &mut remembered)?;
-        let others: Option<Vec<Remembered>> = sids.map(remembered).collect();
-        Some(Known {
-            first,
-            others: others?,
-            read,
-        })
-    }
-
-    /// The same, reading what is missing: the user and every membership whose
-    /// key does not hang on the user's properties at once.
-    pub(crate) async fn known<'q>(
-        &self,
-        edge: &EdgeService,
-        sids: impl Iterator<Item = &'q str> + Clone,
-    ) -> Result<Known, Fault> {
-        if let Some(known) = self.known_now(edge, sids.clone()) {
-            return Ok(known);
-        }
-        let who = self.who;
-        let place = place(self.access.environment);
-        let nobody = Subject::unseen(who.user);
-        let group = who.group.map(|group| Profile {
-            identifier: group.into(),
-            ..Profile::default()
-        });
-        let unread = SubjectView {
-            user: &nobody,
-            group: group.as_ref(),
-            attributes: None,
-            conversation: who.conversation,
-        };
-        let early = sids.clone().map(async |sid| {
-            let deployment = self.deployment(sid)?;
-            if let RolloutSource::Attribute(_) = deployment.id {
-                return None;
-            }
-            let key = enrolment(deployment, &unread)?;
-            Some(edge.progress.membership(&place, &key).await)
-        });
-        let reading = edge.progress.read(&place, who.user, who.group);
-        let (read, early) = join(reading, join_all(early)).await;
-        let read = read?;
-        let late = sids.zip(early).map(async |(sid, early)| {
-            if let Some(early) = early {
-                return early;
-            }
-            match self.enrolment(&read, sid) {
-                None => Ok(FORGOTTEN),
-                Some(key) => edge.progress.membership(&place, &key).await,
-            }
-        });
-        let remembered: Result<Vec<Remembered>, ReadError> =
-            join_all(late).await.into_iter().collect();
-        Ok(Known::new(read, remembered?.into_iter()))
     }
 
     /// Decides one flow.
@@ -264,42 +131,5 @@ impl<'r> Inquiry<'r> {
         'r: 'u,
     {
         self.decide(&known.read, sid, tag, known.remembered(at).membership)
-    }
-}
-
-/// What a decision lets a subject see and do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Everything: blocks, and steps that may lead somewhere.
-    Open,
-    /// What is stored, with every block inactive; nothing moves.
-    Still,
-    /// Nothing of the content; nothing moves.
-    Shut,
-    /// There is no version to see.
-    Nothing,
-}
-
-impl Standing {
-    pub(crate) fn of(decision: &Decision<'_, '_>) -> Self {
-        match decision.reason {
-            Reason::Disabled | Reason::Inactive => Self::Still,
-            Reason::Excluded | Reason::AudienceMismatch | Reason::NoRolloutId => Self::Shut,
-            Reason::Percentage if decision.enrolled.is_none_or(|enrolled| !enrolled.is_in) => {
-                Self::Shut
-            }
-            Reason::UnknownFlow
-            | Reason::UnknownVersion
-            | Reason::SetAside
-            | Reason::EmptyVersion
-            | Reason::DeploymentRequired => Self::Nothing,
-            Reason::Percentage
-            | Reason::Pinned
-            | Reason::Member
-            | Reason::EntryCondition
-            | Reason::Started
-            | Reason::Finished
-            | Reason::Stopped => Self::Open,
-        }
     }
 }

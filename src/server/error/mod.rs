@@ -147,6 +147,12 @@ pub(crate) enum Fault {
     Missing(#[from] Missing),
     #[error("version {number} of flow \"{sid}\" could not be compiled and is set aside")]
     SetAside { sid: String, number: u32 },
+    #[error("deployment {named} is not the one that decides on channel \"{channel}\"")]
+    Deployment {
+        named: String,
+        decides: String,
+        channel: String,
+    },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -224,6 +230,11 @@ impl Fault {
                 row(S::NOT_FOUND, "unknown-deployment", "Unknown deployment")
             }
             Self::SetAside { .. } => row(S::SERVICE_UNAVAILABLE, "set-aside", "Version set aside"),
+            Self::Deployment { .. } => row(
+                S::CONFLICT,
+                "deployment-not-in-force",
+                "Another deployment decides",
+            ),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
         }
@@ -235,6 +246,7 @@ impl Fault {
             Self::Invalid(invalid) | Self::Route(RouteError::Path(invalid)) => invalid.found(),
             Self::Auth(AuthError::Kind { found, .. }) => Some(found.name().to_owned()),
             Self::Auth(AuthError::Channel { found, .. }) => Some(found.to_string()),
+            Self::Deployment { named, .. } => Some(named.clone()),
             Self::Body(BodyError::TooLarge { announced, .. }) => {
                 announced.map(|bytes| format!("{bytes} bytes"))
             }
@@ -251,6 +263,7 @@ impl Fault {
             Self::Route(RouteError::Method { allow }) => Some((*allow).to_owned()),
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
             Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
+            Self::Deployment { decides, .. } => Some(decides.clone()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
@@ -326,6 +339,7 @@ fn read_row(error: ReadError) -> Row {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     match error {
         ReadError::Unknown => row(status, "subject-unknown", "Subject cannot be read"),
+        ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
 }
@@ -345,6 +359,11 @@ fn write_row(error: &WriteError) -> Row {
             S::BAD_REQUEST,
             "properties-too-large",
             "Too many or too large properties",
+        ),
+        WriteError::TooMuch(_) => (
+            S::BAD_REQUEST,
+            "too-much-progress",
+            "Too much progress of one user",
         ),
         WriteError::Unavailable(_) => (
             S::SERVICE_UNAVAILABLE,

@@ -56,6 +56,15 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         ),
         (JsonError::Depth(16).into(), 400, "invalid_request_error"),
         (
+            Fault::Deployment {
+                named: "old (d_1)".to_owned(),
+                decides: "new (d_2)".to_owned(),
+                channel: "web".to_owned(),
+            },
+            409,
+            "invalid_request_error",
+        ),
+        (
             Missing::Flow {
                 sid: sid(),
                 environment: environment(),
@@ -82,6 +91,12 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
             "internal_server_error",
         ),
         (ReadError::Busy.into(), 503, "internal_server_error"),
+        (ReadError::Refused.into(), 503, "internal_server_error"),
+        (
+            WriteError::TooMuch("too large".to_owned()).into(),
+            400,
+            "invalid_request_error",
+        ),
         (
             WriteError::Step(StepError::UnknownTransition).into(),
             400,

@@ -10,7 +10,12 @@ use super::{
 };
 
 /// One decision over a channel, with blocks, by the server's key.
-async fn decision(edge: &Harness, channel: Option<&str>, flow: &str, more: Value) -> Value {
+pub(super) async fn decision(
+    edge: &Harness,
+    channel: Option<&str>,
+    flow: &str,
+    more: Value,
+) -> Value {
     let mut ask = json!({
         "subject": {"user": "u1"}, "flows": {flow: null}, "include": ["blocks"],
     });
@@ -285,7 +290,7 @@ async fn dopts_steps_of_those_who_are_not_let_in_are_successes_without_effect() 
         assert_eq!(flow["state"]["started"], false, "{flow}");
         flow
     };
-    for flow in ["vip", "none"] {
+    for flow in ["vip", "none", "paused", "off"] {
         assert_eq!(read(WEB, flow).await["blocks"], json!([]), "{flow}");
         let block = format!("/v2/block/{flow}_one?version=1&userIdentifier=u1");
         assert_eq!(
@@ -294,18 +299,33 @@ async fn dopts_steps_of_those_who_are_not_let_in_are_successes_without_effect() 
             "no content of {flow}"
         );
     }
-    let paused = read(WEB, "paused").await;
-    assert_eq!(
-        uids(&paused),
-        ["paused_one", "paused_two"],
-        "shown, and inactive"
-    );
     let gated = read(BLOCKS, "gated").await;
     assert_eq!(
         (&gated["version"], &gated["blocks"]),
         (&json!(0), &json!([]))
     );
     assert_eq!(read_started(&edge, "gated").await, json!(true));
+}
+
+#[tokio::test]
+async fn switching_off_shows_content_to_those_who_have_begun() {
+    let edge = Harness::start();
+    let start = json!({"subject": {"user": "u1"}, "version": 1});
+    let start = edge.post(BLOCKS, "/v1/flows/paused/start", &start).await;
+    assert_eq!(start.json()["changed"], true, "by the tag: {start:?}");
+    let path = "/v2/flow/paused?tag=latest&include=block&userIdentifier=u1";
+    let paused = edge.get(WEB, path).await.json();
+    assert_eq!(paused["state"]["started"], true, "{paused}");
+    assert_eq!(uids(&paused), ["paused_one", "paused_two"]);
+    assert_eq!(paused["blocks"][0]["state"]["active"], false, "{paused}");
+    let block = "/v2/block/paused_one?version=1&userIdentifier=u1";
+    let block = edge.get(WEB, block).await.json();
+    assert_eq!(block["state"]["active"], false, "{block}");
+    // By the tag a disabled flow is Dopt's: everybody sees it, inactive.
+    let path = "/v2/flow/off?tag=latest&include=block&userIdentifier=u2";
+    let off = edge.get(BLOCKS, path).await.json();
+    assert_eq!(uids(&off), ["off_one", "off_two"]);
+    assert_eq!(off["blocks"][0]["state"]["active"], false, "{off}");
 }
 
 async fn read_started(edge: &Harness, flow: &str) -> Value {
@@ -386,28 +406,6 @@ async fn a_conversation_keeps_the_version_it_began() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_answered_and_counted() {
-    let edge = Harness::start();
-    edge.journal.shutdown();
-    let subject = json!({"user": "u1", "attributes": {"tags": ["vip"]}});
-    let asked = decision(&edge, Some("web"), "vip", json!({"subject": subject})).await;
-    assert_eq!(asked["served"], true, "{asked}");
-    assert_eq!(asked["membership"]["recorded"], false, "{asked}");
-    let more = json!({"subject": subject, "start": true});
-    let started = decision(&edge, Some("web"), "vip", more).await;
-    assert_eq!(started["state"]["started"], false, "{started}");
-    assert_eq!(started["membership"]["recorded"], false, "{started}");
-    let metrics = edge.edge.metrics.encode().expect("it encodes");
-    for line in [
-        "flowgate_memberships_not_stored_total 1",
-        "flowgate_starts_not_stored_total 1",
-        "flowgate_migrations_not_stored_total 0",
-    ] {
-        assert!(metrics.contains(line), "{line} is missing in {metrics}");
-    }
-}
-
-#[tokio::test]
 async fn a_newer_version_carries_over_what_was_begun() {
     let edge = Harness::start();
     let start = json!({"subject": {"user": "u1"}, "version": 1});
@@ -428,32 +426,28 @@ async fn a_newer_version_carries_over_what_was_begun() {
 }
 
 #[tokio::test]
-async fn a_step_tells_which_other_flows_it_moved() {
+async fn a_receipt_is_given_for_the_deployment_that_decides() {
     let edge = Harness::start();
-    let start = json!({"subject": {"user": "u1"}, "version": 1});
-    let start = edge
-        .post(BLOCKS, "/v1/flows/lead/start", &start)
-        .await
-        .json();
-    assert_eq!(start.get("flows"), None, "only its own: {start}");
-    let next = json!({"subject": {"user": "u1"}, "version": 1, "transitions": ["next"]});
-    let step = edge
-        .post(BLOCKS, "/v1/blocks/lead_one/transition", &next)
-        .await
-        .json();
-    assert_eq!(step["flow"]["sid"], "lead", "{step}");
-    assert_eq!(step["blocks"].as_array().map(Vec::len), Some(2), "{step}");
-    let flows = step["flows"].as_array().expect("the others");
-    assert_eq!(flows.len(), 1, "{step}");
-    assert_eq!(
-        (&flows[0]["sid"], &flows[0]["version"]),
-        (&json!("welcome"), &json!(1))
-    );
-    assert_eq!(flows[0]["state"]["started"], true);
-    assert_eq!(flows[0]["blocks"][0]["uid"], "welcome_one", "{step}");
-    assert_eq!(
-        flows[0]["blocks"].as_array().map(Vec::len),
-        Some(1),
-        "those that changed"
-    );
+    let explain = async |deployment: &str| {
+        let ask = json!({"subject": {"user": "u1"}, "deployment": deployment});
+        edge.post(SERVER, "/v1/explain", &ask).await
+    };
+    for old in ["chat until spring", "d_chat_web_old"] {
+        let refused = explain(old).await;
+        assert_eq!(refused.status, 409, "{refused:?}");
+        let problem = refused.json();
+        assert_eq!(
+            problem["type"],
+            "urn:flowgate:problem:deployment-not-in-force"
+        );
+        assert_eq!(problem["found"], "chat until spring (d_chat_web_old)");
+        assert_eq!(problem["expected"], "chat on web (d_chat_web)");
+    }
+    // Being switched off is an answer where nothing else decides.
+    for (deployment, reason) in [("chat on web", "percentage"), ("d_paused_web", "inactive")] {
+        let told = explain(deployment).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        let told = told.json().to_string();
+        assert!(told.contains(&format!("\"{reason}\"")), "{told}");
+    }
 }

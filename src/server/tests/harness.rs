@@ -26,18 +26,27 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-pub(super) struct Harness {
-    pub(super) edge: Edge,
+pub(in crate::server) struct Harness {
+    pub(in crate::server) edge: Edge,
     pub(super) journal: Journal,
     server: http::Server,
 }
 
 impl Harness {
-    pub(super) fn start() -> Self {
+    pub(in crate::server) fn start() -> Self {
         Self::with_drafts(true)
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
+        Self::with(drafts, NobodyKnown { has_records: true })
+    }
+
+    /// The ledger answers for users, and for nothing else.
+    pub(super) fn without_records() -> Self {
+        Self::with(true, NobodyKnown { has_records: false })
+    }
+
+    fn with(drafts: bool, ledger: NobodyKnown) -> Self {
         let ambient = Ambient::system();
         let current = Arc::new(Current::default());
         let freshness = Freshness {
@@ -46,7 +55,7 @@ impl Harness {
             expires_ms: u64::MAX,
         };
         current.publish(Arc::new(snapshot(drafts)), freshness);
-        let (progress, journal) = progress(&ambient);
+        let (progress, journal) = progress(&ambient, ledger);
         let edge = Edge {
             current,
             progress,
@@ -155,7 +164,7 @@ pub(super) async fn ask(
 }
 
 /// Real progress; its threads end with the journal and with the last face.
-fn progress(ambient: &Ambient) -> (Progress, Journal) {
+fn progress(ambient: &Ambient, ledger: NobodyKnown) -> (Progress, Journal) {
     let options = JournalOptions {
         folder: PathBuf::from("/data/journal"),
         segment_bytes: 64 * 1024,
@@ -167,7 +176,7 @@ fn progress(ambient: &Ambient) -> (Progress, Journal) {
     drop(std::thread::spawn(move || committer.run()));
     let (progress, reader) = Progress::new(
         journal.clone(),
-        Arc::new(NobodyKnown),
+        Arc::new(ledger),
         1_000,
         1_000,
         OnUnknownSubject::Refuse,
@@ -184,7 +193,10 @@ fn progress(ambient: &Ambient) -> (Progress, Journal) {
 }
 
 /// A ledger without users that takes nothing.
-struct NobodyKnown;
+struct NobodyKnown {
+    /// Whether it can be asked what percentages came to.
+    has_records: bool,
+}
 
 impl ProgressLedger for NobodyKnown {
     fn user<'a>(&'a self, _: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
@@ -214,7 +226,13 @@ impl ProgressLedger for NobodyKnown {
         _: &'a str,
         _: Option<&'a str>,
     ) -> LedgerFuture<'a, MembershipRecord> {
-        Box::pin(async { Ok(MembershipRecord::default()) })
+        let has_records = self.has_records;
+        Box::pin(async move {
+            match has_records {
+                true => Ok(MembershipRecord::default()),
+                false => Err(LedgerError::Away("a test".to_owned())),
+            }
+        })
     }
 
     fn changes<'a>(

@@ -12,7 +12,7 @@ use crate::snapshot::{
 
 pub(super) const BLOCKS: &str = "blocks-development-1";
 pub(super) const USERS: &str = "users-development-1";
-pub(super) const SERVER: &str = "server-development-1";
+pub(in crate::server) const SERVER: &str = "server-development-1";
 /// Sees nothing but another project.
 pub(super) const ELSEWHERE: &str = "blocks-development-2";
 
@@ -22,8 +22,9 @@ pub(super) const WEB: &str = "blocks-development-web";
 /// Sids and versions. `welcome` is for everyone, `pro` goes by a
 /// property, `api` takes force only (and none from public keys), `off` is
 /// disabled, `sketch` is only a draft, `lead` starts `welcome` on the way from
-/// `one` to `two`. The others are deployed.
-const FLOWS: [(&str, &[u32]); 13] = [
+/// `one` to `two`, as `lure` starts `vip` and `bait` `gated`. The others are
+/// deployed.
+const FLOWS: [(&str, &[u32]); 15] = [
     ("welcome", &[1]),
     ("pro", &[1]),
     ("api", &[1]),
@@ -37,11 +38,14 @@ const FLOWS: [(&str, &[u32]); 13] = [
     ("none", &[1]),
     ("picky", &[1]),
     ("lead", &[1]),
+    ("lure", &[1]),
+    ("bait", &[1]),
 ];
 
 /// Flow, channel, policy and rollout. Everybody is in on `chat`, nobody on
 /// `none`, half of all on `half` and, by their own choice, on `picky`; `vip`
-/// has an audience, `paused` is switched off, `gated` is served nowhere else.
+/// has an audience, `paused` is switched off, `gated` is served nowhere else,
+/// and an older deployment of `chat` is out of use.
 fn deployments() -> Vec<Value> {
     let of = |flow: &str, channel: &str, policy: Value, rollout: Value| {
         json!({"uid": format!("d_{flow}_{}", channel.replace(':', "_")), "name": format!("{flow} on {channel}"),
@@ -51,8 +55,13 @@ fn deployments() -> Vec<Value> {
     let vip = json!([{"rules": [{"attribute": "tags", "operator": "contains", "value": "vip"}]}]);
     let mut by_team = share(10_000);
     by_team["id"] = json!("group");
+    let mut old = of("chat", "web", json!({"pinned": 1}), share(0));
+    old["uid"] = json!("d_chat_web_old");
+    old["name"] = json!("chat until spring");
     vec![
         of("chat", "web", json!("latest"), share(10_000)),
+        old,
+        of("off", "web", json!("latest"), share(10_000)),
         of("chat", "intercom:acme", json!({"pinned": 1}), share(10_000)),
         of("half", "web", json!("latest"), share(5_000)),
         of("none", "web", json!("latest"), share(0)),
@@ -124,7 +133,7 @@ pub(super) fn snapshot(drafts: bool) -> Snapshot {
     let control = json!({
         "environment": "development", "environment_uid": "env_1",
         "epoch": 0, "version": 1, "created_ms": 0,
-        "inactive_deployments": ["d_paused_web", "d_paused_intercom_quiet"],
+        "inactive_deployments": ["d_paused_web", "d_paused_intercom_quiet", "d_chat_web_old"],
     });
     let control = serde_json::from_value(control).expect("a control document");
     let revision = Revision {
@@ -166,11 +175,17 @@ fn version(sid: &str, number: u32) -> VersionPart {
         let path = json!({"uid": uid("p3"), "from": uid("one"), "on": ["skip"], "to": uid("old")});
         part["paths"].as_array_mut().expect("paths").push(path);
     }
-    if sid == "lead" {
+    let moves = match sid {
+        "lead" => Some("welcome"),
+        "lure" => Some("vip"),
+        "bait" => Some("gated"),
+        _ => None,
+    };
+    if let Some(moved) = moves {
         let blocks = part["blocks"].as_array_mut().expect("blocks");
         blocks.push(
             json!({"uid": uid("kick"), "sid": "kick", "kind": "flowTrigger",
-            "trigger": {"flow_sid": "welcome", "action": "start"}}),
+            "trigger": {"flow_sid": moved, "action": "start"}}),
         );
         part["paths"][1]["to"] = json!(uid("kick"));
         let on = json!({"uid": uid("p4"), "from": uid("kick"), "on": ["done"], "to": uid("two")});

@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::DeploymentFault;
 use crate::{
-    evaluate::predicate::{Predicate, attribute_fault},
+    evaluate::predicate::{Asked, Places, Predicate},
     limits::{
         ALTERNATIVES_MAX, CHANNEL_BYTES_MAX, RULES_PER_ALTERNATIVE_MAX, SALT_BYTES_MAX,
         SCHEDULE_ENTRIES_MAX, SID_BYTES_MAX,
@@ -69,10 +69,14 @@ pub(super) fn assemble(
             None => Err(format!("the flow {:?} is not served", part.flow_uid)),
             Some(flow) => match uids.insert(DeploymentKey::of(&part.uid), &part.uid) {
                 None => deployed.add(part, flow, active),
-                Some(other) if other == part.uid => {
-                    Err(format!("another deployment has the uid {other:?} already"))
+                Some(other) => {
+                    deployed.hold(part, flow);
+                    Err(if other == part.uid {
+                        format!("another deployment has the uid {other:?} already")
+                    } else {
+                        format!("its uid has the same hash as {other:?}")
+                    })
                 }
-                Some(other) => Err(format!("its uid has the same hash as {other:?}")),
             },
         };
         if let Err(why) = added {
@@ -142,7 +146,11 @@ impl Deployed {
                 flow_sid: flow.sid.clone(),
                 channel: part.channel.as_str().into(),
                 active: false,
-                policy: part.policy,
+                // Who looks at the place sees no draft through it.
+                policy: match part.policy {
+                    VersionPolicy::Pinned(0) => VersionPolicy::Latest,
+                    sound => sound,
+                },
                 audience: Audience::default(),
                 basis_points: 0,
                 schedule: Box::default(),
@@ -289,6 +297,7 @@ fn alternatives(rollout: &RolloutPart, faults: &mut Faults) -> Box<[Alternative]
             format!("found {found} alternatives, expected at most {ALTERNATIVES_MAX}"),
         );
     }
+    let mut places = Places::default();
     let alternatives = rollout.alternatives.iter().enumerate();
     alternatives
         .take(ALTERNATIVES_MAX)
@@ -306,7 +315,7 @@ fn alternatives(rollout: &RolloutPart, faults: &mut Faults) -> Box<[Alternative]
             }
             let rules = part.rules.iter().take(RULES_PER_ALTERNATIVE_MAX);
             let rules = rules.enumerate().filter_map(|(at, rule)| {
-                let predicate = Predicate::rule(rule);
+                let predicate = Predicate::rule_among(rule, &mut places);
                 let predicate = predicate
                     .map_err(|why| faults.add(format!("{place}, rule {}", at + 1), why))
                     .ok()?;
@@ -344,10 +353,9 @@ fn source(id: &RolloutId, faults: &mut Faults) -> RolloutSource {
         RolloutId::User => RolloutSource::User,
         RolloutId::Group => RolloutSource::Group,
         RolloutId::Attribute(name) => {
-            if let Some(fault) = attribute_fault(name) {
-                faults.add("id", fault);
-            }
-            RolloutSource::Attribute(name.as_str().into())
+            let asked = Asked::named(name).map_err(|why| faults.add("id", why));
+            // With a fault it is never looked at.
+            asked.map_or(RolloutSource::User, RolloutSource::Attribute)
         }
     }
 }

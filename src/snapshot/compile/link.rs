@@ -62,6 +62,7 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
     Version {
         flow_uid: part.flow_uid.as_str().into(),
         flow_key: FlowKey::of(&part.flow_uid),
+        flow_sid: part.flow_sid.as_str().into(),
         number: part.number,
         migration: part.migration.unwrap_or(Migration::RestartInProgress),
         entry,

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::names::{DeploymentKey, FlowKey};
 use crate::{
     clock::UnixMs,
-    evaluate::predicate::Predicate,
+    evaluate::predicate::{Asked, Predicate},
     snapshot::wire::{OnVersionChange, Remember, VersionPolicy},
 };
 
@@ -92,7 +92,7 @@ pub enum RolloutSource {
     /// The group's.
     Group,
     /// The text or whole number of this attribute, found as rules find theirs.
-    Attribute(Box<str>),
+    Attribute(Asked),
 }
 
 /// A channel and what is deployed on it.

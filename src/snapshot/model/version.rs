@@ -15,6 +15,8 @@ pub struct Version {
     pub flow_uid: Box<str>,
     /// `FlowKey::of(flow_uid)`.
     pub flow_key: FlowKey,
+    /// The flow's sid.
+    pub flow_sid: Box<str>,
     /// 0 for the draft.
     pub number: u32,
     /// Applied to users of earlier versions.

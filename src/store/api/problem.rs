@@ -149,9 +149,10 @@ impl From<DeployError> for Problem {
             DeployError::ChannelTaken { .. } | DeployError::FlowTaken { .. } => {
                 Self::new(409, "channel-taken", text)
             }
-            DeployError::UnknownVersion { .. } | DeployError::Name(_) | DeployError::Faulty(_) => {
-                Self::new(422, "deployment-refused", text)
-            }
+            DeployError::UnknownVersion { .. }
+            | DeployError::Name(_)
+            | DeployError::Salt
+            | DeployError::Faulty(_) => Self::new(422, "deployment-refused", text),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMs,
-    progress::event::{Change, Event, MembershipDocument, UserDocument, subject_hash},
+    progress::event::{Change, Event, MembershipDocument, UserDocument, membership_hash},
 };
 
 /// Under which key a membership is kept.
@@ -35,9 +35,7 @@ impl MembershipKey {
 
     /// As changes name it.
     pub(crate) fn subject(&self) -> u64 {
-        let mut parts = vec![self.deployment.as_str(), self.id.as_str()];
-        parts.extend(self.conversation.as_deref());
-        subject_hash("membership", &parts)
+        membership_hash(&self.deployment, &self.id, self.conversation.as_deref())
     }
 }
 

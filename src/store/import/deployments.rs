@@ -194,7 +194,8 @@ fn basis_points(table: &mut Table<'_>) -> Option<u16> {
 /// Of a percentage with at most two decimals.
 fn hundredths(percentage: f64) -> Option<u16> {
     let points = (percentage * 100.0).round();
-    let exact = (percentage * 100.0 - points).abs() < 1e-6;
+    // Two decimals times a hundred are off by the last bits of a float at most.
+    let exact = (percentage * 100.0 - points).abs() < 1e-9;
     // In that range the conversion is exact.
     (exact && (0.0..=f64::from(BASIS_POINTS)).contains(&points)).then_some(points as u16)
 }

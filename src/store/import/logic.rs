@@ -5,29 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use reqwest::Url;
+
 use super::table::Table;
 use crate::{
     limits::{WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX},
     snapshot::wire::{BlockKind, TriggerAction, TriggerPart},
     store::{project_file::Node, workspace::WebhookSettings},
 };
-
-/// Headers that say where a message goes or where it ends: they are the
-/// sender's own, and an authored one would let a body be read as two requests.
-const SENDERS_OWN: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Reads `url` and `headers`, which exactly webhooks have.
 pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<WebhookSettings> {
@@ -54,23 +39,52 @@ pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<
 }
 
 /// Whether it names somebody who can be called. What may be called is the
-/// store's setting, and asked when it happens.
+/// store's setting, and asked when it happens. What is wrong is said without
+/// the url where a part of it may be a secret.
 fn url_fault(url: &str) -> Option<String> {
+    const EXPECTED: &str = "expected http:// or https:// with a host";
+    if url.len() > WEBHOOK_TEXT_BYTES_MAX || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(format!(
+            "has {} bytes or others than visible ASCII ({EXPECTED}, at most \
+             {WEBHOOK_TEXT_BYTES_MAX} bytes of visible ASCII)",
+            url.len()
+        ));
+    }
     let rest = ["https://", "http://"]
         .iter()
         .find_map(|scheme| url.strip_prefix(scheme));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let plain = url.bytes().all(|byte| byte.is_ascii_graphic());
-    let fits = plain
-        && url.len() <= WEBHOOK_TEXT_BYTES_MAX
-        && host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
-    (!fits).then(|| {
-        format!(
-            "is {url:?} (expected http:// or https:// with a host and no user name, at most \
-             {WEBHOOK_TEXT_BYTES_MAX} bytes of visible ASCII)"
-        )
-    })
+    let authority = rest.and_then(|rest| rest.split(['/', '\\', '?', '#']).next());
+    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
+        let begin: String = url.chars().take(9).collect();
+        return Some(format!("begins with {begin:?} ({EXPECTED})"));
+    };
+    if authority.contains('@') {
+        return Some(format!(
+            "names a user ({EXPECTED} and no user name; a secret belongs into a header)"
+        ));
+    }
+    let parsed = Url::parse(url);
+    parsed
+        .err()
+        .map(|error| format!("cannot be read: {error} ({EXPECTED})"))
 }
+
+/// Headers that say how a request is framed or where it goes are not for
+/// authors: a receiver could be made to read another request than was sent.
+const OURS: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
 
 fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
     let members = match table.take("headers") {
@@ -91,17 +105,16 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
     for (name, node) in members {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let known = (1..=WEBHOOK_TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(token);
-        let lower = name.to_ascii_lowercase();
-        if SENDERS_OWN.contains(&lower.as_str()) {
+        if OURS.contains(&name.to_ascii_lowercase().as_str()) {
             table.fault(format!(
-                "header {name:?} cannot be authored (expected none that says where the message \
-                 goes or ends: it is set when the webhook is sent)"
+                "header {name:?} is not an author's (expected one that says nothing of the connection)"
             ));
             continue;
         }
         match node {
             Node::Text(value) if known && is_header_value(&value) => {
-                if read.insert(lower, value).is_some() {
+                let name = name.to_ascii_lowercase();
+                if read.insert(name.clone(), value).is_some() {
                     table.fault(format!("header {name:?} appears twice"));
                 }
             }

@@ -19,6 +19,7 @@ use crate::{
     limits,
     progress::event::{
         Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, UserDocument,
+        state_bytes,
     },
     store::workspace::Environment,
 };
@@ -432,6 +433,7 @@ fn apply(
     id: Option<EventId>,
     as_recorded: bool,
 ) -> Verdict {
+    let before = states_bytes(document);
     let mut document = document.clone();
     for state in states {
         let at = document.flows.iter().position(|own| is_same(own, state));
@@ -459,10 +461,26 @@ fn apply(
             limits::FLOW_STATES_PER_USER_MAX
         ));
     }
+    let bytes = states_bytes(&document);
+    if bytes > limits::USER_DOCUMENT_BYTES_MAX && bytes > before {
+        return Verdict::Dead(format!(
+            "the user's progress would have about {bytes} bytes (expected at most {})",
+            limits::USER_DOCUMENT_BYTES_MAX
+        ));
+    }
     Verdict::Apply {
         document: Box::new(document),
         groups: Vec::new(),
         webhooks: effects::passed(asked.flow, asked.version, outcomes, versions),
         as_recorded,
     }
+}
+
+/// About how large the states of a document are, as its readers will see them.
+fn states_bytes(document: &UserDocument) -> usize {
+    let sizes = document.flows.iter().map(|own| {
+        let names = own.blocks.iter().map(|block| block.taken.len());
+        state_bytes(own.conversation.as_deref(), names)
+    });
+    sizes.sum()
 }

@@ -233,7 +233,8 @@ fn step_of(
             }
         }
         "edit" => {
-            return Ok(reconcile(version, state, judge).unwrap_or_else(|| Effect {
+            let repaired = reconcile(version, state, judge).map(|(_, effect)| effect);
+            return Ok(repaired.unwrap_or_else(|| Effect {
                 changed: false,
                 state: state.clone(),
                 outcomes: Vec::new(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{
-    Effect, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets, transition,
+    Effect, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets, reconcile, transition,
 };
 use crate::{
     evaluate::FlowState,
@@ -103,6 +103,34 @@ fn a_gate_goes_by_the_state_or_by_the_record() {
 }
 
 #[test]
+fn a_gate_that_was_left_shut_and_complete_is_asked_by_the_next_start() {
+    let version = version();
+    let shut = [gate(false)];
+    let half = leave(&version, &begun(&version), "x", &shut, true, &()).unwrap();
+    let stuck = leave(&version, &half.0.state, "y", &shut, false, &()).unwrap();
+    let stuck = stuck.0.state;
+    assert!(stuck.is_running() && stuck.blocks.iter().all(|block| !block.active));
+    let answers = [gate(true), trigger(None), webhook()];
+    let mut judge = RecordedJudge {
+        entry: true,
+        outcomes: &answers,
+        gates_by_state: false,
+        targets: &(),
+    };
+    let (step, repaired) = reconcile(&version, &stuck, &mut judge).unwrap();
+    assert_eq!(step, Step::Start { force: false });
+    assert!(judge.outcomes.is_empty() && repaired.changed);
+    assert!(repaired.state.block(BlockKey::of("w")).unwrap().exited);
+    // Once, and not where the flow is over.
+    assert_eq!(reconcile(&version, &repaired.state, &mut judge), None);
+    let stopped = FlowState {
+        stopped: true,
+        ..stuck
+    };
+    assert_eq!(reconcile(&version, &stopped, &mut judge), None);
+}
+
+#[test]
 fn a_record_of_other_blocks_or_kinds_does_not_fit() {
     let version = version();
     let half = leave(&version, &begun(&version), "x", &[gate(false)], false, &());
@@ -112,13 +140,22 @@ fn a_record_of_other_blocks_or_kinds_does_not_fit() {
         block: "g".into(),
         side: Side::True,
     };
+    // Webhooks and gates need no record when gates go by the state.
+    let short = [
+        vec![gate(true), trigger(None), gate(true)],
+        vec![gate(true), trigger(None)],
+    ];
+    for outcomes in &short {
+        let (played, _) = leave(&version, &half, "y", outcomes, true, &()).unwrap();
+        assert!(played.state.block(BlockKey::of("w")).unwrap().exited);
+        let played = leave(&version, &half, "y", outcomes, false, &());
+        assert_eq!(played.unwrap_err(), StepError::NotRecorded, "{outcomes:?}");
+    }
     for outcomes in [
         vec![side],
         vec![webhook()],
         vec![gate(true), webhook()],
         vec![gate(true), elsewhere],
-        vec![gate(true), trigger(None), gate(true)],
-        vec![gate(true), trigger(None)],
         // Nobody knows this flow.
         vec![gate(true), trigger(Some(("o", 1))), webhook()],
     ] {

@@ -15,7 +15,7 @@ use crate::{
     server::{
         EdgeService,
         asked::Asked,
-        deciding::{Inquiry, Known, Settled, Standing, ToKeep},
+        deciding::{Door, Inquiry, Known, Settled, ToKeep},
         error::Fault,
         respond::mark_assumed,
         target::{block_in, block_missing, flow_of_block, refuse_unknown},
@@ -76,7 +76,7 @@ impl FlowRead {
 
     fn body(&self, settled: &Settled<'_, '_>) -> Vec<u8> {
         let decision = &settled.decision;
-        let shut = Standing::of(decision) == Standing::Shut;
+        let shut = Door::of(decision) == Door::Shut;
         let mut body = Vec::new();
         match (decision.version, decision.flow) {
             (Some(version), _) => {
@@ -136,7 +136,7 @@ fn block_answer(
     // nothing is committed.
     let version = decision
         .version
-        .filter(|_| Standing::of(&decision) != Standing::Shut);
+        .filter(|_| Door::of(&decision) != Door::Shut);
     let version = version.ok_or_else(|| block_missing(decision.number, uid))?;
     let (_, block) = block_in(version, uid)?;
     let settled = Settled::unkept(decision);

@@ -7,7 +7,7 @@
 
 use super::inquiry;
 use crate::{
-    evaluate::{Decision, Reason},
+    evaluate::Decision,
     http::Answer,
     progress::Action,
     server::{
@@ -84,7 +84,8 @@ pub(crate) async fn transition(
 
 /// Whether the version is the one that was asked for.
 fn goes_by_tag(decision: &Decision<'_, '_>) -> bool {
-    decision.deployment.is_none() && decision.reason != Reason::DeploymentRequired
+    let by_deployments = decision.flow.is_some_and(|flow| flow.deployments_only);
+    decision.deployment.is_none() && !by_deployments
 }
 
 /// Takes the step if there is anything to step through.
@@ -101,11 +102,7 @@ async fn take<'a>(
     let decision = inquiry.decision(&known, 0, sid, tag);
     refuse_unknown(&decision, environment, sid)?;
     let stepped = match action(&decision)? {
-        Some(action) => {
-            inquiry
-                .step(edge, &known.read, &decision, action, None)
-                .await?
-        }
+        Some(action) => inquiry.step(edge, &known, &decision, action, None).await?,
         None => None,
     };
     let changed = stepped.is_some_and(|stepped| stepped.changed);

@@ -15,7 +15,7 @@ use crate::{
     server::{
         EdgeService,
         asked::Posted,
-        deciding::{Inquiry, Known, Settled, Standing},
+        deciding::{Door, Inquiry, Known, Settled},
         error::{Fault, Invalid},
         respond::mark_assumed,
     },
@@ -154,7 +154,10 @@ impl<'r> Out<'r> {
         out.extend_from_slice(reason.name().as_bytes());
         out.push(b'"');
         // Without a version in the snapshot there is no number that is not a guess.
-        let empty = matches!(reason, Reason::EmptyVersion | Reason::DeploymentRequired);
+        let empty = matches!(
+            reason,
+            Reason::EmptyVersion | Reason::DeploymentRequired | Reason::Disabled
+        );
         if decision.version.is_some() || empty {
             out.extend_from_slice(b",\"version\":");
             out.extend_from_slice(itoa::Buffer::new().format(decision.number).as_bytes());
@@ -169,7 +172,7 @@ impl<'r> Out<'r> {
             out.extend_from_slice(state_json(settled.state()).as_bytes());
         }
         match decision.version {
-            Some(version) if self.blocks && Standing::of(decision) == Standing::Open => {
+            Some(version) if self.blocks && Door::of(decision) == Door::Open => {
                 write_blocks(out, version, settled.state(), settled.is_running());
             }
             // Content is for those who are let in.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::UnixMs,
-    evaluate::{Ask, Tag},
+    evaluate::{Ask, Tag, deployment_of},
     http::{
         Answer,
         json::{self, object},
@@ -128,7 +128,9 @@ pub(crate) async fn explain(edge: &EdgeService, posted: &Posted<'_>) -> Result<A
 }
 
 impl ExplainBody<'_> {
-    /// The deployment that stands for flow and channel, if one is named.
+    /// The deployment that stands for flow and channel, if one is named. It has
+    /// to be the one that decides there: a receipt for another one would answer
+    /// a question that nobody asked.
     fn deployment<'e>(&self, access: Access<'e>) -> Result<Option<&'e Deployment>, Fault> {
         let Some(wanted) = &self.deployment else {
             return Ok(None);
@@ -155,8 +157,21 @@ impl ExplainBody<'_> {
             name: wanted.to_owned(),
             environment: snapshot.environment.to_string(),
         });
-        Ok(Some(found?))
+        let named = found?;
+        match deployment_of(snapshot, &named.flow_sid, Some(&named.channel)) {
+            Some(decides) if decides.uid != named.uid => Err(Fault::Deployment {
+                named: spelled(named),
+                decides: spelled(decides),
+                channel: named.channel.to_string(),
+            }),
+            _ => Ok(Some(named)),
+        }
     }
+}
+
+/// By both: names are for people, and uids alone are certain.
+fn spelled(deployment: &Deployment) -> String {
+    format!("{} ({})", deployment.name, deployment.uid)
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use super::{
     write_text, write_token,
 };
 use crate::{
-    evaluate::{BlockState, Decision, FlowState, Reason, Tag},
+    evaluate::{BlockState, Decision, FlowState, Membership, Reason, Tag, Touched},
     http::{Answer, json},
     progress::{Action, Stepped, Token, event::EventId},
     server::{
         EdgeService,
         asked::Posted,
-        deciding::Inquiry,
+        deciding::{Door, Inquiry, Known},
         error::{Fault, Invalid},
         query::transition_names,
         route::Intent,
@@ -117,28 +117,49 @@ impl<'r> Step<'r> {
         let decision = inquiry.decision(&known, 0, sid, tag);
         refuse_unknown(&decision, environment, sid)?;
         let action = action(&decision)?;
-        let taken = inquiry.step(edge, &known.read, &decision, action, self.id);
-        let body = match taken.await? {
-            Some(stepped) if stepped.changed => self.changed_body(sid, &decision, &stepped),
-            Some(stepped) => {
-                let (state, token) = (Some(&stepped.state), stepped.token.as_ref());
-                self.unchanged_body(sid, &decision, state, token)
-            }
-            None => self.unchanged_body(sid, &decision, decision.state.as_deref(), None),
-        };
+        let body = self.body(edge, sid, (&known, &decision), action).await?;
         Ok(edge.stamps.evaluated(environment, inquiry.now, body))
+    }
+
+    /// Takes the step that was decided and says what came of it.
+    async fn body(
+        &self,
+        edge: &EdgeService,
+        sid: &str,
+        (known, decision): (&Known, &Decision<'_, '_>),
+        action: Action<'_>,
+    ) -> Result<Vec<u8>, Fault> {
+        let inquiry = &self.inquiry;
+        let taken = inquiry.step(edge, known, decision, action, self.id);
+        Ok(match taken.await? {
+            Some(stepped) if stepped.changed => {
+                let others = self.others(edge, &stepped).await;
+                self.changed_body(sid, decision, &stepped, &others)
+            }
+            Some(stepped) => {
+                let by_now = inquiry.overruled(edge, &known.read, decision);
+                let reason = why_not(decision, Some(&stepped.state), by_now);
+                let state = (reason, Some(&stepped.state));
+                self.unchanged_body(sid, decision, state, stepped.token.as_ref())
+            }
+            None => {
+                let state = decision.state.as_deref();
+                let reason = why_not(decision, state, None);
+                self.unchanged_body(sid, decision, (reason, state), None)
+            }
+        })
     }
 
     fn unchanged_body(
         &self,
         sid: &str,
         decision: &Decision<'_, '_>,
-        state: Option<&FlowState>,
+        (reason, state): (Reason, Option<&FlowState>),
         token: Option<&Token>,
     ) -> Vec<u8> {
         let mut out = self.head(false);
         out.extend_from_slice(b",\"reason\":\"");
-        out.extend_from_slice(why_not(decision, state).name().as_bytes());
+        out.extend_from_slice(reason.name().as_bytes());
         out.push(b'"');
         write_token(&mut out, token);
         out.extend_from_slice(b",\"flow\":");
@@ -147,7 +168,13 @@ impl<'r> Step<'r> {
         out
     }
 
-    fn changed_body(&self, sid: &str, decision: &Decision<'_, '_>, stepped: &Stepped) -> Vec<u8> {
+    fn changed_body(
+        &self,
+        sid: &str,
+        decision: &Decision<'_, '_>,
+        stepped: &Stepped,
+        others: &[Other<'_>],
+    ) -> Vec<u8> {
         let mut out = self.head(true);
         write_token(&mut out, stepped.token.as_ref());
         out.extend_from_slice(b",\"flow\":");
@@ -156,34 +183,44 @@ impl<'r> Step<'r> {
         if let Some(version) = decision.version {
             write_changes(&mut out, version, &stepped.before, &stepped.state);
         }
-        self.write_others(&mut out, stepped);
+        if !stepped.others.is_empty() {
+            write_others(&mut out, others);
+        }
         out.push(b'}');
         out
     }
 
-    /// The flows that triggers moved, as far as the key sees them.
-    fn write_others(&self, out: &mut Vec<u8>, stepped: &Stepped) {
-        if stepped.others.is_empty() {
-            return;
+    /// The flows that triggers moved, as far as the key sees them. Triggers ask
+    /// no deployment, and content is for those who are let in: each is decided
+    /// as it stands after the step, and its blocks are told only where this
+    /// subject could have read them.
+    async fn others<'a>(&self, edge: &EdgeService, stepped: &'a Stepped) -> Vec<Other<'a>> {
+        let inquiry = &self.inquiry;
+        let flows = &inquiry.access.environment.snapshot.flows;
+        let seen = |touched: &&Touched| {
+            let flow = flows.get(&touched.version.flow_sid);
+            flow.is_some_and(|flow| inquiry.access.key.sees(&flow.project))
+        };
+        let touched: Vec<&Touched> = stepped.others.iter().filter(seen).collect();
+        if touched.is_empty() {
+            return Vec::new();
         }
-        let access = self.inquiry.access;
-        let flows = &access.environment.snapshot.flows;
-        out.extend_from_slice(b",\"flows\":[");
-        let mut first = true;
-        for touched in &stepped.others {
-            let version = &touched.version;
-            let flow = flows.values().find(|flow| flow.key == version.flow_key);
-            let Some(flow) = flow.filter(|flow| access.key.sees(&flow.project)) else {
-                continue;
-            };
-            if !std::mem::take(&mut first) {
-                out.push(b',');
+        let sids = touched.iter().map(|touched| &*touched.version.flow_sid);
+        // The step is taken: what cannot be read now costs content, no more.
+        let known = inquiry.known(edge, sids).await.ok();
+        let others = touched.into_iter().enumerate().map(|(at, touched)| {
+            let (sid, number) = (&*touched.version.flow_sid, touched.version.number);
+            let is_open = known.as_ref().is_some_and(|known| {
+                let decision = inquiry.decision(known, at, sid, Tag::Number(number));
+                Door::of(&decision) == Door::Open && decision.number == number
+            });
+            Other {
+                sid,
+                touched,
+                is_open,
             }
-            write_flow(out, &flow.sid, version.number, Some(&touched.state));
-            write_changes(out, version, &touched.before, &touched.state);
-            out.push(b'}');
-        }
-        out.push(b']');
+        });
+        others.collect()
     }
 
     fn head(&self, changed: bool) -> Vec<u8> {
@@ -200,11 +237,46 @@ impl<'r> Step<'r> {
     }
 }
 
-/// Why a step changed nothing. A flow that would have started and did not is
-/// held by its entry condition, whatever let its subject in.
-fn why_not(decision: &Decision<'_, '_>, state: Option<&FlowState>) -> Reason {
+/// A flow that triggers moved.
+struct Other<'a> {
+    sid: &'a str,
+    touched: &'a Touched,
+    /// Whether its subject is let in there as well.
+    is_open: bool,
+}
+
+fn write_others(out: &mut Vec<u8>, others: &[Other<'_>]) {
+    out.extend_from_slice(b",\"flows\":[");
+    for (at, other) in others.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let Touched {
+            version,
+            before,
+            state,
+        } = other.touched;
+        write_flow(out, other.sid, version.number, Some(state));
+        if other.is_open {
+            write_changes(out, version, before, state);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Why a step changed nothing. Whoever was put out since the decision is
+/// excluded; any other flow that would have started and did not is held by its
+/// entry condition, whatever let its subject in.
+fn why_not(
+    decision: &Decision<'_, '_>,
+    state: Option<&FlowState>,
+    by_now: Option<Membership>,
+) -> Reason {
     let is_begun = state.is_some_and(|state| state.started);
+    let is_out = by_now.is_some_and(|membership| !membership.is_in);
     match decision.reason {
+        _ if !is_begun && is_out => Reason::Excluded,
         Reason::Pinned | Reason::Member if !is_begun => Reason::EntryCondition,
         Reason::Percentage if !is_begun && decision.enrolled.is_some_and(|own| own.is_in) => {
             Reason::EntryCondition
@@ -262,3 +334,6 @@ impl<'s> Look<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -354,9 +354,22 @@ fn a_channel_described_twice_is_exclusive_if_once() {
 fn one_uid_is_one_deployment() {
     let snapshot = compiled(vec![plain("d1", "f1", "web"), plain("d1", "f2", "app")]);
     assert_eq!(served(&snapshot), ["d1"]);
-    assert_eq!(deciding(&snapshot, "app", "f2"), None);
+    assert_eq!(deciding(&snapshot, "app", "f2"), Some(("d1", false)));
     let why = "another deployment has the uid \"d1\" already";
     assert_eq!(set_aside(&snapshot), [("deployment the d1", why)]);
+}
+
+#[test]
+fn the_place_of_a_refused_deployment_is_not_open_and_shows_no_draft() {
+    let twice = vec![plain("d1", "f1", "web"), plain("d1", "f2", "app")];
+    let snapshot = compiled(twice);
+    assert_eq!(deciding(&snapshot, "app", "f2"), Some(("d1", false)));
+    let mut draft = plain("d1", "f1", "web");
+    draft.policy = crate::snapshot::wire::VersionPolicy::Pinned(0);
+    let snapshot = compiled(vec![draft]);
+    assert_eq!(deciding(&snapshot, "web", "f1"), Some(("d1", false)));
+    let held = &snapshot.channels["web"].by_flow[&FlowKey::of("f1")];
+    assert_eq!(held.policy, crate::snapshot::wire::VersionPolicy::Latest);
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn any_deployment() -> impl Strategy<Value = Deployment> {
         prop::collection::vec(alternative, 0..3),
         0..=10_000_u16,
         prop::collection::btree_map(0..4_000_000_000_000_u64, 0..=10_000_u16, 0..3),
-        "\\PC{0,8}",
+        "\\PC{1,8}",
         0..4_u8,
         any::<(bool, bool)>(),
     )

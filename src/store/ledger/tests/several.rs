@@ -8,6 +8,7 @@ use Outcome::{Already, Applied, Dead, Superseded};
 use super::*;
 use crate::{
     evaluate::{Effect, Judge, Other, Targets},
+    progress::event::BlockStateDocument,
     snapshot::{Block, Trigger, compile::compile_version},
     store::{
         ledger::again::Standing,
@@ -15,37 +16,10 @@ use crate::{
     },
 };
 
-/// `pair`: a gate behind two cards. `call`: a card, then a webhook, then a
+/// `pair`: a gate behind two cards, and so begin `hook`, with a webhook and
+/// another gate behind it, and `chain`, with a trigger of `other`. `call`: a card, then a webhook, then a
 /// trigger that starts `other`. `long` has two versions.
-const PARTS: &str = r#"[
-{"flow_uid": "pair", "flow_sid": "pair", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "a", "sid": "a", "kind": "card"}, {"uid": "b", "sid": "b", "kind": "card"},
-   {"uid": "g", "sid": "g", "kind": "gate"}, {"uid": "end", "sid": "end", "kind": "card"}],
- "paths": [{"uid": "p1", "to": "a"}, {"uid": "p2", "to": "b"},
-   {"uid": "p3", "from": "a", "on": ["complete"], "to": "g"},
-   {"uid": "p4", "from": "b", "on": ["complete"], "to": "g"},
-   {"uid": "p5", "from": "g", "on": ["done"], "to": "end"}]},
-{"flow_uid": "call", "flow_sid": "call", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "c", "sid": "c", "kind": "card"}, {"uid": "w", "sid": "w", "kind": "webhook"},
-   {"uid": "t", "sid": "t", "kind": "flowTrigger",
-    "trigger": {"flow_sid": "other", "version": 1, "action": "start"}},
-   {"uid": "last", "sid": "last", "kind": "card"}],
- "paths": [{"uid": "q1", "to": "c"}, {"uid": "q2", "from": "c", "on": ["complete"], "to": "w"},
-   {"uid": "q3", "from": "w", "on": ["done"], "to": "t"},
-   {"uid": "q4", "from": "t", "on": ["done"], "to": "last"}]},
-{"flow_uid": "other", "flow_sid": "other", "number": 1, "entry": "api-only",
- "blocks": [{"uid": "o", "sid": "o", "kind": "card"}, {"uid": "v", "sid": "v", "kind": "webhook"}],
- "paths": [{"uid": "r1", "to": "o"}, {"uid": "r2", "to": "v"}]},
-{"flow_uid": "long", "flow_sid": "long", "number": 1, "entry": "everyone",
- "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"},
-   {"uid": "z", "sid": "z", "kind": "card"}],
- "paths": [{"uid": "s1", "to": "x"}, {"uid": "s2", "from": "x", "on": ["complete"], "to": "y"},
-   {"uid": "s3", "from": "x", "on": ["dismiss"], "to": "z"}]},
-{"flow_uid": "long", "flow_sid": "long", "number": 2, "entry": "everyone",
- "migration": "carry-over",
- "blocks": [{"uid": "x", "sid": "x", "kind": "card"}, {"uid": "y", "sid": "y", "kind": "card"}],
- "paths": [{"uid": "s1", "to": "x"}, {"uid": "s2", "from": "x", "on": ["complete"], "to": "y"}]}
-]"#;
+const PARTS: &str = include_str!("several.json");
 
 struct Flows(BTreeMap<(String, u32), Arc<Version>>);
 
@@ -249,6 +223,60 @@ fn two_edges_that_each_saw_half_of_a_gate_pass_it_together() {
     let passed = stage.ship("b", &second);
     assert_eq!((passed.outcome, passed.as_recorded), (Applied, false));
     assert_eq!(stage.active("pair", 1), ["end"], "the ledger has seen both");
+}
+
+/// Two edges leave `a` and `b`, each without having seen the other.
+fn both_halves(stage: &mut Stage, flow: &str) {
+    let start = stage.step(&stage.read(), flow, 1, None);
+    stage.ship("a", &start);
+    let seen = stage.read();
+    let first = stage.step(&seen, flow, 1, Some(("a", "complete")));
+    let second = stage.step(&seen, flow, 1, Some(("b", "complete")));
+    assert_eq!(stage.ship("a", &first).outcome, Applied);
+    assert_eq!(stage.ship("b", &second).outcome, Applied);
+}
+
+#[test]
+fn what_depends_on_nothing_behind_a_gate_needs_no_record() {
+    let mut stage = Stage::new();
+    both_halves(&mut stage, "hook");
+    assert_eq!(stage.active("hook", 1), ["end"]);
+    assert_eq!(stage.owed(), [("hook".to_owned(), "w".to_owned())]);
+}
+
+#[test]
+fn a_gate_that_had_to_stay_shut_is_opened_by_whoever_reads_next() {
+    let mut stage = Stage::new();
+    both_halves(&mut stage, "chain");
+    assert!(stage.active("chain", 1).is_empty(), "nobody had an answer");
+    // Both edges read, and both ask the gate again.
+    let seen = stage.read();
+    let repair = stage.step(&seen, "chain", 1, None);
+    assert_eq!(stage.ship("a", &repair).outcome, Applied);
+    assert_eq!(stage.active("chain", 1), ["end"]);
+    assert_eq!(stage.active("other", 1), ["o"]);
+    assert_eq!(stage.ship("b", &repair).outcome, Already);
+    let left = stage.step(&stage.read(), "chain", 1, Some(("end", "complete")));
+    assert_eq!(stage.ship("a", &left).outcome, Applied);
+    assert_eq!(stage.ship("c", &repair).outcome, Already, "and once only");
+}
+
+#[test]
+fn a_record_that_makes_a_document_too_large_to_be_read_is_dead() {
+    let mut stage = Stage::new();
+    let mut start = stage.step(&stage.read(), "pair", 1, None);
+    let block = |at: usize| BlockStateDocument {
+        block: format!("b{at}"),
+        ..BlockStateDocument::default()
+    };
+    let mut large = start.states[0].clone();
+    large.flow = "other".to_owned();
+    large.blocks = (0..11_000).map(block).collect();
+    start.states.push(large);
+    assert_eq!(stage.ship("a", &start).outcome, Dead);
+    assert_eq!(stage.read().doc_rev, 0);
+    let why = &stage.ledger.dead[0];
+    assert!(format!("{why:?}").contains("progress would have about"));
 }
 
 #[test]

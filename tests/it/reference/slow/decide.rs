@@ -8,7 +8,7 @@ use flowgate::snapshot::wire::{
 };
 use serde_json::Value;
 
-use super::{Memory, Person, Place, State, World, migrate, murmur, rules, steps};
+use super::{Memory, Person, Place, State, World, migrate, murmur, rules, steps, version};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -94,7 +94,11 @@ pub(crate) fn decide(
     let pin = pin(memory, person, flow, deployment);
     if deployment.is_none() && flow.deployments_only {
         return Answer {
-            reason: "deployment_required",
+            reason: if off {
+                "disabled"
+            } else {
+                "deployment_required"
+            },
             number: Some(0),
             ..unknown
         };
@@ -117,7 +121,7 @@ pub(crate) fn decide(
     };
     let Some(number) = wanted else {
         return Answer {
-            reason: "empty_version",
+            reason: if off { "disabled" } else { "empty_version" },
             number: Some(0),
             ..answer
         };
@@ -178,6 +182,7 @@ pub(crate) fn decide(
                 _ => "started",
             };
             answer.served = true;
+            answer.may_start = !version::shut_gates(version, state).is_empty();
         }
         None => {
             answer.may_start = steps::qualifies(world, person, version);

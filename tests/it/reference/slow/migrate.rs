@@ -127,11 +127,15 @@ fn carried(world: &World, flow: &str, from: u32, target: u32, before: &State) ->
         .blocks
         .retain(|uid, _| kind(new, uid).is_some() && kind(new, uid) == kind(old, uid));
     for (uid, block) in &mut state.blocks {
-        let names = super::steps::names(new, uid);
-        let paths = super::steps::incoming(new, uid);
+        let names = super::version::names(new, uid);
+        let paths = super::version::incoming(new, uid);
         block
             .taken
             .retain(|name| names.contains(name) || paths.contains(name));
+    }
+    // A gate that lost the paths it waits for would never be asked.
+    if !super::version::shut_gates(new, &state).is_empty() {
+        return None;
     }
     // An open checklist shows every item it has, and one of them can be left.
     for container in &new.blocks {

@@ -9,6 +9,7 @@ mod migrate;
 mod murmur;
 mod rules;
 mod steps;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,10 @@ use flowgate::snapshot::wire::{
     BlockKind, BlockPart, EntryCondition, PathPart, TriggerAction, VersionPart,
 };
 
-use super::{Block, Memory, Person, Place, State, World, migrate, rules};
+use super::{
+    Block, Memory, Person, Place, State, World, migrate, rules,
+    version::{incoming, items, names, part, shut_gates},
+};
 
 /// Steps that logic may take for one request, over all flows.
 const LOGIC_STEPS: usize = 256;
@@ -77,6 +80,15 @@ impl<'w> Run<'w> {
     fn deed(&mut self, place: &Place, deed: &Deed) -> Came {
         let state = self.state(place).clone();
         match deed {
+            Deed::Start { .. } if state.started => {
+                let shut = shut_gates(self.version(place), &state);
+                if shut.is_empty() {
+                    return Came::Nothing;
+                }
+                for uid in shut {
+                    self.waiting.push_back((place.clone(), uid));
+                }
+            }
             Deed::Start { force } => {
                 if state.started || !(*force || self.qualifies(place)) {
                     return Came::Nothing;
@@ -349,7 +361,15 @@ impl<'w> Run<'w> {
         let Some(flow) = flows.iter().find(|flow| flow.sid == trigger.flow_sid) else {
             return;
         };
-        let number = trigger.version.or_else(|| self.world.newest(flow));
+        // A conversation keeps to the version it has begun.
+        let mut begun = None;
+        for (uid, number, conversation) in self.before.states.keys() {
+            if place.2.is_some() && *uid == flow.uid && *conversation == place.2 {
+                begun = begun.max(Some(*number));
+            }
+        }
+        let number = trigger.version.or(begun);
+        let number = number.or_else(|| self.world.newest(flow));
         let Some(number) = number.filter(|number| flow.versions.contains(number)) else {
             return;
         };
@@ -435,50 +455,4 @@ pub(crate) fn qualifies(world: &World, person: &Person, version: &VersionPart) -
         EntryCondition::ApiOnly => false,
         EntryCondition::Expression(source) => rules::condition(&world.conditions[source], person),
     }
-}
-
-fn part<'v>(version: &'v VersionPart, uid: &str) -> &'v BlockPart {
-    let found = version.blocks.iter().find(|block| block.uid == uid);
-    found.expect("a block of the version")
-}
-
-/// The transition names of a block.
-pub(super) fn names(version: &VersionPart, uid: &str) -> Vec<String> {
-    let part = part(version, uid);
-    let fixed: &[&str] = match part.kind {
-        BlockKind::Custom => return part.transitions.clone(),
-        BlockKind::ChecklistItem => &["complete", "skip"],
-        BlockKind::TourItem => &["next", "previous"],
-        BlockKind::Boolean => &["true", "false"],
-        BlockKind::Finish => &[],
-        BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger => &["done"],
-        _ => &["complete", "dismiss"],
-    };
-    fixed.iter().map(|name| (*name).to_owned()).collect()
-}
-
-/// The uids of all paths that lead to a block.
-pub(super) fn incoming(version: &VersionPart, uid: &str) -> Vec<String> {
-    let paths = version.paths.iter().filter(|path| path.to == uid);
-    paths.map(|path| path.uid.clone()).collect()
-}
-
-/// The items of a container in their order.
-fn items(version: &VersionPart, uid: &str) -> Vec<String> {
-    let own = version
-        .blocks
-        .iter()
-        .filter(|block| block.container.as_deref() == Some(uid));
-    let mut own: Vec<(f64, String)> = own
-        .map(|block| {
-            let index = block
-                .fields
-                .iter()
-                .find(|field| field.sid == "display-index");
-            let index = index.and_then(|field| field.value.as_f64());
-            (index.unwrap_or(f64::INFINITY), block.uid.clone())
-        })
-        .collect();
-    own.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    own.into_iter().map(|(_, uid)| uid).collect()
 }
