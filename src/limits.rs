@@ -237,6 +237,9 @@ pub const CHANGES_PER_ANSWER_MAX: usize = 1_024;
 /// seconds.
 pub const WEBHOOKS_AT_ONCE_MAX: usize = 32;
 
+/// Of them for one host: one that hangs leaves most of them to others.
+pub const WEBHOOKS_AT_ONCE_PER_HOST_MAX: usize = 8;
+
 /// Attempts to deliver a webhook before it is given up: with the pauses between
 /// them about a day.
 pub const WEBHOOK_ATTEMPTS_MAX: u32 = 12;

@@ -74,8 +74,11 @@ pub struct Store {
     plan: Mutex<PublishPlan>,
     /// Counts accepted changes, for whoever publishes them.
     changes: watch::Sender<u64>,
-    /// Counts batches that changed something.
-    progress: watch::Sender<u64>,
+    /// By environment name: counts batches that changed something there, so
+    /// that no edge is woken for another environment.
+    progress: BTreeMap<String, watch::Sender<u64>>,
+    /// Counts those of all environments.
+    all_progress: watch::Sender<u64>,
     /// By environment name.
     current: BTreeMap<String, watch::Sender<Arc<Current>>>,
     compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
@@ -164,10 +167,12 @@ impl Store {
             engine.commit(&writes)?;
         }
         let mut current = BTreeMap::new();
+        let mut progress = BTreeMap::new();
         for environment in &workspace.environments {
             let publication = engine.publication(&environment.uid)?.unwrap_or_default();
             let now = Arc::new(Current::of(publication));
             current.insert(environment.name.clone(), watch::Sender::new(now));
+            progress.insert(environment.name.clone(), watch::Sender::new(0));
         }
         let in_force = engine.blobs_in_force()?;
         let store = Self {
@@ -181,7 +186,8 @@ impl Store {
             publishing: Mutex::new(in_force),
             plan: Mutex::default(),
             changes: watch::Sender::new(0),
-            progress: watch::Sender::new(0),
+            progress,
+            all_progress: watch::Sender::new(0),
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
         };

@@ -4,7 +4,7 @@
 //! workspace goes in, documents and blobs come out, and the store writes all
 //! of them in one transaction. Content that did not change makes no release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     engine::{DocumentName, DocumentRole, Publication, PublishedDocument, Write},
@@ -345,8 +345,9 @@ fn content(
     Ok(parts)
 }
 
-/// What the control document says: everything that is switched off. Revoked keys stay listed: an edge may hold
-/// a release that still has them.
+/// What the control document says: everything that is switched off. Revoked
+/// keys and inactive deployments that were deleted stay listed: an edge may
+/// hold a release that still has them.
 fn control(
     workspace: &Workspace,
     environment: &Environment,
@@ -363,13 +364,21 @@ fn control(
         .filter(|flow| !flow.enabled_in(&environment.uid));
     let inactive = workspace
         .deployments_in(&environment.uid)
-        .filter(|deployment| !deployment.active);
+        .filter(|deployment| !deployment.active)
+        .map(|own| own.uid.clone());
+    // One that was deleted while it was inactive stays so wherever a release
+    // is held that has it.
+    let listed = publication.control_content.inactive_deployments.iter();
+    let deleted = listed
+        .filter(|uid| !workspace.deployments.contains_key(*uid))
+        .cloned();
+    let inactive: BTreeSet<String> = inactive.chain(deleted).collect();
     ControlDocument {
         environment: environment.name.clone(),
         environment_uid: environment.uid.clone(),
         epoch: publication.epoch,
         disabled_flows: disabled.map(|flow| flow.uid.clone()).collect(),
-        inactive_deployments: inactive.map(|own| own.uid.clone()).collect(),
+        inactive_deployments: inactive.into_iter().collect(),
         revoked_keys: revoked.map(|key| key.sha256.clone()).collect(),
         ..ControlDocument::default()
     }

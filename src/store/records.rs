@@ -3,6 +3,8 @@
 //! The ledger half of [`Store`]. Environments are named as in urls; everything
 //! blocks on the engine.
 
+use tokio::sync::watch;
+
 use super::{
     Store, StoreError,
     engine::{DeadLetter, MembershipKey, Swept},
@@ -70,9 +72,32 @@ impl Store {
         Ok(changes::answer(cursor, found))
     }
 
-    /// A signal for every batch that changed something.
-    pub(crate) fn watch_progress(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.progress.subscribe()
+    /// A signal for every batch that changed something in an environment.
+    pub(crate) fn watch_progress(
+        &self,
+        environment: &str,
+    ) -> Result<watch::Receiver<u64>, StoreError> {
+        match self.progress.get(environment) {
+            Some(sender) => Ok(sender.subscribe()),
+            None => Err(StoreError::UnknownEnvironment {
+                found: environment.to_owned(),
+                expected: super::environment_names(&self.workspace()),
+            }),
+        }
+    }
+
+    /// A signal for every batch that changed something, wherever: the outbox
+    /// is one for all environments.
+    pub(crate) fn watch_all_progress(&self) -> watch::Receiver<u64> {
+        self.all_progress.subscribe()
+    }
+
+    /// Something changed in an environment, and is committed.
+    fn taken(&self, environment: &str) {
+        if let Some(sender) = self.progress.get(environment) {
+            sender.send_modify(|count| *count += 1);
+        }
+        self.all_progress.send_modify(|count| *count += 1);
     }
 
     /// Applies a batch of progress; one transaction.
@@ -89,7 +114,7 @@ impl Store {
         )?;
         // Committed by now: whoever wakes finds what it woke for.
         if shipped.changed {
-            self.progress.send_modify(|count| *count += 1);
+            self.taken(&environment.name);
         }
         Ok(shipped.answer)
     }
@@ -97,10 +122,18 @@ impl Store {
     /// Forgets what is too old, a bounded amount of it. To be called now and
     /// then.
     pub fn sweep(&self, now: UnixMs) -> Result<(), StoreError> {
+        let mut failed = None;
         for environment in &self.workspace().environments {
-            let swept = ledger::sweep(&*self.engine, environment, &self.retention, now)?;
-            if swept.states > 0 {
-                self.progress.send_modify(|count| *count += 1);
+            let swept = match ledger::sweep(&*self.engine, environment, &self.retention, now) {
+                Ok(swept) => swept,
+                // The others are swept all the same.
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            if swept.states > 0 || swept.memberships > 0 {
+                self.taken(&environment.name);
             }
             if swept != Swept::default() {
                 tracing::info!(
@@ -110,18 +143,24 @@ impl Store {
                     dead_letters = swept.dead_letters,
                     webhooks = swept.webhooks,
                     refuted = swept.refuted,
+                    journals = swept.journals,
                     "what is too old was forgotten"
                 );
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Notes that nothing follows in a journal.
     pub fn close_journal(&self, environment: &str, journal: &str) -> Result<(), StoreError> {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
-        Ok(ledger::close(&*self.engine, environment, journal)?)
+        Ok(ledger::close(
+            &*self.engine,
+            environment,
+            journal,
+            self.ambient.now_ms(),
+        )?)
     }
 
     /// The newest records that did not fit.

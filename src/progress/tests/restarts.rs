@@ -80,7 +80,7 @@ fn journals_are_shipped_in_the_order_they_were_begun() {
             .ledger
             .marks
             .values()
-            .filter(|mark| mark.closed)
+            .filter(|mark| mark.closed_ms.is_some())
             .count(),
         4
     );

@@ -157,7 +157,7 @@ async fn timestamp(
 async fn changes(api: &Api, environment: &str, query: &Query) -> Result<Response, Problem> {
     let [cursor, wait] = parameters(query, ["cursor", "wait"])?;
     let wait = wait.as_deref().map_or(Ok(Duration::ZERO), duration)?;
-    let taken = api.store.watch_progress();
+    let taken = api.store.watch_progress(environment)?;
     let cursor = cursor.as_deref();
     let found = until_news(taken, cursor, wait, || {
         let environment = environment.to_owned();

@@ -311,7 +311,7 @@ fn progress_is_read_inside_and_after_a_transaction(open: &dyn Fn() -> Box<dyn En
     let mark = JournalMark {
         watermark: Some(12),
         hash: "h".to_owned(),
-        closed: true,
+        closed_ms: Some(5),
     };
     let places = BTreeSet::from(["f/1/".to_owned()]);
     let engine = open();

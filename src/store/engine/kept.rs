@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMs,
-    progress::event::{Change, Event, MembershipDocument, UserDocument},
+    progress::event::{Change, Event, MembershipDocument, UserDocument, membership_hash},
 };
 
 /// Under which key a membership is kept.
@@ -31,6 +31,11 @@ impl MembershipKey {
             id: membership.id.clone(),
             conversation: membership.conversation.clone(),
         }
+    }
+
+    /// As changes name it.
+    pub(crate) fn subject(&self) -> u64 {
+        membership_hash(&self.deployment, &self.id, self.conversation.as_deref())
     }
 }
 
@@ -81,10 +86,21 @@ pub struct OutboxEntry {
     pub effect: WebhookEffect,
     /// Attempts that failed.
     pub attempts: u32,
+    /// When it is due.
+    pub next_ms: UnixMs,
     /// When it was given up; none while it is tried.
     pub dead_ms: Option<UnixMs>,
     /// What the last attempt failed with; empty before.
     pub why: String,
+}
+
+/// A place in the order in which webhooks are due; the default is before all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboxPlace {
+    /// When the webhook there is due.
+    pub next_ms: UnixMs,
+    /// Its id.
+    pub id: String,
 }
 
 /// What an attempt to deliver came to.
@@ -121,6 +137,8 @@ pub struct Swept {
     pub webhooks: usize,
     /// Users of journals with assumptions that were wrong.
     pub refuted: usize,
+    /// Journals that were closed.
+    pub journals: usize,
 }
 
 /// A stretch of an environment's notes of changes.
@@ -143,8 +161,8 @@ pub struct JournalMark {
     pub watermark: Option<u64>,
     /// Chain hash of the last batch; empty when there was none.
     pub hash: String,
-    /// Nothing follows.
-    pub closed: bool,
+    /// Since when nothing follows; none while something may.
+    pub closed_ms: Option<UnixMs>,
 }
 
 /// A record that did not fit, with the reason.

@@ -12,7 +12,7 @@ mod sqlite;
 
 pub(crate) use kept::conversations_active_ms;
 pub use kept::{
-    Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, Swept,
+    Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept,
     WebhookEffect,
 };
 pub use sqlite::SqliteEngine;
@@ -72,8 +72,14 @@ pub trait Engine: Send + Sync + 'static {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, EngineError>;
 
-    /// Webhooks that are due at this time, the longest waiting first.
-    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError>;
+    /// Webhooks that are due at this time, the longest waiting first, from
+    /// behind a place on. One that cannot be read is given up.
+    fn outbox_due(
+        &self,
+        now: UnixMs,
+        after: &OutboxPlace,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError>;
     /// The newest webhooks of an environment that were given up.
     fn outbox_dead(
         &self,
@@ -90,9 +96,10 @@ pub trait Engine: Send + Sync + 'static {
         ended_before: UnixMs,
         count_max: usize,
     ) -> Result<Vec<String>, EngineError>;
-    /// Forgets memberships of conversations that nobody touched since the
-    /// first time; dead letters, webhooks given up and refuted places from
-    /// before the second. At most `count_max` of each.
+    /// Forgets memberships of conversations without activity since the first
+    /// time, and notes each as a change; dead letters, webhooks given up,
+    /// refuted places and closed journals from before the second. At most
+    /// `count_max` of each.
     fn sweep(
         &self,
         environment_uid: &str,
@@ -131,6 +138,14 @@ pub trait LedgerTransaction {
     fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError>;
     /// What stands under a membership key.
     fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError>;
+    /// The highest revision that a forgotten membership had in this
+    /// environment; 0 when none was forgotten.
+    fn forgotten_rev(&mut self) -> Result<u64, EngineError>;
+    /// Notes that a conversation goes on, whoever it is of.
+    fn touch_conversation(&mut self, conversation: &str, now: UnixMs) -> Result<(), EngineError>;
+    /// Takes a user out of those whose conversations may have ended, because
+    /// the document cannot be read.
+    fn set_user_aside(&mut self, user: &str) -> Result<(), EngineError>;
     /// Stores what stands under a membership key; `now` is when the key was
     /// heard of last.
     fn put_membership(

@@ -10,6 +10,10 @@ use tokio::{sync::watch, time};
 
 use crate::{progress::event::Changes, store::engine::ChangeRows};
 
+/// The shortest time between two looks of one who waits: news that comes in
+/// bursts is read in one look, and is not noticeably later for it.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// A text that no ledger gave out as a cursor.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a cursor (expected one from an earlier answer)")]
@@ -79,12 +83,16 @@ where
     let until = time::Instant::now() + wait;
     loop {
         taken.mark_unchanged();
+        let breath = time::Instant::now() + BREATH;
         let found = ask().await?;
-        if cursor.is_none() || found.gap || !found.changes.is_empty() {
+        // Asked here, because a signal that has come already beats the timeout:
+        // under steady batches of others a wait would have no end.
+        let is_over = time::Instant::now() >= until;
+        if is_over || cursor.is_none() || found.gap || !found.changes.is_empty() {
             return Ok(found);
         }
         match time::timeout_at(until, taken.changed()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => time::sleep_until(breath.min(until)).await,
             // Over, or the store is going away.
             Ok(Err(_)) | Err(_) => return Ok(found),
         }
@@ -142,6 +150,25 @@ mod tests {
             !ask("l1-4", rows(5, 9, &[5])).1,
             "the oldest kept one follows it"
         );
+    }
+
+    #[tokio::test]
+    async fn who_waits_takes_a_breath_between_looks_and_comes_to_an_end() {
+        let taken = watch::Sender::new(0);
+        let begun = time::Instant::now();
+        let mut looks = Vec::new();
+        let found = until_news(taken.subscribe(), Some("l1-0"), BREATH * 5, || {
+            looks.push(begun.elapsed());
+            // Batches of others come without end.
+            taken.send_modify(|count| *count += 1);
+            std::future::ready(Ok::<_, CursorError>(Changes::default()))
+        });
+        assert!(found.await.unwrap().changes.is_empty());
+        // The last pause may end with the wait.
+        let whole = &looks[..looks.len() - 1];
+        let in_time = (0..).zip(whole).all(|(number, at)| *at >= BREATH * number);
+        assert!(in_time, "{looks:?}");
+        assert!((2..=7).contains(&looks.len()), "{looks:?}");
     }
 
     #[test]

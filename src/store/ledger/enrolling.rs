@@ -10,7 +10,6 @@ use super::{
 use crate::{
     progress::event::{
         MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord,
-        membership_hash,
     },
     store::engine::{EngineError, MembershipKey},
 };
@@ -57,11 +56,14 @@ impl Run<'_> {
         let is_in = standing.membership.as_ref().is_some_and(|own| own.is_in);
         standing.started |= started && is_in;
         if standing != before {
+            if standing.doc_rev == 0 {
+                // The key may have been forgotten: an edge that still has its
+                // old record must not take that one for the newer.
+                standing.doc_rev = self.transaction.forgotten_rev()?;
+            }
             standing.doc_rev += 1;
             standing.last = Some((self.journal.to_owned(), record.seq));
-            let conversation = key.conversation.as_deref();
-            let subject = membership_hash(&key.deployment, &key.id, conversation);
-            self.notes.insert(subject, standing.doc_rev);
+            self.notes.insert(key.subject(), standing.doc_rev);
         }
         // Also unchanged: the key was heard of, so its conversation goes on.
         self.transaction.put_membership(&key, &standing, self.now)?;

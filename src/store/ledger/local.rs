@@ -72,12 +72,16 @@ impl ProgressLedger for LocalLedger {
         cursor: Option<&'a str>,
         wait: Duration,
     ) -> LedgerFuture<'a, Changes> {
-        let taken = self.store.watch_progress();
-        Box::pin(until_news(taken, cursor, wait, move || {
-            let environment = environment.to_owned();
-            let cursor = cursor.map(ToOwned::to_owned);
-            self.run(move |store| store.changes(&environment, cursor.as_deref()))
-        }))
+        let taken = self.store.watch_progress(environment);
+        Box::pin(async move {
+            let taken = taken.map_err(refusal)?;
+            until_news(taken, cursor, wait, || {
+                let environment = environment.to_owned();
+                let cursor = cursor.map(ToOwned::to_owned);
+                self.run(move |store| store.changes(&environment, cursor.as_deref()))
+            })
+            .await
+        })
     }
 
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {

@@ -71,7 +71,7 @@ impl MemoryLedger {
 
     /// As the store does it.
     pub(crate) fn close(&mut self, journal: &str) {
-        self.marks.entry(journal.to_owned()).or_default().closed = true;
+        self.marks.entry(journal.to_owned()).or_default().closed_ms = Some(1);
     }
 
     /// A user's document.
@@ -149,6 +149,18 @@ impl LedgerTransaction for MemoryLedger {
 
     fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError> {
         Ok(self.memberships.get(key).cloned())
+    }
+
+    fn forgotten_rev(&mut self) -> Result<u64, EngineError> {
+        Ok(0)
+    }
+
+    fn touch_conversation(&mut self, _conversation: &str, _now: UnixMs) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn set_user_aside(&mut self, _user: &str) -> Result<(), EngineError> {
+        Ok(())
     }
 
     fn put_membership(

@@ -158,10 +158,11 @@ pub(crate) fn close(
     engine: &dyn Engine,
     environment: &Environment,
     journal: &str,
+    now: UnixMs,
 ) -> Result<(), EngineError> {
     engine.ledger(&environment.uid, &mut |transaction| {
         let mut mark = transaction.mark(journal)?.unwrap_or_default();
-        mark.closed = true;
+        mark.closed_ms.get_or_insert(now);
         transaction.put_mark(journal, &mark)?;
         Ok(Ending::Commit)
     })
@@ -303,6 +304,10 @@ impl Run<'_> {
                 // What ends here ended unseen by the edge: it reads again.
                 let as_recorded = !self.end_conversations(&mut document) && as_recorded;
                 document.mixed = !as_recorded;
+                if let Some(conversation) = &event.conversation {
+                    let now = self.now;
+                    self.transaction.touch_conversation(conversation, now)?;
+                }
                 for group in &mut groups {
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
@@ -431,7 +436,7 @@ pub(crate) fn unseen(user: &str) -> UserDocument {
 
 /// Whether the batch does not follow on what the ledger has of this journal.
 fn fork(batch: &Batch, mark: &JournalMark) -> Option<ShipError> {
-    if mark.closed {
+    if mark.closed_ms.is_some() {
         return Some(ShipError::Fork(format!(
             "journal {} was closed (expected nothing to follow)",
             batch.journal

@@ -25,8 +25,8 @@ const SWEEP_MAX: usize = 256;
 pub struct Retention {
     /// From the last activity of a conversation to its end.
     pub conversation_ms: u64,
-    /// Records that did not fit, webhooks given up, and notes about journals
-    /// whose assumptions were wrong.
+    /// Records that did not fit, webhooks given up, journals that were closed,
+    /// and notes about those whose assumptions were wrong.
     pub dead_letter_ms: u64,
 }
 
@@ -92,8 +92,16 @@ pub(crate) fn sweep(
     engine.ledger(uid, &mut |rows| {
         states = 0;
         for user in &users {
-            let Some(mut document) = rows.user(user)? else {
-                continue;
+            let mut document = match rows.user(user) {
+                Ok(Some(document)) => document,
+                Ok(None) => continue,
+                // Set aside, it is met and said once, and stops nobody else's.
+                Err(error @ EngineError::Row { .. }) => {
+                    tracing::error!(%error, "a user's conversations cannot be ended");
+                    rows.set_user_aside(user)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let dropped = drop_ended(&mut document, ended_before);
             states += dropped;

@@ -64,6 +64,12 @@ pub(super) enum CallError {
     TooSlow,
 }
 
+/// The host of a url, as slots are counted by.
+pub(super) fn host(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    url.host_str().map(str::to_ascii_lowercase)
+}
+
 /// Calls webhooks.
 pub(super) struct Caller {
     rules: WebhookRules,

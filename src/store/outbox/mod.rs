@@ -8,20 +8,21 @@
 mod address;
 mod call;
 mod key;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 pub use key::WebhookKey;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 
-use self::call::Caller;
+use self::{call::Caller, slots::Slots};
 use super::{
     Store, StoreError,
-    engine::{Attempted, OutboxEntry, WebhookEffect},
+    engine::{Attempted, OutboxEntry, OutboxPlace, WebhookEffect},
     workspace::WebhookSettings,
 };
 use crate::{
@@ -38,6 +39,10 @@ const FIRST_PAUSE_MS: u64 = 5_000;
 /// The longest pause between two attempts.
 const PAUSE_MS_MAX: u64 = 6 * 60 * 60 * 1000;
 
+/// Rows of the outbox that are read in one go, and how often in one look.
+const PAGE: usize = 256;
+const PAGES_PER_LOOK: usize = 4;
+
 /// What the operator lets webhooks reach.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WebhookRules {
@@ -53,6 +58,21 @@ pub struct Outbox {
     caller: Caller,
     key: WebhookKey,
     ambient: Ambient,
+}
+
+/// A webhook that may be sent now.
+struct Due {
+    entry: OutboxEntry,
+    /// Whom its slot is counted for.
+    host: String,
+}
+
+/// An attempt that is over.
+struct Done {
+    id: String,
+    host: String,
+    /// Whether the outbox knows what came of it.
+    noted: bool,
 }
 
 /// What a receiver is told.
@@ -98,6 +118,20 @@ impl Store {
         })
     }
 
+    /// A page of what is due, each with the host that is called.
+    fn due_webhooks(&self, now: UnixMs, after: &OutboxPlace) -> Result<Vec<Due>, StoreError> {
+        let entries = self.engine.outbox_due(now, after, PAGE)?.into_iter();
+        let due = entries.map(|entry| {
+            let receiver = self.receiver(&entry.effect);
+            let host = receiver.and_then(|own| call::host(&own.settings.url));
+            Due {
+                entry,
+                host: host.unwrap_or_default(),
+            }
+        });
+        Ok(due.collect())
+    }
+
     /// The newest webhooks of an environment that were given up.
     pub fn dead_webhooks(
         &self,
@@ -123,27 +157,22 @@ impl Outbox {
 
     /// Sends for as long as it is polled.
     pub async fn run(self) {
-        let mut taken = self.store.watch_progress();
+        let mut taken = self.store.watch_all_progress();
         let mut under_way = FuturesUnordered::new();
-        let mut ids = BTreeSet::new();
+        let mut slots = Slots::default();
         loop {
             taken.mark_unchanged();
-            for entry in self.due(&ids).await {
-                ids.insert(entry.id.clone());
-                under_way.push(self.attempt(entry));
+            for due in self.due(&mut slots).await {
+                under_way.push(self.attempt(due));
             }
             let next = async {
                 match under_way.next().await {
-                    Some(id) => Some(id),
+                    Some(done) => done,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                sent = next => {
-                    if let Some(id) = sent {
-                        ids.remove(&id);
-                    }
-                }
+                done = next => slots.done(&done.id, &done.host, done.noted, self.ambient.now_ms()),
                 // The store lives as long as we do: this does not end.
                 _ = taken.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -151,25 +180,47 @@ impl Outbox {
         }
     }
 
-    /// What is due and not under way, as much as may be under way at once.
-    async fn due(&self, under_way: &BTreeSet<String>) -> Vec<OutboxEntry> {
-        let free = limits::WEBHOOKS_AT_ONCE_MAX.saturating_sub(under_way.len());
-        if free == 0 {
-            return Vec::new();
-        }
+    /// What is due and may be sent now; its slots are taken. A bounded part of
+    /// the outbox is looked at, from where the last look ended.
+    async fn due(&self, slots: &mut Slots) -> Vec<Due> {
         let now = self.ambient.now_ms();
-        let found = self
-            .blocking(move |store| {
-                Ok(store.engine.outbox_due(now, limits::WEBHOOKS_AT_ONCE_MAX)?)
-            })
-            .await
-            .unwrap_or_default();
-        let new = found.into_iter().filter(|own| !under_way.contains(&own.id));
-        new.take(free).collect()
+        let mut found = Vec::new();
+        let mut began_at_start = slots.reached == OutboxPlace::default();
+        for _ in 0..PAGES_PER_LOOK {
+            if slots.are_full(now) {
+                break;
+            }
+            let after = slots.reached.clone();
+            let page = self.blocking(move |store| store.due_webhooks(now, &after));
+            let Some(page) = page.await else {
+                break;
+            };
+            let is_last = page.len() < PAGE;
+            for due in page {
+                if slots.are_full(now) {
+                    return found;
+                }
+                slots.reached = OutboxPlace {
+                    next_ms: due.entry.next_ms,
+                    id: due.entry.id.clone(),
+                };
+                if slots.take(&due.entry.id, &due.host) {
+                    found.push(due);
+                }
+            }
+            if is_last {
+                slots.reached = OutboxPlace::default();
+                if began_at_start {
+                    break;
+                }
+                began_at_start = true;
+            }
+        }
+        found
     }
 
-    /// Tries once and notes what came of it; answers with the id.
-    async fn attempt(&self, entry: OutboxEntry) -> String {
+    /// Tries once and notes what came of it.
+    async fn attempt(&self, Due { entry, host }: Due) -> Done {
         // Never whom it is about: a log is read by more people than the store.
         let id = entry.id.clone();
         let (flow, block) = (entry.effect.flow.clone(), entry.effect.block.clone());
@@ -198,9 +249,11 @@ impl Outbox {
         }
         let place = id.clone();
         // Not noted means sent again: at least once, under the same id.
-        self.blocking(move |store| Ok(store.engine.attempted(&place, &attempted)?))
-            .await;
-        id
+        let noted = self
+            .blocking(move |store| Ok(store.engine.attempted(&place, &attempted)?))
+            .await
+            .is_some();
+        Done { id, host, noted }
     }
 
     async fn send(&self, entry: &OutboxEntry, receiver: &Receiver) -> Attempted {

@@ -1,6 +1,6 @@
 //! Webhook stories against receivers on this machine.
 
-use std::sync::Mutex;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use serde_json::{Value, json};
@@ -188,14 +188,16 @@ flows:
     }
 
     fn due(&self) -> Vec<OutboxEntry> {
-        self.store.engine.outbox_due(UnixMs::MAX, 100).unwrap()
+        let start = OutboxPlace::default();
+        let due = self.store.engine.outbox_due(UnixMs::MAX, &start, 1_000);
+        due.unwrap()
     }
 
     /// Attempts what is due once.
     async fn round(&mut self, rules: WebhookRules) {
         let outbox = self.outbox(rules);
-        for entry in outbox.due(&BTreeSet::new()).await {
-            outbox.attempt(entry).await;
+        for due in outbox.due(&mut Slots::default()).await {
+            outbox.attempt(due).await;
         }
     }
 }
@@ -412,4 +414,70 @@ fn pauses_grow_to_a_bound_and_are_spread() {
         assert!(short >= long / 2);
     }
     assert_eq!(pause_ms(39, 0), PAUSE_MS_MAX / 2);
+}
+
+#[tokio::test]
+async fn a_host_with_a_long_row_hides_nobody_behind_it() {
+    let mut site = Site::new("http://slow.example/");
+    let outbox = site.outbox(FREE);
+    let uid = site
+        .store
+        .workspace()
+        .environment(WHERE)
+        .unwrap()
+        .uid
+        .clone();
+    let effect = |flow: &str| WebhookEffect {
+        environment: WHERE.to_owned(),
+        environment_uid: uid.clone(),
+        user: "u".to_owned(),
+        group: None,
+        conversation: None,
+        flow: flow.to_owned(),
+        version: 1,
+        block: "tell".to_owned(),
+        at_ms: 1,
+    };
+    let rows = PAGE * PAGES_PER_LOOK + 1;
+    let mut post = |outbox: &mut dyn crate::store::engine::LedgerTransaction| {
+        for number in 0..rows {
+            outbox.post(&format!("m{number}"), &effect("hello"), 1)?;
+        }
+        outbox.post("behind", &effect("of another host"), 2)?;
+        Ok(crate::store::engine::Ending::Commit)
+    };
+    site.store.engine.ledger(&uid, &mut post).unwrap();
+    let mut slots = Slots::default();
+    let first = outbox.due(&mut slots).await;
+    assert_eq!(first.len(), limits::WEBHOOKS_AT_ONCE_PER_HOST_MAX);
+    assert!(first.iter().all(|due| due.host == "slow.example"));
+    let next = outbox.due(&mut slots).await;
+    let ids: Vec<&str> = next.iter().map(|due| due.entry.id.as_str()).collect();
+    assert_eq!(ids, ["behind"]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_is_given_up_and_stops_no_other() {
+    let mut receiver = Receiver::new(vec![answer("200 OK", "")]).await;
+    let mut site = Site::new(&receiver.url);
+    site.store.ship(WHERE, &site.batch("a", "u")).unwrap();
+    let path = site.house.folder.path().join("store.db");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute("UPDATE outbox SET effect = '{'", [])
+        .unwrap();
+    site.house.wait(1);
+    site.store.ship(WHERE, &site.batch("b", "v")).unwrap();
+    site.round(FREE).await;
+    let got = receiver.next().await;
+    assert!(String::from_utf8_lossy(&got.body).contains("\"user\":\"v\""));
+    let left: i64 = connection
+        .query_row(
+            "SELECT COUNT(*) FROM outbox WHERE dead_ms IS NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, 0);
+    assert!(site.store.dead_webhooks(WHERE, 9).unwrap().is_empty());
 }

@@ -153,6 +153,34 @@ fn activity_is_the_control_documents_and_the_rest_the_releases() {
 }
 
 #[test]
+fn a_deployment_deleted_while_inactive_stays_off_where_its_release_is_held() {
+    let house = House::new();
+    let store = with_demo(&house);
+    let web = deployment(&store, "production", "support-web");
+    let listed = || {
+        let publication = store.engine.publication(&web.environment_uid).unwrap();
+        let control = publication.unwrap().control_content;
+        control.inactive_deployments.contains(&web.uid)
+    };
+    store.set_deployment_active(&web.uid, false).unwrap();
+    store.publish().unwrap();
+    house.wait(1_000);
+    store.delete_deployment(&web.uid).unwrap();
+    store.publish().unwrap();
+    assert!(listed());
+    house.wait(1_000);
+    store
+        .set_status("onboarding-tour", "production", false)
+        .unwrap();
+    store.publish().unwrap();
+    assert!(listed(), "also in the control documents that follow");
+    house.wait(1_000);
+    store.put_deployment(web.clone()).unwrap();
+    store.publish().unwrap();
+    assert!(!listed(), "it is there again, and active");
+}
+
+#[test]
 fn a_deployment_that_breaks_a_rule_is_not_taken() {
     let house = House::new();
     let store = with_demo(&house);

@@ -43,6 +43,42 @@ pub(super) fn note(
     Ok(())
 }
 
+/// The highest revision of a membership that was forgotten.
+pub(super) fn forgotten_rev(
+    connection: &Connection,
+    environment_uid: &str,
+) -> Result<u64, EngineError> {
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT forgotten_rev FROM change_heads WHERE environment_uid = ?1")?
+        .query_row([environment_uid], |columns| columns.get(0))
+        .optional()?;
+    Ok(found.map_or(0, unsigned))
+}
+
+/// Notes that a membership is forgotten: to whoever has it, a newer revision
+/// that holds nothing.
+pub(super) fn note_forgotten(
+    connection: &Connection,
+    environment_uid: &str,
+    subject: u64,
+    doc_rev: u64,
+) -> Result<(), EngineError> {
+    let change = Change {
+        subject: format!("{subject:016x}"),
+        doc_rev,
+        // Nobody's: every edge reads again.
+        journal: String::new(),
+    };
+    note(connection, environment_uid, &change)?;
+    connection
+        .prepare_cached(
+            "UPDATE change_heads SET forgotten_rev = MAX(forgotten_rev, ?2)
+             WHERE environment_uid = ?1",
+        )?
+        .execute(params![environment_uid, signed(doc_rev)])?;
+    Ok(())
+}
+
 /// What was noted after a position; one view of the database.
 pub(super) fn read(
     connection: &Connection,

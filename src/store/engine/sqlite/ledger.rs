@@ -158,6 +158,31 @@ impl LedgerTransaction for Rows<'_> {
         membership(self.connection, self.environment_uid, key)
     }
 
+    fn forgotten_rev(&mut self) -> Result<u64, EngineError> {
+        changes::forgotten_rev(self.connection, self.environment_uid)
+    }
+
+    fn touch_conversation(&mut self, conversation: &str, now: UnixMs) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO conversations (environment_uid, conversation, touched_ms)
+                 VALUES (?1, ?2, ?3) ON CONFLICT (environment_uid, conversation)
+                 DO UPDATE SET touched_ms = MAX(touched_ms, excluded.touched_ms)",
+            )?
+            .execute(params![self.environment_uid, conversation, signed(now)])?;
+        Ok(())
+    }
+
+    fn set_user_aside(&mut self, user: &str) -> Result<(), EngineError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE users SET conversation_ms = NULL
+                 WHERE environment_uid = ?1 AND identifier = ?2",
+            )?
+            .execute([self.environment_uid, user])?;
+        Ok(())
+    }
+
     fn put_membership(
         &mut self,
         key: &MembershipKey,
@@ -195,14 +220,14 @@ impl LedgerTransaction for Rows<'_> {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT watermark, hash, closed FROM journals
+                "SELECT watermark, hash, closed_ms FROM journals
                  WHERE environment_uid = ?1 AND journal = ?2",
             )?
             .query_row([self.environment_uid, journal], |columns| {
                 Ok(JournalMark {
                     watermark: columns.get::<_, Option<i64>>(0)?.map(unsigned),
                     hash: columns.get(1)?,
-                    closed: columns.get(2)?,
+                    closed_ms: columns.get::<_, Option<i64>>(2)?.map(unsigned),
                 })
             })
             .optional()?)
@@ -211,17 +236,18 @@ impl LedgerTransaction for Rows<'_> {
     fn put_mark(&mut self, journal: &str, mark: &JournalMark) -> Result<(), EngineError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO journals (environment_uid, journal, watermark, hash, closed)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO journals (environment_uid, journal, watermark, hash, closed, closed_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5 IS NOT NULL, ?5)
                  ON CONFLICT (environment_uid, journal) DO UPDATE SET
-                 watermark = excluded.watermark, hash = excluded.hash, closed = excluded.closed",
+                 watermark = excluded.watermark, hash = excluded.hash,
+                 closed = excluded.closed, closed_ms = excluded.closed_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 journal,
                 mark.watermark.map(signed),
                 mark.hash,
-                mark.closed
+                mark.closed_ms.map(signed)
             ])?;
         Ok(())
     }

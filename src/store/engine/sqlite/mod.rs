@@ -26,7 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
     Attempted, ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork,
-    MembershipKey, OutboxEntry, Publication, Swept, Write,
+    MembershipKey, OutboxEntry, OutboxPlace, Publication, Swept, Write,
 };
 use crate::{
     clock::UnixMs,
@@ -176,8 +176,19 @@ impl Engine for SqliteEngine {
         self.read(|connection| ledger::dead_letters(connection, environment_uid, count_max))
     }
 
-    fn outbox_due(&self, now: UnixMs, count_max: usize) -> Result<Vec<OutboxEntry>, EngineError> {
-        self.read(|connection| outbox::due(connection, now, count_max))
+    fn outbox_due(
+        &self,
+        now: UnixMs,
+        after: &OutboxPlace,
+        count_max: usize,
+    ) -> Result<Vec<OutboxEntry>, EngineError> {
+        let due = self.read(|connection| outbox::due(connection, now, after, count_max))?;
+        for (id, error) in due.unreadable {
+            tracing::error!(id, %error, "a webhook was given up");
+            let why = error.to_string();
+            self.attempted(&id, &Attempted::Dead { at_ms: now, why })?;
+        }
+        Ok(due.entries)
     }
 
     fn outbox_dead(

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::{EngineError, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
-    store::engine::{Attempted, OutboxEntry, WebhookEffect},
+    store::engine::{Attempted, OutboxEntry, OutboxPlace, WebhookEffect},
 };
 
 /// Puts a webhook in, once.
@@ -32,40 +32,61 @@ pub(super) fn post(
     Ok(())
 }
 
-/// What is due, the longest waiting first.
+/// What is due.
+pub(super) struct Due {
+    pub(super) entries: Vec<OutboxEntry>,
+    /// Ids of those that cannot be read, and why.
+    pub(super) unreadable: Vec<(String, EngineError)>,
+}
+
+/// What is due behind a place, the longest waiting first.
 pub(super) fn due(
     connection: &Connection,
     now: UnixMs,
+    after: &OutboxPlace,
     count_max: usize,
-) -> Result<Vec<OutboxEntry>, EngineError> {
+) -> Result<Due, EngineError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, effect, attempts, dead_ms, why FROM outbox
-         WHERE dead_ms IS NULL AND next_ms <= ?1 ORDER BY next_ms LIMIT ?2",
+        "SELECT id, effect, attempts, dead_ms, why, next_ms FROM outbox
+         WHERE dead_ms IS NULL AND next_ms <= ?1 AND (next_ms, id) > (?2, ?3)
+         ORDER BY next_ms, id LIMIT ?4",
     )?;
     let count = i64::try_from(count_max).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![signed(now), count])?;
-    let mut found = Vec::new();
+    let mut rows = statement.query(params![signed(now), signed(after.next_ms), after.id, count])?;
+    let mut due = Due {
+        entries: Vec::new(),
+        unreadable: Vec::new(),
+    };
     while let Some(columns) = rows.next()? {
-        found.push(entry(columns)?);
+        match entry(columns) {
+            Ok(entry) => due.entries.push(entry),
+            Err(error @ EngineError::Row { .. }) => due.unreadable.push((columns.get(0)?, error)),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(found)
+    Ok(due)
 }
 
-/// What was given up, newest first.
+/// What was given up, newest first; without what cannot be read.
 pub(super) fn dead(
     connection: &Connection,
     environment_uid: &str,
     count_max: usize,
 ) -> Result<Vec<OutboxEntry>, EngineError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, effect, attempts, dead_ms, why FROM outbox
+        "SELECT id, effect, attempts, dead_ms, why, next_ms FROM outbox
          WHERE environment_uid = ?1 AND dead_ms IS NOT NULL ORDER BY dead_ms DESC LIMIT ?2",
     )?;
     let count = i64::try_from(count_max).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![environment_uid, count])?;
     let mut found = Vec::new();
     while let Some(columns) = rows.next()? {
-        found.push(entry(columns)?);
+        match entry(columns) {
+            Ok(entry) => found.push(entry),
+            // The log said so when it was given up.
+            Err(EngineError::Row { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(found)
 }
@@ -76,6 +97,7 @@ fn entry(columns: &Row<'_>) -> Result<OutboxEntry, EngineError> {
         id: columns.get(0)?,
         effect: row("webhook", &effect)?,
         attempts: columns.get(2)?,
+        next_ms: unsigned(columns.get(5)?),
         dead_ms: columns.get::<_, Option<i64>>(3)?.map(unsigned),
         why: columns.get(4)?,
     })

@@ -11,7 +11,7 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS];
+const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY];
 
 /// Environments, flows, keys, what is published, the ledger.
 const FIRST: &str = "
@@ -131,6 +131,23 @@ ALTER TABLE refuted ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE refuted SET at_ms = unixepoch() * 1000;
 CREATE INDEX refuted_by_age ON refuted (environment_uid, at_ms);
 CREATE INDEX dead_letters_by_age ON dead_letters (environment_uid, at_ms);
+";
+
+/// When conversations were active and journals were closed, and how far the
+/// revisions of forgotten memberships had come.
+const ACTIVITY: &str = "
+CREATE TABLE conversations (
+  environment_uid TEXT NOT NULL, conversation TEXT NOT NULL, touched_ms INTEGER NOT NULL,
+  PRIMARY KEY (environment_uid, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX conversations_by_age ON conversations (environment_uid, touched_ms);
+
+ALTER TABLE change_heads ADD COLUMN forgotten_rev INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE journals ADD COLUMN closed_ms INTEGER;
+UPDATE journals SET closed_ms = unixepoch() * 1000 WHERE closed;
+CREATE INDEX journals_closed ON journals (environment_uid, closed_ms)
+  WHERE closed_ms IS NOT NULL;
 ";
 
 /// Brings the file to the newest schema.

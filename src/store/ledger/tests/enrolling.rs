@@ -148,12 +148,19 @@ fn changes_name_what_a_batch_changed_once_and_by_whom() {
     let scene = Scene::new();
     let begun = scene.store.changes(WHERE, None).unwrap();
     assert!(begun.changes.is_empty() && !begun.gap);
-    let taken = scene.store.watch_progress();
+    let taken = scene.store.watch_progress(WHERE).unwrap();
+    let elsewhere = scene.store.watch_progress("development").unwrap();
+    let everywhere = scene.store.watch_all_progress();
     let mut edge = scene.edge("a");
     edge.start("u").brings(true, 2_500).rich("u", true);
     edge.identify("v", json!({"a": 1}), &[("g", json!({"b": 2}))]);
     edge.ship();
     assert!(taken.has_changed().unwrap());
+    assert!(
+        !elsewhere.has_changed().unwrap(),
+        "nobody there waits for it"
+    );
+    assert!(everywhere.has_changed().unwrap());
     let found = scene.store.changes(WHERE, Some(&begun.cursor)).unwrap();
     let mut expected = vec![
         (subject_hash("user", &["u"]), 2),
@@ -183,7 +190,7 @@ fn a_batch_that_changes_nothing_wakes_nobody() {
     let scene = Scene::new();
     let (mut one, mut other) = (scene.edge("a"), scene.edge("b"));
     one.enrol("u", true, 2_500).ship();
-    let taken = scene.store.watch_progress();
+    let taken = scene.store.watch_progress(WHERE).unwrap();
     assert_eq!(other.enrol("u", true, 2_500).outcomes(), [Already]);
     assert!(!taken.has_changed().unwrap());
 }

@@ -106,9 +106,8 @@ fn the_sweep_ends_conversations_nobody_comes_back_to_and_tells_the_edges() {
     edge.start("u").ship();
     talk(&mut edge, "one");
     edge.ship();
-    edge.enrol("u", true, 2_500).enrol("u", true, 2_500);
-    let event = &mut edge.waiting[1].event;
-    event.membership.as_mut().unwrap().conversation = Some("one".to_owned());
+    edge.enrol("u", true, 2_500);
+    enrol_in(&mut edge, "one");
     edge.ship();
     let begun = scene.store.changes(WHERE, None).unwrap().cursor;
     let sweep = |wait| {
@@ -126,9 +125,119 @@ fn the_sweep_ends_conversations_nobody_comes_back_to_and_tells_the_edges() {
     };
     assert_eq!((kept(Some("one")), kept(None)), (0, 1));
     let told = scene.store.changes(WHERE, Some(&begun)).unwrap().changes;
-    assert_eq!((told.len(), told[0].doc_rev), (1, rev + 1));
+    let mut named: Vec<(String, u64)> = told
+        .into_iter()
+        .map(|change| (change.subject, change.doc_rev))
+        .collect();
+    named.sort_unstable();
+    let subject = |kind, parts: &[&str]| format!("{:016x}", subject_hash(kind, parts));
+    let mut expected = vec![
+        (subject("user", &["u"]), rev + 1),
+        (subject("membership", &["d", "u", "one"]), 2),
+    ];
+    expected.sort_unstable();
+    assert_eq!(named, expected);
     sweep(1);
     assert_eq!(scene.user("u").doc_rev, rev + 1, "nothing is left to end");
+    enrol_in(&mut edge, "one");
+    edge.ship();
+    assert_eq!(kept(Some("one")), 3, "above all that an edge may have");
+}
+
+/// A decision that stands for one conversation.
+fn enrol_in(edge: &mut Edge<'_>, conversation: &str) {
+    edge.enrol("u", true, 2_500);
+    let event = &mut edge.waiting.last_mut().unwrap().event;
+    event.membership.as_mut().unwrap().conversation = Some(conversation.to_owned());
+}
+
+#[test]
+fn a_membership_lives_as_long_as_its_conversation() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    talk(&mut edge, "one");
+    enrol_in(&mut edge, "one");
+    enrol_in(&mut edge, "two");
+    edge.ship();
+    let kept = |conversation| {
+        let found = scene.store.membership(WHERE, "d", "u", Some(conversation));
+        found.unwrap().doc_rev
+    };
+    let sweep = || scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
+    scene.house.wait(LIFE_MS);
+    in_version(&mut edge, "one", 2);
+    edge.ship();
+    scene.house.wait(1);
+    sweep();
+    assert_eq!((kept("one"), kept("two")), (1, 0), "one of them goes on");
+    scene.house.wait(LIFE_MS - 1);
+    sweep();
+    assert_eq!(kept("one"), 1);
+    scene.house.wait(1);
+    sweep();
+    assert_eq!(kept("one"), 0);
+}
+
+/// Rows as damage leaves them.
+fn damage(scene: &Scene, statement: &str) {
+    let path = scene.house.folder.path().join("store.db");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    assert!(connection.execute(statement, []).unwrap() > 0);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_stops_no_sweep() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    talk(&mut edge, "one");
+    edge.enrol("u", true, 2_500);
+    enrol_in(&mut edge, "one");
+    edge.ship();
+    damage(
+        &scene,
+        "INSERT INTO users (environment_uid, identifier, document, conversation_ms)
+         SELECT environment_uid, 'broken', '{', 1 FROM users",
+    );
+    damage(&scene, "UPDATE memberships SET record = '{'");
+    scene.house.wait(LIFE_MS + 1);
+    let now = scene.house.ambient.now_ms();
+    scene.store.sweep(now).unwrap();
+    assert!(conversations(&scene).is_empty(), "the others' are ended");
+    let listed = scene
+        .store
+        .engine
+        .users_with_ended(&scene.environment.uid, now, 9);
+    assert!(listed.unwrap().is_empty(), "it is not met again");
+    let gone = scene.store.membership(WHERE, "d", "u", Some("one"));
+    assert_eq!(gone.unwrap().doc_rev, 0);
+}
+
+#[test]
+fn a_closed_journal_is_forgotten_with_time_and_an_open_one_is_not() {
+    let scene = Scene::new();
+    let (mut closed, mut open) = (scene.edge("a"), scene.edge("b"));
+    closed.start("u").ship();
+    open.start("v").ship();
+    scene.store.close_journal(WHERE, "a").unwrap();
+    let life = Retention::default().dead_letter_ms;
+    let watermark = |journal: &str| {
+        let ask = Batch {
+            journal: journal.to_owned(),
+            previous: String::new(),
+            records: Vec::new(),
+        };
+        scene.store.ship(WHERE, &ask).unwrap().watermark
+    };
+    for (wait, left) in [(life, Some(1)), (1, None)] {
+        scene.house.wait(wait);
+        if left.is_some() {
+            // Again, which begins no new age.
+            scene.store.close_journal(WHERE, "a").unwrap();
+        }
+        scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
+        assert_eq!(watermark("a"), left);
+    }
+    assert_eq!(watermark("b"), Some(1));
 }
 
 #[test]
