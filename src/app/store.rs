@@ -17,7 +17,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
@@ -336,7 +335,7 @@ fn key_of(headers: &HeaderMap) -> Option<String> {
 }
 
 fn answer(response: api::Response) -> Answer {
-    let mut answer = Response::new(Full::new(response.body));
+    let mut answer = Response::new(response.body.into());
     *answer.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();

@@ -57,7 +57,7 @@ impl<S> fmt::Debug for SurfaceFlags<S> {
 
 impl<S: SurfaceTable> Args for SurfaceFlags<S> {
     fn augment_args(mut command: Command) -> Command {
-        for key in S::TABLE.keys {
+        for key in S::TABLE.keys() {
             command = command.arg(argument(key, key.flag, help(key)));
             if let Some(flag) = key.secret {
                 let help = format!("File that holds what --{} takes", key.flag);
@@ -75,7 +75,7 @@ impl<S: SurfaceTable> Args for SurfaceFlags<S> {
 impl<S: SurfaceTable> FromArgMatches for SurfaceFlags<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut pairs = Vec::new();
-        for key in S::TABLE.keys {
+        for key in S::TABLE.keys() {
             collect(matches, key.flag, key.name, &mut pairs)?;
             if let Some(flag) = key.secret {
                 collect(matches, flag, &format!("{}_file", key.name), &mut pairs)?;

@@ -116,7 +116,7 @@ fn wrong_usage_ends_with_64_and_help_with_0() {
 fn help_names_every_key_with_its_variable() {
     for surface in [&config::EDGE, &config::STORE, &config::DEV] {
         let (_, help, _) = flowgate(&[surface.name, "--help"]);
-        for key in surface.keys {
+        for key in surface.keys() {
             assert!(
                 help.contains(&format!("--{}", key.flag)),
                 "--{} in {help}",

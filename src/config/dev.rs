@@ -11,9 +11,9 @@ use std::{
 
 use super::{
     EDGE, EdgeConfig, LogConfig, STORE, StoreConfig,
-    edge_keys::{LOG_FORMAT, LOG_LEVEL},
     fault::Faults,
     key::{Key, Kind, Preset, Surface},
+    log,
     reader::Reader,
     settings::Settings,
 };
@@ -22,7 +22,7 @@ use super::{
 pub const DEV: Surface = Surface {
     name: "dev",
     about: "Settings of `flowgate dev`, store and edge in one process, each with its default.",
-    keys: &[
+    keys: &[&[
         Key {
             name: "data",
             flag: "data",
@@ -60,10 +60,10 @@ pub const DEV: Surface = Surface {
             preset: Preset::Value("\"warn\""),
             doc: "The lowest level that is logged; warnings only, so that the addresses stay in sight. Read again on \
                   SIGHUP.",
-            ..LOG_LEVEL
+            ..log::LOG_LEVEL
         },
-        LOG_FORMAT,
-    ],
+        log::LOG_FORMAT,
+    ]],
 };
 
 /// Settings of `flowgate dev` that cannot break a rule.

@@ -11,9 +11,9 @@ pub struct Surface {
     pub name: &'static str,
     /// First lines of the printed defaults.
     pub about: &'static str,
-    /// Every key; those without a section first, sections together, because
-    /// TOML wants the printed file in this order.
-    pub keys: &'static [Key],
+    /// Every key, in groups; those without a section first, sections together,
+    /// because TOML wants the printed file in this order.
+    pub keys: &'static [&'static [Key]],
 }
 
 /// One setting.
@@ -143,9 +143,14 @@ impl Key {
 }
 
 impl Surface {
+    /// Every key, in the order of the printed file.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> + Clone + use<> {
+        self.keys.iter().copied().flatten()
+    }
+
     /// The key with this dotted name.
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.matches(name))
+        self.keys().find(|key| key.matches(name))
     }
 
     /// The secret whose file form this dotted name is.
@@ -162,8 +167,7 @@ impl Surface {
         };
         name.matches('.').count() == 1
             && self
-                .keys
-                .iter()
+                .keys()
                 .any(|key| key.is_named() && key.name.split('.').next() == Some(section))
     }
 }

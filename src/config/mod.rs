@@ -10,10 +10,10 @@
 
 mod dev;
 mod edge;
-mod edge_keys;
 mod fault;
 mod info;
 mod key;
+mod log;
 mod print;
 mod reader;
 mod settings;
@@ -22,52 +22,17 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
+    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
     SubjectsConfig, UnknownSubject, UpstreamConfig,
 };
-pub use edge_keys::EDGE;
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;
 pub use key::{Key, Kind, Preset, Surface};
+pub use log::{LogConfig, LogFormat, LogLevel};
 pub use print::{print_defaults, variable_name};
 pub use settings::Settings;
 pub use store::{STORE, StoreConfig};
 pub use variables::{ADMIN_KEY_VARIABLE, Variables};
-
-/// How and how much is logged; the same on every surface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogConfig {
-    /// The lowest level that is written.
-    pub level: LogLevel,
-    /// For people or for machines.
-    pub format: LogFormat,
-}
-
-/// Levels of the log, from nothing to everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Nothing at all.
-    Off,
-    /// What an operator must act on.
-    Error,
-    /// What an operator should know of.
-    Warn,
-    /// What happened to the process: starts, stops, new revisions.
-    Info,
-    /// What happened to a request or a batch.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// Forms of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One readable line.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
 
 /// A text that never appears in logs, errors or debug output by accident.
 #[derive(Clone, PartialEq, Eq)]

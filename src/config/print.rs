@@ -33,7 +33,7 @@ pub fn print_defaults(surface: &Surface) -> String {
         ),
     );
     let mut section = None;
-    for key in surface.keys {
+    for key in surface.keys() {
         text.push('\n');
         if key.section() != section {
             section = key.section();

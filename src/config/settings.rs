@@ -96,12 +96,8 @@ impl Settings {
                 Some(key) => self.put_text(&key, text, origin),
                 None if belongs_elsewhere(name) => {}
                 None => {
-                    let known: Vec<String> = self
-                        .surface
-                        .keys
-                        .iter()
-                        .map(|k| variable_name(k.name))
-                        .collect();
+                    let known: Vec<String> =
+                        self.surface.keys().map(|k| variable_name(k.name)).collect();
                     let hint = nearest(name, known.iter().map(String::as_str));
                     let rule = unknown("variable", hint);
                     self.fault(name.to_owned(), None, origin, rule);
@@ -209,8 +205,7 @@ impl Settings {
         let segments: Vec<&str> = key.split('.').collect();
         let known: Vec<String> = self
             .surface
-            .keys
-            .iter()
+            .keys()
             .map(|known| match segments.as_slice() {
                 [_, name, _] => known.name.replace('*', name),
                 _ => known.name.to_owned(),

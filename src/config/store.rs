@@ -10,9 +10,9 @@ use std::{
 
 use super::{
     LogConfig,
-    edge_keys::{LOG_FORMAT, LOG_LEVEL},
     fault::Faults,
     key::{Key, Kind, Preset, Surface},
+    log,
     reader::Reader,
     settings::Settings,
 };
@@ -27,101 +27,102 @@ const DAYS_MAX: u64 = 36_500;
 pub const STORE: Surface = Surface {
     name: "store",
     about: "Settings of `flowgate store`, the reference upstream, each with its default.",
-    keys: &[
-        Key {
-            name: "listen",
-            flag: "listen",
-            kind: Kind::Address,
-            preset: Preset::Value("\"127.0.0.1:7080\""),
-            secret: None,
-            doc: "Where edges, the command line and the console connect. Port 0 picks a free one. Loopback by default, \
-                  because opening it to a network is a decision.",
-        },
-        Key {
-            name: "data",
-            flag: "data",
-            kind: Kind::Path,
-            preset: Preset::Value("\"./flowgate-store\""),
-            secret: None,
-            doc: "Folder of the database; made when missing, locked while in use.",
-        },
-        Key {
-            name: "signing.folder",
-            flag: "signing",
-            kind: Kind::Path,
-            preset: Preset::Optional("\"./flowgate-store/signing\""),
-            secret: None,
-            doc: "Folder of the signing keys and root documents, as `flowgate key signing create` makes it. When not \
-                  set, it is the folder `signing` inside the data folder.",
-        },
-        Key {
-            name: "publish.fresh_for_s",
-            flag: "fresh-for-s",
-            kind: Kind::Number {
-                min: 2,
-                max: 86_400,
-            },
-            preset: Preset::Value("120"),
-            secret: None,
-            doc: "Seconds after which an edge that hears nothing new calls its answers stale. The store signs a new \
-                  timestamp well before, so this is also how soon an edge that is cut off shows it.",
-        },
-        Key {
-            name: "publish.timestamp_life_s",
-            flag: "timestamp-life-s",
-            kind: Kind::Number {
-                min: 60,
-                max: TIMESTAMP_LIFE_MAX_S,
-            },
-            preset: Preset::Value("86400"),
-            secret: None,
-            doc: "Seconds after which a timestamp is no longer accepted from the network: how old a state somebody \
-                  between store and edge could replay. The root document sets the upper bound.",
-        },
-        Key {
-            name: "webhooks.allow_http",
-            flag: "webhooks-allow-http",
-            kind: Kind::Truth,
-            preset: Preset::Value("false"),
-            secret: None,
-            doc: "Whether webhooks may be sent without TLS.",
-        },
-        Key {
-            name: "webhooks.allow_private",
-            flag: "webhooks-allow-private",
-            kind: Kind::Truth,
-            preset: Preset::Value("false"),
-            secret: None,
-            doc: "Whether webhooks may be sent to loopback, private and link-local addresses, and so to whatever only \
-                  this machine's network reaches. Whoever may author flows chooses the address.",
-        },
-        Key {
-            name: "retention.conversation_days",
-            flag: "conversation-days",
-            kind: Kind::Number {
-                min: 1,
-                max: DAYS_MAX,
-            },
-            preset: Preset::Value("90"),
-            secret: None,
-            doc: "Days after its last activity at which a conversation is over: its states and what was decided for \
-                  it are forgotten.",
-        },
-        Key {
-            name: "retention.dead_letter_days",
-            flag: "dead-letter-days",
-            kind: Kind::Number {
-                min: 1,
-                max: DAYS_MAX,
-            },
-            preset: Preset::Value("30"),
-            secret: None,
-            doc: "Days for which records that did not fit and webhooks that were given up are kept to be looked at.",
-        },
-        LOG_LEVEL,
-        LOG_FORMAT,
-    ],
+    keys: &[KEYS, log::KEYS],
 };
+
+/// Without those of the log.
+const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        flag: "listen",
+        kind: Kind::Address,
+        preset: Preset::Value("\"127.0.0.1:7080\""),
+        secret: None,
+        doc: "Where edges, the command line and the console connect. Port 0 picks a free one. Loopback by default, \
+              because opening it to a network is a decision.",
+    },
+    Key {
+        name: "data",
+        flag: "data",
+        kind: Kind::Path,
+        preset: Preset::Value("\"./flowgate-store\""),
+        secret: None,
+        doc: "Folder of the database; made when missing, locked while in use.",
+    },
+    Key {
+        name: "signing.folder",
+        flag: "signing",
+        kind: Kind::Path,
+        preset: Preset::Optional("\"./flowgate-store/signing\""),
+        secret: None,
+        doc: "Folder of the signing keys and root documents, as `flowgate key signing create` makes it. When not \
+              set, it is the folder `signing` inside the data folder.",
+    },
+    Key {
+        name: "publish.fresh_for_s",
+        flag: "fresh-for-s",
+        kind: Kind::Number {
+            min: 2,
+            max: 86_400,
+        },
+        preset: Preset::Value("120"),
+        secret: None,
+        doc: "Seconds after which an edge that hears nothing new calls its answers stale. The store signs a new \
+              timestamp well before, so this is also how soon an edge that is cut off shows it.",
+    },
+    Key {
+        name: "publish.timestamp_life_s",
+        flag: "timestamp-life-s",
+        kind: Kind::Number {
+            min: 60,
+            max: TIMESTAMP_LIFE_MAX_S,
+        },
+        preset: Preset::Value("86400"),
+        secret: None,
+        doc: "Seconds after which a timestamp is no longer accepted from the network: how old a state somebody \
+              between store and edge could replay. The root document sets the upper bound.",
+    },
+    Key {
+        name: "webhooks.allow_http",
+        flag: "webhooks-allow-http",
+        kind: Kind::Truth,
+        preset: Preset::Value("false"),
+        secret: None,
+        doc: "Whether webhooks may be sent without TLS.",
+    },
+    Key {
+        name: "webhooks.allow_private",
+        flag: "webhooks-allow-private",
+        kind: Kind::Truth,
+        preset: Preset::Value("false"),
+        secret: None,
+        doc: "Whether webhooks may be sent to loopback, private and link-local addresses, and so to whatever only \
+              this machine's network reaches. Whoever may author flows chooses the address.",
+    },
+    Key {
+        name: "retention.conversation_days",
+        flag: "conversation-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("90"),
+        secret: None,
+        doc: "Days after its last activity at which a conversation is over: its states and what was decided for \
+              it are forgotten.",
+    },
+    Key {
+        name: "retention.dead_letter_days",
+        flag: "dead-letter-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("30"),
+        secret: None,
+        doc: "Days for which records that did not fit and webhooks that were given up are kept to be looked at.",
+    },
+];
 
 /// Settings of a store that cannot break a rule.
 #[derive(Clone, Debug)]

@@ -69,7 +69,7 @@ fn printed_defaults_read_back_as_the_defaults() {
     for surface in [&STORE, &DEV] {
         let settings = Settings::new(surface).text("defaults", &print_defaults(surface));
         assert!(settings.faults.is_empty(), "{:?}", settings.faults);
-        for key in surface.keys {
+        for key in surface.keys() {
             let written = settings.values.get(key.name).map(|w| w.value.clone());
             let preset = match key.preset {
                 Preset::Value(literal) => Some(reader::literal_value(literal)),
@@ -83,7 +83,7 @@ fn printed_defaults_read_back_as_the_defaults() {
 #[test]
 fn every_example_and_default_keeps_its_own_rule() {
     for surface in SURFACES {
-        for key in surface.keys {
+        for key in surface.keys() {
             let (Preset::Value(literal) | Preset::Optional(literal) | Preset::Required(literal)) =
                 key.preset;
             let value = reader::literal_value(literal);
@@ -98,14 +98,14 @@ fn every_example_and_default_keeps_its_own_rule() {
 #[test]
 fn every_flag_and_key_stands_once() {
     for surface in SURFACES {
-        let mut flags: Vec<_> = surface.keys.iter().map(|key| key.flag).collect();
-        let mut names: Vec<_> = surface.keys.iter().map(|key| key.name).collect();
+        let mut flags: Vec<_> = surface.keys().map(|key| key.flag).collect();
+        let mut names: Vec<_> = surface.keys().map(|key| key.name).collect();
         flags.sort_unstable();
         names.sort_unstable();
         flags.dedup();
         names.dedup();
-        assert_eq!(flags.len(), surface.keys.len());
-        assert_eq!(names.len(), surface.keys.len());
+        assert_eq!(flags.len(), surface.keys().count());
+        assert_eq!(names.len(), surface.keys().count());
     }
 }
 

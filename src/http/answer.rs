@@ -1,32 +1,117 @@
 //! What goes back to the client?
 //!
 //! An [`Answer`] has its whole body in one buffer, so that head and body leave
-//! in one write. Refusals made by the plumbing itself have a body that is at
+//! in one write; only what follows a subject or an environment is a stream,
+//! which ends when serving does. Refusals made by the plumbing itself have a body that is at
 //! once a problem document (RFC 9457) and Dopt's `{code, details}`: whoever
 //! asked can read it, and nobody ever gets HTML or nothing.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
+    body::{Body, Frame, SizeHint},
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
+use tokio::sync::mpsc;
 
+use super::pulse::Pulse;
 use crate::telemetry::metrics::Metrics;
 
-/// A complete answer.
-pub type Answer = Response<Full<Bytes>>;
+/// An answer on its way out.
+pub type Answer = Response<AnswerBody>;
+
+/// What an answer says.
+#[derive(Debug)]
+pub struct AnswerBody(Content);
+
+#[derive(Debug)]
+enum Content {
+    Whole(Full<Bytes>),
+    Stream(mpsc::Receiver<Bytes>, Option<Rc<Pulse>>),
+}
+
+impl AnswerBody {
+    /// A body that comes piece by piece, each sent at once. It ends when the
+    /// sender is dropped, and the sender is closed when the client has gone or
+    /// serving ends.
+    pub fn stream(pieces: mpsc::Receiver<Bytes>) -> Self {
+        Self(Content::Stream(pieces, None))
+    }
+
+    /// Tells the connection that it carries a stream, if it does.
+    pub(super) fn attach(&mut self, connection: &Rc<Pulse>) {
+        if let Content::Stream(_, pulse) = &mut self.0 {
+            connection.streaming();
+            *pulse = Some(Rc::clone(connection));
+        }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for AnswerBody {
+    fn from(whole: T) -> Self {
+        Self(Content::Whole(Full::new(whole.into())))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Content::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Content::Stream(pieces, pulse) => {
+                // The connection's task is woken when its fate is decided, and
+                // polls this again.
+                if pulse.as_ref().is_some_and(|pulse| pulse.is_ending()) {
+                    pieces.close();
+                    return Poll::Ready(None);
+                }
+                let piece = ready!(pieces.poll_recv(cx));
+                if let (None, Some(pulse)) = (&piece, pulse) {
+                    pulse.answered();
+                }
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Content::Whole(whole) => whole.is_end_stream(),
+            Content::Stream(..) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Whole(whole) => whole.size_hint(),
+            Content::Stream(..) => SizeHint::default(),
+        }
+    }
+}
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(AnswerBody::from(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }
 
 /// An answer of this media type.
 pub fn json_bytes(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AnswerBody::from(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

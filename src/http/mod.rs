@@ -23,7 +23,7 @@ mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};
 
-pub use answer::{Answer, empty, json_bytes, problem, scrape};
+pub use answer::{Answer, AnswerBody, empty, json_bytes, problem, scrape};
 pub use body::{Body, BodyError};
 pub use listen::{BindError, Listener};
 pub use pulse::Deadlines;

@@ -61,6 +61,8 @@ enum Phase {
     Handling,
     /// The answer is on its way out.
     Writing,
+    /// The answer is a stream: how long it lasts is its own matter.
+    Streaming,
 }
 
 /// What is to become of the connection.
@@ -103,7 +105,7 @@ impl Pulse {
                 .set(self.body_bytes.get() + bytes.len() as u64),
             // The start of a pipelined request: its time begins when the
             // answer before it is out.
-            Phase::Handling | Phase::Writing => {}
+            Phase::Handling | Phase::Writing | Phase::Streaming => {}
         }
     }
 
@@ -127,6 +129,16 @@ impl Pulse {
     /// The handler has answered.
     pub(super) fn answered(&self) {
         self.enter(Phase::Writing);
+    }
+
+    /// What the handler answered is a stream.
+    pub(super) fn streaming(&self) {
+        self.enter(Phase::Streaming);
+    }
+
+    /// Whether the connection is to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.fate.get() != Fate::Live
     }
 
     /// A write went through, or found the socket full.

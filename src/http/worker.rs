@@ -216,7 +216,7 @@ async fn answer<S: Service>(
 ) -> Result<Answer, Infallible> {
     let (head, incoming) = request.into_parts();
     let marks = pulse.head_complete(!incoming.is_end_stream());
-    let answer = match head::admit(&head, marks) {
+    let mut answer = match head::admit(&head, marks) {
         Ok(()) => {
             let body = Body::new(incoming, Rc::clone(&pulse));
             let request = hyper::Request::from_parts(head, body);
@@ -246,5 +246,6 @@ async fn answer<S: Service>(
         }
     };
     pulse.answered();
+    answer.body_mut().attach(&pulse);
     Ok(answer)
 }

@@ -91,7 +91,7 @@ impl Stamps {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.mark(&mut headers, environment, now);
-        let mut answer = Answer::new(http_body_util::Full::new(body.into()));
+        let mut answer = Answer::new(body.into());
         *answer.headers_mut() = headers;
         answer
     }

@@ -1,0 +1,98 @@
+//! How much may applications ask of an edge, and whose pages may ask?
+//!
+//! The sections `limits` and `cors`.
+
+use crate::config::{
+    key::{Key, Kind, Preset},
+    reader::Reader,
+};
+
+/// Of the section `limits`.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "limits.connections_max",
+        flag: "connections-max",
+        kind: Kind::Number {
+            min: 16,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("20000"),
+        secret: None,
+        doc: "Open connections of applications. Each costs a file descriptor and a few kilobytes: raise the \
+              process's descriptor limit together with it.",
+    },
+    Key {
+        name: "limits.connections_per_address_max",
+        flag: "connections-per-address-max",
+        kind: Kind::Number {
+            min: 1,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("20000"),
+        secret: None,
+        doc: "Open connections from one address. As high as the limit above by default, because behind a load \
+              balancer all of them come from one.",
+    },
+];
+
+/// Of the section `cors`.
+pub(super) const CORS_KEYS: &[Key] = &[Key {
+    name: "cors.origins",
+    flag: "cors-origins",
+    kind: Kind::Words,
+    preset: Preset::Value("[\"*\"]"),
+    secret: None,
+    doc: "Origins whose pages may call the edge from a browser. Any by default, because public keys give \
+              nothing but one user's evaluated results.",
+}];
+
+/// Bounds of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsConfig {
+    /// In all.
+    pub connections_max: usize,
+    /// From one address.
+    pub connections_per_address_max: usize,
+}
+
+/// Whose pages may call the edge from a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Every page.
+    Any,
+    /// Pages of these origins, as browsers write them.
+    List(Vec<String>),
+}
+
+/// The section `limits`.
+pub(super) fn read(reader: &mut Reader) -> LimitsConfig {
+    LimitsConfig {
+        connections_max: reader.count("limits.connections_max"),
+        connections_per_address_max: reader.count("limits.connections_per_address_max"),
+    }
+}
+
+/// Origins as browsers write them, or any.
+pub(super) fn origins(reader: &mut Reader) -> CorsOrigins {
+    let list = reader.words("cors.origins");
+    if list.iter().any(|origin| origin == "*") {
+        if list.len() > 1 {
+            reader.broken(
+                "cors.origins",
+                "names \"*\" beside other origins (keep one of the two)",
+            );
+        }
+        return CorsOrigins::Any;
+    }
+    for origin in &list {
+        // What browsers send has a scheme and no path; anything else would
+        // never match, silently.
+        let scheme = origin.split_once("://").map(|(_, host)| host);
+        if scheme.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            let rule =
+                format!("{origin:?} is not an origin (expected such as https://app.example.com)");
+            reader.broken("cors.origins", &rule);
+        }
+    }
+    CorsOrigins::List(list)
+}
