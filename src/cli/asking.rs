@@ -9,7 +9,7 @@ use reqwest::{Method, Request, Url};
 use serde_json::Value;
 
 use super::failure::Failure;
-use crate::config::Secret;
+use crate::{config::Secret, http::client_tls};
 
 /// An import of many flows compiles and signs all of them before it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -153,7 +153,11 @@ fn http_base(text: &str) -> Result<Url, Failure> {
 pub(super) async fn ask(request: Request, patience: Duration) -> Result<(u16, Vec<u8>), AskError> {
     // No proxy: a store or an edge is asked where the operator says it is, and
     // a proxy variable meant for the internet would catch loopback as well.
-    let client = reqwest::Client::builder()
+    let client = match client_tls() {
+        Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
+        None => reqwest::Client::builder(),
+    };
+    let client = client
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(patience)

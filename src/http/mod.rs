@@ -19,6 +19,7 @@ mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};
@@ -28,6 +29,7 @@ pub use body::{Body, BodyError};
 pub use listen::{BindError, Listener};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
+pub use tls::client_tls;
 
 /// A request whose head was admitted and whose body waits to be read.
 pub type Request = hyper::Request<Body>;

@@ -13,6 +13,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    http::client_tls,
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
@@ -69,7 +70,11 @@ enum CallError {
 impl HttpUpstream {
     /// Builds the client; connects when first used.
     pub fn new(options: HttpUpstreamOptions) -> Result<Self, HttpUpstreamError> {
-        let client = reqwest::Client::builder()
+        let client = match client_tls() {
+            Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
+            None => reqwest::Client::builder(),
+        };
+        let client = client
             .connect_timeout(options.timeout)
             // A key must never follow a redirect to somebody else.
             .redirect(reqwest::redirect::Policy::none())

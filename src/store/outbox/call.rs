@@ -21,13 +21,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use super::{WebhookRules, address};
-use crate::limits;
+use crate::{http::client_tls, limits};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -79,15 +76,9 @@ pub(super) struct Caller {
 impl Caller {
     /// Reads the system's certificates; without any, https fails and says so.
     pub(super) fn new(rules: WebhookRules) -> Self {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a certificate of the system cannot be read");
-        }
-        roots.add_parsable_certificates(found.certs);
         Self {
             rules,
-            tls: connector(roots),
+            tls: client_tls().map(|tls| TlsConnector::from(Arc::new(tls))),
         }
     }
 
@@ -165,20 +156,6 @@ impl Caller {
         }
         Err(last)
     }
-}
-
-fn connector(roots: RootCertStore) -> Option<TlsConnector> {
-    if roots.is_empty() {
-        tracing::warn!("the system has no certificates: webhooks over https will fail");
-        return None;
-    }
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Some(TlsConnector::from(Arc::new(config)))
 }
 
 /// Headers that are ours to say come last and so replace authored ones.

@@ -57,6 +57,7 @@ impl Client {
         Self {
             runtime,
             http: reqwest::Client::builder()
+                .tls_backend_preconfigured(flowgate::http::client_tls().expect("settings of TLS"))
                 .no_proxy()
                 .timeout(super::DEADLINE)
                 .build()
