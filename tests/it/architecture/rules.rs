@@ -89,6 +89,7 @@ pub(super) const RULES: &[Rule] = &[
             ("upstream/", "faces the control plane"),
             ("store/", "faces edges and the command line"),
             ("cli/", "asks a store or an edge"),
+            ("load/", "sends requests at a rate"),
             (
                 "app/store.rs",
                 "puts the store's answers behind the shared plumbing",
@@ -277,6 +278,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["limits", "clock", "telemetry"]),
+    ("load", &["http"]),
     (
         "upstream",
         &[
