@@ -1,4 +1,6 @@
 //! What is to be sent, where, and how often?
+//!
+//! Everything is checked here, before the first request is due.
 
 use std::{collections::VecDeque, num::NonZeroUsize, time::Duration};
 
