@@ -28,6 +28,7 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
@@ -58,9 +59,21 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// Streams of changes.
+    pub changes: Changes,
 }
 
 impl Edge {
+    /// Registers what is measured of streams of changes at a scrape. Once.
+    pub fn register(&self) {
+        let heard = admin::Heard {
+            changes: self.changes.clone(),
+            progress: self.progress.clone(),
+        };
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(heard)));
+    }
+
     /// The service of one worker.
     pub fn service(&self) -> EdgeService {
         EdgeService {
@@ -70,6 +83,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            changes: self.changes.clone(),
         }
     }
 }
@@ -82,6 +96,7 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    changes: Changes,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -166,6 +181,11 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+            Route::Changes => flows::hear(self, asked).await,
+            Route::Ticket => {
+                let posted = asked.posted(current, body).await?;
+                flows::sell(self, &posted)
+            }
         }
     }
 
@@ -175,7 +195,7 @@ impl EdgeService {
 
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown) | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

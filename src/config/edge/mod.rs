@@ -5,6 +5,7 @@
 //! them, and the rules between them. Ceilings that protect the process and are
 //! the same everywhere are in `limits`; what stands here is a choice.
 
+mod changes;
 mod environment;
 mod journal;
 mod limits;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use self::{
+    changes::ChangesConfig,
     environment::EnvironmentConfig,
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
@@ -38,6 +40,7 @@ pub const EDGE: Surface = Surface {
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
+        changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         log::KEYS,
@@ -57,6 +60,7 @@ pub struct EdgeConfig {
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
+    changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     log: LogConfig,
@@ -77,6 +81,7 @@ impl EdgeConfig {
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
+            changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             log: reader.log(),
@@ -139,6 +144,11 @@ impl EdgeConfig {
     /// Bounds of connections.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
+    }
+
+    /// Tickets for streams of changes.
+    pub fn changes(&self) -> &ChangesConfig {
+        &self.changes
     }
 
     /// Deadlines of a stop.
