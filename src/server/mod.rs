@@ -29,6 +29,7 @@ pub use admin::{
 
 pub use cors::Origins;
 use hyper::HeaderMap;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
@@ -64,9 +65,21 @@ pub struct Edge {
     pub origins: Origins,
     /// How many of a million requests are traced; none when none is.
     pub traces_per_million: Option<u32>,
+    /// Streams of changes.
+    pub changes: Changes,
 }
 
 impl Edge {
+    /// Registers what is measured of streams of changes at a scrape. Once.
+    pub fn register(&self) {
+        let heard = admin::Heard {
+            changes: self.changes.clone(),
+            progress: self.progress.clone(),
+        };
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(heard)));
+    }
+
     /// The service of one worker.
     pub fn service(&self) -> EdgeService {
         EdgeService {
@@ -77,6 +90,7 @@ impl Edge {
             stamps: Stamps::default(),
             origins: self.origins.clone(),
             chooser: Chooser::new(self.traces_per_million),
+            changes: self.changes.clone(),
         }
     }
 }
@@ -90,6 +104,7 @@ pub struct EdgeService {
     stamps: Stamps,
     origins: Origins,
     chooser: Chooser,
+    changes: Changes,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -178,6 +193,11 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+            Route::Changes => flows::hear(self, asked).await,
+            Route::Ticket => {
+                let posted = asked.posted(current, body).await?;
+                flows::sell(self, &posted)
+            }
         }
     }
 
@@ -211,7 +231,7 @@ impl EdgeService {
 
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown) | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

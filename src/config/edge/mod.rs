@@ -5,6 +5,7 @@
 //! them, and the rules between them. Ceilings that protect the process and are
 //! the same everywhere are in `limits`; what stands here is a choice.
 
+mod changes;
 mod environment;
 mod journal;
 mod limits;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use self::{
+    changes::ChangesConfig,
     environment::EnvironmentConfig,
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
@@ -41,6 +43,7 @@ pub const EDGE: Surface = Surface {
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
+        changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         telemetry::KEYS,
@@ -61,6 +64,7 @@ pub struct EdgeConfig {
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
+    changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     traces: Option<TracesConfig>,
@@ -82,6 +86,7 @@ impl EdgeConfig {
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
+            changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             traces: telemetry::read(&mut reader),
@@ -145,6 +150,11 @@ impl EdgeConfig {
     /// Bounds of connections.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
+    }
+
+    /// Tickets for streams of changes.
+    pub fn changes(&self) -> &ChangesConfig {
+        &self.changes
     }
 
     /// Deadlines of a stop.
