@@ -10,6 +10,7 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod backup;
 mod config;
 mod console;
 mod deployment;
@@ -51,8 +52,8 @@ enum Command {
     Dev(serve::DevArguments),
     /// Start the evaluation proxy.
     Edge(serve::EdgeArguments),
-    /// Start the reference upstream.
-    Store(serve::StoreArguments),
+    /// Start the reference upstream, or back it up.
+    Store(backup::StoreFamily),
     /// Ask a running edge whether it is well.
     Health(health::HealthArguments),
     /// Check settings, or print all of them with their defaults.
@@ -106,7 +107,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
     match command {
         Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
         Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
-        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Store(family) => backup::run(&family, &variables, console),
         Command::Health(arguments) => health::health(&arguments, &variables, console),
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),

@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     OnUnknownSubject, ProgressLedger, Reader,
@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     pub(super) memberships: Pending<KnownMembership>,
     /// What others have changed.
     pub(super) ticks: Ticks,
+    /// Counts gaps in the change streams, for whoever ships.
+    pub(super) gaps: watch::Sender<u64>,
     /// Journals of earlier runs in the order in which they were begun; written
     /// at boot only.
     pub(super) earlier: Mutex<Vec<Arc<str>>>,
@@ -128,6 +130,7 @@ impl Memory {
                 flaw,
             ),
             ticks: Ticks::new(),
+            gaps: watch::Sender::new(0),
             earlier: Mutex::default(),
             subjects,
             #[cfg(test)]
@@ -242,6 +245,12 @@ impl Progress {
     /// Steps stored so far whose logic blocks were stopped at their limit.
     pub fn steps_capped(&self) -> u64 {
         self.capped.load(Ordering::Relaxed)
+    }
+
+    /// Told whenever a change stream has had a gap: what the ledger is known to
+    /// have may have to be asked again.
+    pub fn watch_gaps(&self) -> watch::Receiver<u64> {
+        self.memory.gaps.subscribe()
     }
 
     /// Waits for the sync, then says so.
