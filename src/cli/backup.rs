@@ -90,7 +90,10 @@ impl Place {
         }
         let flags = [("data", &self.data), ("signing.folder", &self.signing)];
         let given = flags.into_iter().filter_map(|(key, path)| {
-            Some((key.to_owned(), path.as_ref()?.to_string_lossy().into_owned()))
+            Some((
+                key.to_owned(),
+                path.as_ref()?.to_string_lossy().into_owned(),
+            ))
         });
         let pairs: Vec<_> = given.collect();
         Ok(StoreConfig::build(
@@ -156,16 +159,14 @@ fn bring_back(
         signing: config.signing(),
         raise_epoch: arguments.raise_epoch,
     };
-    let restored = restore(&what, &Ambient::system()).map_err(|error| failed("restored", &error))?;
+    let restored =
+        restore(&what, &Ambient::system()).map_err(|error| failed("restored", &error))?;
     console.line(&format!(
         "restored: {} as it was at {}",
         config.data().display(),
         table::time(restored.manifest.created_ms)
     ))?;
-    console.line(&format!(
-        "environments: {}",
-        listed(&restored.environments)
-    ))?;
+    console.line(&format!("environments: {}", listed(&restored.environments)))?;
     for line in what_is_next(&restored, config.signing()) {
         console.line(&line)?;
     }

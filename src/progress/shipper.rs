@@ -213,11 +213,14 @@ impl Lane {
 
     /// Tells the ledger that nothing follows in this journal, unless it never
     /// heard of it.
-    pub async fn close(&self) -> Result<(), LedgerError> {
-        if self.previous.is_none() {
+    pub async fn close(&mut self) -> Result<(), LedgerError> {
+        let Some(hash) = &self.previous else {
             return Ok(());
-        }
-        self.ledger.close(&self.environment, &self.journal).await
+        };
+        let closed = self.ledger.close(&self.environment, &self.journal, hash);
+        let closed = closed.await;
+        self.is_doubtful |= matches!(closed, Err(LedgerError::Fork(_)));
+        closed
     }
 
     fn is_earlier(&self) -> bool {

@@ -22,6 +22,7 @@ mod hostile;
 mod kill;
 mod licences;
 mod reference;
+mod restore;
 mod stories;
 mod two_processes;
 mod v1;

@@ -29,7 +29,10 @@ pub(super) fn is_known(path: &str) -> bool {
         return path == DATABASE || SECRETS.contains(&path);
     };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match signing.strip_suffix(".json").map(|name| name.split_once('/')) {
+    match signing
+        .strip_suffix(".json")
+        .map(|name| name.split_once('/'))
+    {
         Some(None) => signing == "root.json",
         Some(Some(("roots", number))) => is_number(number),
         Some(Some(("keys", role))) => ROLES.contains(&role),

@@ -104,7 +104,9 @@ pub enum BackupError {
         found: String,
     },
     /// Made by a later release.
-    #[error("the backup has format {found} and schema {schema}, this release knows format {FORMAT} and schema {expected} (use the newer release)")]
+    #[error(
+        "the backup has format {found} and schema {schema}, this release knows format {FORMAT} and schema {expected} (use the newer release)"
+    )]
     Newer {
         /// Its format.
         found: u32,

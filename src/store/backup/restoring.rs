@@ -83,7 +83,11 @@ pub fn restore(what: &Restore<'_>, ambient: &Ambient) -> Result<Restored, Backup
     let raised = if what.raise_epoch {
         let known = environments.iter().map(|own| (own.uid.clone(), own.epoch));
         let known: BTreeMap<String, u32> = known.collect();
-        Some(Signing::raise_epochs(what.signing, &known, ambient)?.root().version)
+        Some(
+            Signing::raise_epochs(what.signing, &known, ambient)?
+                .root()
+                .version,
+        )
     } else {
         None
     };

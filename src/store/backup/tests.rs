@@ -94,14 +94,22 @@ fn a_backup_beside_a_running_store_has_what_was_committed_and_opens_elsewhere() 
     let made = place.back_up("b1", true).unwrap();
     key(&store, "after");
     let revision = |store: &Store| store.current["production"].borrow().revision;
-    let production = made.environments.iter().find(|own| own.name == "production");
+    let production = made
+        .environments
+        .iter()
+        .find(|own| own.name == "production");
     let lost = revision(&store);
     assert_eq!(production.unwrap().revision + 1, lost.number);
     drop(store);
     let restored = place.restore("b1", "new", true).unwrap();
     assert_eq!(restored.signing, SigningFolder::Restored);
     let store = place.open("new");
-    let names: Vec<String> = store.keys(None).unwrap().into_iter().map(|k| k.name).collect();
+    let names: Vec<String> = store
+        .keys(None)
+        .unwrap()
+        .into_iter()
+        .map(|k| k.name)
+        .collect();
     assert_eq!(names, ["before"]);
     assert!(revision(&store) > lost && revision(&store).epoch == 1);
     assert_eq!(
@@ -141,12 +149,21 @@ fn secrets_are_only_in_a_backup_that_was_asked_for_them_and_its_owners_alone() {
 fn a_backup_is_never_overwritten_and_a_failed_one_leaves_nothing() {
     let place = Place::new();
     place.back_up("b1", false).unwrap();
-    assert!(matches!(place.back_up("b1", false), Err(BackupError::Exists(_))));
+    assert!(matches!(
+        place.back_up("b1", false),
+        Err(BackupError::Exists(_))
+    ));
     std::fs::remove_file(place.path("data/signing/root.json")).unwrap();
-    assert!(matches!(place.back_up("b2", false), Err(BackupError::Signing(_))));
+    assert!(matches!(
+        place.back_up("b2", false),
+        Err(BackupError::Signing(_))
+    ));
     assert!(!place.path("b2").exists() && !place.path("b2.partial").exists());
     std::fs::remove_file(place.path("data/store.db")).unwrap();
-    assert!(matches!(place.back_up("b2", false), Err(BackupError::NoDatabase(_))));
+    assert!(matches!(
+        place.back_up("b2", false),
+        Err(BackupError::NoDatabase(_))
+    ));
 }
 
 #[test]
@@ -242,11 +259,24 @@ fn a_signing_folder_that_survived_is_kept_unless_it_is_older_than_the_backup() {
     Signing::rotate(&signing, Role::Timestamp, &ambient).unwrap();
     place.back_up("b1", false).unwrap();
     let error = place.restore("b1", "older", false).unwrap_err();
-    assert!(matches!(error, BackupError::OlderSigning { found: 1, expected: 2, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            BackupError::OlderSigning {
+                found: 1,
+                expected: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
     Signing::rotate(&signing, Role::Timestamp, &ambient).unwrap();
     copy("newer");
     let restored = place.restore("b1", "newer", true).unwrap();
-    assert_eq!((restored.signing, restored.raised), (SigningFolder::Kept, Some(4)));
+    assert_eq!(
+        (restored.signing, restored.raised),
+        (SigningFolder::Kept, Some(4))
+    );
     drop(place.open("newer"));
 }
 
@@ -290,7 +320,12 @@ fn a_restored_ledger_is_another_one_and_repeats_no_revision() {
     assert_ne!(cursor(&restored), before);
     assert!(restored.changes("production", Some(&before)).unwrap().gap);
     let mut floor = 0;
-    let environment = restored.workspace().environment("production").unwrap().uid.clone();
+    let environment = restored
+        .workspace()
+        .environment("production")
+        .unwrap()
+        .uid
+        .clone();
     let read = restored.engine.ledger(&environment, &mut |rows| {
         floor = rows.forgotten_rev()?;
         Ok(crate::store::engine::Ending::RollBack)

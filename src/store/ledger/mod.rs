@@ -154,19 +154,37 @@ fn apply(
     Ok(answer.map(|answer| Shipped { answer, changed }))
 }
 
-/// Notes that nothing follows in a journal. Doing it twice is fine.
+/// Notes that nothing follows in a journal, which ends with the batch of this
+/// hash: an edge that means another end does not know that this ledger was put
+/// back to an earlier state, and still has what is missing. Doing it twice is
+/// fine.
 pub(crate) fn close(
     engine: &dyn Engine,
     environment: &Environment,
-    journal: &str,
+    (journal, hash): (&str, Option<&str>),
     now: UnixMs,
-) -> Result<(), EngineError> {
+) -> Result<(), ShipError> {
+    let mut fork = None;
     engine.ledger(&environment.uid, &mut |transaction| {
         let mut mark = transaction.mark(journal)?.unwrap_or_default();
+        fork = other_end(journal, hash, &mark);
+        if fork.is_some() {
+            return Ok(Ending::RollBack);
+        }
         mark.closed_ms.get_or_insert(now);
         transaction.put_mark(journal, &mark)?;
         Ok(Ending::Commit)
-    })
+    })?;
+    fork.map_or(Ok(()), Err)
+}
+
+/// Whether the journal stands at another batch than the one it is to end with.
+fn other_end(journal: &str, hash: Option<&str>, mark: &JournalMark) -> Option<ShipError> {
+    let hash = hash.filter(|hash| *hash != mark.hash)?;
+    Some(ShipError::Fork(format!(
+        "journal {journal} is to end with batch {hash:?} (expected {:?})",
+        mark.hash
+    )))
 }
 
 /// One pass over one batch.
