@@ -7,7 +7,10 @@
 //! synced records are ever sent. A ledger that has less than it said before was
 //! restored from a backup: the lane goes back with it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::watch;
 
@@ -198,6 +201,7 @@ impl Lane {
                 expected: load.batch.records.len(),
             });
         }
+        self.progress.memory.taken.fetch_add(1, Ordering::Release);
         let mut outcomes = [0; 4];
         if let Some(Load { batch, last, .. }) = self.load.take() {
             for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {

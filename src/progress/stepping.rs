@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     pub(super) memberships: Pending<KnownMembership>,
     /// What others have changed.
     pub(super) ticks: Ticks,
+    /// Counts batches that a ledger has taken.
+    pub(super) taken: AtomicU64,
     /// Counts gaps in the change streams, for whoever ships.
     pub(super) gaps: watch::Sender<u64>,
     /// Journals of earlier runs in the order in which they were begun; written
@@ -130,6 +132,7 @@ impl Memory {
                 flaw,
             ),
             ticks: Ticks::new(),
+            taken: AtomicU64::new(0),
             gaps: watch::Sender::new(0),
             earlier: Mutex::default(),
             subjects,

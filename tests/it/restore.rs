@@ -61,7 +61,8 @@ fn start(edge: &Client, user: &str) {
 fn leave(edge: &Client, card: &str, user: &str) {
     let body = json!({"subject": {"user": user}, "version": 1, "transitions": ["complete"]});
     let path = format!("/v1/blocks/{card}/transition");
-    body_of(&edge.post(&path, &body), 200);
+    let answer = body_of(&edge.post(&path, &body), 200);
+    assert_eq!(answer["changed"], true, "{user}: {answer}");
 }
 
 /// How many blocks of the flow the store knows a user to have left.

@@ -197,7 +197,9 @@ pub(in crate::store) fn private_folder(path: &Path) -> Result<(), SigningError> 
     builder.create(path).map_err(failed(path))
 }
 
-/// Refuses a secret that others may have read.
+/// Refuses a secret that others may have read. One that nobody may write and
+/// only a group may read is what orchestrators mount: their files belong to
+/// root, and the group is how this process gets at them.
 #[cfg(unix)]
 pub(in crate::store) fn refuse_readable(path: &Path) -> Result<(), SigningError> {
     use std::os::unix::fs::PermissionsExt;
@@ -206,7 +208,7 @@ pub(in crate::store) fn refuse_readable(path: &Path) -> Result<(), SigningError>
         .permissions()
         .mode()
         & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && mode != 0o440 {
         return Err(SigningError::Readable {
             path: path.display().to_string(),
             mode,
