@@ -11,6 +11,7 @@ mod archive;
 mod asking;
 mod author;
 mod completions;
+mod backup;
 mod config;
 mod console;
 mod deployment;
@@ -53,8 +54,8 @@ enum Command {
     Dev(serve::DevArguments),
     /// Start the evaluation proxy.
     Edge(serve::EdgeArguments),
-    /// Start the reference upstream.
-    Store(serve::StoreArguments),
+    /// Start the reference upstream, or back it up.
+    Store(backup::StoreFamily),
     /// Ask a running edge whether it is well.
     Health(health::HealthArguments),
     /// Check settings, or print all of them with their defaults.
@@ -112,7 +113,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
     match command {
         Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
         Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
-        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Store(family) => backup::run(&family, &variables, console),
         Command::Health(arguments) => health::health(&arguments, &variables, console),
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),

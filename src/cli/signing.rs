@@ -35,6 +35,15 @@ pub(super) enum SigningCommand {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Let the counters of environments begin again, under a new root: what
+    /// edges need after a store was restored from a backup.
+    RaiseEpoch {
+        /// Uids of the environments, as `flowgate store restore` names them.
+        #[arg(required = true, value_name = "UID")]
+        environments: Vec<String>,
+        #[command(flatten)]
+        folder: Folder,
+    },
     /// Show the root in force and the ids of the keys, never a secret.
     Show {
         #[command(flatten)]
@@ -95,6 +104,23 @@ pub(super) fn run(command: &SigningCommand, console: &mut Console) -> Result<Out
             console.line("edges follow the chain of roots by themselves")?;
             console
                 .line("a store that is running signs with the new keys from its next start on")?;
+        }
+        SigningCommand::RaiseEpoch {
+            environments,
+            folder,
+        } => {
+            let wanted = environments.iter().map(|uid| (uid.clone(), 0)).collect();
+            let signing =
+                Signing::raise_epochs(&folder.folder, &wanted, &ambient).map_err(failed)?;
+            tell(console, "raised", &signing.show())?;
+            for uid in environments {
+                let epoch = signing.root().epochs.get(uid).copied().unwrap_or(0);
+                console.line(&format!("environment {uid} is in epoch {epoch}"))?;
+            }
+            console.line(
+                "bring root.json and roots/ to the store and start it again; edges follow by \
+                 themselves",
+            )?;
         }
         SigningCommand::Show { folder, output } => {
             let signing = Signing::load(&folder.folder).map_err(failed)?;

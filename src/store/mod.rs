@@ -7,6 +7,7 @@
 //! and then. Everything durable goes through an [`engine`].
 
 pub mod api;
+pub mod backup;
 mod demo;
 mod deploying;
 pub mod engine;

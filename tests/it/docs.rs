@@ -23,6 +23,7 @@ const PAGES: [(&str, &str); 7] = [
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
     ("explain.md", "exit code 1"),
+    ("backup.md", "is in epoch 2"),
 ];
 
 fn docs() -> PathBuf {

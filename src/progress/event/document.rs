@@ -155,7 +155,8 @@ pub(crate) fn state_bytes(conversation: Option<&str>, taken: impl Iterator<Item 
 pub struct UserDocument {
     /// User id.
     pub identifier: String,
-    /// Grows by one with every applied record of this user; 0: never seen.
+    /// Grows with every applied record of this user, by one unless documents
+    /// were forgotten; 0: never seen.
     pub doc_rev: u64,
     /// First applied record.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,6 +43,13 @@ pub(super) async fn answer(
                 .await?;
             Response::json(200, &found)
         }
+        Edge::CloseJournal(id) => {
+            let [hash] = parameters(query, ["hash"])?;
+            let close =
+                move |store: &Store| store.close_journal(&environment, &id, hash.as_deref());
+            api.blocking(close).await?;
+            Ok(Response::empty(204))
+        }
         route => {
             let [] = parameters(query, [])?;
             plain(api, environment, route, request.body).await
@@ -59,7 +66,9 @@ async fn plain(
 ) -> Result<Response, Problem> {
     match route {
         // They take parameters.
-        Edge::Timestamp | Edge::Changes | Edge::Membership(..) => Ok(Response::empty(304)),
+        Edge::Timestamp | Edge::Changes | Edge::Membership(..) | Edge::CloseJournal(_) => {
+            Ok(Response::empty(304))
+        }
         Edge::Root(number) => {
             let file = api.store.signing().root_file(number);
             document(file.map(<[u8]>::to_vec), "root", number)
@@ -104,11 +113,6 @@ async fn plain(
                 })
                 .await?;
             Response::json(200, &taken)
-        }
-        Edge::CloseJournal(id) => {
-            api.blocking(move |store| store.close_journal(&environment, &id))
-                .await?;
-            Ok(Response::empty(204))
         }
     }
 }

@@ -15,10 +15,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use folder::{
-    key_file, key_path, private_folder, read_key, read_root, rename, write_key, write_root,
+use folder::{key_file, key_path, read_key, read_root, write_key, write_root};
+pub(in crate::store) use folder::{
+    private_folder, read, refuse_readable, rename, sync_folder, write_private,
 };
-pub(in crate::store) use folder::{read, refuse_readable, write_private};
 use serde::Serialize;
 
 use crate::{
@@ -210,6 +210,30 @@ impl Signing {
         write_private(&waiting, &key_file(role, &fresh))?;
         write_root(folder, &root, &signers)?;
         rename(&waiting, &key_path(folder, role))?;
+        Self::load(folder)
+    }
+
+    /// Lets the counters of these environments (by uid, with an epoch they are
+    /// known to be in) begin again under a new root, and accept nothing from
+    /// before: for a store that was restored, or whose counters were driven to
+    /// their end. A store signs everything again when it starts next.
+    pub fn raise_epochs(
+        folder: &Path,
+        environments: &BTreeMap<String, u32>,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
+        let old = Self::load(folder)?;
+        let Some(root_key) = &old.root_key else {
+            return Err(SigningError::RootKeyMissing(folder.display().to_string()));
+        };
+        let mut root = old.root.clone();
+        root.version += 1;
+        root.expires_ms = ambient.now_ms().saturating_add(ROOT_LIFE_DEFAULT_MS);
+        for (uid, known) in environments {
+            let epoch = root.epochs.entry(uid.clone()).or_insert(0);
+            *epoch = (*epoch).max(*known).saturating_add(1);
+        }
+        write_root(folder, &root, &[root_key])?;
         Self::load(folder)
     }
 
