@@ -28,12 +28,13 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+pub use protocol::distribution::Distribution;
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
@@ -58,6 +59,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
 }
 
 impl Edge {
@@ -70,6 +73,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
         }
     }
 }
@@ -82,6 +86,7 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -130,6 +135,9 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

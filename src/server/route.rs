@@ -9,7 +9,10 @@ use std::borrow::Cow;
 
 use hyper::Method;
 
-use super::error::{Invalid, RouteError};
+use super::{
+    error::{Invalid, RouteError},
+    protocol::distribution::Document,
+};
 use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
@@ -141,6 +144,8 @@ pub(crate) enum Route {
     Identify,
     /// `POST /v1/explain`.
     Explain,
+    /// `/edge/v1/environments/:name/…`, for other edges.
+    Distribution(Document),
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -157,6 +162,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "transition",
     "identify",
     "explain",
+    "distribution",
 ];
 
 impl Route {
@@ -174,6 +180,7 @@ impl Route {
             Self::Transition => 9,
             Self::Identify => 10,
             Self::Explain => 11,
+            Self::Distribution(_) => 12,
         }
     }
 
@@ -182,6 +189,8 @@ impl Route {
         match self {
             // A preflight carries no key, and gives nothing away.
             Self::Preflight => Kinds::of(&[]),
+            // Keys of edges are in no snapshot.
+            Self::Distribution(_) => Kinds::of(&[]),
             Self::DoptFlow | Self::DoptIntent(_) | Self::DoptBlock | Self::DoptTransition => {
                 Kinds::of(&[KeyKind::Blocks])
             }
@@ -198,6 +207,7 @@ impl Route {
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
             Self::Preflight | Self::DoptFlow | Self::DoptBlock => 0,
+            Self::Distribution(document) => document.body_bytes_max(),
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
@@ -219,7 +229,7 @@ pub(crate) struct Matched<'p> {
 }
 
 /// Longest path in segments, plus one that tells a longer one apart.
-const SEGMENTS: usize = 5;
+const SEGMENTS: usize = 8;
 
 /// Finds the route of a raw path.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
@@ -245,6 +255,13 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
         ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
+        ["edge", "v1", "environments", _, document @ ..] => {
+            match Document::of(method, document) {
+                // The path has names without anything to decode.
+                Some((allowed, document)) => (allowed, Route::Distribution(document), "", true),
+                None => return Err(RouteError::NoSuchPath),
+            }
+        }
         _ => return Err(RouteError::NoSuchPath),
     };
     if method == Method::OPTIONS {
@@ -366,6 +383,14 @@ mod tests {
             (&post, "/v1/blocks/b/transition", "Transition b"),
             (&post, "/v1/identify", "Identify "),
             (&post, "/v1/explain", "Explain "),
+            (&get, "/edge/v1/environments/e/timestamp", "Distribution(Timestamp) "),
+            (&get, "/edge/v1/environments/e/parts/a", "Distribution(Part) "),
+            (&post, "/edge/v1/environments/e/parts", "Distribution(Parts) "),
+            (&post, "/edge/v1/environments/e/progress", "Distribution(Progress) "),
+            (&post, "/edge/v1/environments/e/root/1", "405 GET, OPTIONS"),
+            (&get, "/edge/v1/environments/e/keys", "404"),
+            (&get, "/edge/v1/environments/e/releases/1/2", "404"),
+            (&get, "/edge/v1/environments/e", "404"),
         ];
         for (method, path, expected) in cases {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
