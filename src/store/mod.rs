@@ -15,6 +15,8 @@ mod import;
 mod keys;
 mod ledger;
 mod live;
+mod naming;
+pub mod offline;
 mod outbox;
 mod project_file;
 mod publish;
