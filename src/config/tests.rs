@@ -128,7 +128,7 @@ fn all_faults_are_reported_at_once() {
         "jornal (file edge.toml): there is no such key",
         "listen = \"nonsense\" (file edge.toml): expected an address such as 127.0.0.1:7070",
         "environment: no environment is configured",
-        "upstream.kind = \"nats\" (file edge.toml): nats is not supported by this version (expected one of http)",
+        "upstream.kind = \"nats\" (file edge.toml): nats is not supported by this version (expected one of http, file)",
         "https upstreams are not supported by this version",
         "upstream.trust_root: is required and has no default",
         "journal.segment_mb = 2 (file edge.toml): expected a whole number from 4 to 1024",
@@ -348,7 +348,10 @@ fn each_kind_of_upstream_asks_for_what_it_needs() {
     assert!(both.contains("only read with upstream.kind"), "{both}");
     let (settings, _folder) = file_edge();
     let neither = faults(settings.set("upstream.kind", "http"));
-    assert!(neither.contains("upstream.url: is required for"), "{neither}");
+    assert!(
+        neither.contains("upstream.url: is required for"),
+        "{neither}"
+    );
 }
 
 #[test]

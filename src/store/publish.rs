@@ -17,8 +17,8 @@ use crate::{
         envelope::Role,
         parts, sha256_hex,
         wire::{
-            Blob, ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
-            ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
+            Blob, ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind,
+            READER, ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
         },
     },
 };
@@ -204,8 +204,7 @@ pub(super) fn seal(
             epoch: next.epoch,
             version: next.release.version + 1,
             created_ms: now,
-            previous_sha256: (!next.release.sha256.is_empty())
-                .then(|| next.release.sha256.clone()),
+            previous_sha256: (!next.release.sha256.is_empty()).then(|| next.release.sha256.clone()),
             index,
             min_reader: READER,
         };

@@ -22,6 +22,7 @@ mod hostile;
 mod kill;
 mod licences;
 mod reference;
+mod sources;
 mod stories;
 mod two_processes;
 mod v1;

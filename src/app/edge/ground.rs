@@ -5,11 +5,7 @@
 //! every record of earlier runs back under its user. Nothing here waits for
 //! upstream.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
     super::{StartError, facts::Watched},

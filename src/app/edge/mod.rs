@@ -119,7 +119,10 @@ impl Edge {
 
         control.spawn("read-through", reader.run());
         listen(&config, refreshers, watchers, &mut control);
-        let lanes = supply.ledger.as_ref().map_or(Vec::new(), |_| names(&config));
+        let lanes = supply
+            .ledger
+            .as_ref()
+            .map_or(Vec::new(), |_| names(&config));
         let (stop_shipping, shipped) = ship(lanes, &shipping, &mut control);
         Ok(Self {
             public,

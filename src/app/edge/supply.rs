@@ -46,7 +46,8 @@ impl Supply {
             );
         }
         let environments = config.environments().iter();
-        let offered = environments.filter(|own| config.distribution() && !own.downstream.is_empty());
+        let offered =
+            environments.filter(|own| config.distribution() && !own.downstream.is_empty());
         Ok(Self {
             source,
             ledger: ledger.map(|ledger| ledger as Arc<dyn ProgressLedger>),

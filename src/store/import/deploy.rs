@@ -11,8 +11,8 @@ use crate::{
     snapshot::wire::{RolloutId, RolloutPart},
     store::{
         deploying::{BASIS_POINTS, check, full_launch},
-        naming::Naming,
         environment_names,
+        naming::Naming,
         workspace::{Channel, Deployment, Workspace},
     },
 };

@@ -65,13 +65,7 @@ pub(super) fn version(
             fields: block.fields,
         });
     }
-    let paths = paths(
-        file,
-        &position,
-        given.paths,
-        (&known, &uids),
-        faults,
-    );
+    let paths = paths(file, &position, given.paths, (&known, &uids), faults);
     let part = VersionPart {
         flow_uid: flow.uid.clone(),
         flow_sid: flow.sid.clone(),

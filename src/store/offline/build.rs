@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use super::{CONTENT_FORMAT, ContentFile, EnvironmentGiven};
 use crate::{
     limits,
-    snapshot::{
-        compile::channel_fault, is_sha256_hex, parts, wire::EnvironmentType,
-    },
+    snapshot::{compile::channel_fault, is_sha256_hex, parts, wire::EnvironmentType},
     store::{
         Fault, ImportError, PublishError, SourceFile,
         import::{import_named, read_files},

@@ -130,7 +130,11 @@ fn uids_stay_when_other_flows_come_and_go() {
         let find = |sha256: &str| built[0].blobs.get(sha256).map(Vec::as_slice);
         let index = &built[0].content.index;
         let content = crate::snapshot::parts::resolve_index(index, find, usize::MAX).unwrap();
-        let flow = content.flows.iter().find(|flow| flow.sid == "hello").unwrap();
+        let flow = content
+            .flows
+            .iter()
+            .find(|flow| flow.sid == "hello")
+            .unwrap();
         let (_, version) = content
             .versions
             .iter()
@@ -170,7 +174,10 @@ fn signing_again_refreshes_and_a_change_raises_the_revision() {
     scene.build(&project("Changed"));
     let changed = scene.sign(&SignOptions::default()).unwrap();
     assert_eq!((changed[0].release, changed[0].control), (2, 1));
-    assert_eq!((changed[0].revision.as_str(), changed[0].changed), ("0.2", true));
+    assert_eq!(
+        (changed[0].revision.as_str(), changed[0].changed),
+        ("0.2", true)
+    );
     let signing = scene.signing();
     let checked = scene.verify(signing.current_root_file(), "production");
     let before = checked.release.document().previous_sha256.clone();
@@ -220,7 +227,13 @@ fn numbers_that_others_signed_are_not_continued() {
         number: Some(u64::MAX / 2),
         ..SignOptions::default()
     };
-    sign(&scene.folder(), &other.signing(), &options, scene.ambient.now_ms()).unwrap();
+    sign(
+        &scene.folder(),
+        &other.signing(),
+        &options,
+        scene.ambient.now_ms(),
+    )
+    .unwrap();
     let error = scene.sign(&SignOptions::default()).unwrap_err();
     assert!(matches!(error, SignError::Foreign { .. }), "{error}");
 }
@@ -236,14 +249,30 @@ fn a_life_beyond_the_root_and_parts_that_are_gone_are_refused() {
         ..SignOptions::default()
     };
     let error = scene.sign(&long).unwrap_err();
-    assert!(matches!(error, SignError::Life { found: 401, expected: 400 }), "{error}");
-    let parts = scene.path().join(layout::environment("production")).join("parts");
+    assert!(
+        matches!(
+            error,
+            SignError::Life {
+                found: 401,
+                expected: 400
+            }
+        ),
+        "{error}"
+    );
+    let parts = scene
+        .path()
+        .join(layout::environment("production"))
+        .join("parts");
     let part = std::fs::read_dir(&parts).unwrap().next().unwrap().unwrap();
     std::fs::remove_file(part.path()).unwrap();
     let error = scene.sign(&SignOptions::default()).unwrap_err();
     assert!(matches!(error, SignError::Parts { .. }), "{error}");
     // Nothing of it was signed, the whole environment neither.
-    assert!(!Path::new(&scene.path()).join(layout::timestamp("development")).exists());
+    assert!(
+        !Path::new(&scene.path())
+            .join(layout::timestamp("development"))
+            .exists()
+    );
 }
 
 #[test]

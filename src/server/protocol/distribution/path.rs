@@ -38,8 +38,11 @@ impl Document {
             ["control", _] => get(Self::Control),
             ["parts", _] => get(Self::Part),
             ["parts"] => Some((Method::POST, Self::Parts)),
-            ["users" | "users:batch" | "groups" | "memberships" | "progress" | "changes"
-            | "journals" | "status" | "metrics", ..] => Some((method.clone(), Self::Progress)),
+            [
+                "users" | "users:batch" | "groups" | "memberships" | "progress" | "changes"
+                | "journals" | "status" | "metrics",
+                ..,
+            ] => Some((method.clone(), Self::Progress)),
             _ => None,
         }
     }

@@ -82,7 +82,9 @@ fn offer(shelf: &Shelf) -> Result<std::sync::Arc<Offer>, DistributionError> {
 async fn timestamp(shelf: &Shelf, asked: Asked<'_>) -> Result<Answer, Fault> {
     let wait = wait(asked.head.uri.query().unwrap_or_default())?;
     let known = asked.headers().get(IF_NONE_MATCH);
-    let known = known.and_then(|tags| tags.to_str().ok()).unwrap_or_default();
+    let known = known
+        .and_then(|tags| tags.to_str().ok())
+        .unwrap_or_default();
     let is_known = |offer: &Offer| known.split(',').any(|tag| tag.trim() == offer.etag);
     let mut watch = shelf.watch();
     let news = watch.wait_for(|offered: &Offered| {
@@ -179,7 +181,9 @@ fn hashes(body: &[u8]) -> Result<Vec<String>, Invalid> {
 /// `wait=30s` or `wait=500ms`, at most what a long poll may take; without it
 /// nothing is waited for.
 fn wait(query: &str) -> Result<Duration, Invalid> {
-    let mut waits = query.split('&').filter_map(|pair| pair.strip_prefix("wait="));
+    let mut waits = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("wait="));
     let Some(text) = waits.next() else {
         return Ok(Duration::ZERO);
     };
@@ -208,23 +212,41 @@ mod tests {
 
     #[test]
     fn a_wait_has_a_unit_and_a_bound() {
-        for (query, ms) in [("", 0), ("wait=0s", 0), ("wait=60s", 60_000), ("wait=5ms", 5)] {
+        for (query, ms) in [
+            ("", 0),
+            ("wait=0s", 0),
+            ("wait=60s", 60_000),
+            ("wait=5ms", 5),
+        ] {
             assert_eq!(wait(query), Ok(Duration::from_millis(ms)), "{query}");
         }
-        for query in ["wait=", "wait=5", "wait=61s", "wait=-1s", "wait=+1s", "wait=s"] {
+        for query in [
+            "wait=", "wait=5", "wait=61s", "wait=-1s", "wait=+1s", "wait=s",
+        ] {
             assert!(wait(query).is_err(), "{query}");
         }
         let huge = format!("wait={}s", u64::MAX);
         assert!(wait(&huge).is_err());
-        assert!(matches!(wait("wait=1s&wait=2s"), Err(Invalid::Repeated { .. })));
+        assert!(matches!(
+            wait("wait=1s&wait=2s"),
+            Err(Invalid::Repeated { .. })
+        ));
     }
 
     #[test]
     fn only_lists_of_hashes_are_asked_for() {
         let hash = "a".repeat(64);
-        assert_eq!(hashes(format!("[{hash:?}]").as_bytes()), Ok(vec![hash.clone()]));
+        assert_eq!(
+            hashes(format!("[{hash:?}]").as_bytes()),
+            Ok(vec![hash.clone()])
+        );
         let many = serde_json::to_vec(&vec![&hash; PARTS_PER_REQUEST_MAX + 1]);
-        for body in [b"{}".to_vec(), b"[\"A\"]".to_vec(), b"[".to_vec(), many.expect("JSON")] {
+        for body in [
+            b"{}".to_vec(),
+            b"[\"A\"]".to_vec(),
+            b"[".to_vec(),
+            many.expect("JSON"),
+        ] {
             assert!(hashes(&body).is_err());
         }
     }
