@@ -10,8 +10,9 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -33,8 +34,11 @@ pub struct FileUpstream {
 /// What tells of a file, without reading it, that it may be another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Look {
-    modified: Option<SystemTime>,
+    /// Seconds and nanoseconds of the last change to its bytes.
+    modified: (i64, i64),
     length: u64,
+    /// One that was renamed into the place of another has its own.
+    number: u64,
 }
 
 impl FileUpstream {
@@ -77,9 +81,9 @@ impl FileUpstream {
         let looked = off_thread(move || {
             let found = full.metadata()?;
             Ok::<_, io::Error>(Look {
-                // Not every file system knows.
-                modified: found.modified().ok(),
+                modified: (found.mtime(), found.mtime_nsec()),
                 length: found.len(),
+                number: found.ino(),
             })
         });
         match looked.await? {

@@ -66,6 +66,7 @@ pub(super) const RULES: &[Rule] = &[
                 "makes the data folder and leaves the first admin key in it",
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
+            ("upstream/file.rs", "reads snapshots from a folder"),
         ],
     },
     Rule {
@@ -154,6 +155,10 @@ pub(super) const RULES: &[Rule] = &[
             (
                 "store/",
                 "calls to the engine block and are kept off the async threads",
+            ),
+            (
+                "upstream/file.rs",
+                "reading a folder blocks and is kept off the control runtime",
             ),
         ],
     },
@@ -250,6 +255,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
+    ("distribution", &["snapshot"]),
     ("config", &["limits"]),
     ("telemetry", &["clock", "config", "snapshot"]),
     (
@@ -269,6 +275,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "refresh",
         &[
             "current",
+            "distribution",
             "snapshot",
             "disk",
             "limits",
@@ -293,6 +300,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "server",
         &[
             "current",
+            "distribution",
             "evaluate",
             "progress",
             "receipt",
