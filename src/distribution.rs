@@ -51,6 +51,13 @@ struct Files {
     blobs: BTreeMap<String, Bytes>,
 }
 
+impl Files {
+    /// Whether both lead to the same content.
+    fn is_same(&self, other: &Self) -> bool {
+        self.release == other.release && self.control == other.control
+    }
+}
+
 /// Root files in a row, the last of which is in force.
 #[derive(Clone, Debug)]
 pub struct Roots {
@@ -72,9 +79,8 @@ impl Shelf {
     /// Puts a verified revision on the shelf; the versions are those of its
     /// release and its control document.
     pub fn put(&self, roots: &Roots, versions: (u64, u64), pack: Pack) {
-        let before = self.offered.borrow().offer.clone();
-        let before = before.map(|offer| Arc::clone(&offer.revision));
-        let known = |sha256: &str| before.as_ref()?.blobs.get(sha256).cloned();
+        let offer = self.offered.borrow().offer.clone();
+        let known = |sha256: &str| offer.as_ref()?.revision.blobs.get(sha256).cloned();
         let blobs = pack.blobs.into_iter().map(|(sha256, bytes)| {
             let bytes = known(&sha256).unwrap_or_else(|| bytes.into());
             (sha256, bytes)
@@ -84,7 +90,11 @@ impl Shelf {
             control: (versions.1, pack.control.into()),
             blobs: blobs.collect(),
         });
-        self.offer(roots, pack.timestamp, revision, before);
+        let previous = offer.and_then(|offer| match offer.revision.is_same(&revision) {
+            true => offer.previous.clone(),
+            false => Some(Arc::clone(&offer.revision)),
+        });
+        self.offer(roots, pack.timestamp, revision, previous);
     }
 
     /// The same revision under a newer timestamp.
@@ -202,6 +212,17 @@ mod tests {
         assert_eq!((offer.release(1), offer.release(4)), (None, None));
         let has = |text: &str| offer.part(&sha256_hex(text.as_bytes())).is_some();
         assert!(has("common") && has("b") && has("c") && !has("a"));
+    }
+
+    #[test]
+    fn the_same_revision_once_more_pushes_nothing_out() {
+        let (shelf, roots) = (Shelf::default(), roots(1, &[b"one"]));
+        shelf.put(&roots, (1, 1), pack(b"a", &["a"]));
+        for _ in 0..2 {
+            shelf.put(&roots, (2, 1), pack(b"b", &["b"]));
+        }
+        let offer = shelf.now().expect("an offer");
+        assert!(offer.part(&sha256_hex(b"a")).is_some() && offer.release(1).is_some());
     }
 
     #[test]

@@ -311,8 +311,14 @@ pub(super) fn at_revision(
 ) -> Result<Snapshot, Failure> {
     let root = read(trust_root, limits::DOCUMENT_BYTES_MAX)?;
     let mut found = Vec::new();
-    for file in packs(path, wanted.environment)? {
-        let (place, candidate) = of_file(&file, wanted.environment)?;
+    let all = match SnapshotFolder::is_at(path) {
+        true => of_snapshot_folder(path, wanted.environment)?,
+        false => packs(path, wanted.environment)?
+            .iter()
+            .map(|file| of_file(file, wanted.environment))
+            .collect::<Result<_, _>>()?,
+    };
+    for (place, candidate) in all {
         match candidate.and_then(|candidate| judge(&candidate, &root, now)) {
             Ok(judged) if wanted.revision.fits(judged.snapshot.revision) => {
                 return Ok(judged.snapshot);

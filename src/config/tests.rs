@@ -361,6 +361,13 @@ fn a_downstream_key_in_place_of_its_hash_is_refused_and_not_repeated() {
     let hash = "ab".repeat(32);
     let edge = EdgeConfig::build(settings.clone().set(name, &hash)).expect("a hash");
     assert_eq!(edge.environments()[0].downstream, [[0xab; 32]]);
+    let twice = settings
+        .clone()
+        .set(name, &hash)
+        .set("environment.production.key", "k1")
+        .set("environment.production.downstream_key_hashes", &hash);
+    let faults = faults_of(EdgeConfig::build(twice)).join("\n");
+    assert!(faults.contains("opens one environment"), "{faults}");
     for wrong in ["edge-development-s3cret", "+b", &"é".repeat(32)] {
         let faults = faults_of(EdgeConfig::build(settings.clone().set(name, wrong)));
         let faults = faults.join("\n");

@@ -45,9 +45,14 @@ impl Supply {
                 "no ledger is configured: steps are kept in this edge's journal and shipped nowhere"
             );
         }
+        let offers = |own: &EnvironmentConfig| !own.downstream.is_empty();
+        if config.distribution() && !config.environments().iter().any(offers) {
+            tracing::warn!(
+                "distribution.serve is on and no environment has downstream_key_hashes: nobody can pull anything"
+            );
+        }
         let environments = config.environments().iter();
-        let offered =
-            environments.filter(|own| config.distribution() && !own.downstream.is_empty());
+        let offered = environments.filter(|own| config.distribution() && offers(own));
         Ok(Self {
             source,
             ledger: ledger.map(|ledger| ledger as Arc<dyn ProgressLedger>),

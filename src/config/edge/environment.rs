@@ -2,6 +2,8 @@
 //!
 //! One section `environment.NAME` for each.
 
+use std::collections::BTreeSet;
+
 use super::distribution;
 use crate::{
     config::{
@@ -92,7 +94,18 @@ pub(super) fn read(reader: &mut Reader, needs_keys: bool) -> Vec<EnvironmentConf
             name,
         }
     };
-    names.into_iter().map(one).collect()
+    let environments: Vec<EnvironmentConfig> = names.into_iter().map(one).collect();
+    let mut hashes = BTreeSet::new();
+    for own in &environments {
+        let known = own.downstream.iter().filter(|hash| !hashes.insert(**hash));
+        if known.count() > 0 {
+            reader.broken_unshown(
+                &format!("environment.{}.downstream_key_hashes", own.name),
+                "has a hash that is listed already (every key opens one environment)",
+            );
+        }
+    }
+    environments
 }
 
 /// The keys for snapshots and for progress.

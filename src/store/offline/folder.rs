@@ -71,6 +71,8 @@ impl SnapshotFolder {
     /// Names of its environments, sorted.
     pub fn environments(&self) -> Result<Vec<String>, FolderError> {
         let mut names = self.names(Path::new(layout::ENVIRONMENTS))?;
+        // What desktops and copying tools leave behind is no environment.
+        names.retain(|name| self.0.join(layout::environment(name)).is_dir());
         names.sort();
         Ok(names)
     }
@@ -98,9 +100,12 @@ impl SnapshotFolder {
         let environment = &built.content.environment;
         for (sha256, bytes) in &built.blobs {
             let path = layout::part(environment, sha256);
-            let known = self.read(&path, bytes.len())?;
+            // One that is damaged is written again, whatever is wrong with it.
+            let known = self.read(&path, limits::PART_BYTES_MAX).ok().flatten();
             if known.as_ref() != Some(bytes) {
-                self.write(&path, bytes)?;
+                // Thousands of them, and found out by their hash when a crash
+                // of the machine takes one: not worth a sync each.
+                self.place(&path, bytes, false)?;
             }
         }
         let path = layout::content(environment);
@@ -166,6 +171,10 @@ impl SnapshotFolder {
 
     /// Puts a file in its place; durable when this returns.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+        self.place(path, bytes, true)
+    }
+
+    fn place(&self, path: &Path, bytes: &[u8], durable: bool) -> Result<(), FolderError> {
         let full = self.0.join(path);
         let partial = full.with_extension("partial");
         let folder = full.parent().unwrap_or(Path::new("."));
@@ -174,9 +183,14 @@ impl SnapshotFolder {
             // Nothing in here is secret: another user may serve it.
             let mut file = fs::File::create(&partial)?;
             io::Write::write_all(&mut file, bytes)?;
-            file.sync_all()?;
+            if durable {
+                file.sync_all()?;
+            }
             fs::rename(&partial, &full)?;
-            fs::File::open(folder)?.sync_all()
+            match durable {
+                true => fs::File::open(folder)?.sync_all(),
+                false => Ok(()),
+            }
         };
         written().map_err(|source| FolderError::File {
             path: full.clone(),

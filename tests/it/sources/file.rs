@@ -70,6 +70,11 @@ fn steps_without_a_ledger_stay_here_over_restarts() {
     let edge = folder.start();
     let again = state(&edge, &folder.key, "ada");
     assert_eq!(again["blocks"], after["blocks"]);
+    // And goes on from there.
+    let modal = again["blocks"][1]["uid"].as_str().expect("a block");
+    let path = format!("/v1/blocks/{modal}/transition");
+    let answer = edge.client(&folder.key).post(&path, &step);
+    assert_eq!(body_of(&answer, 200)["flow"]["state"]["finished"], true);
     // Nobody is taken for somebody who may be known elsewhere.
     let new = edge
         .client(&folder.key)

@@ -208,7 +208,13 @@ fn wait(query: &str) -> Result<Duration, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::body::Body as _;
+
     use super::*;
+    use crate::{
+        distribution::Roots,
+        snapshot::{pack::Pack, sha256_hex},
+    };
 
     #[test]
     fn a_wait_has_a_unit_and_a_bound() {
@@ -249,5 +255,30 @@ mod tests {
         ] {
             assert!(hashes(&body).is_err());
         }
+    }
+    #[test]
+    fn a_full_answer_leaves_parts_out_and_never_the_first() {
+        let large = |byte: u8| vec![byte; PARTS_ANSWER_BYTES_MAX / 2];
+        let shelf = Shelf::default();
+        let named = |bytes: Vec<u8>| (sha256_hex(&bytes), bytes);
+        let pack = Pack {
+            blobs: [1, 2, 3].map(|byte| named(large(byte))).into(),
+            ..Pack::default()
+        };
+        let wanted: Vec<String> = pack.blobs.keys().cloned().collect();
+        let roots = Roots {
+            version: 1,
+            files: Vec::new(),
+        };
+        shelf.put(&roots, (1, 1), pack);
+        let offer = shelf.now().expect("an offer");
+        let length = |wanted: &[String]| {
+            let answer = parts(&offer, wanted);
+            answer.body().size_hint().exact().expect("a known length")
+        };
+        let one = (PARTS_ANSWER_BYTES_MAX / 2 + 40) as u64;
+        assert_eq!(length(&wanted), one, "two and their heads are too long");
+        assert_eq!(length(&wanted[..1]), one);
+        assert_eq!(length(&["0".repeat(64)]), 0);
     }
 }
