@@ -73,6 +73,13 @@ pub enum BuildError {
     },
 }
 
+/// Environments that every store has, and so files may name them also where
+/// only one of them is built.
+const ALWAYS_KNOWN: [(&str, EnvironmentType); 2] = [
+    ("development", EnvironmentType::Development),
+    ("production", EnvironmentType::Production),
+];
+
 /// Builds every environment given, and says what in the files may not be meant.
 pub fn build(
     files: &[SourceFile],
@@ -90,32 +97,47 @@ pub fn build(
         })?;
         workspace.keys.push(stored);
     }
+    let given = workspace.environments.len();
+    for (name, kind) in ALWAYS_KNOWN {
+        if workspace.environment(name).is_none() {
+            workspace.environments.push(Environment {
+                uid: environment_uid(name),
+                name: name.to_owned(),
+                kind,
+                drafts: false,
+            });
+        }
+    }
     // No time of the import is published.
     let imported = import_named(&workspace, read_files(files), Naming::Derived, 0)?;
     let workspace = imported.workspace;
-    let built = workspace.environments.iter().map(|environment| {
-        let (index, control) = publish::unsigned(&workspace, environment)?;
-        // With the reader's eyes, while somebody can still do something.
-        let find = |sha256: &str| index.blobs.get(sha256).map(Vec::as_slice);
-        parts::resolve_index(&index.index, find, limits::SNAPSHOT_BYTES_MAX).map_err(|source| {
-            BuildError::Parts {
+    let built = workspace
+        .environments
+        .iter()
+        .take(given)
+        .map(|environment| {
+            let (index, control) = publish::unsigned(&workspace, environment)?;
+            // With the reader's eyes, while somebody can still do something.
+            let find = |sha256: &str| index.blobs.get(sha256).map(Vec::as_slice);
+            parts::resolve_index(&index.index, find, limits::SNAPSHOT_BYTES_MAX).map_err(
+                |source| BuildError::Parts {
+                    environment: environment.name.clone(),
+                    source,
+                },
+            )?;
+            let content = ContentFile {
+                flowgate: CONTENT_FORMAT.to_owned(),
                 environment: environment.name.clone(),
-                source,
-            }
-        })?;
-        let content = ContentFile {
-            flowgate: CONTENT_FORMAT.to_owned(),
-            environment: environment.name.clone(),
-            environment_uid: environment.uid.clone(),
-            index: index.index,
-            disabled_flows: control.disabled_flows,
-            inactive_deployments: control.inactive_deployments,
-        };
-        Ok(Built {
-            content,
-            blobs: index.blobs,
-        })
-    });
+                environment_uid: environment.uid.clone(),
+                index: index.index,
+                disabled_flows: control.disabled_flows,
+                inactive_deployments: control.inactive_deployments,
+            };
+            Ok(Built {
+                content,
+                blobs: index.blobs,
+            })
+        });
     let built = built.collect::<Result<_, BuildError>>()?;
     Ok((built, imported.report.notices))
 }

@@ -124,6 +124,18 @@ fn the_same_files_give_the_same_bytes_in_any_order_and_at_any_time() {
 }
 
 #[test]
+fn files_may_name_environments_that_are_not_built() {
+    let (all, _) = build(&demo(), &both(), &[]).unwrap();
+    let only = [given("production", EnvironmentType::Production)];
+    let (one, _) = build(&demo(), &only, &[]).unwrap();
+    assert_eq!(one.len(), 1);
+    assert_eq!(one[0].content, all[1].content);
+    let staging = [given("staging", EnvironmentType::Preproduction)];
+    let (staging, _) = build(&demo(), &staging, &[]).unwrap();
+    assert_eq!(staging[0].content.environment, "staging");
+}
+
+#[test]
 fn uids_stay_when_other_flows_come_and_go() {
     let uid = |files: &[SourceFile]| {
         let (built, _) = build(files, &both(), &[]).unwrap();

@@ -30,8 +30,14 @@ const TIMESTAMP: &str = "/edge/v1/environments/development/timestamp";
 impl Chain {
     #[track_caller]
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further flags for the store.
+    #[track_caller]
+    fn start_with(store_flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::start(folder.path());
+        let store = Store::start_with(folder.path(), store_flags);
         store.import(&project(folder.path(), "First"));
         let key = ["--kind", "edge", "--environment", "development"];
         let key = done(&[&["key", "generate"], &key[..]].concat());
@@ -145,6 +151,22 @@ fn with_the_store_away_the_edge_above_supplies_whoever_comes() {
         let document = chain.store.user("known")?;
         (document["flows"][0]["started"] == true).then_some(())
     });
+}
+
+#[test]
+fn nobody_below_is_told_that_old_content_is_fresh() {
+    let mut chain = Chain::start_with(&["--fresh-for-s", "1"]);
+    let below = chain.below(&chain.url(), "below");
+    below.serves(&chain.server_key, "First");
+    chain.store.program.kill();
+    eventually("it is stale below as above", || {
+        let status = below.status();
+        (status["environments"][0]["stale"] == true).then_some(())
+    });
+    let answer = below
+        .client(&chain.server_key)
+        .post("/v1/evaluate", &question("ada"));
+    assert_eq!(body_of(&answer, 200)["stale"], true);
 }
 
 #[test]

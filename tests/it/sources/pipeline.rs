@@ -1,9 +1,10 @@
 //! Do the commands of an offline pipeline say what a script needs?
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::{Folder, hash_of, word};
-use crate::harness::{Site, flowgate, run};
+use super::{Folder, Running, done, hash_of, word};
+use crate::harness::{Client, Site, Store, eventually, flowgate, run};
 
 /// Exit code, standard output and standard error.
 fn said(words: &[&str]) -> (i32, String, String) {
@@ -91,6 +92,69 @@ fn an_edge_and_a_folder_are_compared() {
     let (code, told, _) = said(&["snapshot", "diff", &data, &word(&folder.out())]);
     assert_eq!(code, 1);
     assert!(told.contains("removed") && told.contains("added"), "{told}");
+}
+
+/// The uid an environment has in a store.
+fn environment_uid(store: &Store, key: &str) -> String {
+    let path = "/edge/v1/environments/development/timestamp";
+    let timestamp = Client::new(store.url(), key).get(path).json();
+    let payload = timestamp["payload"].as_str().expect("a payload");
+    let payload = STANDARD.decode(payload).expect("base64");
+    let payload: Value = serde_json::from_slice(&payload).expect("JSON");
+    payload["environment_uid"]
+        .as_str()
+        .expect("a uid")
+        .to_owned()
+}
+
+#[test]
+fn a_folder_with_a_ledger_ships_to_the_store_it_came_from() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = Store::start(root.path());
+    store.import(&crate::harness::project(root.path(), "First"));
+    let (edge_key, app_key) = (store.key("edge"), store.key("server"));
+    let exported = run(&mut store.command(&["export", "--environment", "development"]));
+    let file = root.path().join("exported.yaml");
+    std::fs::write(&file, exported.stdout).expect("a file");
+    let uid = format!("development={}", environment_uid(&store, &edge_key));
+    let key = format!("server:app={}", hash_of(root.path(), &app_key));
+    let (file, out) = (word(&file), word(&root.path().join("out")));
+    let words = ["snapshot", "build", &file, "--out", &out];
+    let more = [
+        "--environment",
+        "development",
+        "--environment-uid",
+        &uid,
+        "--key",
+        &key,
+    ];
+    done(&[&words[..], &more].concat());
+    let signing = word(&root.path().join("signing"));
+    done(&["snapshot", "sign", &out, "--signing", &signing]);
+    let mut command = flowgate();
+    command
+        .args([
+            "edge",
+            "--json",
+            "--upstream",
+            "file",
+            "--upstream-path",
+            &out,
+        ])
+        .args(["--ledger-url", store.url(), "--journal-segment-mb", "4"])
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--environment-key", &format!("development={edge_key}")])
+        .arg("--trust-root")
+        .arg(store.trust_root())
+        .arg("--data")
+        .arg(root.path().join("below"));
+    let edge = Running::start(command, &root.path().join("below.log"));
+    edge.serves(&app_key, "First");
+    eventually("the step is in the ledger", || {
+        let document = store.user("reader")?;
+        (document["flows"][0]["started"] == true).then_some(())
+    });
+    assert_eq!(edge.status()["progress"]["ledger"], "configured");
 }
 
 #[test]
