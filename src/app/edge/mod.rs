@@ -114,6 +114,7 @@ impl Edge {
             metrics: Metrics::new(),
             origins: origins(&config),
             distribution: supply.distribution(&config),
+            traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 

@@ -63,6 +63,7 @@ impl Harness {
             metrics: Metrics::new(),
             origins: Origins::Any,
             distribution: None,
+            traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {
