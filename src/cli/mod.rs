@@ -15,13 +15,16 @@ mod backup;
 mod config;
 mod console;
 mod deployment;
+mod diff;
 mod explain;
 mod failure;
 mod flags;
 mod flow;
+mod hash;
 mod health;
 mod key;
 mod load;
+mod offline;
 mod replay;
 mod serve;
 mod signing;
@@ -68,7 +71,7 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Look at signed snapshots without any server.
+    /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.

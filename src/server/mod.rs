@@ -30,12 +30,13 @@ pub use admin::{
 pub use cors::Origins;
 use hyper::HeaderMap;
 pub use protocol::flows::{Changes, ChangesOptions};
+pub use protocol::distribution::Distribution;
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
@@ -63,6 +64,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
     /// How many of a million requests are traced; none when none is.
     pub traces_per_million: Option<u32>,
     /// Streams of changes.
@@ -89,6 +92,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
             changes: self.changes.clone(),
         }
@@ -103,6 +107,7 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
     changes: Changes,
 }
@@ -157,6 +162,9 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

@@ -24,6 +24,7 @@ mod licences;
 mod packaging;
 mod reference;
 mod restore;
+mod sources;
 mod stories;
 mod traces;
 mod two_processes;

@@ -6,6 +6,7 @@
 //! the same everywhere are in `limits`; what stands here is a choice.
 
 mod changes;
+mod distribution;
 mod environment;
 mod journal;
 mod limits;
@@ -24,7 +25,7 @@ pub use self::{
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
-    upstream::UpstreamConfig,
+    upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
     LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
@@ -40,6 +41,8 @@ pub const EDGE: Surface = Surface {
         process::ADMIN_KEYS,
         upstream::KEYS,
         environment::KEYS,
+        distribution::ENVIRONMENT_KEYS,
+        distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
@@ -61,6 +64,7 @@ pub struct EdgeConfig {
     on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
+    distribution: bool,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
@@ -75,14 +79,16 @@ impl EdgeConfig {
     /// Checks settings; the error holds every fault.
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
+        let upstream = upstream::read(&mut reader);
         let config = Self {
             listen: reader.address("listen"),
             admin_listen: reader.address("admin.listen"),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
-            environments: environment::read(&mut reader),
-            upstream: upstream::read(&mut reader),
+            environments: environment::read(&mut reader, upstream.needs_keys()),
+            upstream,
+            distribution: reader.truth("distribution.serve"),
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
@@ -135,6 +141,11 @@ impl EdgeConfig {
     /// The way to the control plane.
     pub fn upstream(&self) -> &UpstreamConfig {
         &self.upstream
+    }
+
+    /// Whether other edges may pull snapshots from here.
+    pub fn distribution(&self) -> bool {
+        self.distribution
     }
 
     /// The journal.
