@@ -29,8 +29,8 @@ pub use admin::{
 
 pub use cors::Origins;
 use hyper::HeaderMap;
-pub use protocol::flows::{Changes, ChangesOptions};
 pub use protocol::distribution::Distribution;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,

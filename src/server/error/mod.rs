@@ -12,8 +12,8 @@ use hyper::{
 };
 
 use super::{
-    protocol::flows::TicketError,
     protocol::distribution::DistributionError,
+    protocol::flows::TicketError,
     route::{Kinds, Protocol},
 };
 use crate::{
