@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -162,6 +163,7 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
             Route::Distribution(document) => {
                 distribution::answer(self, asked, body, document).await
             }

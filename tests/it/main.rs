@@ -21,6 +21,7 @@ mod harness;
 mod hostile;
 mod kill;
 mod licences;
+mod openapi;
 mod packaging;
 mod reference;
 mod restore;
