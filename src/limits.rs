@@ -221,6 +221,14 @@ pub const READ_QUEUE_MAX: usize = 4_096;
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
 
+/// Requests waiting for a revision they ask for. Each holds its connection and
+/// a few kilobytes; all of them are woken by every publish.
+pub const REVISION_WAITERS_MAX: usize = 4_096;
+
+/// Of them with one key, so that one application that asks for what does not
+/// come leaves room for the others.
+pub const REVISION_WAITERS_PER_KEY_MAX: usize = 512;
+
 /// How often a step may find that its user changed between reading and
 /// deciding before it is answered 503. Each try lost means another step of the
 /// same shard was settled, so the whole makes progress.
@@ -292,6 +300,7 @@ const _: () = {
             <= SHIP_BYTES_MAX
     );
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
+    assert!(REVISION_WAITERS_PER_KEY_MAX < REVISION_WAITERS_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);

@@ -22,8 +22,8 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
-    SubjectsConfig, UnknownSubject, UpstreamConfig,
+    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig,
+    OldSnapshot, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

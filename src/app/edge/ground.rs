@@ -14,8 +14,8 @@ use std::{
 use super::super::{StartError, facts::Watched};
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
-    current::Current,
+    config::{Ack, EdgeConfig, EnvironmentConfig, OldSnapshot, UnknownSubject},
+    current::{Current, Policies, Policy},
     disk::{
         Disk, RealDisk,
         folder::DataFolder,
@@ -54,7 +54,7 @@ impl Ground {
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
         let upstream = Arc::new(upstream(config)?);
-        let current = Arc::new(Current::expecting(config.environments().len()));
+        let current = Arc::new(current(config));
         let (progress, reader) = Progress::new(
             journal.clone(),
             upstream.clone(),
@@ -232,6 +232,27 @@ fn put_back_journal(
                 _ => strangers += 1,
             }
         }
+    }
+}
+
+/// Nothing live yet, and what is done when it is and gets old.
+fn current(config: &EdgeConfig) -> Current {
+    let environments = config.environments();
+    let current = Current::expecting(environments.len()).patient(config.limits().min_revision_wait);
+    environments.iter().fold(current, |current, own| {
+        let policies = Policies {
+            on_stale: policy(own.on_stale),
+            on_expired: policy(own.on_expired),
+        };
+        current.governed(&own.name, policies)
+    })
+}
+
+fn policy(old: OldSnapshot) -> Policy {
+    match old {
+        OldSnapshot::Serve => Policy::Serve,
+        OldSnapshot::RefuseNewUsers => Policy::RefuseNewUsers,
+        OldSnapshot::Refuse => Policy::Refuse,
     }
 }
 

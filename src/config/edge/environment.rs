@@ -30,7 +30,43 @@ pub(super) const KEYS: &[Key] = &[
         secret: None,
         doc: "Whether the edge calls itself ready only when this environment answers.",
     },
+    Key {
+        name: "environment.*.on_stale",
+        flag: "environment-on-stale",
+        kind: OLD,
+        preset: Preset::Value("\"serve\""),
+        secret: None,
+        doc: "What is done past the time until which upstream calls its last word fresh: everybody is served and \
+              the answers are marked; users of whom nothing is known are refused; or everybody is. Serving by \
+              default, because a store that is away must not stop every application at once.",
+    },
+    Key {
+        name: "environment.*.on_expired",
+        flag: "environment-on-expired",
+        kind: OLD,
+        preset: Preset::Value("\"serve\""),
+        secret: None,
+        doc: "The same once the last word has expired, a day after it was signed unless the store says otherwise. \
+              Never more lenient than on_stale.",
+    },
 ];
+
+/// What can be done with what is old, the most lenient first.
+const OLD: Kind = Kind::Choice {
+    now: &["serve", "refuse-new-users", "refuse"],
+    later: &[],
+};
+
+/// What is done with a snapshot that is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OldSnapshot {
+    /// Answers, marked.
+    Serve,
+    /// 503 for users of whom nothing is known.
+    RefuseNewUsers,
+    /// 503.
+    Refuse,
+}
 
 /// One environment the edge serves.
 #[derive(Clone, Debug)]
@@ -41,6 +77,10 @@ pub struct EnvironmentConfig {
     pub key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
+    /// When its snapshot is stale.
+    pub on_stale: OldSnapshot,
+    /// When its snapshot has expired.
+    pub on_expired: OldSnapshot,
 }
 
 /// The sections of environments, sorted by name.
@@ -67,10 +107,30 @@ pub(super) fn read(reader: &mut Reader) -> Vec<EnvironmentConfig> {
             reader.broken(&format!("environment.{name}"), rule);
         }
     }
-    let one = |name: String| EnvironmentConfig {
+    names.into_iter().map(|name| one(reader, name)).collect()
+}
+
+fn one(reader: &mut Reader, name: String) -> EnvironmentConfig {
+    let on_expired = format!("environment.{name}.on_expired");
+    let config = EnvironmentConfig {
         key: reader.secret(&format!("environment.{name}.key")),
         required: reader.truth(&format!("environment.{name}.required")),
+        on_stale: old(reader, &format!("environment.{name}.on_stale")),
+        on_expired: old(reader, &on_expired),
         name,
     };
-    names.into_iter().map(one).collect()
+    if config.on_expired < config.on_stale {
+        let rule = "is more lenient than on_stale (what is refused when it is stale \
+                    cannot be served when it has expired)";
+        reader.broken(&on_expired, rule);
+    }
+    config
+}
+
+fn old(reader: &mut Reader, key: &str) -> OldSnapshot {
+    match reader.text(key).as_str() {
+        "refuse" => OldSnapshot::Refuse,
+        "refuse-new-users" => OldSnapshot::RefuseNewUsers,
+        _ => OldSnapshot::Serve,
+    }
 }

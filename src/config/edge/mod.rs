@@ -18,7 +18,7 @@ use std::{
 };
 
 pub use self::{
-    environment::EnvironmentConfig,
+    environment::{EnvironmentConfig, OldSnapshot},
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
@@ -136,7 +136,7 @@ impl EdgeConfig {
         self.subjects
     }
 
-    /// Bounds of connections.
+    /// Bounds of what applications may take.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
     }
