@@ -11,14 +11,18 @@ use std::{
     },
 };
 
-use super::shipping::ShippingStatus;
+use super::{reporting::ReportStatus, shipping::ShippingStatus};
 use crate::{
     config::{EdgeConfig, UpstreamConfig},
     current::Current,
     disk::journal::Journal,
     progress::{Progress, WatchStatus},
     refresh::SupplyStatus,
-    server::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource},
+    server::{
+        ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
+        UpstreamFacts,
+    },
+    upstream::UpstreamVersion,
 };
 
 /// Everything there is to look at.
@@ -30,6 +34,8 @@ pub(super) struct Watched {
     environments: Vec<WatchedEnvironment>,
     shipping: Option<Arc<Mutex<ShippingStatus>>>,
     task_panics: Option<Arc<AtomicU64>>,
+    upstream: UpstreamVersion,
+    reports: Arc<Mutex<ReportStatus>>,
 }
 
 struct WatchedEnvironment {
@@ -65,6 +71,8 @@ impl Watched {
                 .collect(),
             shipping: None,
             task_panics: None,
+            upstream: UpstreamVersion::default(),
+            reports: Arc::default(),
         }
     }
 
@@ -82,6 +90,16 @@ impl Watched {
         if let Some(own) = environments.find(|own| own.name == environment) {
             own.changes = Some(status);
         }
+    }
+
+    /// Connects who answers as upstream.
+    pub(super) fn upstream(&mut self, version: UpstreamVersion) {
+        self.upstream = version;
+    }
+
+    /// Where it is noted how reporting to upstream goes.
+    pub(super) fn reports(&self) -> Arc<Mutex<ReportStatus>> {
+        self.reports.clone()
     }
 
     /// Connects shipping and the control runtime.
@@ -126,11 +144,22 @@ impl StatusSource for Watched {
             stopping: self.stopping.load(Ordering::Acquire),
             environments: environments.collect(),
             progress: self.progress_facts(),
+            upstream: self.upstream_facts(),
         }
     }
 }
 
 impl Watched {
+    fn upstream_facts(&self) -> UpstreamFacts {
+        let version = self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        UpstreamFacts {
+            version: version.clone(),
+            reported_ms: reports.taken_ms,
+            error: reports.error.clone(),
+        }
+    }
+
     fn progress_facts(&self) -> ProgressFacts {
         let shipping = self.shipping.as_ref().map(|status| {
             let status = status.lock().unwrap_or_else(PoisonError::into_inner);

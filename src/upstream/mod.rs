@@ -4,7 +4,11 @@
 //! them run on the control runtime: a client shared between runtimes hangs.
 
 mod http;
+mod reporting;
 #[cfg(test)]
 mod tests;
 
-pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use self::{
+    http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions},
+    reporting::UpstreamVersion,
+};

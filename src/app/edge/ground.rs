@@ -45,6 +45,8 @@ pub(super) struct Ground {
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
     pub(super) watched: Watched,
+    /// Names the data folder.
+    pub(super) identity: String,
 }
 
 impl Ground {
@@ -54,6 +56,11 @@ impl Ground {
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
         let upstream = Arc::new(upstream(config)?);
+        let identity = folder.identity(&*disk, &edge_name(ambient));
+        let identity = identity.map_err(|cause| StartError::File {
+            path: folder.path().join("identity"),
+            cause,
+        })?;
         let current = Arc::new(current(config));
         let (progress, reader) = Progress::new(
             journal.clone(),
@@ -64,6 +71,7 @@ impl Ground {
             &edge_name(ambient),
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
+        watched.upstream(upstream.upstream_version());
         let root = read_root(&*disk, &config.upstream().trust_root)?;
         let mut refreshers = Vec::new();
         for environment in config.environments() {
@@ -92,6 +100,7 @@ impl Ground {
             reader,
             refreshers,
             watched,
+            identity,
         })
     }
 }

@@ -24,6 +24,7 @@ use super::{
     Addresses, StartError,
     control::Control,
     facts::Watched,
+    reporting::Reporting,
     shipping::{Shipping, ShippingParts},
 };
 use crate::{
@@ -80,6 +81,7 @@ impl Edge {
             reader,
             refreshers,
             mut watched,
+            identity,
         } = ground;
         let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
         let committer = std::thread::Builder::new()
@@ -89,7 +91,7 @@ impl Edge {
         let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
         let shipping = Shipping::new(ShippingParts {
             progress: progress.clone(),
-            ledger: upstream,
+            ledger: upstream.clone(),
             current: current.clone(),
             journal: journal.clone(),
             recovered,
@@ -100,7 +102,16 @@ impl Edge {
             pause_max: config.upstream().backoff_max,
         });
         watched.shipping(shipping.status.clone(), control.panics());
+        let reports = watched.reports();
         let watched = Arc::new(watched);
+        let reporting = Reporting {
+            watched: watched.clone(),
+            current: current.clone(),
+            upstream,
+            ambient: ambient.clone(),
+            edge: identity,
+            status: reports,
+        };
         let service = server::Edge {
             current: current.clone(),
             progress,
@@ -111,6 +122,7 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        control.spawn("reporting", reporting.run());
         listen(&config, refreshers, watchers, &mut control);
         let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
         Ok(Self {

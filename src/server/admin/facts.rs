@@ -20,6 +20,19 @@ pub struct Facts {
     pub environments: Vec<EnvironmentFacts>,
     /// How progress is doing.
     pub progress: ProgressFacts,
+    /// Who is upstream, and whether it hears of us.
+    pub upstream: UpstreamFacts,
+}
+
+/// Who is upstream, and whether it hears of us.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamFacts {
+    /// The version it said last.
+    pub version: Option<String>,
+    /// When it took a report of ours last.
+    pub reported_ms: Option<UnixMs>,
+    /// Why it did not take the last one.
+    pub error: Option<String>,
 }
 
 /// One environment as configuration and refresh know it.

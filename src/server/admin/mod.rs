@@ -16,7 +16,9 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
-pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+pub use facts::{
+    ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
+};
 
 use self::measured::Measured;
 

@@ -7,12 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Admin, EnvironmentFacts, ProgressFacts, RefreshFacts, age_s, facts::OUTCOMES, ready::Probe,
-    seconds_since,
+    Admin, EnvironmentFacts, ProgressFacts, RefreshFacts, UpstreamFacts, age_s, facts::OUTCOMES,
+    ready::Probe, seconds_since,
 };
 use crate::{
     clock::UnixMs,
     current::{Age, Environment, WAIT_OUTCOMES},
+    http::version::Fit,
 };
 
 impl Admin {
@@ -34,6 +35,7 @@ impl Admin {
             "stopping": facts.stopping,
             "environments": environments.collect::<Vec<_>>(),
             "progress": progress_report(&facts.progress),
+            "upstream": upstream_report(&facts.upstream),
             "min_revision_waits": counts(waits),
         })
     }
@@ -43,6 +45,19 @@ fn counts<'n>(pairs: impl IntoIterator<Item = (&'n str, u64)>) -> Value {
     let pairs = pairs.into_iter();
     let pairs = pairs.map(|(name, count)| (name.to_owned(), count.into()));
     Value::Object(pairs.collect::<Map<_, _>>())
+}
+
+fn upstream_report(upstream: &UpstreamFacts) -> Value {
+    let fit = upstream
+        .version
+        .as_deref()
+        .map(|other| Fit::of(other).name());
+    json!({
+        "version": upstream.version,
+        "fit": fit,
+        "last_report_ms": upstream.reported_ms,
+        "report_error": upstream.error,
+    })
 }
 
 fn progress_report(progress: &ProgressFacts) -> Value {
