@@ -184,8 +184,8 @@ pub const WEBHOOK_HEADERS_MAX: usize = 32;
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Edges a store remembers what they reported, each environment of one counting
-/// on its own: large fleets, and some hundred kilobytes.
+/// Edges of one environment of which a store remembers what they reported:
+/// large fleets, and some hundred kilobytes.
 pub const EDGES_KEPT_MAX: usize = 1_024;
 
 /// A name or word in an edge's report; ours are shorter.

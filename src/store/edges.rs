@@ -65,9 +65,11 @@ impl Edges {
         seen.retain(|_, own| now.saturating_sub(own.seen_ms) <= FORGOTTEN_AFTER_MS);
         let place = (environment.to_owned(), report.edge.clone());
         let before = seen.remove(&place);
-        if seen.len() >= EDGES_KEPT_MAX {
-            // Whoever was not heard of for the longest time makes room.
-            let oldest = seen.iter().min_by_key(|(_, own)| own.seen_ms);
+        // Whoever was not heard of for the longest time makes room; nobody
+        // pushes out the edges of another environment.
+        let of_it = || seen.iter().filter(|((own, _), _)| own == environment);
+        if of_it().count() >= EDGES_KEPT_MAX {
+            let oldest = of_it().min_by_key(|(_, own)| own.seen_ms);
             if let Some(oldest) = oldest.map(|(place, _)| place.clone()) {
                 seen.remove(&oldest);
             }
@@ -187,16 +189,16 @@ mod tests {
     #[test]
     fn only_so_many_are_kept_and_none_for_ever() {
         let edges = Edges::default();
+        edges.take("production", report("e0", "0.2"), "0.2", 0);
         for edge in 0..=EDGES_KEPT_MAX as u64 {
             edges.take("dev", report(&format!("e{edge}"), "0.2"), "0.2", edge);
         }
         let list = |now| edges.list(now, |_| Some("0.2".to_owned()));
         let kept = list(0);
-        assert_eq!(kept.len(), EDGES_KEPT_MAX);
-        assert!(
-            kept.iter().all(|own| own.report.edge != "e0"),
-            "the oldest went"
-        );
+        assert_eq!(kept.len(), EDGES_KEPT_MAX + 1);
+        let oldest: Vec<&EdgeListing> = kept.iter().filter(|own| own.report.edge == "e0").collect();
+        assert_eq!(oldest.len(), 1, "the oldest went, but not another's");
+        assert_eq!(oldest[0].environment, "production");
         edges.take("dev", report("late", "0.2"), "0.2", FORGOTTEN_AFTER_MS * 2);
         assert_eq!(list(FORGOTTEN_AFTER_MS * 2).len(), 1);
         let gone = edges.list(0, |_| None);
