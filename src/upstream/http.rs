@@ -28,6 +28,7 @@ use crate::{
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
+    telemetry::traces,
 };
 
 /// Everything but letters, digits and `-._~` is encoded in a path segment.
@@ -111,6 +112,9 @@ impl HttpUpstream {
             .request(method, url)
             .timeout(self.timeout + wait)
             .header(VERSION_HEADER, VERSION);
+        let mut traced = header::HeaderMap::new();
+        traces::pass_on(&mut traced);
+        let request = request.headers(traced);
         match self.keys.get(environment) {
             Some(key) => request.header("x-api-key", key),
             None => request,

@@ -19,6 +19,7 @@ const PAGES: [(&str, &str); 7] = [
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
     ("snapshots.md", "timestamp"),
+    ("load.md", "were answered"),
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
     ("freshness.md", "snapshot-stale"),

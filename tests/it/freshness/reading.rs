@@ -21,6 +21,9 @@ fn health(scene: &Scene, words: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn policies_hold_from_fresh_to_expired_and_end_with_the_next_word() {
     let flags = [
+        // The last word is not held back for long.
+        "--upstream-poll-wait-s",
+        "1",
         "--environment-on-stale",
         "development=refuse-new-users",
         "--environment-on-expired",
