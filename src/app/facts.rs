@@ -33,6 +33,7 @@ pub(super) struct Watched {
     journal: Journal,
     environments: Vec<WatchedEnvironment>,
     shipping: Option<Arc<Mutex<ShippingStatus>>>,
+    has_ledger: bool,
     task_panics: Option<Arc<AtomicU64>>,
     upstream: UpstreamVersion,
     reports: Arc<Mutex<ReportStatus>>,
@@ -70,6 +71,7 @@ impl Watched {
                 })
                 .collect(),
             shipping: None,
+            has_ledger: true,
             task_panics: None,
             upstream: UpstreamVersion::default(),
             reports: Arc::default(),
@@ -110,6 +112,11 @@ impl Watched {
     ) {
         self.shipping = Some(status);
         self.task_panics = Some(task_panics);
+    }
+
+    /// Says whether progress is shipped at all.
+    pub(super) fn ledger(&mut self, is_there: bool) {
+        self.has_ledger = is_there;
     }
 
     /// Set once the edge is told to stop.
@@ -174,6 +181,7 @@ impl Watched {
             .collect();
         ProgressFacts {
             writable: self.progress.writable(),
+            has_ledger: self.has_ledger,
             backlog_records: self.progress.backlog() as u64,
             journal_bytes: self.journal.used_bytes(),
             journals_open: shipping.journals_open as u64,

@@ -49,7 +49,7 @@ pub(super) struct ReportStatus {
 pub(super) struct Reporting {
     pub(super) watched: Arc<Watched>,
     pub(super) current: Arc<Current>,
-    pub(super) upstream: Arc<HttpUpstream>,
+    pub(super) store: Arc<HttpUpstream>,
     pub(super) ambient: Ambient,
     /// Names the data folder.
     pub(super) edge: String,
@@ -73,7 +73,7 @@ impl Reporting {
             let due = self.due(&told);
             if !due.is_empty() {
                 let sent = due.into_iter().map(async |(environment, report)| {
-                    let taken = self.upstream.report(&environment, &report).await;
+                    let taken = self.store.report(&environment, &report).await;
                     (environment, report, taken)
                 });
                 let sent = join_all(sent).await;

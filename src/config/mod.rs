@@ -23,8 +23,9 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig,
-    OldSnapshot, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig,
+    Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
+    LimitsConfig, OldSnapshot, SnapshotOrigin, StopConfig, SubjectsConfig, UnknownSubject,
+    UpstreamConfig,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

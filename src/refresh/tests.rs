@@ -163,6 +163,7 @@ impl Scene {
             current.clone(),
             Arc::new(keep.expect("it opens")),
             ambient,
+            None,
         )
         .expect("it boots");
         assert!(problem.is_none(), "{problem:?}");

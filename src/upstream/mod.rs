@@ -3,12 +3,14 @@
 //! Implementations of the traits that `refresh` and `progress` own. All of
 //! them run on the control runtime: a client shared between runtimes hangs.
 
+mod absent;
+mod file;
 mod http;
 mod reporting;
 #[cfg(test)]
 mod tests;
 
-pub use self::{
-    http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions},
-    reporting::UpstreamVersion,
-};
+pub use absent::NoLedger;
+pub use file::FileUpstream;
+pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use reporting::UpstreamVersion;

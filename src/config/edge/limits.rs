@@ -47,6 +47,30 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Milliseconds a request waits for a revision it asks for (Flowgate-Min-Revision) and that is not here \
               yet. A connected edge has it within milliseconds; who waits longer is better told to come again.",
     },
+    Key {
+        name: "limits.streams_max",
+        flag: "streams-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Streams of changes open at a time (/v1/changes), each on a connection of its own. Half of the \
+              connections, so that streams leave room for requests; further ones are answered 503.",
+    },
+    Key {
+        name: "limits.streams_per_key_max",
+        flag: "streams-per-key-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Of them with one key. As high as the limit above by default, because most edges serve one \
+              application with one key; lower it where several share an edge.",
+    },
 ];
 
 /// Of the section `cors`.
@@ -69,6 +93,10 @@ pub struct LimitsConfig {
     pub connections_per_address_max: usize,
     /// For a revision that is asked for.
     pub min_revision_wait: Duration,
+    /// Streams of changes in all.
+    pub streams_max: usize,
+    /// Streams of changes with one key.
+    pub streams_per_key_max: usize,
 }
 
 /// Whose pages may call the edge from a browser.
@@ -86,6 +114,8 @@ pub(super) fn read(reader: &mut Reader) -> LimitsConfig {
         connections_max: reader.count("limits.connections_max"),
         connections_per_address_max: reader.count("limits.connections_per_address_max"),
         min_revision_wait: reader.millis("limits.min_revision_wait_ms"),
+        streams_max: reader.count("limits.streams_max"),
+        streams_per_key_max: reader.count("limits.streams_per_key_max"),
     }
 }
 

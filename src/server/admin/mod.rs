@@ -6,6 +6,7 @@
 //! know (attempts, backlog) comes from a [`StatusSource`].
 
 mod facts;
+mod heard;
 mod measured;
 mod ready;
 mod report;
@@ -19,6 +20,8 @@ use serde_json::{Value, json};
 pub use facts::{
     ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
+
+pub(super) use heard::Heard;
 
 use self::measured::Measured;
 

@@ -63,6 +63,7 @@ fn upstream_report(upstream: &UpstreamFacts) -> Value {
 fn progress_report(progress: &ProgressFacts) -> Value {
     json!({
         "writable": progress.writable,
+        "ledger": if progress.has_ledger { "configured" } else { "no ledger configured" },
         "backlog_records": progress.backlog_records,
         "journal_bytes": progress.journal_bytes,
         "journals_open": progress.journals_open,
