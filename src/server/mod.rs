@@ -25,7 +25,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
     Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource,
+    StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
