@@ -35,7 +35,8 @@
 //! | [`store`] | The control plane: authoring, publishing, the progress ledger. |
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
-//! | [`limits`], [`clock`], [`telemetry`] | Ceilings with reasons; time and randomness; logs and metrics. |
+//! | [`tls`] | Who is at the other end, and who are we? Certificates, read again while running. |
+//! | [`limits`], [`clock`], [`telemetry`], [`address`] | Ceilings with reasons; time and randomness; logs and metrics; where somebody listens. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
 //! current, evaluate, progress, http`; `upstream` and `store` implement traits
@@ -68,6 +69,7 @@
 //!
 //! `tests/it/architecture/` reads the source and holds these.
 
+pub mod address;
 pub mod app;
 pub mod cli;
 pub mod clock;
@@ -84,4 +86,5 @@ pub mod server;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

@@ -14,7 +14,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     body::{Body, Frame, SizeHint},
@@ -22,20 +21,24 @@ use hyper::{
 };
 use tokio::sync::mpsc;
 
-use super::pulse::Pulse;
-use crate::telemetry::metrics::Metrics;
+use super::pulse::{Fate, Pulse};
+use crate::{limits::H2_PIECE_BYTES, telemetry::metrics::Metrics};
 
 /// An answer on its way out.
 pub type Answer = Response<AnswerBody>;
 
 /// What an answer says.
 #[derive(Debug)]
-pub struct AnswerBody(Content);
+pub struct AnswerBody {
+    content: Content,
+    /// Of the connection that carries a stream, or of one request of many.
+    pulse: Option<Rc<Pulse>>,
+}
 
 #[derive(Debug)]
 enum Content {
-    Whole(Full<Bytes>),
-    Stream(mpsc::Receiver<Bytes>, Option<Rc<Pulse>>),
+    Whole(Bytes),
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 impl AnswerBody {
@@ -43,21 +46,53 @@ impl AnswerBody {
     /// sender is dropped, and the sender is closed when the client has gone or
     /// serving ends.
     pub fn stream(pieces: mpsc::Receiver<Bytes>) -> Self {
-        Self(Content::Stream(pieces, None))
+        Self {
+            content: Content::Stream(pieces),
+            pulse: None,
+        }
     }
 
     /// Tells the connection that it carries a stream, if it does.
     pub(super) fn attach(&mut self, connection: &Rc<Pulse>) {
-        if let Content::Stream(_, pulse) = &mut self.0 {
+        if let Content::Stream(_) = self.content {
             connection.streaming();
-            *pulse = Some(Rc::clone(connection));
+            self.pulse = Some(Rc::clone(connection));
+        }
+    }
+
+    /// Ties the body to its request, one of many on the connection: a whole
+    /// body leaves in pieces, so that one that is not taken can be told.
+    pub(super) fn attach_request(&mut self, request: Rc<Pulse>) {
+        match &self.content {
+            Content::Stream(_) => {
+                request.streaming();
+                // It was answered, however long it goes on.
+                request.finished();
+            }
+            Content::Whole(whole) if whole.is_empty() => {
+                request.finished();
+                return;
+            }
+            Content::Whole(_) => {}
+        }
+        self.pulse = Some(request);
+    }
+
+    /// Leaves out a body that belongs to a HEAD request; returns its length.
+    pub(super) fn leave_out(&mut self) -> Option<usize> {
+        match std::mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
+            Content::Whole(whole) => Some(whole.len()),
+            Content::Stream(_) => None,
         }
     }
 }
 
 impl<T: Into<Bytes>> From<T> for AnswerBody {
     fn from(whole: T) -> Self {
-        Self(Content::Whole(Full::new(whole.into())))
+        Self {
+            content: Content::Whole(whole.into()),
+            pulse: None,
+        }
     }
 }
 
@@ -66,15 +101,31 @@ impl Body for AnswerBody {
     type Error = Infallible;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
-            Content::Whole(whole) => Pin::new(whole).poll_frame(cx),
-            Content::Stream(pieces, pulse) => {
-                // The connection's task is woken when its fate is decided, and
-                // polls this again.
-                if pulse.as_ref().is_some_and(|pulse| pulse.is_ending()) {
+        let Self { content, pulse } = self.get_mut();
+        match content {
+            Content::Whole(whole) if whole.is_empty() => Poll::Ready(None),
+            Content::Whole(whole) => {
+                let piece = match pulse {
+                    Some(request) if whole.len() > H2_PIECE_BYTES => {
+                        // One more piece is taken: its time begins anew.
+                        request.answered();
+                        whole.split_to(H2_PIECE_BYTES)
+                    }
+                    Some(request) => {
+                        request.finished();
+                        std::mem::take(whole)
+                    }
+                    None => std::mem::take(whole),
+                };
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Content::Stream(pieces) => {
+                // Whoever decides the fate wakes the task that polls this.
+                let ends = |pulse: &Rc<Pulse>| pulse.fate(cx.waker()) != Fate::Live;
+                if pulse.as_ref().is_some_and(ends) {
                     pieces.close();
                     return Poll::Ready(None);
                 }
@@ -88,16 +139,26 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Content::Whole(whole) => whole.is_end_stream(),
+        match &self.content {
+            Content::Whole(whole) => whole.is_empty(),
             Content::Stream(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Content::Whole(whole) => whole.size_hint(),
+        match &self.content {
+            Content::Whole(whole) => SizeHint::with_exact(whole.len() as u64),
             Content::Stream(..) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let (Content::Whole(whole), Some(request)) = (&self.content, &self.pulse)
+            && !whole.is_empty()
+        {
+            request.abandoned();
         }
     }
 }

@@ -1,0 +1,22 @@
+//! Who is at the other end, and who are we?
+//!
+//! Certificates, keys and authorities: read from PEM files, judged before they
+//! are used, and read again while the program runs. [`Renewal`] holds what is
+//! in force for one use and never lets a broken file replace it. Everything
+//! here is rustls with ring; the bytes on the wire are `http`'s and reqwest's.
+
+mod client;
+mod error;
+mod measured;
+mod pem;
+mod renewal;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientFiles, ClientTls, client_config};
+pub use error::TlsError;
+pub use measured::measure;
+pub use pem::IdentityFiles;
+pub use renewal::{Renewal, Renewals};
+pub use server::{ServerFiles, ServerTls};

@@ -1,0 +1,1 @@
+//! Files that serve, and files that do not.
