@@ -5,6 +5,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::tls::{self, UpstreamTls};
 use crate::config::{
     key::{Key, Kind, Preset},
     reader::Reader,
@@ -29,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::HttpUrl,
         preset: Preset::Required("\"http://127.0.0.1:7080\""),
         secret: None,
-        doc: "Where the store is. Required.",
+        doc: "Where the store is, http or https. Required.",
     },
     Key {
         name: "upstream.trust_root",
@@ -91,6 +92,8 @@ pub(super) const KEYS: &[Key] = &[
 pub struct UpstreamConfig {
     /// Without a trailing slash.
     pub url: String,
+    /// What is proved and believed when the url is https.
+    pub tls: UpstreamTls,
     /// An envelope file of a root document.
     pub trust_root: PathBuf,
     /// Of one call, a long poll's wait not counted.
@@ -107,8 +110,10 @@ pub struct UpstreamConfig {
 pub(super) fn read(reader: &mut Reader) -> UpstreamConfig {
     // Read for its rule; there is one kind so far.
     reader.text("upstream.kind");
+    let url = reader.text("upstream.url");
     let config = UpstreamConfig {
-        url: reader.text("upstream.url"),
+        tls: tls::upstream(reader, &url),
+        url,
         trust_root: reader.path("upstream.trust_root"),
         timeout: reader.millis("upstream.timeout_ms"),
         poll_wait: reader.seconds("upstream.poll_wait_s"),
