@@ -19,6 +19,7 @@ mod flags;
 mod flow;
 mod health;
 mod key;
+mod place;
 mod replay;
 mod serve;
 mod signing;

@@ -24,7 +24,6 @@ mod socket_file;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};
@@ -35,7 +34,7 @@ pub use listen::{BindError, Listener};
 pub use proxies::{HopHeader, Proxies};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
-pub use tls::client_tls;
+pub use crate::tls::client_tls;
 
 /// A request whose head was admitted and whose body waits to be read; the body
 /// also knows whom the request is from ([`Body::client`]).

@@ -60,7 +60,9 @@ impl Source for ClientFiles {
         };
         let roots = match ca {
             Some(content) => pem::authorities(content)?,
-            None => system_roots()?,
+            None => Some(system_roots())
+                .filter(|roots| !roots.is_empty())
+                .ok_or(TlsError::NoRoots)?,
         };
         let expires_ms = identity.as_ref().map(|(_, expires_ms)| *expires_ms);
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -85,15 +87,26 @@ pub fn client_config(files: &ClientFiles, now: UnixMs) -> Result<ClientTls, TlsE
     Ok(files.make(&files.read()?, now)?.value)
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
+/// What all our clients use that are not told otherwise: the system's
+/// authorities. Without any the calls that need TLS fail and say so; calls
+/// without TLS go on. None when the provider has no protocol in common with
+/// this library.
+pub fn client_tls() -> Option<ClientConfig> {
+    let roots = system_roots();
+    if roots.is_empty() {
+        tracing::warn!("the system has no certificates: calls over https will fail");
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let versions = builder.with_safe_default_protocol_versions().ok()?;
+    Some(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "a certificate of the system cannot be read");
     }
     roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(TlsError::NoRoots);
-    }
-    Ok(roots)
+    roots
 }

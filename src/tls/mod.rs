@@ -14,9 +14,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientFiles, ClientTls, client_config};
+pub use client::{ClientFiles, ClientTls, client_config, client_tls};
 pub use error::TlsError;
 pub use measured::measure;
-pub use pem::IdentityFiles;
-pub use renewal::{Renewal, Renewals};
+pub use pem::{Content, IdentityFiles};
+pub use renewal::{Made, Renewal, Renewals, Source};
 pub use server::{ServerFiles, ServerTls};

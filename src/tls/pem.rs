@@ -36,7 +36,7 @@ pub struct IdentityFiles {
 }
 
 /// A file's path and what is in it.
-pub(super) type Content = (PathBuf, Vec<u8>);
+pub type Content = (PathBuf, Vec<u8>);
 
 /// Reads a file whole.
 pub(super) fn read(path: &Path) -> Result<Content, TlsError> {

@@ -3,8 +3,10 @@
 //! Implementations of the traits that `refresh` and `progress` own. All of
 //! them run on the control runtime: a client shared between runtimes hangs.
 
+mod client;
 mod http;
 #[cfg(test)]
 mod tests;
 
-pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use client::HttpUpstreamError;
+pub use http::{HttpUpstream, HttpUpstreamOptions};

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use super::super::{StartError, facts::Watched};
+use super::super::{StartError, facts::Watched, tls::Secured};
 use crate::{
     clock::Ambient,
     config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
@@ -49,11 +49,15 @@ pub(super) struct Ground {
 
 impl Ground {
     /// In the written order; the first failure ends it and releases the lock.
-    pub(super) fn lay(config: &EdgeConfig, ambient: &Ambient) -> Result<Self, StartError> {
+    pub(super) fn lay(
+        config: &EdgeConfig,
+        secured: &mut Secured,
+        ambient: &Ambient,
+    ) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let upstream = Arc::new(upstream(config)?);
+        let upstream = Arc::new(upstream(config, secured)?);
         let current = Arc::new(Current::expecting(config.environments().len()));
         let (progress, reader) = Progress::new(
             journal.clone(),
@@ -127,7 +131,7 @@ fn open_journal(
     Ok((journal, committer, recovered))
 }
 
-fn upstream(config: &EdgeConfig) -> Result<HttpUpstream, StartError> {
+fn upstream(config: &EdgeConfig, secured: &mut Secured) -> Result<HttpUpstream, StartError> {
     let keys: HashMap<String, String> = config
         .environments()
         .iter()
@@ -137,6 +141,7 @@ fn upstream(config: &EdgeConfig) -> Result<HttpUpstream, StartError> {
         })
         .collect();
     Ok(HttpUpstream::new(HttpUpstreamOptions {
+        tls: secured.upstream(config.upstream())?,
         url: config.upstream().url.clone(),
         keys,
         timeout: config.upstream().timeout,

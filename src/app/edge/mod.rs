@@ -25,6 +25,7 @@ use super::{
     control::Control,
     facts::Watched,
     shipping::{Shipping, ShippingParts},
+    tls::{Secured, proxies},
 };
 use crate::{
     clock::Ambient,
@@ -56,6 +57,7 @@ pub struct Edge {
     committer: JoinHandle<()>,
     current: Arc<Current>,
     watched: Arc<Watched>,
+    secured: Secured,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -65,9 +67,13 @@ pub struct Edge {
 impl Edge {
     /// Starts everything; returns when the listeners are bound.
     pub fn start(config: EdgeConfig, ambient: Ambient) -> Result<Self, StartError> {
-        let ground = Ground::lay(&config, &ambient)?;
-        let public = Listener::bind(config.listen())?;
-        let admin = Listener::bind(config.admin_listen())?;
+        let mut secured = Secured::new(&ambient);
+        let tls = secured.listener("edge", config.tls())?;
+        let admin_tls = secured.listener("admin", config.admin_tls())?;
+        let ground = Ground::lay(&config, &mut secured, &ambient)?;
+        let public = Listener::open(config.listen())?.secured(tls);
+        let public = public.behind(proxies(config.proxies()));
+        let admin = Listener::open(config.admin_listen())?.secured(admin_tls);
         let Ground {
             folder,
             journal,
@@ -81,6 +87,7 @@ impl Edge {
             refreshers,
             mut watched,
         } = ground;
+        let following = upstream.follow_tls();
         let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
         let committer = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -99,6 +106,8 @@ impl Edge {
             pause_first: config.upstream().backoff_min,
             pause_max: config.upstream().backoff_max,
         });
+        control.spawn("certificates", secured.follow());
+        control.spawn("upstream certificates", following);
         watched.shipping(shipping.status.clone(), control.panics());
         let watched = Arc::new(watched);
         let service = server::Edge {
@@ -108,6 +117,7 @@ impl Edge {
             metrics: Metrics::new(),
             origins: origins(&config),
         };
+        secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
@@ -124,6 +134,7 @@ impl Edge {
             committer,
             current,
             watched,
+            secured,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -133,8 +144,8 @@ impl Edge {
     /// Bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            edge: Some(self.public.address()),
-            admin: Some(self.admin.address()),
+            edge: Some(self.public.url().to_owned()),
+            admin: Some(self.admin.url().to_owned()),
             store: None,
         }
     }
@@ -158,6 +169,11 @@ impl Edge {
             // Either is reason enough to look again.
             drop(tokio::time::timeout(longest, published.changed()).await);
         });
+    }
+
+    /// Reads certificates again.
+    pub fn renew(&self) {
+        self.secured.renew();
     }
 
     /// Stops everything in order; returns when it is done.

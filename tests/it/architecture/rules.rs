@@ -66,6 +66,11 @@ pub(super) const RULES: &[Rule] = &[
                 "makes the data folder and leaves the first admin key in it",
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
+            ("tls/", "reads certificates and keys"),
+            (
+                "http/socket_file.rs",
+                "replaces what a dead process left, and removes its own",
+            ),
         ],
     },
     Rule {
@@ -250,7 +255,9 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
-    ("config", &["limits"]),
+    ("address", &[]),
+    ("config", &["limits", "address"]),
+    ("tls", &["limits", "clock", "telemetry"]),
     ("telemetry", &["clock", "config", "snapshot"]),
     (
         "progress",
@@ -276,7 +283,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("http", &["limits", "clock", "telemetry"]),
+    ("http", &["limits", "clock", "telemetry", "address", "tls"]),
     (
         "upstream",
         &[
@@ -287,6 +294,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "clock",
             "telemetry",
             "http",
+            "tls",
         ],
     ),
     (
@@ -313,6 +321,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "limits",
             "clock",
             "telemetry",
+            "tls",
         ],
     ),
 ];
