@@ -211,4 +211,3 @@ fn read_text(path: &Path) -> Result<String, StartError> {
         }),
     }
 }
-

@@ -116,7 +116,10 @@ impl Trust {
     }
 
     fn files(&self) -> ClientFiles {
-        let both = self.certificate.as_deref().zip(self.certificate_key.as_deref());
+        let both = self
+            .certificate
+            .as_deref()
+            .zip(self.certificate_key.as_deref());
         let identity = |(certificate, key): (&Path, &Path)| IdentityFiles {
             certificate: certificate.to_owned(),
             key: key.to_owned(),

@@ -84,7 +84,10 @@ impl Kind {
     /// What is expected, for messages and help.
     pub(crate) fn expected(self) -> String {
         match self {
-            Self::Address => AddressError.to_string().trim_start_matches("expected ").to_owned(),
+            Self::Address => AddressError
+                .to_string()
+                .trim_start_matches("expected ")
+                .to_owned(),
             Self::Path => "a path".into(),
             Self::File => "the path of a file that exists".into(),
             Self::Text => "a text".into(),

@@ -56,7 +56,10 @@ pub(super) struct Acceptor {
 /// A listener in this thread's runtime. The file goes last.
 enum Door {
     Tcp(TcpListener),
-    Unix(UnixListener, #[allow(dead_code, reason = "removes the file when dropped")] SocketFile),
+    Unix(
+        UnixListener,
+        #[allow(dead_code, reason = "removes the file when dropped")] SocketFile,
+    ),
 }
 
 impl Door {

@@ -154,8 +154,15 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let stream = TokioIo::new(Stream::new(io, Rc::clone(&asked.pulse)));
-    let service = service_fn(|asking: hyper::Request<Incoming>| request::one(asked.clone(), asking));
-    let serving = pin!(asked.shared.protocols.http1.serve_connection(stream, service));
+    let service =
+        service_fn(|asking: hyper::Request<Incoming>| request::one(asked.clone(), asking));
+    let serving = pin!(
+        asked
+            .shared
+            .protocols
+            .http1
+            .serve_connection(stream, service)
+    );
     let outcome = drive(&asked.pulse, serving, |serving| serving.graceful_shutdown()).await;
     // Everything else is a peer that went away, which is no news.
     if outcome.is_err_and(|error| error.is_parse()) {

@@ -162,6 +162,9 @@ mod tests {
         drop(second);
         assert!(path.exists(), "not ours to remove");
         let error = Listener::open(&address).expect_err("not a socket");
-        assert!(error.cause.to_string().contains("not a socket"), "{error:?}");
+        assert!(
+            error.cause.to_string().contains("not a socket"),
+            "{error:?}"
+        );
     }
 }

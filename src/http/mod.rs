@@ -28,13 +28,13 @@ mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};
 
+pub use crate::tls::client_tls;
 pub use answer::{Answer, AnswerBody, empty, json_bytes, problem, scrape};
 pub use body::{Body, BodyError};
 pub use listen::{BindError, Listener};
 pub use proxies::{HopHeader, Proxies};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
-pub use crate::tls::client_tls;
 
 /// A request whose head was admitted and whose body waits to be read; the body
 /// also knows whom the request is from ([`Body::client`]).

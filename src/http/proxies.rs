@@ -78,7 +78,9 @@ impl Proxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     /// The last hop that is no trusted proxy's. When all are, the first one
@@ -107,7 +109,9 @@ impl Proxies {
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     let parsed = text.parse::<IpAddr>().ok().or_else(|| {
-        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         match bare {
             Some(bare) => bare.parse().ok().map(IpAddr::V6),
             None => text.parse::<SocketAddr>().ok().map(|known| known.ip()),
@@ -130,7 +134,9 @@ fn forwarded_for(element: &[u8]) -> &[u8] {
         name.eq_ignore_ascii_case(b"for=").then_some(value)
     });
     let value = found.unwrap_or_default();
-    let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let quoted = value
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
     quoted.unwrap_or(value)
 }
 
@@ -169,7 +175,9 @@ mod tests {
             address: SocketAddr::new(peer.parse().expect("an address"), 4711),
             local: peer == "127.0.0.1",
         };
-        proxies.client(peer, &headers).map(|client| client.to_string())
+        proxies
+            .client(peer, &headers)
+            .map(|client| client.to_string())
     }
 
     #[test]
@@ -179,8 +187,16 @@ mod tests {
             ("10.0.0.1", &[], Some("10.0.0.1")),
             ("10.0.0.1", &["198.51.100.7"], Some("198.51.100.7")),
             ("::ffff:10.0.0.1", &["198.51.100.7"], Some("198.51.100.7")),
-            ("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"], Some("198.51.100.7")),
-            ("10.0.0.1", &["1.1.1.1", "198.51.100.7,10.0.0.2"], Some("198.51.100.7")),
+            (
+                "10.0.0.1",
+                &["1.1.1.1, 198.51.100.7, 10.0.0.2"],
+                Some("198.51.100.7"),
+            ),
+            (
+                "10.0.0.1",
+                &["1.1.1.1", "198.51.100.7,10.0.0.2"],
+                Some("198.51.100.7"),
+            ),
             ("10.0.0.1", &["10.0.0.9, 10.0.0.2"], Some("10.0.0.9")),
             ("10.0.0.1", &["198.51.100.7:443"], Some("198.51.100.7")),
             ("10.0.0.1", &["[2001:db8::1]:443"], Some("2001:db8::1")),
@@ -199,10 +215,22 @@ mod tests {
     fn forwarded_is_read_with_its_quotes() {
         let cases: [(&[&str], Option<&str>); 8] = [
             (&["for=198.51.100.7"], Some("198.51.100.7")),
-            (&["proto=https;For=\"[2001:db8::1]:4711\";by=10.0.0.1"], Some("2001:db8::1")),
-            (&["for=1.1.1.1, for=198.51.100.7;host=a, for=10.0.0.3"], Some("198.51.100.7")),
-            (&["for=198.51.100.7;host=\"a,for=1.1.1.1\""], Some("198.51.100.7")),
-            (&["for=198.51.100.7;host=\"a\\\",for=1.1.1.1\""], Some("198.51.100.7")),
+            (
+                &["proto=https;For=\"[2001:db8::1]:4711\";by=10.0.0.1"],
+                Some("2001:db8::1"),
+            ),
+            (
+                &["for=1.1.1.1, for=198.51.100.7;host=a, for=10.0.0.3"],
+                Some("198.51.100.7"),
+            ),
+            (
+                &["for=198.51.100.7;host=\"a,for=1.1.1.1\""],
+                Some("198.51.100.7"),
+            ),
+            (
+                &["for=198.51.100.7;host=\"a\\\",for=1.1.1.1\""],
+                Some("198.51.100.7"),
+            ),
             (&["for=_hidden"], None),
             (&["for=unknown, for=198.51.100.7"], Some("198.51.100.7")),
             (&["proto=https"], None),

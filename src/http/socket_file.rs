@@ -32,7 +32,9 @@ impl SocketFile {
         let taken = |text: &str| Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => {
-                return taken("there is a file, and it is not a socket (remove it, or take another path)");
+                return taken(
+                    "there is a file, and it is not a socket (remove it, or take another path)",
+                );
             }
             Ok(_) => match UnixStream::connect(path) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -91,7 +91,9 @@ pub enum TlsError {
         why: String,
     },
     /// Nobody could be trusted.
-    #[error("the system has no certificates of authorities (install ca-certificates, or name a file of them)")]
+    #[error(
+        "the system has no certificates of authorities (install ca-certificates, or name a file of them)"
+    )]
     NoRoots,
     /// The algorithms that are built in do not go together.
     #[error("TLS cannot be set up")]

@@ -12,7 +12,7 @@ mod pem;
 mod renewal;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use client::{ClientFiles, ClientTls, client_config, client_tls};
 pub use error::TlsError;

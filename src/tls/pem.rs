@@ -93,12 +93,10 @@ pub(super) fn certificates(
 pub(super) fn authorities(content: &Content) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(content)? {
-        roots
-            .add(certificate)
-            .map_err(|error| TlsError::Refused {
-                path: content.0.clone(),
-                why: error.to_string(),
-            })?;
+        roots.add(certificate).map_err(|error| TlsError::Refused {
+            path: content.0.clone(),
+            why: error.to_string(),
+        })?;
     }
     Ok(roots)
 }
@@ -154,7 +152,15 @@ fn validity(certificate: &CertificateDer<'_>) -> Result<(u64, u64), String> {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let usage = KeyUsage::server_auth();
         parsed
-            .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &[], &[], time, usage, None, None)
+            .verify_for_usage(
+                webpki::ALL_VERIFICATION_ALGS,
+                &[],
+                &[],
+                time,
+                usage,
+                None,
+                None,
+            )
             .err()
     };
     let from = match ask(0) {

@@ -128,7 +128,9 @@ pub(super) fn listener(
 ) -> Option<ListenerTls> {
     let tls = tls::listener(reader, begin)?;
     if address.tcp().is_none() {
-        let rule = format!("cannot be used while {listen} is a socket file (its mode says who may connect)");
+        let rule = format!(
+            "cannot be used while {listen} is a socket file (its mode says who may connect)"
+        );
         reader.broken(&format!("{begin}certificate"), &rule);
     }
     Some(tls)
@@ -146,7 +148,10 @@ pub(super) fn upstream(reader: &mut Reader, url: &str) -> UpstreamTls {
         } else {
             "upstream.tls_certificate"
         };
-        reader.broken(key, "is of no use while upstream.url is http (make it https)");
+        reader.broken(
+            key,
+            "is of no use while upstream.url is http (make it https)",
+        );
     }
     config
 }
@@ -164,7 +169,9 @@ pub(super) fn proxies(reader: &mut Reader) -> ProxiesConfig {
         } else if let Ok(network) = word.parse().or(address) {
             config.networks.push(network);
         } else {
-            let rule = format!("{word:?} is no network (expected one such as \"10.0.0.0/8\", an address, or \"unix\")");
+            let rule = format!(
+                "{word:?} is no network (expected one such as \"10.0.0.0/8\", an address, or \"unix\")"
+            );
             reader.broken("proxies.trusted", &rule);
         }
     }
