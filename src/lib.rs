@@ -36,6 +36,7 @@
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
 //! | [`tls`] | Who is at the other end, and who are we? Certificates, read again while running. |
+//! | [`load`] | How does a server answer at a given rate? |
 //! | [`limits`], [`clock`], [`telemetry`], [`address`] | Ceilings with reasons; time and randomness; logs and metrics; where somebody listens. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
@@ -79,6 +80,7 @@ pub mod disk;
 pub mod evaluate;
 pub mod http;
 pub mod limits;
+pub mod load;
 pub mod progress;
 pub mod receipt;
 pub mod refresh;

@@ -18,13 +18,15 @@ mod print;
 mod reader;
 mod settings;
 mod store;
+mod telemetry;
 mod tls;
 mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig,
-    ProxiesConfig, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig, UpstreamTls,
+    Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
+    LimitsConfig, ProxiesConfig, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig,
+    UpstreamTls,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;
@@ -33,6 +35,7 @@ pub use log::{LogConfig, LogFormat, LogLevel};
 pub use print::{print_defaults, variable_name};
 pub use settings::Settings;
 pub use store::{STORE, StoreConfig};
+pub use telemetry::TracesConfig;
 pub use tls::ListenerTls;
 pub use variables::{ADMIN_KEY_VARIABLE, Variables};
 

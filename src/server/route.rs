@@ -141,6 +141,10 @@ pub(crate) enum Route {
     Identify,
     /// `POST /v1/explain`.
     Explain,
+    /// `GET /v1/changes`.
+    Changes,
+    /// `POST /v1/changes/tickets`.
+    Ticket,
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -157,6 +161,8 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "transition",
     "identify",
     "explain",
+    "changes",
+    "ticket",
 ];
 
 impl Route {
@@ -174,6 +180,8 @@ impl Route {
             Self::Transition => 9,
             Self::Identify => 10,
             Self::Explain => 11,
+            Self::Changes => 12,
+            Self::Ticket => 13,
         }
     }
 
@@ -186,7 +194,7 @@ impl Route {
                 Kinds::of(&[KeyKind::Blocks])
             }
             Self::DoptIdentify => Kinds::of(&[KeyKind::Users]),
-            Self::Evaluate | Self::Intent(_) | Self::Transition => {
+            Self::Evaluate | Self::Intent(_) | Self::Transition | Self::Changes | Self::Ticket => {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
@@ -197,7 +205,7 @@ impl Route {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Preflight | Self::DoptFlow | Self::DoptBlock => 0,
+            Self::Preflight | Self::DoptFlow | Self::DoptBlock | Self::Changes => 0,
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
@@ -205,7 +213,8 @@ impl Route {
             | Self::Intent(_)
             | Self::Transition
             | Self::Identify
-            | Self::Explain => BODY_BYTES_MAX,
+            | Self::Explain
+            | Self::Ticket => BODY_BYTES_MAX,
         }
     }
 }
@@ -245,6 +254,8 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
         ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
+        ["v1", "changes"] => (Method::GET, Route::Changes, "", true),
+        ["v1", "changes", "tickets"] => (Method::POST, Route::Ticket, "", true),
         _ => return Err(RouteError::NoSuchPath),
     };
     if method == Method::OPTIONS {
@@ -366,6 +377,10 @@ mod tests {
             (&post, "/v1/blocks/b/transition", "Transition b"),
             (&post, "/v1/identify", "Identify "),
             (&post, "/v1/explain", "Explain "),
+            (&get, "/v1/changes", "Changes "),
+            (&post, "/v1/changes", "405 GET, OPTIONS"),
+            (&post, "/v1/changes/tickets", "Ticket "),
+            (&get, "/v1/changes/x", "404"),
         ];
         for (method, path, expected) in cases {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
@@ -380,6 +395,8 @@ mod tests {
         assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
         assert_eq!(Route::Explain.permission().describe(), "server");
         assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
+        assert!(!Route::Changes.permission().contains(KeyKind::Users));
         assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
+        assert_eq!(ROUTE_NAMES[Route::Ticket.number()], "ticket");
     }
 }

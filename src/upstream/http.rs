@@ -25,6 +25,7 @@ use crate::{
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
+    telemetry::traces,
     tls::ClientTls,
 };
 
@@ -100,6 +101,9 @@ impl HttpUpstream {
             .current()
             .request(method, url)
             .timeout(self.timeout + wait);
+        let mut traced = header::HeaderMap::new();
+        traces::pass_on(&mut traced);
+        let request = request.headers(traced);
         match self.keys.get(environment) {
             Some(key) => request.header("x-api-key", key),
             None => request,

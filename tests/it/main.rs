@@ -24,6 +24,7 @@ mod licences;
 mod reference;
 mod stories;
 mod tls;
+mod traces;
 mod two_processes;
 mod v1;
 mod vectors;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::Ambient,
-    config::{CorsOrigins, EdgeConfig},
+    config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
     http::{self, Deadlines, Listener, Options},
@@ -113,9 +113,11 @@ impl Edge {
         let service = server::Edge {
             current: current.clone(),
             progress,
+            changes: changes(&config, &ambient),
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
+            traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
@@ -228,6 +230,7 @@ fn serve(
         status: watched.clone(),
     };
     operators.register();
+    service.register();
     let public = http::serve(public, public_options(config), &metrics, move |_| {
         service.service()
     })?;
@@ -289,6 +292,17 @@ fn ship(
         });
     }
     (stop_shipping, shipped)
+}
+
+/// What streams of changes share.
+fn changes(config: &EdgeConfig, ambient: &Ambient) -> server::Changes {
+    let options = server::ChangesOptions {
+        streams_max: config.limits().streams_max,
+        streams_per_key_max: config.limits().streams_per_key_max,
+        ticket_life: config.changes().ticket_life,
+        ticket_secret: config.changes().ticket_secret.as_ref().map(Secret::expose),
+    };
+    server::Changes::new(options, ambient)
 }
 
 fn origins(config: &EdgeConfig) -> server::Origins {

@@ -5,6 +5,7 @@
 //! them, and the rules between them. Ceilings that protect the process and are
 //! the same everywhere are in `limits`; what stands here is a choice.
 
+mod changes;
 mod environment;
 mod journal;
 mod limits;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use self::{
+    changes::ChangesConfig,
     environment::EnvironmentConfig,
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
@@ -26,8 +28,8 @@ pub use self::{
     upstream::UpstreamConfig,
 };
 use super::{
-    ListenerTls, LogConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
-    tls as shared_tls,
+    ListenerTls, LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader,
+    settings::Settings, telemetry, tls as shared_tls,
 };
 use crate::address::Address;
 
@@ -47,8 +49,10 @@ pub const EDGE: Surface = Surface {
         limits::KEYS,
         shared_tls::KEYS,
         tls::PROXY_KEYS,
+        changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
+        telemetry::KEYS,
         log::KEYS,
     ],
 };
@@ -69,8 +73,10 @@ pub struct EdgeConfig {
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
+    changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
+    traces: Option<TracesConfig>,
     log: LogConfig,
 }
 
@@ -93,8 +99,10 @@ impl EdgeConfig {
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
+            changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
+            traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
         if config.listen.is_same(&config.admin_listen) {
@@ -172,6 +180,11 @@ impl EdgeConfig {
         self.limits
     }
 
+    /// Tickets for streams of changes.
+    pub fn changes(&self) -> &ChangesConfig {
+        &self.changes
+    }
+
     /// Deadlines of a stop.
     pub fn stop(&self) -> StopConfig {
         self.stop
@@ -180,6 +193,11 @@ impl EdgeConfig {
     /// Who may call from a browser.
     pub fn cors_origins(&self) -> &CorsOrigins {
         &self.cors_origins
+    }
+
+    /// Where traces go; nowhere by default.
+    pub fn traces(&self) -> Option<&TracesConfig> {
+        self.traces.as_ref()
     }
 
     /// The log.

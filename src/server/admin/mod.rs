@@ -6,6 +6,7 @@
 //! know (attempts, backlog) comes from a [`StatusSource`].
 
 mod facts;
+mod heard;
 mod measured;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
@@ -14,6 +15,8 @@ use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
 pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+
+pub(super) use heard::Heard;
 
 use self::{facts::OUTCOMES, measured::Measured};
 

@@ -11,7 +11,10 @@ use hyper::{
     header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::route::{Kinds, Protocol};
+use super::{
+    protocol::flows::TicketError,
+    route::{Kinds, Protocol},
+};
 use crate::{
     http::{self, Answer, BodyError, json::JsonError},
     progress::{ReadError, WriteError},
@@ -154,6 +157,10 @@ pub(crate) enum Fault {
         channel: String,
     },
     #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("as many streams of changes are open as this edge, or this key, may have")]
+    Streams,
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -235,6 +242,8 @@ impl Fault {
                 "deployment-not-in-force",
                 "Another deployment decides",
             ),
+            Self::Ticket(_) => row(S::UNAUTHORIZED, "ticket", "Ticket not good"),
+            Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
         }
@@ -264,6 +273,7 @@ impl Fault {
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
             Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
+            Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
@@ -293,7 +303,7 @@ impl Fault {
     fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Route(RouteError::Method { allow }) => Some((ALLOW, allow)),
-            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Self::Auth(AuthError::Missing | AuthError::Unknown) | Self::Ticket(_) => {
                 Some((WWW_AUTHENTICATE, "Bearer"))
             }
             Self::SetAside { .. } => Some((RETRY_AFTER, RETRY_LATER)),

@@ -94,6 +94,11 @@ pub(super) const RULES: &[Rule] = &[
             ("upstream/", "faces the control plane"),
             ("store/", "faces edges and the command line"),
             ("cli/", "asks a store or an edge"),
+            ("load/", "sends requests at a rate"),
+            (
+                "telemetry/traces.rs",
+                "sends spans to a collector, and reads who caused a request from its head",
+            ),
             (
                 "app/store.rs",
                 "puts the store's answers behind the shared plumbing",
@@ -258,7 +263,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("address", &[]),
     ("config", &["limits", "address"]),
     ("tls", &["limits", "clock", "telemetry"]),
-    ("telemetry", &["clock", "config", "snapshot"]),
+    ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
         "progress",
         &[
@@ -284,6 +289,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["limits", "clock", "telemetry", "address", "tls"]),
+    ("load", &["http"]),
     (
         "upstream",
         &[
