@@ -36,8 +36,9 @@
 //! | [`store`] | The control plane: authoring, publishing, the progress ledger. |
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
+//! | [`tls`] | Who is at the other end, and who are we? Certificates, read again while running. |
 //! | [`load`] | How does a server answer at a given rate? |
-//! | [`limits`], [`clock`], [`telemetry`] | Ceilings with reasons; time and randomness; logs and metrics. |
+//! | [`limits`], [`clock`], [`telemetry`], [`address`] | Ceilings with reasons; time and randomness; logs and metrics; where somebody listens. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
 //! current, evaluate, progress, http`; `upstream` and `store` implement traits
@@ -70,6 +71,7 @@
 //!
 //! `tests/it/architecture/` reads the source and holds these.
 
+pub mod address;
 pub mod app;
 pub mod cli;
 pub mod clock;
@@ -88,4 +90,5 @@ pub mod server;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

@@ -48,6 +48,31 @@ pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Number of request headers hyper parses before it answers 431.
 pub const HEADERS_MAX: usize = 100;
 
+/// Requests one HTTP/2 connection may have open: more than a page or a busy
+/// application asks for at once.
+pub const H2_STREAMS_MAX: u32 = 64;
+
+/// What a client may send of one HTTP/2 request before it is read.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// The same for all requests of the connection.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The largest piece of an answer given to HTTP/2 at a time: what waits for a
+/// client that does not read stays with us, where its deadline is seen.
+pub const H2_PIECE_BYTES: usize = 16 * 1024;
+
+/// Answers that HTTP/2 buffers for one request.
+pub const H2_SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// Requests of an HTTP/2 connection that may be reset before they are
+/// answered, beyond those that were answered since: whoever begins requests in
+/// order to drop them makes work for nothing.
+pub const H2_RESETS_MAX: u32 = 100;
+
+/// A file of certificates; the largest bundles of authorities have a quarter.
+pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Body of one evaluation, step or identify call.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -316,6 +341,8 @@ pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
+    assert!(H2_STREAM_WINDOW_BYTES <= H2_CONNECTION_WINDOW_BYTES);
+    assert!(H2_PIECE_BYTES <= H2_SEND_BYTES_MAX);
     assert!(RECORD_BYTES_MAX <= SHIP_BYTES_MAX);
     // A record holds the merged properties of one identify call.
     assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);

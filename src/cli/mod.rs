@@ -26,6 +26,7 @@ mod health;
 mod key;
 mod load;
 mod offline;
+mod place;
 mod replay;
 mod serve;
 mod signing;

@@ -4,6 +4,7 @@
 //! them run on the control runtime: a client shared between runtimes hangs.
 
 mod absent;
+mod client;
 mod file;
 mod http;
 mod reporting;
@@ -11,6 +12,7 @@ mod reporting;
 mod tests;
 
 pub use absent::NoLedger;
+pub use client::HttpUpstreamError;
 pub use file::FileUpstream;
-pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use http::{HttpUpstream, HttpUpstreamOptions};
 pub use reporting::UpstreamVersion;

@@ -28,6 +28,7 @@ mod reference;
 mod restore;
 mod sources;
 mod stories;
+mod tls;
 mod traces;
 mod two_processes;
 mod v1;

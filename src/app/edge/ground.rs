@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
-    super::{StartError, facts::Watched},
+    super::{StartError, facts::Watched, tls::Secured},
     supply::Supply,
 };
 use crate::{
@@ -49,11 +49,15 @@ pub(super) struct Ground {
 
 impl Ground {
     /// In the written order; the first failure ends it and releases the lock.
-    pub(super) fn lay(config: &EdgeConfig, ambient: &Ambient) -> Result<Self, StartError> {
+    pub(super) fn lay(
+        config: &EdgeConfig,
+        secured: &mut Secured,
+        ambient: &Ambient,
+    ) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let supply = Supply::of(config)?;
+        let supply = Supply::of(config, secured.upstream(config.upstream())?.as_ref())?;
         let identity = folder.identity(&*disk, &edge_name(ambient));
         let identity = identity.map_err(|cause| StartError::File {
             path: folder.path().join("identity"),

@@ -27,6 +27,7 @@ use super::{
     facts::Watched,
     reporting::Reporting,
     shipping::{Shipping, ShippingParts},
+    tls::{Secured, proxies},
 };
 use crate::{
     clock::Ambient,
@@ -59,6 +60,7 @@ pub struct Edge {
     current: Arc<Current>,
     watched: Arc<Watched>,
     supply: Supply,
+    secured: Secured,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -68,9 +70,13 @@ pub struct Edge {
 impl Edge {
     /// Starts everything; returns when the listeners are bound.
     pub fn start(config: EdgeConfig, ambient: Ambient) -> Result<Self, StartError> {
-        let ground = Ground::lay(&config, &ambient)?;
-        let public = Listener::bind(config.listen())?;
-        let admin = Listener::bind(config.admin_listen())?;
+        let mut secured = Secured::new(&ambient);
+        let tls = secured.listener("edge", config.tls())?;
+        let admin_tls = secured.listener("admin", config.admin_tls())?;
+        let ground = Ground::lay(&config, &mut secured, &ambient)?;
+        let public = Listener::open(config.listen())?.secured(tls);
+        let public = public.behind(proxies(config.proxies()));
+        let admin = Listener::open(config.admin_listen())?.secured(admin_tls);
         let Ground {
             folder,
             journal,
@@ -85,6 +91,7 @@ impl Edge {
             mut watched,
             identity,
         } = ground;
+        let following = supply.follow_tls();
         let watchers = match &supply.ledger {
             Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
             None => Vec::new(),
@@ -106,6 +113,10 @@ impl Edge {
             pause_first: config.upstream().backoff_min,
             pause_max: config.upstream().backoff_max,
         });
+        control.spawn("certificates", secured.follow());
+        for following in following {
+            control.spawn("upstream certificates", following);
+        }
         watched.shipping(shipping.status.clone(), control.panics());
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
@@ -127,6 +138,7 @@ impl Edge {
             distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
+        secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
@@ -151,6 +163,7 @@ impl Edge {
             current,
             watched,
             supply,
+            secured,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -160,8 +173,8 @@ impl Edge {
     /// Bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            edge: Some(self.public.address()),
-            admin: Some(self.admin.address()),
+            edge: Some(self.public.url().to_owned()),
+            admin: Some(self.admin.url().to_owned()),
             store: None,
         }
     }
@@ -185,6 +198,11 @@ impl Edge {
             // Either is reason enough to look again.
             drop(tokio::time::timeout(longest, published.changed()).await);
         });
+    }
+
+    /// Reads certificates again.
+    pub fn renew(&self) {
+        self.secured.renew();
     }
 
     /// Stops everything in order; returns when it is done.
