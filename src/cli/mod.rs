@@ -10,16 +10,21 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod completions;
 mod backup;
 mod config;
 mod console;
 mod deployment;
+mod diff;
 mod explain;
 mod failure;
 mod flags;
 mod flow;
+mod hash;
 mod health;
 mod key;
+mod load;
+mod offline;
 mod replay;
 mod serve;
 mod signing;
@@ -66,7 +71,7 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Look at signed snapshots without any server.
+    /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.
@@ -80,6 +85,10 @@ enum Command {
     Deployment(deployment::DeploymentCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
+    /// Send requests at a fixed rate, and tell how long the answers took.
+    Load(load::LoadArguments),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(completions::CompletionsArguments),
     /// Make a receipt again from an archived snapshot, and compare.
     Replay(replay::ReplayArguments),
 }
@@ -118,6 +127,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
+        Command::Load(arguments) => load::load(&arguments, console),
+        Command::Completions(arguments) => {
+            completions::completions::<Arguments>(&arguments, console)
+        }
         Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }

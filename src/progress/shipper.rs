@@ -407,6 +407,13 @@ impl Lane {
             let doc_rev = stands.map_or(0, |stands| stands.doc_rev);
             self.settle_subject::<KnownMembership>(key.bytes(), doc_rev, as_recorded);
         }
+        // What the ledger made of it, and what others changed while it lay
+        // over that, can be read from here on.
+        let groups: &[_] = match &event.operation {
+            Operation::Identify { groups, .. } => groups,
+            _ => &[],
+        };
+        drop(self.progress.news(&event.user, groups));
     }
 
     fn settle_subject<T: Kept>(&self, key: &[u8], doc_rev: u64, as_recorded: bool) {

@@ -2,7 +2,8 @@
 //!
 //! One [`Watcher`] for each environment asks the ledger, again and again, what
 //! has changed since it asked last, and raises the ticks of whatever others
-//! changed, so that it is read again before it is used. What our own journals
+//! changed, so that it is read again before it is used, and whoever listens is
+//! woken. What our own journals
 //! changed we know. After a gap, and at the beginning, anything may have
 //! changed. While the ledger is away nothing is heard, and what was known goes
 //! on; afterwards the stream resumes where it was.
@@ -180,6 +181,7 @@ impl Watcher {
             return;
         }
         self.memory.ticks.raise(subject);
+        self.memory.listening.wake(subject);
     }
 
     fn raise_all(&self) {
@@ -188,6 +190,7 @@ impl Watcher {
             return;
         }
         self.memory.ticks.raise_all();
+        self.memory.listening.wake_all();
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, Origins},
+    server::{self, ChangesOptions, Edge, Origins},
     telemetry::metrics::Metrics,
 };
 
@@ -59,9 +59,20 @@ impl Harness {
         let edge = Edge {
             current,
             progress,
+            changes: server::Changes::new(
+                ChangesOptions {
+                    streams_max: 3,
+                    streams_per_key_max: 2,
+                    ticket_life: Duration::from_secs(60),
+                    ticket_secret: None,
+                },
+                &ambient,
+            ),
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            distribution: None,
+            traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {

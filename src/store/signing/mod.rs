@@ -111,6 +111,15 @@ impl Signing {
     /// Makes a folder with fresh keys and their first root. Refuses to touch
     /// one that holds a root or keys.
     pub fn create(folder: &Path, ambient: &Ambient) -> Result<Self, SigningError> {
+        Self::create_living(folder, TIMESTAMP_LIFE_DEFAULT_MS, ambient)
+    }
+
+    /// The same with a root that lets timestamps live this long.
+    pub fn create_living(
+        folder: &Path,
+        timestamp_life_ms: u64,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
         if folder.join("root.json").exists() || folder.join("keys").exists() {
             return Err(SigningError::Exists(folder.display().to_string()));
         }
@@ -140,7 +149,7 @@ impl Signing {
                 control: rule(control),
             },
             epochs: BTreeMap::new(),
-            timestamp_life_ms_max: TIMESTAMP_LIFE_DEFAULT_MS,
+            timestamp_life_ms_max: timestamp_life_ms,
         };
         for (role, key) in ROLES.into_iter().zip(&keys) {
             write_key(folder, role, key)?;
@@ -187,6 +196,16 @@ impl Signing {
     /// and (when it is the root's own) its new one. The old key loses its role
     /// at once; a store signs everything again when it starts next.
     pub fn rotate(folder: &Path, role: Role, ambient: &Ambient) -> Result<Self, SigningError> {
+        Self::rotate_living(folder, role, None, ambient)
+    }
+
+    /// The same; the new root lets timestamps live this long, if it is said.
+    pub fn rotate_living(
+        folder: &Path,
+        role: Role,
+        timestamp_life_ms: Option<u64>,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
         let old = Self::load(folder)?;
         let Some(root_key) = &old.root_key else {
             return Err(SigningError::RootKeyMissing(folder.display().to_string()));
@@ -196,6 +215,7 @@ impl Signing {
         let mut root = old.root.clone();
         root.version += 1;
         root.expires_ms = ambient.now_ms().saturating_add(ROOT_LIFE_DEFAULT_MS);
+        root.timestamp_life_ms_max = timestamp_life_ms.unwrap_or(root.timestamp_life_ms_max);
         root.keys.insert(fresh.id(), fresh.public_base64());
         replace_key(&mut root, role, &before, &fresh.id());
         let named = named_keys(&root);
@@ -245,6 +265,11 @@ impl Signing {
     /// The file of a root.
     pub fn root_file(&self, version: u64) -> Option<&[u8]> {
         self.roots.get(&version).map(Vec::as_slice)
+    }
+
+    /// The files of all roots that are here, by version.
+    pub(crate) fn roots(&self) -> &BTreeMap<u64, Vec<u8>> {
+        &self.roots
     }
 
     /// The file of the root in force: what an edge is given to trust.
