@@ -151,7 +151,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 }
