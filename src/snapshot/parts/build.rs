@@ -46,7 +46,7 @@ pub fn build_index(mut parts: Vec<(PartKind, String, Vec<u8>)>) -> Result<Built,
     let mut index = IndexDocument::default();
     for (number, shard) in &shards {
         let blob = writer.put(&json(shard), SHARD_BYTES_MAX)?;
-        index.shards.insert(format!("{number:02x}"), blob);
+        index.shards.insert(super::shard_name(*number), blob);
     }
     let index = writer.put(&json(&index), INDEX_BYTES_MAX)?;
     Ok(Built {
