@@ -4,9 +4,10 @@
 //! → publish. Whatever fails, the snapshot in force keeps serving, the failure
 //! has a name in `/status` and the metrics, and the next try comes after a
 //! jittered pause. This file has what others implement ([`SnapshotSource`])
-//! and what they see; the work is in [`refresher`].
+//! and what they see; the work is in [`refresher`] and [`taking`].
 
 mod refresher;
+mod taking;
 
 pub use refresher::Refresher;
 
@@ -161,4 +162,11 @@ pub struct SupplyStatus {
     pub from_disk: bool,
     /// The current pack was damaged and the one before it is live.
     pub fell_back: bool,
+    /// What the last release that was taken in cost: parts that were read, and
+    /// versions among them that were compiled.
+    pub parts_read: u64,
+    /// See `parts_read`.
+    pub versions_compiled: u64,
+    /// Encoded bytes of parts that were fetched so far.
+    pub fetched_bytes: u64,
 }
