@@ -8,6 +8,8 @@
 
 mod refresher;
 mod taking;
+#[cfg(test)]
+mod tests;
 
 pub use refresher::Refresher;
 

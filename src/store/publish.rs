@@ -4,10 +4,11 @@
 //! workspace goes in, documents and blobs come out, and the store writes all
 //! of them in one transaction. Content that did not change makes no release.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     engine::{DocumentName, DocumentRole, Publication, PublishedDocument, Write},
+    shelf::{Shelf, Stocked},
     signing::Signing,
     workspace::{Environment, Workspace},
 };
@@ -17,8 +18,8 @@ use crate::{
         envelope::Role,
         parts, sha256_hex,
         wire::{
-            ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
-            ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
+            ControlDocument, DocumentReference, READER, ReleaseDocument, TIMESTAMP_LIFE_DEFAULT_MS,
+            TimestampDocument,
         },
     },
 };
@@ -126,8 +127,8 @@ pub(super) struct Issue {
     pub(super) publication: Publication,
     /// Signed documents that are new.
     pub(super) documents: Vec<Write>,
-    /// Every blob of the release, by hash.
-    pub(super) blobs: BTreeMap<String, Vec<u8>>,
+    /// What the release has that the last one has not.
+    pub(super) stock: Stocked,
     /// Whether there is a new revision, and not just nothing to do.
     pub(super) changed: bool,
 }
@@ -138,20 +139,20 @@ pub(super) fn issue(
     signing: &Signing,
     workspace: &Workspace,
     environment: &Environment,
-    before: Option<&Publication>,
+    (before, shelf): (Option<&Publication>, &Shelf),
     now: UnixMs,
     timing: &Timing,
 ) -> Result<Issue, PublishError> {
     let before = continued(signing, environment, before)?;
-    let built = parts::build_index(content(workspace, environment)?)?;
+    let stock = shelf.stock(workspace, environment)?;
     let mut next = before.clone();
     let mut documents = Vec::new();
     let release_key = signing.keyid(Role::Release);
     if next.release.version == 0
-        || built.index.sha256 != next.index_sha256
+        || stock.index().sha256 != next.index_sha256
         || next.release.keyid != release_key
     {
-        next.index_sha256.clone_from(&built.index.sha256);
+        next.index_sha256.clone_from(&stock.index().sha256);
         let document = ReleaseDocument {
             environment: environment.name.clone(),
             environment_uid: environment.uid.clone(),
@@ -159,7 +160,7 @@ pub(super) fn issue(
             version: next.release.version + 1,
             created_ms: now,
             previous_sha256: (next.release.version > 0).then(|| next.release.sha256.clone()),
-            index: built.index,
+            index: stock.index().clone(),
             min_reader: READER,
         };
         let file = signing.seal(Role::Release, &encode(&document)?);
@@ -192,7 +193,7 @@ pub(super) fn issue(
     Ok(Issue {
         publication: next,
         documents,
-        blobs: built.blobs,
+        stock,
         changed,
     })
 }
@@ -278,73 +279,6 @@ fn sign_timestamp(
     Ok(())
 }
 
-/// The parts of one environment.
-fn content(
-    workspace: &Workspace,
-    environment: &Environment,
-) -> Result<Vec<(PartKind, String, Vec<u8>)>, PublishError> {
-    let settings = SettingsPart {
-        environment_type: environment.kind,
-        drafts: environment.drafts,
-        channels: workspace
-            .channels
-            .values()
-            .map(|channel| ChannelPart {
-                name: channel.name.clone(),
-                exclusive: channel.exclusive,
-            })
-            .collect(),
-    };
-    let mut parts = vec![(
-        PartKind::Settings,
-        "settings".to_owned(),
-        encode(&settings)?,
-    )];
-    for flow in workspace.flows.values() {
-        let shown = || {
-            let versions = flow.versions.iter();
-            versions.filter(|(number, _)| **number > 0 || environment.drafts)
-        };
-        let part = FlowPart {
-            uid: flow.uid.clone(),
-            sid: flow.sid.clone(),
-            name: flow.name.clone(),
-            project: flow.project.clone(),
-            // What is switched off stands in the control document.
-            enabled: true,
-            versions: shown().map(|(number, _)| *number).collect(),
-            refuse_public_force: flow.refuse_public_force,
-            deployments_only: flow.deployments_only,
-        };
-        parts.push((PartKind::Flow, flow.uid.clone(), encode(&part)?));
-        for (number, version) in shown() {
-            let id = format!("{}:{number}", flow.uid);
-            parts.push((PartKind::Version, id, encode(&version.part)?));
-        }
-    }
-    for deployment in workspace.deployments_in(&environment.uid) {
-        let part = encode(&deployment.part())?;
-        parts.push((PartKind::Deployment, deployment.uid.clone(), part));
-    }
-    for key in &workspace.keys {
-        let (Some(kind), Some(uid)) = (key.kind.published(), &key.environment_uid) else {
-            continue;
-        };
-        if *uid != environment.uid || key.revoked_ms.is_some() {
-            continue;
-        }
-        let part = KeyPart {
-            sha256: key.sha256.clone(),
-            kind,
-            name: key.name.clone(),
-            projects: key.projects.clone(),
-            channel: key.channel.clone(),
-        };
-        parts.push((PartKind::Key, key.sha256.clone(), encode(&part)?));
-    }
-    Ok(parts)
-}
-
 /// What the control document says: everything that is switched off. Revoked
 /// keys and inactive deployments that were deleted stay listed: an edge may
 /// hold a release that still has them.
@@ -420,6 +354,6 @@ fn reference(document: &PublishedDocument) -> DocumentReference {
     }
 }
 
-fn encode(document: &impl serde::Serialize) -> Result<Vec<u8>, PublishError> {
+pub(super) fn encode(document: &impl serde::Serialize) -> Result<Vec<u8>, PublishError> {
     serde_json::to_vec(document).map_err(|error| PublishError::Encode(error.to_string()))
 }

@@ -93,6 +93,29 @@ impl Inventory {
         self.index.iter().chain(shards)
     }
 
+    /// Blobs of the shards that another inventory has not, and of the index if
+    /// it differs: at least every blob that is here alone.
+    pub fn blobs_beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Blob> {
+        let shards = self.shards.iter().filter_map(|(number, shard)| {
+            let same = other.shard(*number, &shard.blob).is_some();
+            (!same).then_some(shard)
+        });
+        let parts = shards.flat_map(|shard| {
+            let parts = shard.parts.iter().map(|part| &part.entry.blob);
+            std::iter::once(&shard.blob).chain(parts)
+        });
+        let index = self
+            .index
+            .iter()
+            .filter(|own| other.index.as_ref() != Some(own));
+        index.chain(parts)
+    }
+
+    /// Whether there is a part of this kind and id.
+    pub fn has(&self, kind: PartKind, id: &str) -> bool {
+        self.named(super::shard_of(kind, id), kind, id).is_some()
+    }
+
     /// The shard with this number, if it has this address.
     pub(super) fn shard(&self, number: u8, blob: &Blob) -> Option<&Shard> {
         self.shards.get(&number).filter(|own| own.blob == *blob)
@@ -100,10 +123,15 @@ impl Inventory {
 
     /// The part in this shard under this entry, bytes and all.
     pub(super) fn part(&self, number: u8, entry: &PartEntry) -> Option<&Part> {
+        let part = self.named(number, entry.kind, &entry.id);
+        part.filter(|own| *own.entry == *entry)
+    }
+
+    /// The part in this shard with this kind and id.
+    pub(super) fn named(&self, number: u8, kind: PartKind, id: &str) -> Option<&Part> {
         let parts = &self.shards.get(&number)?.parts;
-        let at = parts
-            .binary_search_by(|own| (own.entry.kind, &own.entry.id).cmp(&(entry.kind, &entry.id)));
-        parts.get(at.ok()?).filter(|own| *own.entry == *entry)
+        let at = parts.binary_search_by(|own| (own.entry.kind, &*own.entry.id).cmp(&(kind, id)));
+        parts.get(at.ok()?)
     }
 
     /// All parts with their places, by shard.

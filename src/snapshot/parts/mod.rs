@@ -25,7 +25,7 @@ use self::inventory::Shard;
 pub(super) use self::inventory::{Body, Outcome, Place};
 pub use self::{
     blob::{decode, encode},
-    build::{Built, build_index},
+    build::{Built, Offer, build_beside, build_index},
     content::Content,
     error::PartsError,
     inventory::Inventory,

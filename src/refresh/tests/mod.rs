@@ -1,0 +1,4 @@
+//! What does a refresh cost, and what survives it?
+
+mod delta;
+mod world;
