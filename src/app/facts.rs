@@ -13,9 +13,13 @@ use crate::{
     config::EdgeConfig,
     current::Current,
     disk::journal::Journal,
+    guard::FlowChange,
     progress::{Progress, WatchStatus},
     refresh::SupplyStatus,
-    server::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource},
+    server::{
+        ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
+        StatusSource,
+    },
 };
 
 /// Everything there is to look at.
@@ -163,6 +167,20 @@ fn refresh_facts(supply: &Arc<Mutex<SupplyStatus>>) -> RefreshFacts {
             .error
             .as_ref()
             .map(|(name, text)| format!("{name}: {text}")),
+        held: supply.held.as_ref().map(|held| HeldFacts {
+            release: held.release,
+            revision: held.revision.to_string(),
+        }),
+        verdict: supply.verdict.iter().map(change_facts).collect(),
+    }
+}
+
+fn change_facts(flow: &FlowChange) -> ChangeFacts {
+    ChangeFacts {
+        flow: flow.sid.to_string(),
+        judged: flow.judged as u64,
+        changed: flow.changed as u64,
+        moved: flow.moved as u64,
     }
 }
 

@@ -19,6 +19,7 @@ mod flags;
 mod flow;
 mod health;
 mod key;
+mod release;
 mod replay;
 mod serve;
 mod signing;
@@ -77,6 +78,9 @@ enum Command {
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Releases that edges hold back.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
     /// Make a receipt again from an archived snapshot, and compare.
@@ -116,6 +120,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::User(command) => user::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Replay(arguments) => replay::replay(&arguments, console),
     }

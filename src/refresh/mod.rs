@@ -4,13 +4,16 @@
 //! → publish. Whatever fails, the snapshot in force keeps serving, the failure
 //! has a name in `/status` and the metrics, and the next try comes after a
 //! jittered pause. This file has what others implement ([`SnapshotSource`])
-//! and what they see; the work is in [`refresher`] and [`taking`].
+//! and what they see; the work is in [`refresher`], [`boot`], [`taking`] and [`holding`].
 
+mod boot;
+mod holding;
 mod refresher;
 mod taking;
 #[cfg(test)]
 mod tests;
 
+pub use holding::{Guard, HeldStatus};
 pub use refresher::Refresher;
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
@@ -18,6 +21,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
 use crate::{
     clock::UnixMs,
     disk::keep::KeepError,
+    guard::FlowChange,
     snapshot::{
         Revision,
         compile::CompileError,
@@ -147,6 +151,8 @@ pub enum Refreshed {
     Fresher,
     /// A new revision is live.
     Published(Revision),
+    /// Its control document is in force, and its release is held back.
+    Held(Revision),
 }
 
 /// What `/status` and the metrics say about one environment's supply.
@@ -164,6 +170,10 @@ pub struct SupplyStatus {
     pub from_disk: bool,
     /// The current pack was damaged and the one before it is live.
     pub fell_back: bool,
+    /// The newest release, while it is held back.
+    pub held: Option<HeldStatus>,
+    /// What the last release that was judged changes, by flow.
+    pub verdict: Vec<FlowChange>,
     /// What the last release that was taken in cost: parts that were read, and
     /// versions among them that were compiled.
     pub parts_read: u64,

@@ -10,17 +10,15 @@ use std::{
     time::Duration,
 };
 
-use super::{RefreshError, Refreshed, SnapshotSource, SupplyStatus};
+use super::{Guard, RefreshError, Refreshed, SnapshotSource, SupplyStatus, holding::Held};
 use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Freshness},
     disk::keep::Keep,
     snapshot::{
-        Snapshot,
-        compile::{Name, compile_inventory},
-        pack::Pack,
-        parts::{self, Inventory, PartsError},
-        trust::{CheckedTimestamp, Origin, Trust, verify_documents},
+        Revision, Snapshot,
+        parts::{Inventory, PartsError},
+        trust::{CheckedTimestamp, Trust},
     },
 };
 
@@ -40,6 +38,14 @@ pub struct Refresher {
     pub(super) inventory: Arc<Inventory>,
     /// The pack on disk has every blob of the inventory, as far as is known.
     pub(super) pack_is_whole: bool,
+    /// SHA-256 of the release in force.
+    pub(super) serves: String,
+    /// The revision that was accepted last, in force or held.
+    pub(super) taken: Option<Revision>,
+    pub(super) guard: Option<Guard>,
+    /// The newest release, while it does not serve.
+    pub(super) held: Option<Held>,
+    pub(super) contexts_kept_ms: UnixMs,
     pub(super) validator: Option<String>,
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
@@ -65,6 +71,7 @@ impl Refresher {
         current: Arc<Current>,
         keep: Arc<Keep>,
         ambient: Ambient,
+        guard: Option<Guard>,
     ) -> Result<(Self, Option<RefreshError>), RefreshError> {
         let marks = keep.marks()?;
         let trust = Trust::new(environment, trust_root, marks)?;
@@ -79,6 +86,11 @@ impl Refresher {
             live: None,
             inventory: Arc::default(),
             pack_is_whole: false,
+            serves: String::new(),
+            taken: None,
+            guard,
+            held: None,
+            contexts_kept_ms: 0,
             validator: None,
             status: Arc::default(),
             kept_ms: 0,
@@ -109,8 +121,14 @@ impl Refresher {
                 }
                 Ok(refreshed) => {
                     failures = 0;
-                    if let Refreshed::Published(revision) = refreshed {
-                        tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                    match refreshed {
+                        Refreshed::Published(revision) => {
+                            tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                        }
+                        Refreshed::Held(revision) => {
+                            tracing::info!(environment = %self.environment, %revision, "control in force, release held");
+                        }
+                        Refreshed::Unchanged | Refreshed::Fresher => {}
                     }
                 }
                 Err(error) => {
@@ -150,6 +168,7 @@ impl Refresher {
                 self.failed(error);
             }
         }
+        self.keep_contexts().await;
         result
     }
 
@@ -165,51 +184,6 @@ impl Refresher {
 
     fn pause(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
         self.ambient.backoff(failures, first, longest)
-    }
-
-    fn boot_from_disk(&mut self) -> Result<(), RefreshError> {
-        let kept = self.keep.load()?;
-        let Some((bytes, fell_back)) = kept.and_then(|kept| Some((kept.pack?, kept.fell_back)))
-        else {
-            return Ok(());
-        };
-        let now = self.ambient.now_ms();
-        let pack = Pack::parse(&bytes)?;
-        let origin = if fell_back {
-            Origin::Fallback
-        } else {
-            Origin::Disk
-        };
-        let documents = verify_documents(&mut self.trust, &pack, now, origin)?;
-        if let Some(problem) = documents.clock_problem() {
-            tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
-        }
-        let blob = |sha256: &str| pack.blobs.get(sha256).map(Vec::as_slice);
-        let last = Inventory::default();
-        let (mut inventory, _) = parts::resolve_beside(&documents.release, blob, &last)?;
-        let timestamp = &documents.timestamp;
-        let name = Name {
-            environment: &self.environment,
-            environment_uid: &timestamp.document().environment_uid,
-            revision: timestamp.revision(),
-        };
-        let control = documents.control.document();
-        let (snapshot, _) = compile_inventory(&name, &mut inventory, control)?;
-        let snapshot = Arc::new(snapshot);
-        self.current.publish(snapshot.clone(), freshness(timestamp));
-        self.live = Some(snapshot);
-        self.inventory = Arc::new(inventory);
-        self.pack_is_whole = true;
-        self.files = Files {
-            timestamp: pack.timestamp,
-            release: pack.release,
-            control: pack.control,
-        };
-        self.kept_ms = timestamp.document().issued_ms;
-        let mut status = self.status_mut();
-        status.from_disk = true;
-        status.fell_back = fell_back;
-        Ok(())
     }
 }
 

@@ -10,10 +10,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Blobs, RefreshError, Refreshed,
+    holding::Held,
     refresher::{Files, Refresher, freshness, off_thread},
 };
 use crate::{
-    disk::keep::Keep,
+    disk::keep::{HeldRelease, Keep},
     limits::ROOT_STEPS_MAX,
     snapshot::{
         Snapshot,
@@ -31,10 +32,10 @@ use crate::{
 const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
 
 /// The documents of one revision, checked against each other.
-struct Revised {
-    timestamp: CheckedTimestamp,
-    release: CheckedRelease,
-    control: CheckedControl,
+pub(super) struct Revised {
+    pub(super) timestamp: CheckedTimestamp,
+    pub(super) release: CheckedRelease,
+    pub(super) control: CheckedControl,
     files: Files,
 }
 
@@ -68,17 +69,13 @@ impl Refresher {
         };
         let revised = self.fetch_documents(timestamp, fetched.file).await?;
         let revision = revised.timestamp.revision();
-        let same = self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.revision == revision);
-        let refreshed = if same {
+        let refreshed = if self.taken == Some(revision) {
             self.keep_fresher(&revised).await?;
             Refreshed::Fresher
         } else {
-            self.take_in(&revised).await?;
-            Refreshed::Published(revision)
+            self.take_in(&revised).await?
         };
+        self.taken = Some(revision);
         self.files = revised.files;
         self.validator = fetched.validator;
         Ok(refreshed)
@@ -131,31 +128,70 @@ impl Refresher {
         let trust = self.accepted(revised);
         if revised.timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
             let fetched = Arc::new(self.fetch_blobs(&revised.release).await?);
-            let inventory = self.inventory.clone();
-            self.keep(&trust, revised, &inventory, fetched).await?;
+            let inventory = self.beside(&revised.release);
+            let held = self.held.as_ref().map(|held| held.release.clone());
+            self.keep(&trust, revised, (&inventory, held), fetched)
+                .await?;
         }
         self.trust = trust;
         self.publish(live, &revised.timestamp);
         Ok(())
     }
 
-    /// A new revision: blobs, compile, keep, publish.
-    async fn take_in(&mut self, revised: &Revised) -> Result<(), RefreshError> {
+    /// A new revision: blobs, compile, guard, keep, publish.
+    async fn take_in(&mut self, revised: &Revised) -> Result<Refreshed, RefreshError> {
         let fetched = Arc::new(self.fetch_blobs(&revised.release).await?);
         let candidate = self.compile(revised, fetched.clone()).await?;
         for aside in &candidate.snapshot.set_aside {
             tracing::warn!(environment = %self.environment, flow = %aside.flow, version = ?aside.version, why = %aside.why, "set aside");
         }
-        let trust = self.accepted(revised);
-        let inventory = Arc::new(candidate.inventory);
-        self.keep(&trust, revised, &inventory, fetched).await?;
-        self.trust = trust;
-        self.inventory = inventory;
-        self.note_work(&candidate.work, candidate.read);
         let snapshot = Arc::new(candidate.snapshot);
-        self.live = Some(snapshot.clone());
-        self.publish(snapshot, &revised.timestamp);
-        Ok(())
+        let inventory = Arc::new(candidate.inventory);
+        let narrowed = self.hold_back(revised, &snapshot).await?;
+        let named = &revised.timestamp.document().release;
+        let held = narrowed.is_some().then(|| HeldRelease {
+            version: named.version,
+            sha256: named.sha256.clone(),
+        });
+        let trust = self.accepted(revised);
+        self.keep(&trust, revised, (&inventory, held.clone()), fetched)
+            .await?;
+        self.trust = trust;
+        self.note_work(&candidate.work, candidate.read);
+        let revision = revised.timestamp.revision();
+        let refreshed = match (narrowed, held) {
+            (Some(narrowed), Some(release)) => {
+                self.inventory = Arc::new(narrowed.inventory);
+                self.live = Some(Arc::new(narrowed.snapshot));
+                self.held = Some(Held {
+                    release,
+                    revision,
+                    inventory,
+                });
+                Refreshed::Held(revision)
+            }
+            _ => {
+                self.inventory = inventory;
+                self.live = Some(snapshot);
+                self.serves.clone_from(&named.sha256);
+                self.held = None;
+                Refreshed::Published(revision)
+            }
+        };
+        self.tell_held();
+        if let Some(live) = self.live.clone() {
+            self.publish(live, &revised.timestamp);
+        }
+        Ok(refreshed)
+    }
+
+    /// What a release is resolved beside: itself while it is held, else the one
+    /// in force. The kept packs have every blob of both.
+    fn beside(&self, release: &CheckedRelease) -> Arc<Inventory> {
+        let version = release.document().version;
+        let held = self.held.as_ref();
+        let own = held.filter(|held| held.release.version == version);
+        own.map_or(&self.inventory, |held| &held.inventory).clone()
     }
 
     /// The trust as it is once this revision is accepted.
@@ -173,7 +209,7 @@ impl Refresher {
         let environment = self.environment.clone();
         let (release, control) = (revised.release.clone(), revised.control.clone());
         let timestamp = revised.timestamp.clone();
-        let (last, keep) = (self.inventory.clone(), self.keep.clone());
+        let (last, keep) = (self.beside(&revised.release), self.keep.clone());
         off_thread(move || {
             let blob = |sha256: &str| fetched.get(sha256).map(Vec::as_slice);
             let (mut inventory, read) = match parts::resolve_beside(&release, blob, &last) {
@@ -214,7 +250,9 @@ impl Refresher {
     }
 
     fn publish(&self, snapshot: Arc<Snapshot>, timestamp: &CheckedTimestamp) {
-        let old = self.current.publish(snapshot, freshness(timestamp));
+        let held = self.held.as_ref().map(|held| held.revision);
+        let fresh = freshness(timestamp);
+        let old = self.current.publish_beside(snapshot, fresh, held);
         // Freeing a large snapshot takes tens of milliseconds; requests that
         // still hold it go on, and whoever is last frees it. This task is
         // usually the last, so it does that off the control runtime.
@@ -225,7 +263,7 @@ impl Refresher {
     /// pack is whole, it has every blob of the last release.
     async fn fetch_blobs(&self, release: &CheckedRelease) -> Result<Blobs, RefreshError> {
         let had = match self.pack_is_whole {
-            true => self.inventory.clone(),
+            true => self.beside(release),
             false => Arc::default(),
         };
         let mut blobs = Blobs::new();
@@ -254,16 +292,15 @@ impl Refresher {
         &mut self,
         trust: &Trust,
         revised: &Revised,
-        inventory: &Arc<Inventory>,
+        (inventory, held): (&Arc<Inventory>, Option<HeldRelease>),
         fetched: Arc<Blobs>,
     ) -> Result<(), RefreshError> {
-        let mut whole = self.write_pack(trust, revised, inventory, fetched).await?;
+        let content = (inventory, held.as_ref());
+        let mut whole = self.write_pack(trust, revised, content, fetched).await?;
         if !whole {
             self.pack_is_whole = false;
             let everything = Arc::new(self.fetch_blobs(&revised.release).await?);
-            whole = self
-                .write_pack(trust, revised, inventory, everything)
-                .await?;
+            whole = self.write_pack(trust, revised, content, everything).await?;
         }
         self.pack_is_whole = whole;
         self.kept_ms = revised.timestamp.document().issued_ms;
@@ -275,13 +312,13 @@ impl Refresher {
         &self,
         trust: &Trust,
         revised: &Revised,
-        inventory: &Arc<Inventory>,
+        (inventory, held): (&Arc<Inventory>, Option<&HeldRelease>),
         fetched: Arc<Blobs>,
     ) -> Result<bool, RefreshError> {
         let Some(marks) = trust.marks().cloned() else {
             return Ok(true);
         };
-        let (keep, inventory) = (self.keep.clone(), inventory.clone());
+        let (keep, inventory, held) = (self.keep.clone(), inventory.clone(), held.cloned());
         let roots = trust.root_chain().to_vec();
         let files = revised.files.clone();
         off_thread(move || {
@@ -305,17 +342,24 @@ impl Refresher {
                 control: files.control,
                 blobs,
             };
-            keep.store(&marks, &pack.to_bytes())?;
+            match held {
+                Some(held) => keep.store_held(&marks, &pack.to_bytes(), &held)?,
+                None => keep.store(&marks, &pack.to_bytes())?,
+            }
             Ok(true)
         })
         .await
     }
 }
 
-/// Blobs of the kept pack. A damaged one has none, and is no reason not to
-/// fetch everything anew.
+/// Blobs of the kept packs: of the newest one, and while its release is held
+/// also of the one that serves. A damaged pack has none, and is no reason not
+/// to fetch everything anew.
 fn kept_blobs(keep: &Keep) -> Blobs {
-    let kept = keep.load().ok().flatten();
-    let pack = kept.and_then(|kept| Pack::parse(&kept.pack?).ok());
-    pack.map(|pack| pack.blobs).unwrap_or_default()
+    let blobs = |bytes: Vec<u8>| Pack::parse(&bytes).map(|pack| pack.blobs).ok();
+    let kept = keep.load().ok().flatten().and_then(|kept| kept.pack);
+    let mut found = kept.and_then(blobs).unwrap_or_default();
+    let serves = keep.held().ok().flatten().and_then(|(_, pack)| pack);
+    found.extend(serves.and_then(blobs).unwrap_or_default());
+    found
 }

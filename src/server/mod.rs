@@ -22,9 +22,11 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+use tokio::sync::mpsc;
+
 pub use admin::{
-    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource,
+    Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
+    ProgressFacts, RefreshFacts, StatusSource,
 };
 
 pub use cors::Origins;
@@ -40,6 +42,7 @@ use self::{
 use crate::{
     clock::{Ambient, UnixMs},
     current::Current,
+    guard::{Context, Sampler},
     http::{Answer, Body, Request, Service},
     progress::Progress,
     telemetry::metrics::{Metrics, RequestCounters},
@@ -54,6 +57,8 @@ pub struct Edge {
     pub progress: Progress,
     /// Wall time.
     pub ambient: Ambient,
+    /// Where sampled contexts go; none where nothing is guarded.
+    pub samples: Option<mpsc::Sender<Context>>,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Whose pages may read answers.
@@ -69,6 +74,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            sampler: Sampler::new(self.samples.clone()),
             origins: self.origins.clone(),
         }
     }
@@ -81,6 +87,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    sampler: Sampler,
     origins: Origins,
 }
 

@@ -25,13 +25,32 @@ impl Store {
         // this publish and must find the plan changed.
         locked(&self.plan).publishing(now);
         let workspace = self.workspace();
-        match self.publish_workspace(&workspace, &mut shelves, now) {
+        match self.publish_workspace(&workspace, &mut shelves, None, now) {
             Ok(revisions) => Ok(revisions),
             Err(error) => {
                 locked(&self.plan).changed();
                 Err(error)
             }
         }
+    }
+
+    /// Says in a signed control document that the newest release of an
+    /// environment may serve wherever it is held back. Only this release:
+    /// another one was perhaps published since somebody looked.
+    pub fn confirm_release(&self, environment: &str, version: u64) -> Result<Revision, StoreError> {
+        let mut shelves = locked(&self.publishing);
+        let now = self.ambient.now_ms();
+        locked(&self.plan).publishing(now);
+        let workspace = self.workspace();
+        let known = super::known_environment(&workspace, environment)?;
+        let confirmed = Some((known.uid.as_str(), version));
+        let done = self.publish_workspace(&workspace, &mut shelves, confirmed, now);
+        if done.is_err() {
+            locked(&self.plan).changed();
+        }
+        done?;
+        let published = self.published(known).unwrap_or_default();
+        Ok(revision(&published))
     }
 
     /// Publishes if something is due, and says what remains.
@@ -133,6 +152,7 @@ impl Store {
         &self,
         workspace: &Workspace,
         shelves: &mut Shelves,
+        confirmed: Option<(&str, u64)>,
         now: UnixMs,
     ) -> Result<BTreeMap<String, Revision>, StoreError> {
         let mut writes = Vec::new();
@@ -140,14 +160,25 @@ impl Store {
         let mut next = Vec::new();
         for environment in &workspace.environments {
             let before = self.published(environment);
+            let confirmed = confirmed.filter(|(uid, _)| *uid == environment.uid);
             let issue = publish::issue(
                 &self.signing,
                 workspace,
                 environment,
                 (before.as_ref(), shelves.of(environment)),
+                confirmed.map(|(_, version)| version),
                 now,
                 &self.timing,
             )?;
+            let expected = issue.publication.release.version;
+            if let Some((_, found)) = confirmed.filter(|(_, found)| *found != expected) {
+                return Err(PublishError::NotInForce {
+                    environment: environment.name.clone(),
+                    found,
+                    expected,
+                }
+                .into());
+            }
             stocked.push((environment.uid.clone(), issue.stock));
             if before.as_ref() != Some(&issue.publication) {
                 writes.extend(issue.documents);

@@ -116,6 +116,18 @@ pub enum PublishError {
     /// No edge would take the content.
     #[error(transparent)]
     Parts(#[from] parts::PartsError),
+    /// Confirmed was what no timestamp names any more, or not yet.
+    #[error(
+        "release {found} of environment {environment} is not in force (expected {expected}, the newest)"
+    )]
+    NotInForce {
+        /// Which environment.
+        environment: String,
+        /// As asked.
+        found: u64,
+        /// The newest.
+        expected: u64,
+    },
     /// A document cannot be written as JSON.
     #[error("a document cannot be written: {0}")]
     Encode(String),
@@ -140,6 +152,7 @@ pub(super) fn issue(
     workspace: &Workspace,
     environment: &Environment,
     (before, shelf): (Option<&Publication>, &Shelf),
+    confirmed: Option<u64>,
     now: UnixMs,
     timing: &Timing,
 ) -> Result<Issue, PublishError> {
@@ -167,7 +180,7 @@ pub(super) fn issue(
         next.release = published(document.version, &file, release_key);
         documents.push(kept(&next, DocumentRole::Release, document.version, file));
     }
-    let control = control(workspace, environment, &next);
+    let control = control(workspace, environment, &next, confirmed);
     let control_key = signing.keyid(Role::Control);
     if next.control.version == 0
         || !says_the_same(&control, &next.control_content)
@@ -286,7 +299,16 @@ fn control(
     workspace: &Workspace,
     environment: &Environment,
     publication: &Publication,
+    confirmed: Option<u64>,
 ) -> ControlDocument {
+    // Of releases that no timestamp names any more nobody asks.
+    let named = publication.release.version;
+    let listed = publication.control_content.confirmed_releases.iter();
+    let confirmed_releases: BTreeSet<u64> = listed
+        .copied()
+        .chain(confirmed)
+        .filter(|version| *version == named)
+        .collect();
     let revoked = workspace.keys.iter().filter(|key| {
         key.kind.published().is_some()
             && key.revoked_ms.is_some()
@@ -314,6 +336,7 @@ fn control(
         disabled_flows: disabled.map(|flow| flow.uid.clone()).collect(),
         inactive_deployments: inactive.into_iter().collect(),
         revoked_keys: revoked.map(|key| key.sha256.clone()).collect(),
+        confirmed_releases: confirmed_releases.into_iter().collect(),
         ..ControlDocument::default()
     }
 }

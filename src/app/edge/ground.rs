@@ -22,9 +22,10 @@ use crate::{
         journal::{Committer, Durability, Journal, JournalOptions, Recovered},
         keep::Keep,
     },
+    guard::Reservoirs,
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
-    refresh::Refresher,
+    refresh::{Guard, Refresher},
     upstream::{HttpUpstream, HttpUpstreamOptions},
 };
 
@@ -44,6 +45,8 @@ pub(super) struct Ground {
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
+    /// Where sampled contexts go.
+    pub(super) reservoirs: Reservoirs,
     pub(super) watched: Watched,
 }
 
@@ -65,6 +68,9 @@ impl Ground {
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
         let root = read_root(&*disk, &config.upstream().trust_root)?;
+        let guarded = config.environments().iter();
+        let guarded = guarded.map(|own| (own.name.as_str(), own.guard_contexts));
+        let reservoirs = Reservoirs::new(guarded);
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let name = &environment.name;
@@ -74,7 +80,11 @@ impl Ground {
                 cause,
             })?;
             let source = upstream.clone();
-            let refresher = boot(name, &root, source, current.clone(), keep, ambient)?;
+            let guard = reservoirs.of(name).map(|reservoir| Guard {
+                reservoir,
+                percent: environment.guard_percent,
+            });
+            let refresher = boot(name, &root, source, current.clone(), keep, ambient, guard)?;
             watched.supply(name, refresher.status());
             refreshers.push(refresher);
         }
@@ -91,6 +101,7 @@ impl Ground {
             progress,
             reader,
             refreshers,
+            reservoirs,
             watched,
         })
     }
@@ -151,9 +162,11 @@ fn boot(
     current: Arc<Current>,
     keep: Keep,
     ambient: &Ambient,
+    guard: Option<Guard>,
 ) -> Result<Refresher, StartError> {
     let keep = Arc::new(keep);
-    let booted = Refresher::boot(environment, root, source, current, keep, ambient.clone());
+    let ambient = ambient.clone();
+    let booted = Refresher::boot(environment, root, source, current, keep, ambient, guard);
     let (refresher, problem) = booted.map_err(|cause| StartError::Trust {
         environment: environment.to_owned(),
         cause,

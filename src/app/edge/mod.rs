@@ -31,7 +31,9 @@ use crate::{
     config::{CorsOrigins, EdgeConfig},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
+    guard::{Collector, Context, Reservoirs},
     http::{self, Deadlines, Listener, Options},
+    limits::GUARD_QUEUE_MAX,
     progress::{Progress, Watcher},
     refresh::Refresher,
     server,
@@ -79,6 +81,7 @@ impl Edge {
             progress,
             reader,
             refreshers,
+            reservoirs,
             mut watched,
         } = ground;
         let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
@@ -101,8 +104,10 @@ impl Edge {
         });
         watched.shipping(shipping.status.clone(), control.panics());
         let watched = Arc::new(watched);
+        let (samples, collector) = sampling(&current, reservoirs);
         let service = server::Edge {
             current: current.clone(),
+            samples,
             progress,
             ambient,
             metrics: Metrics::new(),
@@ -111,6 +116,9 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        if let Some(collector) = collector {
+            control.spawn("sampling", collector.run());
+        }
         listen(&config, refreshers, watchers, &mut control);
         let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
         Ok(Self {
@@ -219,6 +227,20 @@ fn serve(
         operators.service()
     })?;
     Ok((public, admin))
+}
+
+/// The way of sampled contexts to where releases are judged by them; none where
+/// nothing is guarded.
+fn sampling(
+    current: &Arc<Current>,
+    reservoirs: Reservoirs,
+) -> (Option<mpsc::Sender<Context>>, Option<Collector>) {
+    if reservoirs.is_empty() {
+        return (None, None);
+    }
+    let (samples, contexts) = mpsc::channel(GUARD_QUEUE_MAX);
+    let collector = Collector::new(current.clone(), reservoirs, contexts);
+    (Some(samples), Some(collector))
 }
 
 /// Who hears of the changes of other edges, one for each environment.

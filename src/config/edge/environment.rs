@@ -30,6 +30,28 @@ pub(super) const KEYS: &[Key] = &[
         secret: None,
         doc: "Whether the edge calls itself ready only when this environment answers.",
     },
+    Key {
+        name: "environment.*.guard_contexts",
+        flag: "environment-guard-contexts",
+        kind: Kind::Number {
+            min: 0,
+            max: limits::GUARD_CONTEXTS_MAX,
+        },
+        preset: Preset::Value("0"),
+        secret: None,
+        doc: "Recent requests on which a new release is judged before it serves; 0 judges none. They are kept in \
+              the data folder, readable by its owner alone, with the ids and properties of their users: turning \
+              this on is a decision. 1000 tells a change of one percent.",
+    },
+    Key {
+        name: "environment.*.guard_percent",
+        flag: "environment-guard-percent",
+        kind: Kind::Number { min: 0, max: 100 },
+        preset: Preset::Value("20"),
+        secret: None,
+        doc: "Percent of the judged users of any flow who may gain or lose it by one release. Above it the release \
+              is held until it is confirmed or another one is published; 100 holds none and only tells.",
+    },
 ];
 
 /// One environment the edge serves.
@@ -41,6 +63,10 @@ pub struct EnvironmentConfig {
     pub key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
+    /// Recent requests on which a release is judged; 0 for none.
+    pub guard_contexts: usize,
+    /// Changed decisions above which a release is held.
+    pub guard_percent: u8,
 }
 
 /// The sections of environments, sorted by name.
@@ -70,6 +96,10 @@ pub(super) fn read(reader: &mut Reader) -> Vec<EnvironmentConfig> {
     let one = |name: String| EnvironmentConfig {
         key: reader.secret(&format!("environment.{name}.key")),
         required: reader.truth(&format!("environment.{name}.required")),
+        guard_contexts: reader.count(&format!("environment.{name}.guard_contexts")),
+        // Its key allows 0 to 100.
+        guard_percent: u8::try_from(reader.count(&format!("environment.{name}.guard_percent")))
+            .unwrap_or(100),
         name,
     };
     names.into_iter().map(one).collect()

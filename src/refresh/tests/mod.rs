@@ -1,4 +1,5 @@
 //! What does a refresh cost, and what survives it?
 
 mod delta;
+mod holding;
 mod world;

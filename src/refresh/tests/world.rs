@@ -11,13 +11,14 @@ use crate::{
     current::Current,
     disk::{keep::Keep, memory::MemoryDisk},
     refresh::{
-        Blobs, FetchedTimestamp, Refreshed, Refresher, SnapshotSource, SourceError, SourceFuture,
+        Blobs, FetchedTimestamp, Guard, Refreshed, Refresher, SnapshotSource, SourceError,
+        SourceFuture,
     },
     snapshot::{
         Snapshot,
         fixture::{self, ENVIRONMENT, Part},
         parts::build_index,
-        wire::Blob,
+        wire::{Blob, ControlDocument},
     },
 };
 
@@ -104,11 +105,17 @@ pub(super) struct Edge {
     pub(super) disk: MemoryDisk,
     pub(super) current: Arc<Current>,
     pub(super) refresher: Refresher,
+    guard: Option<Guard>,
 }
 
 impl Edge {
     /// Below an upstream with these parts; nothing is fetched yet.
     pub(super) fn new(parts: Vec<Part>) -> Self {
+        Self::guarded(parts, None)
+    }
+
+    /// The same under a guard.
+    pub(super) fn guarded(parts: Vec<Part>, guard: Option<Guard>) -> Self {
         let mut world = fixture::World::new();
         publish(&mut world, parts);
         let upstream = Shared(Arc::new(Mutex::new(Upstream {
@@ -116,10 +123,10 @@ impl Edge {
             asked: Vec::new(),
             bytes: 0,
         })));
-        Self::boot(upstream, MemoryDisk::new(1))
+        Self::boot(upstream, MemoryDisk::new(1), guard)
     }
 
-    fn boot(upstream: Shared, disk: MemoryDisk) -> Self {
+    fn boot(upstream: Shared, disk: MemoryDisk, guard: Option<Guard>) -> Self {
         let current = Arc::new(Current::default());
         let folder = Path::new("/data/snapshots");
         let keep = Keep::open(Arc::new(disk.clone()), folder, ENVIRONMENT).expect("a folder");
@@ -135,6 +142,7 @@ impl Edge {
             current.clone(),
             Arc::new(keep),
             ambient,
+            guard.clone(),
         )
         .expect("it boots");
         assert!(problem.is_none(), "{problem:?}");
@@ -143,12 +151,19 @@ impl Edge {
             disk,
             current,
             refresher,
+            guard,
         }
     }
 
     /// The same edge, started again on its disk.
     pub(super) fn restarted(self) -> Self {
-        Self::boot(self.upstream, self.disk)
+        let guard = self.guard.clone();
+        self.restarted_with(guard)
+    }
+
+    /// The same under another guard.
+    pub(super) fn restarted_with(self, guard: Option<Guard>) -> Self {
+        Self::boot(self.upstream, self.disk, guard)
     }
 
     /// Publishes these parts as the next release.
@@ -156,6 +171,14 @@ impl Edge {
         let mut upstream = self.upstream.lock();
         upstream.world.advance();
         publish(&mut upstream.world, parts);
+    }
+
+    /// Publishes this control document as the next one.
+    pub(super) fn control(&self, change: impl FnOnce(&mut ControlDocument)) {
+        let mut upstream = self.upstream.lock();
+        upstream.world.advance_control();
+        change(&mut upstream.world.control);
+        upstream.world.pack();
     }
 
     /// One question to upstream.

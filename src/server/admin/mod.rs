@@ -13,7 +13,10 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
-pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+pub use facts::{
+    ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
+    StatusSource,
+};
 
 use self::{facts::OUTCOMES, measured::Measured};
 
@@ -175,6 +178,12 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "from_disk": facts.refresh.from_disk,
         "fell_back": facts.refresh.fell_back,
         "error": facts.refresh.error,
+        "held": facts.refresh.held.as_ref().map(|held| json!({
+            "release": held.release, "revision": held.revision,
+        })),
+        "judged": facts.refresh.verdict.iter().map(|flow| json!({
+            "flow": flow.flow, "judged": flow.judged, "changed": flow.changed, "moved": flow.moved,
+        })).collect::<Vec<_>>(),
         "changes": {
             "connected": facts.changes.connected,
             "last_answer_ms": facts.changes.last_answer_ms,

@@ -271,9 +271,16 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "current",
             "snapshot",
             "disk",
+            "guard",
             "limits",
             "clock",
             "telemetry",
+        ],
+    ),
+    (
+        "guard",
+        &[
+            "current", "evaluate", "receipt", "snapshot", "limits", "clock",
         ],
     ),
     ("http", &["limits", "clock", "telemetry"]),
@@ -294,6 +301,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         &[
             "current",
             "evaluate",
+            "guard",
             "progress",
             "receipt",
             "snapshot",
