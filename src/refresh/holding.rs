@@ -84,7 +84,7 @@ impl Refresher {
         if named.sha256 == self.serves {
             return Ok(None);
         }
-        let contexts: Vec<Context> = locked(&guard.reservoir).contexts().cloned().collect();
+        let reservoir = guard.reservoir.clone();
         let (candidate, mut inventory) = (candidate.clone(), (*self.inventory).clone());
         let control = revised.control.clone();
         let (environment, uid) = (live.environment.clone(), live.environment_uid.clone());
@@ -96,6 +96,8 @@ impl Refresher {
                 revision,
             };
             let (snapshot, _) = compile_inventory(&name, &mut inventory, control.document())?;
+            // Copied, so that samples go on coming in meanwhile.
+            let contexts: Vec<Context> = locked(&reservoir).contexts().cloned().collect();
             let verdict = judge(&snapshot, &candidate, contexts.iter(), now);
             let narrowed = Narrowed {
                 snapshot,

@@ -14,6 +14,7 @@ use super::{
     refresher::{Files, Refresher, freshness, off_thread},
 };
 use crate::{
+    current::{Environment, Environments},
     disk::keep::{HeldRelease, Keep},
     limits::ROOT_STEPS_MAX,
     snapshot::{
@@ -30,6 +31,13 @@ use crate::{
 /// A pack is written again for a fresher timestamp only this often: restarts
 /// then find a timestamp at most this much older than the last confirmed one.
 const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
+
+/// Between two looks whether a request still holds what is to be freed.
+const FREE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often it is looked: for half a minute, in which every request ends. A
+/// request that hangs for longer frees what it holds itself.
+const FREE_LOOKS_MAX: u32 = 1_500;
 
 /// The documents of one revision, checked against each other.
 pub(super) struct Revised {
@@ -134,7 +142,7 @@ impl Refresher {
                 .await?;
         }
         self.trust = trust;
-        self.publish(live, &revised.timestamp);
+        self.publish(live, &revised.timestamp, None);
         Ok(())
     }
 
@@ -159,6 +167,7 @@ impl Refresher {
         self.trust = trust;
         self.note_work(&candidate.work, candidate.read);
         let revision = revised.timestamp.revision();
+        let replaced = Some(self.inventory.clone());
         let refreshed = match (narrowed, held) {
             (Some(narrowed), Some(release)) => {
                 self.inventory = Arc::new(narrowed.inventory);
@@ -180,7 +189,7 @@ impl Refresher {
         };
         self.tell_held();
         if let Some(live) = self.live.clone() {
-            self.publish(live, &revised.timestamp);
+            self.publish(live, &revised.timestamp, replaced);
         }
         Ok(refreshed)
     }
@@ -249,14 +258,21 @@ impl Refresher {
             "a release was compiled");
     }
 
-    fn publish(&self, snapshot: Arc<Snapshot>, timestamp: &CheckedTimestamp) {
+    /// Puts a snapshot in force; what it replaces is freed elsewhere, together
+    /// with the inventory it was made of.
+    fn publish(
+        &self,
+        snapshot: Arc<Snapshot>,
+        timestamp: &CheckedTimestamp,
+        replaced: Option<Arc<Inventory>>,
+    ) {
         let held = self.held.as_ref().map(|held| held.revision);
         let fresh = freshness(timestamp);
         let old = self.current.publish_beside(snapshot, fresh, held);
-        // Freeing a large snapshot takes tens of milliseconds; requests that
-        // still hold it go on, and whoever is last frees it. This task is
-        // usually the last, so it does that off the control runtime.
-        drop(tokio::task::spawn_blocking(move || drop(old)));
+        // The same snapshot under a newer timestamp lives on.
+        if let Some(inventory) = replaced {
+            drop(tokio::spawn(free(old, self.environment.clone(), inventory)));
+        }
     }
 
     /// What the release refers to and nothing here has. As long as the kept
@@ -350,6 +366,26 @@ impl Refresher {
         })
         .await
     }
+}
+
+/// Frees what was live once no request holds it any more. Freeing a large
+/// snapshot takes tens of milliseconds: the last request would pay for it on
+/// its worker, and whoever waits behind it.
+async fn free(old: Arc<Environments>, environment: String, inventory: Arc<Inventory>) {
+    let is_held = || {
+        let own = old.named(&environment);
+        let by_request = |own: &Arc<Environment>| {
+            Arc::strong_count(own) > 1 || Arc::strong_count(&own.snapshot) > 1
+        };
+        Arc::strong_count(&old) > 1 || own.is_some_and(by_request)
+    };
+    for _ in 0..FREE_LOOKS_MAX {
+        if !is_held() {
+            break;
+        }
+        tokio::time::sleep(FREE_PAUSE).await;
+    }
+    drop(tokio::task::spawn_blocking(move || drop((old, inventory))));
 }
 
 /// Blobs of the kept packs: of the newest one, and while its release is held

@@ -35,8 +35,14 @@ pub(super) struct Shelves {
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     inventory: Inventory,
-    made_of: HashMap<(PartKind, String), MadeOf>,
+    made_of: HashMap<PartName, MadeOf>,
 }
+
+/// Kind and id.
+type PartName = (PartKind, String);
+
+/// A part that is made of something else than before, and of what.
+type News = (PartName, MadeOf);
 
 /// What a part was made of. Versions are compared by identity, since they are
 /// replaced as a whole and never changed; the rest is small.
@@ -64,7 +70,7 @@ impl PartialEq for Version {
 pub(super) struct Stocked {
     built: Built,
     inventory: Inventory,
-    made_of: Vec<((PartKind, String), MadeOf)>,
+    made_of: Vec<News>,
 }
 
 /// Blobs that come and go with a publish.
@@ -239,12 +245,7 @@ impl Shelf {
     }
 
     /// A part for the next build, and what it is made of if that is news.
-    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
-    fn offer(
-        &self,
-        name: (PartKind, String),
-        own: MadeOf,
-    ) -> Result<(Offer, Option<((PartKind, String), MadeOf)>), PublishError> {
+    fn offer(&self, name: PartName, own: MadeOf) -> Result<(Offer, Option<News>), PublishError> {
         if self.made_of.get(&name) == Some(&own) {
             return Ok(((name.0, name.1, None), None));
         }

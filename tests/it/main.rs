@@ -17,6 +17,7 @@ mod disk;
 mod docs;
 mod dopt;
 mod fixtures;
+mod guarding;
 mod harness;
 mod hostile;
 mod kill;

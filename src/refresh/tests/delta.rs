@@ -109,3 +109,20 @@ async fn nothing_new_costs_nothing() {
     let after = edge.live();
     assert!(Arc::ptr_eq(&before.flows["flow-3"], &after.flows["flow-3"]));
 }
+
+#[tokio::test]
+async fn what_a_request_holds_is_freed_after_it_and_not_by_it() {
+    let mut edge = Edge::new(flows(3, &[1]));
+    edge.step().await;
+    let request = edge.live();
+    let old = Arc::downgrade(&request);
+    edge.publish(committed(3));
+    edge.step().await;
+    drop(request);
+    assert!(old.upgrade().is_some(), "the request would have freed it");
+    let begun = std::time::Instant::now();
+    while old.upgrade().is_some() {
+        assert!(begun.elapsed().as_secs() < 60, "nobody frees it");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
