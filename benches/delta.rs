@@ -23,7 +23,9 @@ use flowgate::{
     current::Current,
     disk::{RealDisk, keep::Keep},
     evaluate::{Ask, Subject, SubjectView, decide},
-    refresh::{Blobs, FetchedTimestamp, Refresher, SnapshotSource, SourceError, SourceFuture},
+    refresh::{
+        Beside, Blobs, FetchedTimestamp, Refresher, SnapshotSource, SourceError, SourceFuture,
+    },
     snapshot::wire::Blob,
     store::{SourceFile, Store, Timing, engine::DocumentRole, signing::Signing},
 };
@@ -156,7 +158,7 @@ fn main() {
             current.clone(),
             Arc::new(keep),
             ambient.clone(),
-            None,
+            Beside::default(),
         )
         .expect("it boots");
         assert!(problem.is_none(), "{problem:?}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{
     RefreshError,
     holding::{Held, is_confirmed},
-    refresher::{Files, Refresher, freshness},
+    refresher::{Files, Refresher, freshness, roots, versions},
 };
 use crate::{
     clock::UnixMs,
@@ -66,10 +66,14 @@ impl Refresher {
         self.taken = Some(timestamp.revision());
         self.pack_is_whole = true;
         self.files = Files {
-            timestamp: pack.timestamp,
-            release: pack.release,
-            control: pack.control,
+            timestamp: pack.timestamp.clone(),
+            release: pack.release.clone(),
+            control: pack.control.clone(),
         };
+        // Also while it is held here: edges below judge by themselves.
+        if let Some(shelf) = &self.shelf {
+            shelf.put(&roots(&self.trust), versions(timestamp), pack);
+        }
         self.kept_ms = timestamp.document().issued_ms;
         self.tell_held();
         let mut status = self.status_mut();

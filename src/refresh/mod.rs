@@ -14,7 +14,7 @@ mod taking;
 mod tests;
 
 pub use holding::{Guard, HeldStatus};
-pub use refresher::Refresher;
+pub use refresher::{Beside, Refresher};
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
 

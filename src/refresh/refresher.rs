@@ -15,6 +15,7 @@ use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Freshness},
     disk::keep::Keep,
+    distribution::{Roots, Shelf},
     snapshot::{
         Revision, Snapshot,
         parts::{Inventory, PartsError},
@@ -50,6 +51,17 @@ pub struct Refresher {
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
     pub(super) kept_ms: UnixMs,
+    /// Where what was verified is offered to other edges; none when it is not.
+    pub(super) shelf: Option<Arc<Shelf>>,
+}
+
+/// What an environment's supply has beside it, where configured.
+#[derive(Default)]
+pub struct Beside {
+    /// What a new release is judged by before it serves.
+    pub guard: Option<Guard>,
+    /// Where what was verified is offered to other edges.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 /// The signed files of one revision.
@@ -71,7 +83,7 @@ impl Refresher {
         current: Arc<Current>,
         keep: Arc<Keep>,
         ambient: Ambient,
-        guard: Option<Guard>,
+        beside: Beside,
     ) -> Result<(Self, Option<RefreshError>), RefreshError> {
         let marks = keep.marks()?;
         let trust = Trust::new(environment, trust_root, marks)?;
@@ -88,12 +100,13 @@ impl Refresher {
             pack_is_whole: false,
             serves: String::new(),
             taken: None,
-            guard,
+            guard: beside.guard,
             held: None,
             contexts_kept_ms: 0,
             validator: None,
             status: Arc::default(),
             kept_ms: 0,
+            shelf: beside.shelf,
         };
         let problem = refresher.boot_from_disk().err();
         if let Some(problem) = &problem {
@@ -202,4 +215,18 @@ pub(super) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| RefreshError::Panicked)?
+}
+
+/// The roots as they are offered to other edges.
+pub(super) fn roots(trust: &Trust) -> Roots {
+    Roots {
+        version: trust.root().version,
+        files: trust.root_files().to_vec(),
+    }
+}
+
+/// Of release and control document.
+pub(super) fn versions(timestamp: &CheckedTimestamp) -> (u64, u64) {
+    let document = timestamp.document();
+    (document.release.version, document.control.version)
 }

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Blobs, RefreshError, Refreshed,
     holding::Held,
-    refresher::{Files, Refresher, freshness, off_thread},
+    refresher::{Files, Refresher, freshness, off_thread, roots, versions},
 };
 use crate::{
     current::{Environment, Environments},
@@ -140,6 +140,8 @@ impl Refresher {
             let held = self.held.as_ref().map(|held| held.release.clone());
             self.keep(&trust, revised, (&inventory, held), fetched)
                 .await?;
+        } else if let Some(shelf) = &self.shelf {
+            shelf.fresher(&roots(&trust), &revised.files.timestamp);
         }
         self.trust = trust;
         self.publish(live, &revised.timestamp, None);
@@ -335,8 +337,10 @@ impl Refresher {
             return Ok(true);
         };
         let (keep, inventory, held) = (self.keep.clone(), inventory.clone(), held.cloned());
-        let roots = trust.root_chain().to_vec();
+        let chain = trust.root_chain().to_vec();
         let files = revised.files.clone();
+        let offered = self.shelf.clone();
+        let offered = offered.map(|shelf| (shelf, roots(trust), versions(&revised.timestamp)));
         off_thread(move || {
             let mut kept = kept_blobs(&keep);
             let mut blobs = Blobs::new();
@@ -352,7 +356,7 @@ impl Refresher {
             }
             drop(kept);
             let pack = Pack {
-                roots,
+                roots: chain,
                 timestamp: files.timestamp,
                 release: files.release,
                 control: files.control,
@@ -361,6 +365,9 @@ impl Refresher {
             match held {
                 Some(held) => keep.store_held(&marks, &pack.to_bytes(), &held)?,
                 None => keep.store(&marks, &pack.to_bytes())?,
+            }
+            if let Some((shelf, roots, versions)) = offered {
+                shelf.put(&roots, versions, pack);
             }
             Ok(true)
         })

@@ -30,12 +30,15 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+use hyper::HeaderMap;
+pub use protocol::distribution::Distribution;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
@@ -45,7 +48,10 @@ use crate::{
     guard::{Context, Sampler},
     http::{Answer, Body, Request, Service},
     progress::Progress,
-    telemetry::metrics::{Metrics, RequestCounters},
+    telemetry::{
+        metrics::{Metrics, RequestCounters},
+        traces::Chooser,
+    },
 };
 
 /// What the public listener needs.
@@ -63,9 +69,25 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
+    /// How many of a million requests are traced; none when none is.
+    pub traces_per_million: Option<u32>,
+    /// Streams of changes.
+    pub changes: Changes,
 }
 
 impl Edge {
+    /// Registers what is measured of streams of changes at a scrape. Once.
+    pub fn register(&self) {
+        let heard = admin::Heard {
+            changes: self.changes.clone(),
+            progress: self.progress.clone(),
+        };
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(heard)));
+    }
+
     /// The service of one worker.
     pub fn service(&self) -> EdgeService {
         EdgeService {
@@ -76,6 +98,9 @@ impl Edge {
             stamps: Stamps::default(),
             sampler: Sampler::new(self.samples.clone()),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
+            chooser: Chooser::new(self.traces_per_million),
+            changes: self.changes.clone(),
         }
     }
 }
@@ -89,6 +114,9 @@ pub struct EdgeService {
     stamps: Stamps,
     sampler: Sampler,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
+    chooser: Chooser,
+    changes: Changes,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -105,6 +133,7 @@ impl Service for EdgeService {
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
             Ok(matched) => {
                 let asked = Asked {
@@ -123,6 +152,9 @@ impl Service for EdgeService {
         });
         cors::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
+        if let Some(span) = span {
+            self.trace(&span, number, &memory.0, &head.headers, &answer);
+        }
         answer
     }
 }
@@ -137,6 +169,9 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of
@@ -173,6 +208,35 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+            Route::Changes => flows::hear(self, asked).await,
+            Route::Ticket => {
+                let posted = asked.posted(current, body).await?;
+                flows::sell(self, &posted)
+            }
+        }
+    }
+
+    /// What a trace says of a request. Its environment is found by its key once
+    /// more, which only traced requests pay for.
+    fn trace(
+        &self,
+        span: &tracing::Span,
+        number: usize,
+        memory: &Memory,
+        headers: &HeaderMap,
+        answer: &Answer,
+    ) {
+        span.record(
+            "http.route",
+            ROUTE_NAMES.get(number).copied().unwrap_or_default(),
+        );
+        span.record("http.response.status_code", answer.status().as_u16());
+        if let Some(revision) = answer.headers().get("flowgate-revision") {
+            span.record("flowgate.revision", revision.to_str().unwrap_or_default());
+        }
+        let live = self.current.load();
+        if let Some(environment) = auth::environment(&live, memory, headers) {
+            span.record("flowgate.environment", environment);
         }
     }
 
@@ -182,7 +246,7 @@ impl EdgeService {
 
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown) | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

@@ -85,6 +85,11 @@ impl Stocked {
     pub(super) fn index(&self) -> &Blob {
         &self.built.index
     }
+
+    /// The index with its blobs; all of them, when it was built from nothing.
+    pub(super) fn into_built(self) -> Built {
+        self.built
+    }
 }
 
 #[cfg(test)]

@@ -15,13 +15,16 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 8] = [
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
-    ("snapshots.md", "timestamp"),
+    ("snapshots.md", "refused: the root key is away"),
+    ("offline.md", "changed  version  welcome 1"),
+    ("load.md", "were answered"),
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
     ("explain.md", "exit code 1"),
+    ("backup.md", "is in epoch 2"),
 ];
 
 fn docs() -> PathBuf {

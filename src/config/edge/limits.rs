@@ -33,6 +33,30 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Open connections from one address. As high as the limit above by default, because behind a load \
               balancer all of them come from one.",
     },
+    Key {
+        name: "limits.streams_max",
+        flag: "streams-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Streams of changes open at a time (/v1/changes), each on a connection of its own. Half of the \
+              connections, so that streams leave room for requests; further ones are answered 503.",
+    },
+    Key {
+        name: "limits.streams_per_key_max",
+        flag: "streams-per-key-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Of them with one key. As high as the limit above by default, because most edges serve one \
+              application with one key; lower it where several share an edge.",
+    },
 ];
 
 /// Of the section `cors`.
@@ -53,6 +77,10 @@ pub struct LimitsConfig {
     pub connections_max: usize,
     /// From one address.
     pub connections_per_address_max: usize,
+    /// Streams of changes in all.
+    pub streams_max: usize,
+    /// Streams of changes with one key.
+    pub streams_per_key_max: usize,
 }
 
 /// Whose pages may call the edge from a browser.
@@ -69,6 +97,8 @@ pub(super) fn read(reader: &mut Reader) -> LimitsConfig {
     LimitsConfig {
         connections_max: reader.count("limits.connections_max"),
         connections_per_address_max: reader.count("limits.connections_per_address_max"),
+        streams_max: reader.count("limits.streams_max"),
+        streams_per_key_max: reader.count("limits.streams_per_key_max"),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     current::Current,
     disk::{keep::Keep, memory::MemoryDisk},
     refresh::{
-        Blobs, FetchedTimestamp, Guard, Refreshed, Refresher, SnapshotSource, SourceError,
+        Beside, Blobs, FetchedTimestamp, Guard, Refreshed, Refresher, SnapshotSource, SourceError,
         SourceFuture,
     },
     snapshot::{
@@ -142,7 +142,10 @@ impl Edge {
             current.clone(),
             Arc::new(keep),
             ambient,
-            guard.clone(),
+            Beside {
+                guard: guard.clone(),
+                shelf: None,
+            },
         )
         .expect("it boots");
         assert!(problem.is_none(), "{problem:?}");

@@ -6,6 +6,7 @@
 //! know (attempts, backlog) comes from a [`StatusSource`].
 
 mod facts;
+mod heard;
 mod measured;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
@@ -17,6 +18,8 @@ pub use facts::{
     ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
     StatusSource,
 };
+
+pub(super) use heard::Heard;
 
 use self::{facts::OUTCOMES, measured::Measured};
 
@@ -145,6 +148,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         .collect();
     json!({
         "writable": progress.writable,
+        "ledger": if progress.has_ledger { "configured" } else { "no ledger configured" },
         "backlog_records": progress.backlog_records,
         "journal_bytes": progress.journal_bytes,
         "journals_open": progress.journals_open,

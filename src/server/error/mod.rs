@@ -11,7 +11,11 @@ use hyper::{
     header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::route::{Kinds, Protocol};
+use super::{
+    protocol::distribution::DistributionError,
+    protocol::flows::TicketError,
+    route::{Kinds, Protocol},
+};
 use crate::{
     http::{self, Answer, BodyError, json::JsonError},
     progress::{ReadError, WriteError},
@@ -154,9 +158,15 @@ pub(crate) enum Fault {
         channel: String,
     },
     #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("as many streams of changes are open as this edge, or this key, may have")]
+    Streams,
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
 }
 
 /// A row of the table.
@@ -235,8 +245,11 @@ impl Fault {
                 "deployment-not-in-force",
                 "Another deployment decides",
             ),
+            Self::Ticket(_) => row(S::UNAUTHORIZED, "ticket", "Ticket not good"),
+            Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
+            Self::Distribution(error) => distribution_row(error),
         }
     }
 
@@ -264,6 +277,7 @@ impl Fault {
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
             Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
+            Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
@@ -293,7 +307,7 @@ impl Fault {
     fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Route(RouteError::Method { allow }) => Some((ALLOW, allow)),
-            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Self::Auth(AuthError::Missing | AuthError::Unknown) | Self::Ticket(_) => {
                 Some((WWW_AUTHENTICATE, "Bearer"))
             }
             Self::SetAside { .. } => Some((RETRY_AFTER, RETRY_LATER)),
@@ -342,6 +356,21 @@ fn read_row(error: ReadError) -> Row {
         ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
+}
+
+/// The rows of what another edge cannot pull.
+fn distribution_row(error: &DistributionError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        DistributionError::Environment => (S::FORBIDDEN, "environment", "Another environment"),
+        DistributionError::ApplicationKey => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
+        DistributionError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        DistributionError::NoDocument { .. } => {
+            (S::NOT_FOUND, "unknown-document", "Unknown document")
+        }
+        DistributionError::NoLedger => (S::NOT_FOUND, "no-ledger", "No ledger here"),
+    };
+    row(status, kind, title)
 }
 
 /// The rows of what is not stored.

@@ -178,6 +178,8 @@ fn assemble(
     flows.set_aside.extend(deployed.set_aside);
     let mut made = flows.made;
     made.deployments = deployed.made;
+    let by_key = flows.by_sid.values();
+    let by_key = by_key.map(|flow| (flow.key, Arc::clone(flow))).collect();
     let snapshot = Snapshot {
         environment: name.environment.into(),
         environment_uid: name.environment_uid.into(),
@@ -185,6 +187,7 @@ fn assemble(
         revision: name.revision,
         drafts: input.settings.drafts,
         flows: flows.by_sid,
+        flows_by_key: by_key,
         block_flows: flows.by_block,
         deployments: deployed.deployments,
         channels: deployed.channels,

@@ -177,6 +177,8 @@ fn picture(snapshot: &Snapshot) -> String {
     )];
     let flows = snapshot.flows.iter();
     lines.extend(flows.map(|(sid, flow)| format!("flow {sid} {flow:?}")));
+    let keys = snapshot.flows_by_key.iter();
+    lines.extend(keys.map(|(key, flow)| format!("key {key:?} {}", flow.uid)));
     let blocks = snapshot.block_flows.iter();
     lines.extend(blocks.map(|(uid, flow)| format!("block {uid} {}", flow.uid)));
     for (name, channel) in &snapshot.channels {
