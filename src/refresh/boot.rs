@@ -53,6 +53,7 @@ impl Refresher {
         let documents = verify_documents(&mut self.trust, &pack, now, origin)?;
         if let Some(problem) = documents.clock_problem() {
             tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
+            self.status_mut().clock_problem = Some(problem.to_string());
         }
         let booted = self.boot_pack(&pack, &documents, now)?;
         let timestamp = &documents.timestamp;

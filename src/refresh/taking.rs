@@ -61,19 +61,15 @@ impl Refresher {
         wait: Duration,
     ) -> Result<Refreshed, RefreshError> {
         self.fetch_roots().await?;
-        let fetched = self
-            .source
-            .timestamp(&self.environment, self.validator.as_deref(), wait)
-            .await?;
-        let Some(fetched) = fetched else {
-            return Ok(Refreshed::Unchanged);
+        let Some(fetched) = self.fetch_timestamp(wait).await? else {
+            return self.unchanged();
         };
         // A root may have come while we waited for the timestamp it signs.
         self.fetch_roots().await?;
         let now = self.ambient.now_ms();
         let Some(timestamp) = self.trust.timestamp(&fetched.file, now, Origin::Fetched)? else {
             self.validator = fetched.validator;
-            return Ok(Refreshed::Unchanged);
+            return self.unchanged();
         };
         let revised = self.fetch_documents(timestamp, fetched.file).await?;
         let revision = revised.timestamp.revision();

@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 
 pub use admin::{
     Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
-    ProgressFacts, RefreshFacts, StatusSource,
+    ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
@@ -169,6 +170,7 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
             Route::Distribution(document) => {
                 distribution::answer(self, asked, body, document).await
             }

@@ -54,7 +54,7 @@ impl ProgressLedger for NoLedger {
         nothing()
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         nothing()
     }
 }

@@ -12,8 +12,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::reporting::UpstreamVersion;
 use crate::{
-    http::client_tls,
+    http::{
+        client_tls,
+        version::{VERSION, VERSION_HEADER},
+    },
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
@@ -59,10 +63,11 @@ pub struct HttpUpstream {
     url: String,
     keys: HashMap<String, String>,
     timeout: Duration,
+    pub(super) version: UpstreamVersion,
 }
 
 /// What went wrong with one call, before it is put into the caller's terms.
-enum CallError {
+pub(super) enum CallError {
     Away(String),
     Refused(StatusCode, String),
     TooLarge(usize),
@@ -86,10 +91,11 @@ impl HttpUpstream {
             url: options.url.trim_end_matches('/').to_owned(),
             keys: options.keys,
             timeout: options.timeout,
+            version: UpstreamVersion::default(),
         })
     }
 
-    fn request(
+    pub(super) fn request(
         &self,
         method: Method,
         environment: &str,
@@ -104,7 +110,8 @@ impl HttpUpstream {
         let request = self
             .client
             .request(method, url)
-            .timeout(self.timeout + wait);
+            .timeout(self.timeout + wait)
+            .header(VERSION_HEADER, VERSION);
         let mut traced = header::HeaderMap::new();
         traces::pass_on(&mut traced);
         let request = request.headers(traced);
@@ -164,6 +171,7 @@ impl HttpUpstream {
             request = request.header(header::IF_NONE_MATCH, validator);
         }
         let response = send(request).await?;
+        self.heard(&response);
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -352,7 +360,7 @@ fn segment(text: &str) -> String {
 }
 
 /// Sends and sorts by status; 304 passes as an answer.
-async fn send(request: RequestBuilder) -> Result<Response, CallError> {
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, CallError> {
     let response = request
         .send()
         .await
@@ -428,7 +436,7 @@ fn source_error(what: &str, error: CallError) -> SourceError {
     }
 }
 
-fn ledger_error(error: CallError) -> LedgerError {
+pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),

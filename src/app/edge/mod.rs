@@ -25,6 +25,7 @@ use super::{
     Addresses, StartError,
     control::Control,
     facts::Watched,
+    reporting::Reporting,
     shipping::{Shipping, ShippingParts},
 };
 use crate::{
@@ -85,6 +86,7 @@ impl Edge {
             refreshers,
             reservoirs,
             mut watched,
+            identity,
         } = ground;
         let watchers = match &supply.ledger {
             Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
@@ -111,6 +113,14 @@ impl Edge {
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
         let (samples, collector) = sampling(&current, reservoirs);
+        let reporting = supply.store.clone().map(|store| Reporting {
+            watched: watched.clone(),
+            current: current.clone(),
+            store,
+            ambient: ambient.clone(),
+            edge: identity,
+            status: watched.reports(),
+        });
         let service = server::Edge {
             current: current.clone(),
             samples,
@@ -127,6 +137,9 @@ impl Edge {
         control.spawn("read-through", reader.run());
         if let Some(collector) = collector {
             control.spawn("sampling", collector.run());
+        }
+        if let Some(reporting) = reporting {
+            control.spawn("reporting", reporting.run());
         }
         listen(&config, refreshers, watchers, &mut control);
         let lanes = supply

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::world::Edge;
 use crate::{
-    current::EnvironmentSlot,
+    current::{EnvironmentSlot, NotHere},
     evaluate::{Ask, Subject, SubjectView, Tag, decide},
     guard::{Context, Reservoir},
     refresh::{Guard, Refreshed},
@@ -111,6 +111,10 @@ async fn a_release_that_changes_too_much_does_not_serve() {
     assert_eq!(own.snapshot.revision, revision(1));
     assert!(own.is_held(revision(2)) && !own.is_held(revision(3)));
     assert!(!own.is_held(revision(1)), "that one serves");
+    // Who waits for it is told at once.
+    let waited = edge.current.at_least(ENVIRONMENT, revision(2), &[0; 32]);
+    let refused = waited.await.expect_err("it does not come");
+    assert!(matches!(refused, NotHere::Held { .. }), "{refused}");
     let status = edge.refresher.status();
     let verdict = status.lock().expect("status").verdict.clone();
     assert_eq!((verdict[0].judged, verdict[0].changed), (20, 20));

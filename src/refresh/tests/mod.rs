@@ -2,4 +2,5 @@
 
 mod delta;
 mod holding;
+mod supplying;
 mod world;
