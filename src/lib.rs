@@ -26,6 +26,7 @@
 //! | [`evaluate`] | How do we decide? Pure: decisions, transitions, predicates. |
 //! | [`current`] | What is live right now? The only ArcSwap. |
 //! | [`refresh`] | How does a published revision reach the evaluators? |
+//! | [`guard`] | Would a new release turn away those who are served now? |
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
 //! | [`receipt`] | How is a decision written down so that anybody can make it again? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
@@ -43,7 +44,8 @@
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
 //! current, evaluate, progress, http`; `upstream` and `store` implement traits
 //! that their consumers own ([`refresh::SnapshotSource`],
-//! [`progress::ProgressLedger`]); `refresh → current, snapshot, disk`;
+//! [`progress::ProgressLedger`]); `refresh → current, snapshot, disk, guard`;
+//! `guard → current, evaluate, receipt`;
 //! `progress → evaluate, disk`; `evaluate → snapshot`.
 //!
 //! # Four walks
@@ -80,6 +82,7 @@ pub mod current;
 pub mod disk;
 pub mod distribution;
 pub mod evaluate;
+pub mod guard;
 pub mod http;
 pub mod limits;
 pub mod load;

@@ -184,6 +184,29 @@ pub const PARTS_PER_REQUEST_MAX: usize = 4_096;
 /// the next request; the largest single part always fits.
 pub const PARTS_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+// ---- The guard -------------------------------------------------------------
+
+/// Sampled decisions of a flow below which no share of them holds a release
+/// back: one of three users is no third of all.
+pub const GUARD_DECISIONS_MIN: usize = 10;
+
+/// Contexts one environment keeps at the most: with the largest attributes
+/// that are sampled, some tens of megabytes.
+pub const GUARD_CONTEXTS_MAX: u64 = 10_000;
+
+/// Sampled contexts on their way from the workers; what finds the channel full
+/// is lost, and the next one comes.
+pub const GUARD_QUEUE_MAX: usize = 256;
+
+/// Attributes of a request that is sampled; who sends more is left out.
+pub const GUARD_ATTRIBUTES_MAX: usize = 32;
+
+/// The file of contexts beside the kept snapshots; the newest that fit.
+pub const GUARD_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Flows whose change is told in status; those that change most come first.
+pub const GUARD_FLOWS_TOLD_MAX: usize = 20;
+
 // ---- Authoring -------------------------------------------------------------
 
 /// One project file, and one import: thousands of flows with their copy text.

@@ -42,6 +42,7 @@ pub(crate) fn serve() {
     // Kept until the process is killed; the folder is under the build's own.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let edge = Edge {
+        samples: None,
         current,
         progress: progress(&ambient, folder.path()),
         changes: server::Changes::new(

@@ -27,6 +27,7 @@ mod key;
 mod load;
 mod offline;
 mod place;
+mod release;
 mod replay;
 mod serve;
 mod signing;
@@ -96,6 +97,9 @@ enum Command {
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Releases that edges hold back.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
     /// Send requests at a fixed rate, and tell how long the answers took.
@@ -140,6 +144,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),
         Command::Completions(arguments) => {

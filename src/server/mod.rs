@@ -23,9 +23,11 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+use tokio::sync::mpsc;
+
 pub use admin::{
-    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource, UpstreamFacts,
+    Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
+    ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
@@ -44,6 +46,7 @@ use self::{
 use crate::{
     clock::{Ambient, UnixMs},
     current::Current,
+    guard::{Context, Sampler},
     http::{Answer, Body, Request, Service},
     progress::Progress,
     telemetry::{
@@ -61,6 +64,8 @@ pub struct Edge {
     pub progress: Progress,
     /// Wall time.
     pub ambient: Ambient,
+    /// Where sampled contexts go; none where nothing is guarded.
+    pub samples: Option<mpsc::Sender<Context>>,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Whose pages may read answers.
@@ -92,6 +97,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            sampler: Sampler::new(self.samples.clone()),
             origins: self.origins.clone(),
             distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
@@ -107,6 +113,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    sampler: Sampler,
     origins: Origins,
     distribution: Option<Arc<Distribution>>,
     chooser: Chooser,

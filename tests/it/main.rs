@@ -18,6 +18,7 @@ mod docs;
 mod dopt;
 mod fixtures;
 mod freshness;
+mod guarding;
 mod harness;
 mod hostile;
 mod kill;

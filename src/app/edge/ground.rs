@@ -21,9 +21,10 @@ use crate::{
         journal::{Committer, Durability, Journal, JournalOptions, Recovered},
         keep::Keep,
     },
+    guard::Reservoirs,
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
-    refresh::{RefreshError, Refresher},
+    refresh::{Beside, Guard, RefreshError, Refresher},
 };
 
 /// Records put back at a time.
@@ -42,6 +43,8 @@ pub(super) struct Ground {
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
+    /// Where sampled contexts go.
+    pub(super) reservoirs: Reservoirs,
     pub(super) watched: Watched,
     /// Names the data folder.
     pub(super) identity: String,
@@ -77,6 +80,9 @@ impl Ground {
             watched.upstream(store.upstream_version());
         }
         let root = read_root(&*disk, &config.upstream().trust_root)?;
+        let guarded = config.environments().iter();
+        let guarded = guarded.map(|own| (own.name.as_str(), own.guard_contexts));
+        let reservoirs = Reservoirs::new(guarded);
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let name = &environment.name;
@@ -85,6 +91,10 @@ impl Ground {
                 environment: name.clone(),
                 cause,
             })?;
+            let guard = reservoirs.of(name).map(|reservoir| Guard {
+                reservoir,
+                percent: environment.guard_percent,
+            });
             let boot = Refresher::boot(
                 name,
                 &root,
@@ -92,7 +102,10 @@ impl Ground {
                 current.clone(),
                 Arc::new(keep),
                 ambient.clone(),
-                supply.shelf(name),
+                Beside {
+                    guard,
+                    shelf: supply.shelf(name),
+                },
             );
             let refresher = booted(name, boot)?;
             watched.supply(name, refresher.status());
@@ -111,6 +124,7 @@ impl Ground {
             progress,
             reader,
             refreshers,
+            reservoirs,
             watched,
             identity,
         })

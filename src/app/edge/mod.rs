@@ -34,7 +34,9 @@ use crate::{
     config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
+    guard::{Collector, Context, Reservoirs},
     http::{self, Deadlines, Listener, Options},
+    limits::GUARD_QUEUE_MAX,
     progress::{Progress, ProgressLedger, Watcher},
     refresh::Refresher,
     server,
@@ -88,6 +90,7 @@ impl Edge {
             progress,
             reader,
             refreshers,
+            reservoirs,
             mut watched,
             identity,
         } = ground;
@@ -120,6 +123,7 @@ impl Edge {
         watched.shipping(shipping.status.clone(), control.panics());
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
+        let (samples, collector) = sampling(&current, reservoirs);
         let reporting = supply.store.clone().map(|store| Reporting {
             watched: watched.clone(),
             current: current.clone(),
@@ -130,6 +134,7 @@ impl Edge {
         });
         let service = server::Edge {
             current: current.clone(),
+            samples,
             progress,
             changes: changes(&config, &ambient),
             ambient,
@@ -142,6 +147,9 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        if let Some(collector) = collector {
+            control.spawn("sampling", collector.run());
+        }
         if let Some(reporting) = reporting {
             control.spawn("reporting", reporting.run());
         }
@@ -267,6 +275,20 @@ fn serve(
         operators.service()
     })?;
     Ok((public, admin))
+}
+
+/// The way of sampled contexts to where releases are judged by them; none where
+/// nothing is guarded.
+fn sampling(
+    current: &Arc<Current>,
+    reservoirs: Reservoirs,
+) -> (Option<mpsc::Sender<Context>>, Option<Collector>) {
+    if reservoirs.is_empty() {
+        return (None, None);
+    }
+    let (samples, contexts) = mpsc::channel(GUARD_QUEUE_MAX);
+    let collector = Collector::new(current.clone(), reservoirs, contexts);
+    (Some(samples), Some(collector))
 }
 
 /// Who hears of the changes of other edges, one for each environment.

@@ -127,6 +127,12 @@ fn supply_report(facts: &EnvironmentFacts, now: UnixMs) -> Value {
         "root_expires_ms": refresh.root_expires_ms,
         "reason": error.map(|(name, _)| name),
         "error": error.map(|(name, text)| format!("{name}: {text}")),
+        "held": refresh.held.as_ref().map(|held| json!({
+            "release": held.release, "revision": held.revision,
+        })),
+        "judged": refresh.verdict.iter().map(|flow| json!({
+            "flow": flow.flow, "judged": flow.judged, "changed": flow.changed, "moved": flow.moved,
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -52,6 +52,8 @@ pub(super) enum Admin {
     Flows,
     Flow(String),
     FlowStatus(String),
+    /// Environment and release version.
+    ConfirmRelease(String, u64),
 }
 
 /// A query, decoded, in order.
@@ -117,6 +119,10 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["keys", "rotate"] => ("POST", Admin::RotateKey),
         ["keys", "revoke"] => ("POST", Admin::RevokeKey),
         ["environments"] => ("GET", Admin::Environments),
+        ["environments", environment, "releases", number, "confirm"] => {
+            let environment = decoded(environment)?;
+            ("POST", Admin::ConfirmRelease(environment, version(number)?))
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows"] => ("GET", Admin::Flows),

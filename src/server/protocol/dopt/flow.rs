@@ -47,6 +47,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
         refuse_unknown(&decision, access.environment, sid)?;
         if ToKeep::of(&decision, true, known.is_certain(0)).is_nothing() {
             let settled = Settled::unkept(decision);
+            inquiry.sample(edge, &known, 0, (sid, wanted.tag));
             return Ok(wanted.answer(edge, &inquiry, &known, &settled));
         }
     }
@@ -58,6 +59,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
         .settle(edge, &known, 0, (sid, wanted.tag), true)
         .await;
     refuse_unknown(&settled.decision, inquiry.access.environment, sid)?;
+    inquiry.sample(edge, &known, 0, (sid, wanted.tag));
     Ok(wanted.answer(edge, &inquiry, &known, &settled))
 }
 
