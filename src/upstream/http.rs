@@ -20,7 +20,10 @@ use crate::{
     },
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
+        event::{
+            Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserAfter, UserDocument,
+            UsersAnswer,
+        },
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
@@ -61,7 +64,7 @@ pub struct HttpUpstream {
 }
 
 /// What went wrong with one call, before it is put into the caller's terms.
-enum CallError {
+pub(super) enum CallError {
     Away(String),
     Refused(StatusCode, String),
     TooLarge(usize),
@@ -88,7 +91,7 @@ impl HttpUpstream {
         })
     }
 
-    fn request(
+    pub(super) fn request(
         &self,
         method: Method,
         environment: &str,
@@ -280,6 +283,24 @@ impl ProgressLedger for HttpUpstream {
         Box::pin(self.json(request, USER_BYTES_MAX))
     }
 
+    fn users<'a>(
+        &'a self,
+        environment: &'a str,
+        users: &'a [String],
+    ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+        Box::pin(self.read_users(environment, users))
+    }
+
+    fn user_after<'a>(
+        &'a self,
+        environment: &'a str,
+        user: &'a str,
+        after: (&'a str, u64),
+        wait: Duration,
+    ) -> LedgerFuture<'a, UserAfter> {
+        Box::pin(self.read_after(environment, user, after, wait))
+    }
+
     fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
         let path = format!("groups/{}", segment(group));
         let request = self.request(Method::GET, environment, &path, Duration::ZERO);
@@ -338,12 +359,12 @@ impl ProgressLedger for HttpUpstream {
     }
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 /// Sends and sorts by status; 304 passes as an answer.
-async fn send(request: RequestBuilder) -> Result<Response, CallError> {
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, CallError> {
     let response = request
         .send()
         .await
@@ -375,7 +396,7 @@ fn detail(body: &[u8]) -> String {
 }
 
 /// Reads a body within a cap.
-async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
+pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > bytes_max as u64 {
         return Err(CallError::TooLarge(bytes_max));
@@ -419,7 +440,7 @@ fn source_error(what: &str, error: CallError) -> SourceError {
     }
 }
 
-fn ledger_error(error: CallError) -> LedgerError {
+pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),

@@ -4,6 +4,7 @@
 //! them run on the control runtime: a client shared between runtimes hangs.
 
 mod http;
+mod reads;
 #[cfg(test)]
 mod tests;
 

@@ -150,6 +150,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "journals_open": progress.journals_open,
         "shipped": shipped,
         "users_cached": progress.users_cached,
+        "reads_singly": progress.reads_singly,
         "steps_capped": progress.steps_capped,
         "failed_commits": progress.failed_commits,
         "task_panics": progress.task_panics,

@@ -4,11 +4,13 @@
 //! group and what is remembered of them, from memory without waiting or else
 //! read at once ([`knowing`]) → one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
-//! [`Door`].
+//! [`Door`]. A token the client shows is seen to before anything is read
+//! ([`showing`]).
 
 mod door;
 mod keeping;
 mod knowing;
+mod showing;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ pub(crate) use self::{
     door::Door,
     keeping::{Settled, ToKeep},
     knowing::Known,
+    showing::{read as read_token, token},
 };
 
 use super::{

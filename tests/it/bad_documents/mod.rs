@@ -20,7 +20,7 @@ use flowgate::snapshot::{
 };
 use serde_json::Value;
 
-use self::proxy::Proxy;
+pub(crate) use self::proxy::Proxy;
 use crate::harness::{Client, Edge, Store, body_of, eventually, project};
 
 /// A store, somebody before it, and an edge that asks there.

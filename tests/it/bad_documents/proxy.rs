@@ -15,30 +15,33 @@ use std::{
 use crate::harness::{DEADLINE, RawAnswer};
 
 /// What to answer to a path instead of what the store says; none leaves it.
-pub(super) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
+pub(crate) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
 
 /// The running proxy; ends when dropped.
-pub(super) struct Proxy {
-    pub(super) url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     /// Requests for timestamps so far.
-    pub(super) asked: Arc<AtomicUsize>,
+    pub(crate) asked: Arc<AtomicUsize>,
     tamper: Arc<Mutex<Option<Tamper>>>,
+    refused: Arc<Mutex<Option<&'static str>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Proxy {
     /// Stands before the store at this address.
-    pub(super) fn before(store: &str) -> Self {
+    pub(crate) fn before(store: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let proxy = Self {
             url,
             asked: Arc::default(),
             tamper: Arc::default(),
+            refused: Arc::default(),
             stop: Arc::default(),
         };
         let store = store.trim_start_matches("http://").to_owned();
         let (tamper, stop) = (proxy.tamper.clone(), proxy.stop.clone());
+        let refused = proxy.refused.clone();
         let asked = proxy.asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -46,23 +49,33 @@ impl Proxy {
                     return;
                 }
                 let (store, tamper, asked) = (store.clone(), tamper.clone(), asked.clone());
+                let refused = refused.clone();
                 // A connection that breaks is one the edge has to live with.
-                std::thread::spawn(move || drop(serve(stream, &store, &tamper, &asked)));
+                std::thread::spawn(move || {
+                    drop(serve(stream, &store, (&tamper, &refused), &asked));
+                });
             }
         });
         proxy
     }
 
     /// From now on answers are changed like this.
-    pub(super) fn tamper(
+    pub(crate) fn tamper(
         &self,
         change: impl Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
         *self.tamper.lock().expect("the proxy") = Some(Arc::new(change));
     }
 
-    /// From now on answers are left as they are.
-    pub(super) fn behave(&self) {
+    /// From now on requests whose path ends like this get 503 and do not reach
+    /// the store.
+    pub(crate) fn refuse(&self, end: &'static str) {
+        *self.refused.lock().expect("the proxy") = Some(end);
+    }
+
+    /// From now on everything is left as it is.
+    pub(crate) fn behave(&self) {
+        *self.refused.lock().expect("the proxy") = None;
         *self.tamper.lock().expect("the proxy") = None;
     }
 }
@@ -79,7 +92,7 @@ impl Drop for Proxy {
 fn serve(
     stream: std::io::Result<TcpStream>,
     store: &str,
-    tamper: &Mutex<Option<Tamper>>,
+    (tamper, refused): (&Mutex<Option<Tamper>>, &Mutex<Option<&'static str>>),
     asked: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut edge = stream?;
@@ -88,6 +101,11 @@ fn serve(
     let path = request.path.clone();
     if path.contains("/timestamp") {
         asked.fetch_add(1, Ordering::Relaxed);
+    }
+    let end = *refused.lock().expect("the proxy");
+    if end.is_some_and(|end| path.ends_with(end)) {
+        return edge
+            .write_all(b"HTTP/1.1 503 held\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     }
     let forwarded = forward(store, &request)?;
     let change = tamper.lock().expect("the proxy").clone();
