@@ -262,3 +262,153 @@ fn give_back(line: &mut Line, reads: Vec<Asked>) {
         line.waiting.push_front(asked);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::progress::{
+        LedgerFuture,
+        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord},
+    };
+
+    /// A ledger that answers when told, and notes how it was asked.
+    struct Slow {
+        go_on: Semaphore,
+        asked: Mutex<Vec<usize>>,
+        takes_batches: bool,
+        room: usize,
+    }
+
+    impl Slow {
+        fn new(takes_batches: bool, room: usize) -> Arc<Self> {
+            Arc::new(Self {
+                go_on: Semaphore::new(0),
+                asked: Mutex::default(),
+                takes_batches,
+                room,
+            })
+        }
+
+        async fn turn(&self, users: usize) {
+            self.asked.lock().expect("the list").push(users);
+            self.go_on.acquire().await.expect("it stays").forget();
+        }
+    }
+
+    fn document(user: &str) -> UserDocument {
+        UserDocument {
+            identifier: user.to_owned(),
+            ..UserDocument::default()
+        }
+    }
+
+    fn nothing<'a, T: Send + 'a>() -> LedgerFuture<'a, T> {
+        Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
+    }
+
+    impl ProgressLedger for Slow {
+        fn user<'a>(&'a self, _: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
+            Box::pin(async move {
+                self.turn(1).await;
+                Ok(document(user))
+            })
+        }
+
+        fn users<'a>(
+            &'a self,
+            _: &'a str,
+            users: &'a [String],
+        ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+            Box::pin(async move {
+                if !self.takes_batches {
+                    return Ok(None);
+                }
+                self.turn(users.len()).await;
+                let (first, missing) = users.split_at(users.len().min(self.room));
+                Ok(Some(UsersAnswer {
+                    users: first.iter().map(|user| document(user)).collect(),
+                    missing: missing.to_vec(),
+                }))
+            })
+        }
+
+        fn group<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, GroupRecord> {
+            nothing()
+        }
+
+        fn membership<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a str,
+            _: &'a str,
+            _: Option<&'a str>,
+        ) -> LedgerFuture<'a, MembershipRecord> {
+            nothing()
+        }
+
+        fn changes<'a>(
+            &'a self,
+            _: &'a str,
+            _: Option<&'a str>,
+            _: Duration,
+        ) -> LedgerFuture<'a, Changes> {
+            nothing()
+        }
+
+        fn ship<'a>(&'a self, _: &'a str, _: &'a Batch) -> LedgerFuture<'a, BatchAnswer> {
+            nothing()
+        }
+
+        fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+            nothing()
+        }
+    }
+
+    /// Reads so many users at once; how the ledger was asked for them.
+    async fn crowd(ledger: &Arc<Slow>, users: usize) -> (Vec<usize>, ReadCounts) {
+        let counts = Arc::<GatheringCounts>::default();
+        let gathering = Gathering::new(ledger.clone(), counts.clone());
+        let names: Vec<String> = (0..users).map(|user| format!("u{user}")).collect();
+        let reads = names.iter().map(|name| gathering.user("development", name));
+        // As many as will be needed, one after the other.
+        ledger.go_on.add_permits(users * 2);
+        for (name, read) in names.iter().zip(join_all(reads).await) {
+            assert_eq!(read.expect("an answer").identifier, *name);
+        }
+        let idle = |line: &Line| line.calls == 0 && line.waiting.is_empty();
+        assert!(
+            gathering.lines().values().all(idle),
+            "nobody is left behind"
+        );
+        let asked = ledger.asked.lock().expect("the list").clone();
+        (asked, counts.get())
+    }
+
+    #[tokio::test]
+    async fn what_comes_during_a_call_goes_together_with_the_next() {
+        let (asked, counts) = crowd(&Slow::new(true, usize::MAX), 10).await;
+        assert_eq!(asked, [1, 9]);
+        assert_eq!(counts.users, 10);
+        assert!(!counts.singly);
+        let (asked, _) = crowd(&Slow::new(true, usize::MAX), USERS_PER_READ_MAX + 2).await;
+        assert_eq!(asked, [1, USERS_PER_READ_MAX, 1]);
+    }
+
+    #[tokio::test]
+    async fn whoever_found_no_room_in_an_answer_is_asked_for_again() {
+        let (asked, _) = crowd(&Slow::new(true, 4), 10).await;
+        assert_eq!(asked, [1, 9, 5, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_without_batches_is_asked_one_by_one() {
+        let (asked, counts) = crowd(&Slow::new(false, 0), 5).await;
+        assert_eq!(asked, [1; 5]);
+        assert!(counts.singly, "and that is noted");
+    }
+}

@@ -15,7 +15,8 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
+    ("changes.md", "event: change"),
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
     ("snapshots.md", "timestamp"),

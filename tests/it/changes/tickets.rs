@@ -47,7 +47,7 @@ fn what_is_no_ticket_opens_nothing() {
     };
     refused("/v1/changes?ticket=");
     refused("/v1/changes?ticket=abc");
-    refused("/v1/changes?ticket=%00%ff%C3%A9");
+    refused("/v1/changes?ticket=%00%C3%A9");
     for cut in [1, 10, 40] {
         refused(&path[..path.len() - cut]);
     }
