@@ -29,12 +29,14 @@
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
 //! | [`receipt`] | How is a decision written down so that anybody can make it again? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
+//! | [`distribution`] | What may other edges pull from this one? |
 //! | [`http`] | The HTTP plumbing that edge and store share. |
 //! | [`server`] | How does the edge face applications? Routes, keys, protocols, admin. |
 //! | [`upstream`] | How does the edge face the control plane? |
 //! | [`store`] | The control plane: authoring, publishing, the progress ledger. |
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
+//! | [`load`] | How does a server answer at a given rate? |
 //! | [`limits`], [`clock`], [`telemetry`] | Ceilings with reasons; time and randomness; logs and metrics. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
@@ -74,9 +76,11 @@ pub mod clock;
 pub mod config;
 pub mod current;
 pub mod disk;
+pub mod distribution;
 pub mod evaluate;
 pub mod http;
 pub mod limits;
+pub mod load;
 pub mod progress;
 pub mod receipt;
 pub mod refresh;

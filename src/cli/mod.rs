@@ -10,15 +10,21 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod backup;
+mod completions;
 mod config;
 mod console;
 mod deployment;
+mod diff;
 mod explain;
 mod failure;
 mod flags;
 mod flow;
+mod hash;
 mod health;
 mod key;
+mod load;
+mod offline;
 mod replay;
 mod serve;
 mod signing;
@@ -51,8 +57,8 @@ enum Command {
     Dev(serve::DevArguments),
     /// Start the evaluation proxy.
     Edge(serve::EdgeArguments),
-    /// Start the reference upstream.
-    Store(serve::StoreArguments),
+    /// Start the reference upstream, or back it up.
+    Store(backup::StoreFamily),
     /// Ask a running edge whether it is well.
     Health(health::HealthArguments),
     /// Check settings, or print all of them with their defaults.
@@ -65,7 +71,7 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Look at signed snapshots without any server.
+    /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.
@@ -79,6 +85,10 @@ enum Command {
     Deployment(deployment::DeploymentCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
+    /// Send requests at a fixed rate, and tell how long the answers took.
+    Load(load::LoadArguments),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(completions::CompletionsArguments),
     /// Make a receipt again from an archived snapshot, and compare.
     Replay(replay::ReplayArguments),
 }
@@ -106,7 +116,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
     match command {
         Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
         Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
-        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Store(family) => backup::run(&family, &variables, console),
         Command::Health(arguments) => health::health(&arguments, &variables, console),
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),
@@ -117,6 +127,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
+        Command::Load(arguments) => load::load(&arguments, console),
+        Command::Completions(arguments) => {
+            completions::completions::<Arguments>(&arguments, console)
+        }
         Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }

@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     future::Future,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -106,7 +106,9 @@ struct Desk {
     memory: Arc<Memory>,
     readings: HashMap<Box<[u8]>, Reading>,
     calls: FuturesUnordered<Call>,
-    away_until: Option<Instant>,
+    /// The ledger was away: until when that is believed, and what it had taken
+    /// by then.
+    away: Option<(Instant, u64)>,
 }
 
 /// The channel between workers and the reader.
@@ -141,7 +143,7 @@ impl Reader {
             memory,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
-            away_until: None,
+            away: None,
         };
         loop {
             tokio::select! {
@@ -150,7 +152,8 @@ impl Reader {
                 biased;
                 Some((key, result)) = desk.calls.next() => {
                     if let Err(LedgerError::Away(_)) = &result {
-                        desk.away_until = Some(Instant::now() + self.away_pause);
+                        let taken = desk.memory.taken.load(Ordering::Acquire);
+                        desk.away = Some((Instant::now() + self.away_pause, taken));
                     }
                     desk.answer(&key, result);
                 }
@@ -175,7 +178,7 @@ impl Desk {
             }
             return;
         }
-        if self.away_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_away() {
             tell(vec![job.answer], &Answer::Away);
             return;
         }
@@ -202,6 +205,15 @@ impl Desk {
         let ledger = (self.ledger.clone(), self.gathering.clone());
         self.calls
             .push(Box::pin(read.run(ledger, job.environment, job.name)));
+    }
+
+    /// Whether it is spared the next call. A ledger that has taken records since
+    /// is back, and what was settled by that must be read from it: nobody may be
+    /// taken for new whose steps were acknowledged.
+    fn is_away(&self) -> bool {
+        let taken = self.memory.taken.load(Ordering::Acquire);
+        self.away
+            .is_some_and(|(until, before)| taken == before && Instant::now() < until)
     }
 
     fn answer(&mut self, key: &[u8], result: Result<Below, LedgerError>) {

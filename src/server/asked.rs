@@ -36,6 +36,11 @@ impl<'r> Asked<'r> {
         authorize(live, self.memory, self.headers(), self.route)
     }
 
+    /// The hash of the request's key, known or not.
+    pub(crate) fn key_hash(&self) -> Option<[u8; 32]> {
+        self.memory.presented(self.headers())
+    }
+
     pub(crate) fn headers(&self) -> &'r HeaderMap {
         &self.head.headers
     }

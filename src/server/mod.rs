@@ -28,13 +28,15 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+use hyper::HeaderMap;
+pub use protocol::distribution::Distribution;
 pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
@@ -43,7 +45,10 @@ use crate::{
     current::Current,
     http::{Answer, Body, Request, Service},
     progress::Progress,
-    telemetry::metrics::{Metrics, RequestCounters},
+    telemetry::{
+        metrics::{Metrics, RequestCounters},
+        traces::Chooser,
+    },
 };
 
 /// What the public listener needs.
@@ -59,6 +64,10 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
+    /// How many of a million requests are traced; none when none is.
+    pub traces_per_million: Option<u32>,
     /// Streams of changes.
     pub changes: Changes,
 }
@@ -83,6 +92,8 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
+            chooser: Chooser::new(self.traces_per_million),
             changes: self.changes.clone(),
         }
     }
@@ -96,6 +107,8 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
+    chooser: Chooser,
     changes: Changes,
 }
 
@@ -113,6 +126,7 @@ impl Service for EdgeService {
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
             Ok(matched) => {
                 let asked = Asked {
@@ -131,6 +145,9 @@ impl Service for EdgeService {
         });
         cors::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
+        if let Some(span) = span {
+            self.trace(&span, number, &memory.0, &head.headers, &answer);
+        }
         answer
     }
 }
@@ -145,6 +162,9 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of
@@ -186,6 +206,30 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::sell(self, &posted)
             }
+        }
+    }
+
+    /// What a trace says of a request. Its environment is found by its key once
+    /// more, which only traced requests pay for.
+    fn trace(
+        &self,
+        span: &tracing::Span,
+        number: usize,
+        memory: &Memory,
+        headers: &HeaderMap,
+        answer: &Answer,
+    ) {
+        span.record(
+            "http.route",
+            ROUTE_NAMES.get(number).copied().unwrap_or_default(),
+        );
+        span.record("http.response.status_code", answer.status().as_u16());
+        if let Some(revision) = answer.headers().get("flowgate-revision") {
+            span.record("flowgate.revision", revision.to_str().unwrap_or_default());
+        }
+        let live = self.current.load();
+        if let Some(environment) = auth::environment(&live, memory, headers) {
+            span.record("flowgate.environment", environment);
         }
     }
 

@@ -7,6 +7,7 @@
 //! and then. Everything durable goes through an [`engine`].
 
 pub mod api;
+pub mod backup;
 mod demo;
 mod deploying;
 pub mod engine;
@@ -15,6 +16,8 @@ mod import;
 mod keys;
 mod ledger;
 mod live;
+mod naming;
+pub mod offline;
 mod outbox;
 mod project_file;
 mod publish;
@@ -27,7 +30,7 @@ mod workspace;
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
-pub use keys::{KeyError, KeyListing, KeyName, NewKey};
+pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};

@@ -27,6 +27,7 @@ use crate::{
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
+    telemetry::traces,
 };
 
 /// Everything but letters, digits and `-._~` is encoded in a path segment.
@@ -107,6 +108,9 @@ impl HttpUpstream {
             .client
             .request(method, url)
             .timeout(self.timeout + wait);
+        let mut traced = header::HeaderMap::new();
+        traces::pass_on(&mut traced);
+        let request = request.headers(traced);
         match self.keys.get(environment) {
             Some(key) => request.header("x-api-key", key),
             None => request,
@@ -350,9 +354,14 @@ impl ProgressLedger for HttpUpstream {
         })
     }
 
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()> {
         Box::pin(async move {
-            let path = format!("journals/{}/close", segment(journal));
+            let path = format!("journals/{}/close?hash={}", segment(journal), segment(hash));
             let request = self.request(Method::POST, environment, &path, Duration::ZERO);
             send(request).await.map(drop).map_err(ledger_error)
         })

@@ -6,6 +6,7 @@
 //! the same everywhere are in `limits`; what stands here is a choice.
 
 mod changes;
+mod distribution;
 mod environment;
 mod journal;
 mod limits;
@@ -24,9 +25,12 @@ pub use self::{
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
-    upstream::UpstreamConfig,
+    upstream::{SnapshotOrigin, UpstreamConfig},
 };
-use super::{LogConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings};
+use super::{
+    LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
+    telemetry,
+};
 
 /// Everything that can be set on `flowgate edge`.
 pub const EDGE: Surface = Surface {
@@ -37,12 +41,15 @@ pub const EDGE: Surface = Surface {
         process::ADMIN_KEYS,
         upstream::KEYS,
         environment::KEYS,
+        distribution::ENVIRONMENT_KEYS,
+        distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
         changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
+        telemetry::KEYS,
         log::KEYS,
     ],
 };
@@ -57,12 +64,14 @@ pub struct EdgeConfig {
     on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
+    distribution: bool,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
     changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
+    traces: Option<TracesConfig>,
     log: LogConfig,
 }
 
@@ -70,20 +79,23 @@ impl EdgeConfig {
     /// Checks settings; the error holds every fault.
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
+        let upstream = upstream::read(&mut reader);
         let config = Self {
             listen: reader.address("listen"),
             admin_listen: reader.address("admin.listen"),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
-            environments: environment::read(&mut reader),
-            upstream: upstream::read(&mut reader),
+            environments: environment::read(&mut reader, upstream.needs_keys()),
+            upstream,
+            distribution: reader.truth("distribution.serve"),
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
             changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
+            traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
         if config.listen == config.admin_listen && config.listen.port() != 0 {
@@ -131,6 +143,11 @@ impl EdgeConfig {
         &self.upstream
     }
 
+    /// Whether other edges may pull snapshots from here.
+    pub fn distribution(&self) -> bool {
+        self.distribution
+    }
+
     /// The journal.
     pub fn journal(&self) -> JournalConfig {
         self.journal
@@ -159,6 +176,11 @@ impl EdgeConfig {
     /// Who may call from a browser.
     pub fn cors_origins(&self) -> &CorsOrigins {
         &self.cors_origins
+    }
+
+    /// Where traces go; nowhere by default.
+    pub fn traces(&self) -> Option<&TracesConfig> {
+        self.traces.as_ref()
     }
 
     /// The log.

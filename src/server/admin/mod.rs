@@ -145,6 +145,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         .collect();
     json!({
         "writable": progress.writable,
+        "ledger": if progress.has_ledger { "configured" } else { "no ledger configured" },
         "backlog_records": progress.backlog_records,
         "journal_bytes": progress.journal_bytes,
         "journals_open": progress.journals_open,

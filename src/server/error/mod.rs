@@ -12,6 +12,7 @@ use hyper::{
 };
 
 use super::{
+    protocol::distribution::DistributionError,
     protocol::flows::TicketError,
     route::{Kinds, Protocol},
 };
@@ -164,6 +165,8 @@ pub(crate) enum Fault {
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
 }
 
 /// A row of the table.
@@ -246,6 +249,7 @@ impl Fault {
             Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
+            Self::Distribution(error) => distribution_row(error),
         }
     }
 
@@ -352,6 +356,21 @@ fn read_row(error: ReadError) -> Row {
         ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
+}
+
+/// The rows of what another edge cannot pull.
+fn distribution_row(error: &DistributionError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        DistributionError::Environment => (S::FORBIDDEN, "environment", "Another environment"),
+        DistributionError::ApplicationKey => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
+        DistributionError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        DistributionError::NoDocument { .. } => {
+            (S::NOT_FOUND, "unknown-document", "Unknown document")
+        }
+        DistributionError::NoLedger => (S::NOT_FOUND, "no-ledger", "No ledger here"),
+    };
+    row(status, kind, title)
 }
 
 /// The rows of what is not stored.

@@ -71,6 +71,8 @@ impl Harness {
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            distribution: None,
+            traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {
@@ -257,7 +259,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 }

@@ -66,6 +66,7 @@ pub(super) const RULES: &[Rule] = &[
                 "makes the data folder and leaves the first admin key in it",
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
+            ("upstream/file.rs", "reads snapshots from a folder"),
         ],
     },
     Rule {
@@ -89,6 +90,11 @@ pub(super) const RULES: &[Rule] = &[
             ("upstream/", "faces the control plane"),
             ("store/", "faces edges and the command line"),
             ("cli/", "asks a store or an edge"),
+            ("load/", "sends requests at a rate"),
+            (
+                "telemetry/traces.rs",
+                "sends spans to a collector, and reads who caused a request from its head",
+            ),
             (
                 "app/store.rs",
                 "puts the store's answers behind the shared plumbing",
@@ -154,6 +160,10 @@ pub(super) const RULES: &[Rule] = &[
             (
                 "store/",
                 "calls to the engine block and are kept off the async threads",
+            ),
+            (
+                "upstream/file.rs",
+                "reading a folder blocks and is kept off the control runtime",
             ),
         ],
     },
@@ -250,8 +260,9 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
+    ("distribution", &["snapshot"]),
     ("config", &["limits"]),
-    ("telemetry", &["clock", "config", "snapshot"]),
+    ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
         "progress",
         &[
@@ -269,6 +280,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "refresh",
         &[
             "current",
+            "distribution",
             "snapshot",
             "disk",
             "limits",
@@ -277,6 +289,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["limits", "clock", "telemetry"]),
+    ("load", &["http"]),
     (
         "upstream",
         &[
@@ -293,6 +306,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "server",
         &[
             "current",
+            "distribution",
             "evaluate",
             "progress",
             "receipt",
