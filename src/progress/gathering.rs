@@ -364,7 +364,7 @@ mod tests {
             nothing()
         }
 
-        fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+        fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
             nothing()
         }
     }
