@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     asking::{ask, runtime},
@@ -27,6 +27,21 @@ pub(super) struct HealthArguments {
     /// Ask whether it can answer evaluations, not just whether it is alive.
     #[arg(long)]
     ready: bool,
+    /// Only of this environment, required or not.
+    #[arg(long, value_name = "ENV", requires = "ready")]
+    environment: Option<String>,
+    /// Whether it takes steps as well (write), or answers evaluations (read).
+    #[arg(long = "for", value_name = "WHAT", value_enum, requires = "ready")]
+    purpose: Option<Purpose>,
+}
+
+/// What readiness is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Purpose {
+    /// Evaluations.
+    Read,
+    /// Steps as well.
+    Write,
 }
 
 /// `flowgate health`.
@@ -50,6 +65,17 @@ pub(super) fn health(
         })?;
     if url.path() == "/" {
         url.set_path(path);
+    }
+    if let Some(environment) = &arguments.environment {
+        url.query_pairs_mut()
+            .append_pair("environment", environment);
+    }
+    if let Some(purpose) = arguments.purpose {
+        let word = match purpose {
+            Purpose::Read => "read",
+            Purpose::Write => "write",
+        };
+        url.query_pairs_mut().append_pair("for", word);
     }
     let request = reqwest::Request::new(reqwest::Method::GET, url.clone());
     match runtime()?.block_on(ask(request, PATIENCE)) {

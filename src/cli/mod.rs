@@ -16,6 +16,7 @@ mod config;
 mod console;
 mod deployment;
 mod diff;
+mod edges;
 mod explain;
 mod failure;
 mod flags;
@@ -80,6 +81,8 @@ enum Command {
     /// Flows and where they are switched on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
+    /// Which edges the store hears of, and which need a look.
+    Edges(edges::EdgesArguments),
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
@@ -124,6 +127,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
+        Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),

@@ -24,7 +24,8 @@ mod variables;
 pub use dev::{DEV, DevConfig};
 pub use edge::{
     Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
-    LimitsConfig, SnapshotOrigin, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig,
+    LimitsConfig, OldSnapshot, SnapshotOrigin, StopConfig, SubjectsConfig, UnknownSubject,
+    UpstreamConfig,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

@@ -110,6 +110,25 @@ fn every_flag_and_key_stands_once() {
 }
 
 #[test]
+fn what_is_refused_when_stale_is_not_served_when_expired() {
+    let build = |on_stale: &str, on_expired: &str| {
+        let (settings, _folder) = complete_edge();
+        let settings = settings
+            .set("environment.development.on_stale", on_stale)
+            .set("environment.development.on_expired", on_expired);
+        EdgeConfig::build(settings)
+    };
+    let config = build("refuse-new-users", "refuse").expect("stricter");
+    let own = &config.environments()[0];
+    assert_eq!(own.on_stale, OldSnapshot::RefuseNewUsers);
+    assert_eq!(own.on_expired, OldSnapshot::Refuse);
+    let faults = faults_of(build("refuse", "serve"));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("on_expired") && faults[0].contains("lenient"));
+    assert!(build("sometimes", "serve").is_err());
+}
+
+#[test]
 fn all_faults_are_reported_at_once() {
     let text = r#"
         listen = "nonsense"

@@ -20,6 +20,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod version;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};

@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -24,7 +25,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
     Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource,
+    StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
@@ -162,6 +163,7 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
             Route::Distribution(document) => {
                 distribution::answer(self, asked, body, document).await
             }

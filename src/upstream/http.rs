@@ -12,8 +12,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::reporting::UpstreamVersion;
 use crate::{
-    http::client_tls,
+    http::{
+        client_tls,
+        version::{VERSION, VERSION_HEADER},
+    },
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
@@ -62,6 +66,7 @@ pub struct HttpUpstream {
     url: String,
     keys: HashMap<String, String>,
     timeout: Duration,
+    pub(super) version: UpstreamVersion,
 }
 
 /// What went wrong with one call, before it is put into the caller's terms.
@@ -89,6 +94,7 @@ impl HttpUpstream {
             url: options.url.trim_end_matches('/').to_owned(),
             keys: options.keys,
             timeout: options.timeout,
+            version: UpstreamVersion::default(),
         })
     }
 
@@ -107,7 +113,8 @@ impl HttpUpstream {
         let request = self
             .client
             .request(method, url)
-            .timeout(self.timeout + wait);
+            .timeout(self.timeout + wait)
+            .header(VERSION_HEADER, VERSION);
         let mut traced = header::HeaderMap::new();
         traces::pass_on(&mut traced);
         let request = request.headers(traced);
@@ -167,6 +174,7 @@ impl HttpUpstream {
             request = request.header(header::IF_NONE_MATCH, validator);
         }
         let response = send(request).await?;
+        self.heard(&response);
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }

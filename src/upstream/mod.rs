@@ -7,9 +7,11 @@ mod absent;
 mod file;
 mod http;
 mod reads;
+mod reporting;
 #[cfg(test)]
 mod tests;
 
 pub use absent::NoLedger;
 pub use file::FileUpstream;
 pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use reporting::UpstreamVersion;

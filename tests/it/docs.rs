@@ -24,6 +24,7 @@ const PAGES: &[(&str, &str)] = &[
     ("load.md", "were answered"),
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
+    ("freshness.md", "snapshot-stale"),
     ("explain.md", "exit code 1"),
     ("backup.md", "is in epoch 2"),
 ];

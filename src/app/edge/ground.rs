@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
-    current::Current,
+    config::{Ack, EdgeConfig, EnvironmentConfig, OldSnapshot, UnknownSubject},
+    current::{Current, Policies, Policy},
     disk::{
         Disk, RealDisk,
         folder::DataFolder,
@@ -43,6 +43,8 @@ pub(super) struct Ground {
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
     pub(super) watched: Watched,
+    /// Names the data folder.
+    pub(super) identity: String,
 }
 
 impl Ground {
@@ -52,7 +54,12 @@ impl Ground {
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
         let supply = Supply::of(config)?;
-        let current = Arc::new(Current::expecting(config.environments().len()));
+        let identity = folder.identity(&*disk, &edge_name(ambient));
+        let identity = identity.map_err(|cause| StartError::File {
+            path: folder.path().join("identity"),
+            cause,
+        })?;
+        let current = Arc::new(current(config));
         let (progress, reader) = Progress::new(
             journal.clone(),
             supply.ledger_or_none(),
@@ -62,6 +69,9 @@ impl Ground {
             &edge_name(ambient),
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
+        if let Some(store) = &supply.store {
+            watched.upstream(store.upstream_version());
+        }
         let root = read_root(&*disk, &config.upstream().trust_root)?;
         let mut refreshers = Vec::new();
         for environment in config.environments() {
@@ -98,6 +108,7 @@ impl Ground {
             reader,
             refreshers,
             watched,
+            identity,
         })
     }
 }
@@ -216,6 +227,27 @@ fn put_back_journal(
                 _ => strangers += 1,
             }
         }
+    }
+}
+
+/// Nothing live yet, and what is done when it is and gets old.
+fn current(config: &EdgeConfig) -> Current {
+    let environments = config.environments();
+    let current = Current::expecting(environments.len()).patient(config.limits().min_revision_wait);
+    environments.iter().fold(current, |current, own| {
+        let policies = Policies {
+            on_stale: policy(own.on_stale),
+            on_expired: policy(own.on_expired),
+        };
+        current.governed(&own.name, policies)
+    })
+}
+
+fn policy(old: OldSnapshot) -> Policy {
+    match old {
+        OldSnapshot::Serve => Policy::Serve,
+        OldSnapshot::RefuseNewUsers => Policy::RefuseNewUsers,
+        OldSnapshot::Refuse => Policy::Refuse,
     }
 }
 

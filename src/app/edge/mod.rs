@@ -25,6 +25,7 @@ use super::{
     Addresses, StartError,
     control::Control,
     facts::Watched,
+    reporting::Reporting,
     shipping::{Shipping, ShippingParts},
 };
 use crate::{
@@ -82,6 +83,7 @@ impl Edge {
             reader,
             refreshers,
             mut watched,
+            identity,
         } = ground;
         let watchers = match &supply.ledger {
             Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
@@ -107,6 +109,14 @@ impl Edge {
         watched.shipping(shipping.status.clone(), control.panics());
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
+        let reporting = supply.store.clone().map(|store| Reporting {
+            watched: watched.clone(),
+            current: current.clone(),
+            store,
+            ambient: ambient.clone(),
+            edge: identity,
+            status: watched.reports(),
+        });
         let service = server::Edge {
             current: current.clone(),
             progress,
@@ -120,6 +130,9 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        if let Some(reporting) = reporting {
+            control.spawn("reporting", reporting.run());
+        }
         listen(&config, refreshers, watchers, &mut control);
         let lanes = supply
             .ledger

@@ -21,6 +21,8 @@ pub(super) struct Supply {
     pub(super) source: Arc<dyn SnapshotSource>,
     /// Where progress goes; none: nowhere.
     pub(super) ledger: Option<Arc<dyn ProgressLedger>>,
+    /// Who hears how this edge is doing: the store that has the ledger.
+    pub(super) store: Option<Arc<HttpUpstream>>,
     /// Of the environments that other edges may pull.
     shelves: BTreeMap<String, Arc<Shelf>>,
 }
@@ -55,6 +57,7 @@ impl Supply {
         let offered = environments.filter(|own| config.distribution() && offers(own));
         Ok(Self {
             source,
+            store: ledger.clone(),
             ledger: ledger.map(|ledger| ledger as Arc<dyn ProgressLedger>),
             shelves: offered
                 .map(|own| (own.name.clone(), Arc::default()))

@@ -43,7 +43,43 @@ pub(super) const KEYS: &[Key] = &[
         secret: None,
         doc: "Whether the edge calls itself ready only when this environment answers.",
     },
+    Key {
+        name: "environment.*.on_stale",
+        flag: "environment-on-stale",
+        kind: OLD,
+        preset: Preset::Value("\"serve\""),
+        secret: None,
+        doc: "What is done past the time until which upstream calls its last word fresh: everybody is served and \
+              the answers are marked; users of whom nothing is known are refused; or everybody is. Serving by \
+              default, because a store that is away must not stop every application at once.",
+    },
+    Key {
+        name: "environment.*.on_expired",
+        flag: "environment-on-expired",
+        kind: OLD,
+        preset: Preset::Value("\"serve\""),
+        secret: None,
+        doc: "The same once the last word has expired, a day after it was signed unless the store says otherwise. \
+              Never more lenient than on_stale.",
+    },
 ];
+
+/// What can be done with what is old, the most lenient first.
+const OLD: Kind = Kind::Choice {
+    now: &["serve", "refuse-new-users", "refuse"],
+    later: &[],
+};
+
+/// What is done with a snapshot that is old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OldSnapshot {
+    /// Answers, marked.
+    Serve,
+    /// 503 for users of whom nothing is known.
+    RefuseNewUsers,
+    /// 503.
+    Refuse,
+}
 
 /// One environment the edge serves.
 #[derive(Clone, Debug)]
@@ -56,6 +92,10 @@ pub struct EnvironmentConfig {
     pub ledger_key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
+    /// When its snapshot is stale.
+    pub on_stale: OldSnapshot,
+    /// When its snapshot has expired.
+    pub on_expired: OldSnapshot,
     /// SHA-256 of the keys by which other edges pull its snapshots from here.
     pub downstream: Vec<[u8; 32]>,
 }
@@ -84,17 +124,10 @@ pub(super) fn read(reader: &mut Reader, needs_keys: bool) -> Vec<EnvironmentConf
             reader.broken(&format!("environment.{name}"), rule);
         }
     }
-    let one = |name: String| {
-        let (key, ledger_key) = keys(reader, &name, needs_keys);
-        EnvironmentConfig {
-            key,
-            ledger_key,
-            required: reader.truth(&format!("environment.{name}.required")),
-            downstream: distribution::downstream(reader, &name),
-            name,
-        }
-    };
-    let environments: Vec<EnvironmentConfig> = names.into_iter().map(one).collect();
+    let environments: Vec<EnvironmentConfig> = names
+        .into_iter()
+        .map(|name| one(reader, name, needs_keys))
+        .collect();
     let mut hashes = BTreeSet::new();
     for own in &environments {
         let known = own.downstream.iter().filter(|hash| !hashes.insert(**hash));
@@ -106,6 +139,34 @@ pub(super) fn read(reader: &mut Reader, needs_keys: bool) -> Vec<EnvironmentConf
         }
     }
     environments
+}
+
+fn one(reader: &mut Reader, name: String, needs_keys: bool) -> EnvironmentConfig {
+    let (key, ledger_key) = keys(reader, &name, needs_keys);
+    let on_expired = format!("environment.{name}.on_expired");
+    let config = EnvironmentConfig {
+        key,
+        ledger_key,
+        required: reader.truth(&format!("environment.{name}.required")),
+        on_stale: old(reader, &format!("environment.{name}.on_stale")),
+        on_expired: old(reader, &on_expired),
+        downstream: distribution::downstream(reader, &name),
+        name,
+    };
+    if config.on_expired < config.on_stale {
+        let rule = "is more lenient than on_stale (what is refused when it is stale \
+                    cannot be served when it has expired)";
+        reader.broken(&on_expired, rule);
+    }
+    config
+}
+
+fn old(reader: &mut Reader, key: &str) -> OldSnapshot {
+    match reader.text(key).as_str() {
+        "refuse" => OldSnapshot::Refuse,
+        "refuse-new-users" => OldSnapshot::RefuseNewUsers,
+        _ => OldSnapshot::Serve,
+    }
 }
 
 /// The keys for snapshots and for progress.

@@ -21,7 +21,7 @@ use std::{
 
 pub use self::{
     changes::ChangesConfig,
-    environment::EnvironmentConfig,
+    environment::{EnvironmentConfig, OldSnapshot},
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
@@ -158,7 +158,7 @@ impl EdgeConfig {
         self.subjects
     }
 
-    /// Bounds of connections.
+    /// Bounds of what applications may take.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
     }

@@ -11,6 +11,7 @@ mod membership;
 mod outcome;
 mod reads;
 mod record;
+mod report;
 
 pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
@@ -20,3 +21,4 @@ pub use membership::{MembershipDocument, MembershipRecord};
 pub use outcome::{OutcomeDocument, TargetDocument};
 pub use reads::{UserAfter, UsersAnswer, UsersQuestion};
 pub use record::{Assumption, Base, Event, EventId, GroupDocument, Intent, Operation};
+pub use report::EdgeReport;

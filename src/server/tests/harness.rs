@@ -12,7 +12,7 @@ use tokio::{
 use super::installation::snapshot;
 use crate::{
     clock::Ambient,
-    current::{Current, Freshness},
+    current::{Current, Freshness, Policies},
     disk::{
         journal::{Durability, Journal, JournalOptions},
         memory::MemoryDisk,
@@ -38,17 +38,26 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
-        Self::with(drafts, NobodyKnown { has_records: true })
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(drafts, nobody, Current::default())
     }
 
     /// The ledger answers for users, and for nothing else.
     pub(super) fn without_records() -> Self {
-        Self::with(true, NobodyKnown { has_records: false })
+        let nobody = NobodyKnown { has_records: false };
+        Self::with(true, nobody, Current::default())
     }
 
-    fn with(drafts: bool, ledger: NobodyKnown) -> Self {
+    /// Under these policies, with little patience for revisions to come.
+    pub(super) fn governed(policies: Policies, patience: Duration) -> Self {
+        let current = Current::default().governed("development", policies);
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(true, nobody, current.patient(patience))
+    }
+
+    fn with(drafts: bool, ledger: NobodyKnown, current: Current) -> Self {
         let ambient = Ambient::system();
-        let current = Arc::new(Current::default());
+        let current = Arc::new(current);
         let freshness = Freshness {
             issued_ms: ambient.now_ms(),
             fresh_until_ms: u64::MAX,
@@ -123,7 +132,7 @@ impl Drop for Harness {
 pub(super) struct Reply {
     pub(super) status: u16,
     head: String,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Reply {

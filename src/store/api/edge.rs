@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     limits,
-    progress::event::Batch,
+    progress::event::{Batch, EdgeReport},
     snapshot::{frame::FrameWriter, sha256_of_hex},
     store::{Current, Store, StoreError, engine::DocumentRole, ledger::changes::until_news},
 };
@@ -112,6 +112,11 @@ async fn plain(
                 })
                 .await?;
             Response::json(200, &taken)
+        }
+        Edge::Status => {
+            let report = report(&body)?;
+            api.store.edge_reports(&environment, report)?;
+            Ok(Response::empty(204))
         }
     }
 }
@@ -261,6 +266,28 @@ fn batch(body: &Bytes) -> Result<Batch, Problem> {
         return Err(malformed(&found, &expected));
     }
     Ok(batch)
+}
+
+/// What an edge says about itself. An edge one minor newer may say more.
+fn report(body: &Bytes) -> Result<EdgeReport, Problem> {
+    let malformed = |found: &str, expected: &str| {
+        Problem::new(400, "malformed-body", "the body is not an edge's report")
+            .found(found)
+            .expected(expected)
+    };
+    let report: EdgeReport = serde_json::from_slice(body)
+        .map_err(|error| malformed(&error.to_string(), "a report as JSON"))?;
+    if report.edge.is_empty() {
+        return Err(malformed("no edge", "the edge's name"));
+    }
+    let optional = [&report.revision, &report.reason].into_iter().flatten();
+    let words = [&report.edge, &report.version, &report.state].into_iter();
+    let longest = words.chain(optional).map(String::len).max();
+    if longest > Some(limits::REPORT_WORD_BYTES_MAX) {
+        let expected = format!("words of at most {} bytes", limits::REPORT_WORD_BYTES_MAX);
+        return Err(malformed("a longer word", &expected));
+    }
+    Ok(report)
 }
 
 /// `30s` or `500ms`, at most what a long poll may take.

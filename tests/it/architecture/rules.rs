@@ -172,7 +172,7 @@ pub(super) const RULES: &[Rule] = &[
         says: "one value is live, behind one swap",
         words: &["ArcSwap", "ArcSwapAny", "ArcSwapOption", "ArcSwapWeak"],
         within: &[],
-        except: &[("current.rs", "the live snapshots of all environments")],
+        except: &[("current/mod.rs", "the live snapshots of all environments")],
     },
     Rule {
         says: "no channel is unbounded: it would be an outage with a delay",

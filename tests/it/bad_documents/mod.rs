@@ -20,7 +20,7 @@ use flowgate::snapshot::{
 };
 use serde_json::Value;
 
-pub(crate) use self::proxy::Proxy;
+use self::proxy::Proxy;
 use crate::harness::{Client, Edge, Store, body_of, eventually, project};
 
 /// A store, somebody before it, and an edge that asks there.
@@ -128,7 +128,7 @@ impl Scene {
     }
 }
 
-fn signing_key(path: &PathBuf) -> SigningKey {
+pub(crate) fn signing_key(path: &PathBuf) -> SigningKey {
     let text = std::fs::read(path).expect("a key file");
     let file: Value = serde_json::from_slice(&text).expect("JSON");
     let seed = file["seed"].as_str().expect("a seed");
@@ -136,7 +136,7 @@ fn signing_key(path: &PathBuf) -> SigningKey {
     SigningKey::from_seed(&seed.try_into().expect("32 bytes"))
 }
 
-fn sealed(document: &TimestampDocument, key: &SigningKey) -> Vec<u8> {
+pub(crate) fn sealed(document: &TimestampDocument, key: &SigningKey) -> Vec<u8> {
     let payload = serde_json::to_vec(document).expect("it serialises");
     seal(Role::Timestamp, &payload, &[key])
 }

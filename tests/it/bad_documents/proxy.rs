@@ -17,13 +17,29 @@ use crate::harness::{DEADLINE, RawAnswer};
 /// What to answer to a path instead of what the store says; none leaves it.
 pub(crate) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
 
+/// How it treats who connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// It answers.
+    #[default]
+    Serve,
+    /// It hangs up.
+    Away,
+    /// It takes the request and says nothing.
+    Silent,
+    /// It answers as a store of this version does, which knows no reports.
+    Version(String),
+    /// It answers 503 to paths that end like this, and the store hears nothing.
+    Refuses(&'static str),
+}
+
 /// The running proxy; ends when dropped.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     /// Requests for timestamps so far.
     pub(crate) asked: Arc<AtomicUsize>,
     tamper: Arc<Mutex<Option<Tamper>>>,
-    refused: Arc<Mutex<Option<&'static str>>>,
+    mood: Arc<Mutex<Mood>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -36,23 +52,25 @@ impl Proxy {
             url,
             asked: Arc::default(),
             tamper: Arc::default(),
-            refused: Arc::default(),
+            mood: Arc::default(),
             stop: Arc::default(),
         };
         let store = store.trim_start_matches("http://").to_owned();
         let (tamper, stop) = (proxy.tamper.clone(), proxy.stop.clone());
-        let refused = proxy.refused.clone();
-        let asked = proxy.asked.clone();
+        let (asked, mood) = (proxy.asked.clone(), proxy.mood.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let (store, tamper, asked) = (store.clone(), tamper.clone(), asked.clone());
-                let refused = refused.clone();
+                let (mood, stop) = (mood.clone(), stop.clone());
                 // A connection that breaks is one the edge has to live with.
                 std::thread::spawn(move || {
-                    drop(serve(stream, &store, (&tamper, &refused), &asked));
+                    let Some(mood) = attended(&mood, &stop) else {
+                        return;
+                    };
+                    drop(serve(stream, &store, (&tamper, &mood), &asked));
                 });
             }
         });
@@ -67,16 +85,14 @@ impl Proxy {
         *self.tamper.lock().expect("the proxy") = Some(Arc::new(change));
     }
 
-    /// From now on requests whose path ends like this get 503 and do not reach
-    /// the store.
-    pub(crate) fn refuse(&self, end: &'static str) {
-        *self.refused.lock().expect("the proxy") = Some(end);
+    /// From now on answers are left as they are.
+    pub(crate) fn behave(&self) {
+        *self.tamper.lock().expect("the proxy") = None;
     }
 
-    /// From now on everything is left as it is.
-    pub(crate) fn behave(&self) {
-        *self.refused.lock().expect("the proxy") = None;
-        *self.tamper.lock().expect("the proxy") = None;
+    /// From now on it treats who connects like this.
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.lock().expect("the proxy") = mood;
     }
 }
 
@@ -92,7 +108,7 @@ impl Drop for Proxy {
 fn serve(
     stream: std::io::Result<TcpStream>,
     store: &str,
-    (tamper, refused): (&Mutex<Option<Tamper>>, &Mutex<Option<&'static str>>),
+    (tamper, mood): (&Mutex<Option<Tamper>>, &Mood),
     asked: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut edge = stream?;
@@ -102,12 +118,23 @@ fn serve(
     if path.contains("/timestamp") {
         asked.fetch_add(1, Ordering::Relaxed);
     }
-    let end = *refused.lock().expect("the proxy");
-    if end.is_some_and(|end| path.ends_with(end)) {
-        return edge
-            .write_all(b"HTTP/1.1 503 held\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-    }
-    let forwarded = forward(store, &request)?;
+    let forwarded = match mood {
+        Mood::Refuses(end) if path.ends_with(end) => RawAnswer {
+            status: 503,
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+        },
+        Mood::Version(_) if path.ends_with("/status") => RawAnswer {
+            status: 404,
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+        },
+        _ => forward(store, &request)?,
+    };
+    let version = match mood {
+        Mood::Version(version) => Some(version.as_str()),
+        _ => forwarded.header("flowgate-version"),
+    };
     let change = tamper.lock().expect("the proxy").clone();
     let changed = change.and_then(|change| change(&path, &forwarded));
     let (status, body) = match changed {
@@ -122,9 +149,26 @@ fn serve(
     if let Some(etag) = forwarded.header("etag") {
         head.push_str(&format!("etag: {etag}\r\n"));
     }
+    if let Some(version) = version {
+        head.push_str(&format!("flowgate-version: {version}\r\n"));
+    }
     head.push_str("\r\n");
     edge.write_all(head.as_bytes())?;
     edge.write_all(&body)
+}
+
+/// The mood a connection is served in; none when it is not. Silence lasts as
+/// long as the mood does.
+fn attended(mood: &Mutex<Mood>, stop: &AtomicBool) -> Option<Mood> {
+    while !stop.load(Ordering::Relaxed) {
+        match mood.lock().expect("the proxy").clone() {
+            Mood::Silent => {}
+            Mood::Away => return None,
+            mood => return Some(mood),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    None
 }
 
 struct Request {

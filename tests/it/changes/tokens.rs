@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Pair, start};
 use crate::{
-    bad_documents::Proxy,
+    bad_documents::proxy::{Mood, Proxy},
     harness::{Client, body_of, eventually},
 };
 
@@ -76,7 +76,7 @@ fn a_token_of_the_same_edge_costs_nothing() {
 fn with_shipping_held_up_the_answer_says_that_it_is_older() {
     let (pair, proxy) = held_up();
     let (first, second) = (pair.first.client("blocks"), pair.second.client("blocks"));
-    proxy.refuse("/progress");
+    proxy.set(Mood::Refuses("/progress"));
     let token = start(&second, "ann")["token"].clone();
     let begun = Instant::now();
     let answer = evaluate(&first, "ann", &token);
@@ -95,7 +95,7 @@ fn with_shipping_held_up_the_answer_says_that_it_is_older() {
     assert_eq!(read.status, 200, "{}", read.text);
     assert_eq!(read.header("flowgate-stale"), "true");
     // It comes through while somebody waits for it.
-    proxy.behave();
+    proxy.set(Mood::Serve);
     eventually("the record is at the ledger", || pair.store.user("ann"));
     let answer = evaluate(&first, "ann", &token);
     assert_eq!(answer["stale"], false, "{answer}");

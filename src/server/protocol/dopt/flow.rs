@@ -32,7 +32,7 @@ struct FlowRead {
 
 /// `GET /v2/flow/:sid`.
 pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Result<Answer, Fault> {
-    let live = edge.current.load();
+    let live = asked.live(&edge.current).await?;
     let access = asked.access(&live)?;
     let query = asked.query()?;
     let wanted = FlowRead {
@@ -45,6 +45,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
     if shown.is_none()
         && let Some(known) = inquiry.known_now(edge, std::iter::once(sid))
     {
+        let known = inquiry.admit(known)?;
         let decision = inquiry.decision(&known, 0, sid, wanted.tag);
         refuse_unknown(&decision, access.environment, sid)?;
         if ToKeep::of(&decision, true, known.is_certain(0)).is_nothing() {
@@ -108,7 +109,7 @@ pub(crate) async fn block(
     asked: Asked<'_>,
     uid: &str,
 ) -> Result<Answer, Fault> {
-    let live = edge.current.load();
+    let live = asked.live(&edge.current).await?;
     let access = asked.access(&live)?;
     let query = asked.query()?;
     let tag = query.tag()?;
@@ -119,6 +120,7 @@ pub(crate) async fn block(
     if shown.is_none()
         && let Some(known) = inquiry.known_now(edge, std::iter::once(&*flow.sid))
     {
+        let known = inquiry.admit(known)?;
         return block_answer(edge, &inquiry, &known, (flow, uid), tag);
     }
     let live = Guard::into_inner(live);
