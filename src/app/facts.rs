@@ -188,6 +188,7 @@ impl Watched {
             journals_open: shipping.journals_open as u64,
             outcomes: shipping.outcomes,
             users_cached: self.progress.users_cached(),
+            reads_singly: self.progress.reads().singly,
             steps_capped: self.progress.steps_capped(),
             task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
             failed_commits: self.journal.status().failed_commits,

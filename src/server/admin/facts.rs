@@ -149,6 +149,8 @@ pub struct ProgressFacts {
     pub outcomes: [u64; 4],
     /// Users held in memory.
     pub users_cached: u64,
+    /// Upstream answers for one user at a time only.
+    pub reads_singly: bool,
     /// Steps whose logic blocks were stopped at their limit.
     pub steps_capped: u64,
     /// Commits of the journal that failed.

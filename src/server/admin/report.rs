@@ -69,6 +69,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "journals_open": progress.journals_open,
         "shipped": counts(OUTCOMES.into_iter().zip(progress.outcomes)),
         "users_cached": progress.users_cached,
+        "reads_singly": progress.reads_singly,
         "steps_capped": progress.steps_capped,
         "failed_commits": progress.failed_commits,
         "task_panics": progress.task_panics,
