@@ -209,6 +209,13 @@ pub const WEBHOOK_HEADERS_MAX: usize = 32;
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Edges of one environment of which a store remembers what they reported:
+/// large fleets, and some hundred kilobytes.
+pub const EDGES_KEPT_MAX: usize = 1_024;
+
+/// A name or word in an edge's report; ours are shorter.
+pub const REPORT_WORD_BYTES_MAX: usize = 64;
+
 /// Longest time a request may wait for the next timestamp.
 pub const LONG_POLL_MS_MAX: u64 = 60_000;
 
@@ -245,6 +252,14 @@ pub const READ_QUEUE_MAX: usize = 4_096;
 
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
+
+/// Requests waiting for a revision they ask for. Each holds its connection and
+/// a few kilobytes; all of them are woken by every publish.
+pub const REVISION_WAITERS_MAX: usize = 4_096;
+
+/// Of them with one key, so that one application that asks for what does not
+/// come leaves room for the others.
+pub const REVISION_WAITERS_PER_KEY_MAX: usize = 512;
 
 /// Places in which those who wait are counted by their keys: with a few keys
 /// in use it is rare that two share one, and 32 KiB are nothing.
@@ -341,6 +356,7 @@ const _: () = {
     assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
     assert!(STREAM_LOOK_MS_MIN < STREAM_BEAT_MS);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
+    assert!(REVISION_WAITERS_PER_KEY_MAX < REVISION_WAITERS_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);

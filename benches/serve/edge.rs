@@ -56,6 +56,7 @@ pub(crate) fn serve() {
         ambient,
         metrics: Metrics::new(),
         origins: Origins::Any,
+        distribution: None,
         traces_per_million: None,
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");

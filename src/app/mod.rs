@@ -9,6 +9,7 @@ mod control;
 mod dev;
 mod edge;
 mod facts;
+mod reporting;
 mod shipping;
 mod store;
 mod tls;

@@ -26,7 +26,10 @@ use super::{Addresses, StartError, control::Control, tls::Secured};
 use crate::{
     clock::Ambient,
     config::StoreConfig,
-    http::{self, Answer, BodyError, Deadlines, Listener, Options, Service},
+    http::{
+        self, Answer, BodyError, Deadlines, Listener, Options, Service,
+        version::{VERSION, VERSION_HEADER},
+    },
     store::{
         self, Due, KeyName, Outbox, Retention, StoredKeyKind, Timing, WebhookKey, WebhookRules,
         api::{self, Api},
@@ -350,6 +353,7 @@ fn answer(response: api::Response) -> Answer {
     *answer.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();
+    headers.insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(name, value);

@@ -68,7 +68,7 @@ impl Secured {
             identity: identity.map(|(certificate, key)| IdentityFiles { certificate, key }),
             ca: config.tls.ca.clone(),
         };
-        if !config.url.starts_with("https:") || files.is_empty() {
+        if !config.is_secure() || files.is_empty() {
             return Ok(None);
         }
         let renewal = Renewal::start("upstream", files, self.ambient.now_ms());

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     asking::{ask, runtime},
@@ -29,8 +29,23 @@ pub(super) struct HealthArguments {
     /// Ask whether it can answer evaluations, not just whether it is alive.
     #[arg(long)]
     ready: bool,
+    /// Only of this environment, required or not.
+    #[arg(long, value_name = "ENV", requires = "ready")]
+    environment: Option<String>,
+    /// Whether it takes steps as well (write), or answers evaluations (read).
+    #[arg(long = "for", value_name = "WHAT", value_enum, requires = "ready")]
+    purpose: Option<Purpose>,
     #[command(flatten)]
     trust: Trust,
+}
+
+/// What readiness is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Purpose {
+    /// Evaluations.
+    Read,
+    /// Steps as well.
+    Write,
 }
 
 /// `flowgate health`.
@@ -48,6 +63,17 @@ pub(super) fn health(
     let mut url = place.url().clone();
     if url.path() == "/" {
         url.set_path(path);
+    }
+    if let Some(environment) = &arguments.environment {
+        url.query_pairs_mut()
+            .append_pair("environment", environment);
+    }
+    if let Some(purpose) = arguments.purpose {
+        let word = match purpose {
+            Purpose::Read => "read",
+            Purpose::Write => "write",
+        };
+        url.query_pairs_mut().append_pair("for", word);
     }
     let client = arguments.trust.client(&place)?;
     let request = reqwest::Request::new(reqwest::Method::GET, url);

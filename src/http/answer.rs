@@ -7,6 +7,7 @@
 //! asked can read it, and nobody ever gets HTML or nothing.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     pin::Pin,
     rc::Rc,
@@ -38,6 +39,7 @@ pub struct AnswerBody {
 #[derive(Debug)]
 enum Content {
     Whole(Bytes),
+    Pieces(VecDeque<Bytes>),
     Stream(mpsc::Receiver<Bytes>),
 }
 
@@ -52,6 +54,16 @@ impl AnswerBody {
         }
     }
 
+    /// A body that lies in several places and is not put together in one: what
+    /// is large and shared is sent from where it is.
+    pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        Self {
+            content: Content::Pieces(pieces.collect()),
+            pulse: None,
+        }
+    }
+
     /// Tells the connection that it carries a stream, if it does.
     pub(super) fn attach(&mut self, connection: &Rc<Pulse>) {
         if let Content::Stream(_) = self.content {
@@ -60,28 +72,35 @@ impl AnswerBody {
         }
     }
 
-    /// Ties the body to its request, one of many on the connection: a whole
-    /// body leaves in pieces, so that one that is not taken can be told.
+    /// Ties the body to its request, one of many on the connection: it leaves
+    /// in small pieces, so that one that is not taken can be told.
     pub(super) fn attach_request(&mut self, request: Rc<Pulse>) {
         match &self.content {
             Content::Stream(_) => {
                 request.streaming();
                 // It was answered, however long it goes on.
                 request.finished();
+                self.pulse = Some(request);
             }
-            Content::Whole(whole) if whole.is_empty() => {
-                request.finished();
-                return;
-            }
-            Content::Whole(_) => {}
+            Content::Whole(_) | Content::Pieces(_) if self.left() == 0 => request.finished(),
+            Content::Whole(_) | Content::Pieces(_) => self.pulse = Some(request),
         }
-        self.pulse = Some(request);
+    }
+
+    /// How much is still to be given away; nothing is known of a stream.
+    fn left(&self) -> usize {
+        match &self.content {
+            Content::Whole(whole) => whole.len(),
+            Content::Pieces(pieces) => pieces.iter().map(Bytes::len).sum(),
+            Content::Stream(_) => 0,
+        }
     }
 
     /// Leaves out a body that belongs to a HEAD request; returns its length.
     pub(super) fn leave_out(&mut self) -> Option<usize> {
+        let length = self.left();
         match std::mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
-            Content::Whole(whole) => Some(whole.len()),
+            Content::Whole(_) | Content::Pieces(_) => Some(length),
             Content::Stream(_) => None,
         }
     }
@@ -108,18 +127,19 @@ impl Body for AnswerBody {
         match content {
             Content::Whole(whole) if whole.is_empty() => Poll::Ready(None),
             Content::Whole(whole) => {
-                let piece = match pulse {
-                    Some(request) if whole.len() > H2_PIECE_BYTES => {
-                        // One more piece is taken: its time begins anew.
-                        request.answered();
-                        whole.split_to(H2_PIECE_BYTES)
-                    }
-                    Some(request) => {
-                        request.finished();
-                        std::mem::take(whole)
-                    }
-                    None => std::mem::take(whole),
+                let piece = cut(whole, pulse.is_some());
+                note(pulse, whole.is_empty());
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Content::Pieces(pieces) => {
+                let Some(first) = pieces.front_mut() else {
+                    return Poll::Ready(None);
                 };
+                let piece = cut(first, pulse.is_some());
+                if first.is_empty() {
+                    pieces.pop_front();
+                }
+                note(pulse, pieces.is_empty());
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
             Content::Stream(pieces) => {
@@ -141,6 +161,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(whole) => whole.is_empty(),
+            Content::Pieces(pieces) => pieces.is_empty(),
             Content::Stream(..) => false,
         }
     }
@@ -148,15 +169,38 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(whole) => SizeHint::with_exact(whole.len() as u64),
+            Content::Pieces(pieces) => {
+                SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
+            }
             Content::Stream(..) => SizeHint::default(),
         }
     }
 }
 
+/// All of it, or as much as HTTP/2 is given at a time.
+fn cut(whole: &mut Bytes, of_many: bool) -> Bytes {
+    let length = whole.len();
+    whole.split_to(if of_many {
+        length.min(H2_PIECE_BYTES)
+    } else {
+        length
+    })
+}
+
+/// One more piece of a request's answer is taken: its time begins anew, or it
+/// is done.
+fn note(request: &Option<Rc<Pulse>>, done: bool) {
+    match request {
+        Some(request) if done => request.finished(),
+        Some(request) => request.answered(),
+        None => {}
+    }
+}
+
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        if let (Content::Whole(whole), Some(request)) = (&self.content, &self.pulse)
-            && !whole.is_empty()
+        if let Some(request) = &self.pulse
+            && self.left() > 0
         {
             request.abandoned();
         }

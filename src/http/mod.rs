@@ -24,6 +24,7 @@ mod socket_file;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod version;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};

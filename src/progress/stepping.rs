@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     OnUnknownSubject, ProgressLedger, Reader,
@@ -46,6 +46,10 @@ pub(crate) struct Memory {
     pub(super) ticks: Ticks,
     /// Who is told of changes.
     pub(super) listening: Arc<Listening>,
+    /// Counts batches that a ledger has taken.
+    pub(super) taken: AtomicU64,
+    /// Counts gaps in the change streams, for whoever ships.
+    pub(super) gaps: watch::Sender<u64>,
     /// Journals of earlier runs in the order in which they were begun; written
     /// at boot only.
     pub(super) earlier: Mutex<Vec<Arc<str>>>,
@@ -133,6 +137,8 @@ impl Memory {
             ),
             ticks: Ticks::new(),
             listening: Listening::new(),
+            taken: AtomicU64::new(0),
+            gaps: watch::Sender::new(0),
             earlier: Mutex::default(),
             subjects,
             #[cfg(test)]
@@ -285,6 +291,12 @@ impl Progress {
             groups,
             unsynced: 0,
         }
+    }
+
+    /// Told whenever a change stream has had a gap: what the ledger is known to
+    /// have may have to be asked again.
+    pub fn watch_gaps(&self) -> watch::Receiver<u64> {
+        self.memory.gaps.subscribe()
     }
 
     /// Waits for the sync, then says so, also to who listens.

@@ -10,11 +10,16 @@ use std::{
     time::Duration,
 };
 
-use super::{Blobs, RefreshError, Refreshed, SnapshotSource, SupplyStatus};
+use tokio::sync::Notify;
+
+use super::{
+    Blobs, FetchedTimestamp, RefreshError, Refreshed, SnapshotSource, SourceError, SupplyStatus,
+};
 use crate::{
     clock::{Ambient, UnixMs},
-    current::{Current, Freshness},
+    current::{Age, Current, Freshness},
     disk::keep::Keep,
+    distribution::{Roots, Shelf},
     limits::ROOT_STEPS_MAX,
     snapshot::{
         Snapshot, compile,
@@ -29,6 +34,8 @@ pub struct Refresher {
     environment: String,
     source: Arc<dyn SnapshotSource>,
     current: Arc<Current>,
+    /// Rung by who wants something newer than what is here.
+    asked: Arc<Notify>,
     keep: Arc<Keep>,
     ambient: Ambient,
     trust: Trust,
@@ -39,6 +46,8 @@ pub struct Refresher {
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
     kept_ms: UnixMs,
+    /// Where what was verified is offered to other edges; none when it is not.
+    shelf: Option<Arc<Shelf>>,
 }
 
 #[derive(Clone, Default)]
@@ -63,10 +72,12 @@ impl Refresher {
         current: Arc<Current>,
         keep: Arc<Keep>,
         ambient: Ambient,
+        shelf: Option<Arc<Shelf>>,
     ) -> Result<(Self, Option<RefreshError>), RefreshError> {
         let marks = keep.marks()?;
         let trust = Trust::new(environment, trust_root, marks)?;
         let mut refresher = Self {
+            asked: current.asked(environment),
             environment: environment.to_owned(),
             source,
             current,
@@ -78,10 +89,13 @@ impl Refresher {
             validator: None,
             status: Arc::default(),
             kept_ms: 0,
+            shelf,
         };
         let problem = refresher.boot_from_disk().err();
+        refresher.watch_root();
         if let Some(problem) = &problem {
-            refresher.failed(problem);
+            // Whoever boots tells it.
+            refresher.status_mut().failed(problem);
         }
         Ok((refresher, problem))
     }
@@ -111,14 +125,12 @@ impl Refresher {
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    // Told once at full voice and then quietly: an outage of
-                    // an hour is one fact, not a thousand.
-                    if failures == 1 {
-                        tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
-                    } else {
-                        tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
-                    }
-                    tokio::time::sleep(self.pause(failures, pause_first, pause_max)).await;
+                    tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
+                    let pause = self.pause(failures, pause_first, pause_max);
+                    // Who waits for something newer ends the pause, but does
+                    // not make us ask without a breath.
+                    tokio::time::sleep_until(begun + pause_first).await;
+                    drop(tokio::time::timeout(pause, self.asked.notified()).await);
                 }
             }
         }
@@ -128,13 +140,12 @@ impl Refresher {
     pub async fn step(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
         self.status_mut().attempted_ms = Some(self.ambient.now_ms());
         let result = self.fetch_and_publish(wait).await;
+        self.watch_root();
         match &result {
             Ok(_) => {
                 let now = self.ambient.now_ms();
-                let mut status = self.status_mut();
-                status.confirmed_ms = Some(now);
-                status.error = None;
-                status.from_disk = false;
+                let age = self.freshness().map_or(Age::Fresh, |live| live.age(now));
+                self.status_mut().succeeded(age, now);
             }
             Err(error) => {
                 // What the validator stands for may not have been taken in.
@@ -146,9 +157,65 @@ impl Refresher {
     }
 
     fn failed(&self, error: &RefreshError) {
-        let mut status = self.status_mut();
-        status.failures += 1;
-        status.error = Some((error.name(), error.to_string()));
+        // Told once at full voice: an outage of an hour is one fact, not a
+        // thousand.
+        if self.status_mut().failed(error) {
+            tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
+        }
+    }
+
+    /// The signed times of what is live.
+    fn freshness(&self) -> Option<Freshness> {
+        let live = self.current.load();
+        live.named(&self.environment).map(|live| live.freshness)
+    }
+
+    /// Upstream has nothing newer. That confirms what is live as long as it is
+    /// fresh; a copy of what was said before confirms nothing.
+    fn unchanged(&self) -> Result<Refreshed, RefreshError> {
+        let now = self.ambient.now_ms();
+        match self.freshness() {
+            Some(live) if matches!(live.age(now), Age::Stale | Age::Expired) => {
+                Err(RefreshError::Old {
+                    age_s: now.saturating_sub(live.issued_ms) / 1_000,
+                    fresh_s: live.fresh_until_ms.saturating_sub(live.issued_ms) / 1_000,
+                })
+            }
+            _ => Ok(Refreshed::Unchanged),
+        }
+    }
+
+    /// Tells in time that the root in force ends.
+    fn watch_root(&self) {
+        let (expires_ms, now) = (self.trust.root().expires_ms, self.ambient.now_ms());
+        let told = self.status_mut().root_ends(expires_ms, now);
+        let environment = &self.environment;
+        match told {
+            Some(0) => {
+                tracing::error!(%environment, "the root has expired: nothing new is accepted until a new one is published");
+            }
+            Some(days) => {
+                tracing::warn!(%environment, days, "the root expires within so many days; publish a new one");
+            }
+            None => {}
+        }
+    }
+
+    /// What upstream has that is newer, waiting for it as long as upstream is
+    /// told to; who wants something newer now ends the wait.
+    async fn fetch_timestamp(
+        &self,
+        wait: Duration,
+    ) -> Result<Option<FetchedTimestamp>, SourceError> {
+        let (environment, unless) = (&self.environment, self.validator.as_deref());
+        let waiting = self.source.timestamp(environment, unless, wait);
+        tokio::select! {
+            biased;
+            fetched = waiting => fetched,
+            () = self.asked.notified() => {
+                self.source.timestamp(environment, unless, Duration::ZERO).await
+            }
+        }
     }
 
     fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
@@ -175,6 +242,7 @@ impl Refresher {
         let checked = verify_pack(&mut self.trust, &pack, now, origin)?;
         if let Some(problem) = checked.clock_problem() {
             tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
+            self.status_mut().clock_problem = Some(problem.to_string());
         }
         let timestamp = &checked.timestamp;
         let snapshot = compile::compile(
@@ -188,10 +256,13 @@ impl Refresher {
         self.current.publish(snapshot.clone(), freshness(timestamp));
         self.live = Some(snapshot);
         self.files = Files {
-            timestamp: pack.timestamp,
-            release: pack.release,
-            control: pack.control,
+            timestamp: pack.timestamp.clone(),
+            release: pack.release.clone(),
+            control: pack.control.clone(),
         };
+        if let Some(shelf) = &self.shelf {
+            shelf.put(&roots(&self.trust), versions(timestamp), pack);
+        }
         self.kept_ms = timestamp.document().issued_ms;
         let mut status = self.status_mut();
         status.from_disk = true;
@@ -201,19 +272,15 @@ impl Refresher {
 
     async fn fetch_and_publish(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
         self.fetch_roots().await?;
-        let fetched = self
-            .source
-            .timestamp(&self.environment, self.validator.as_deref(), wait)
-            .await?;
-        let Some(fetched) = fetched else {
-            return Ok(Refreshed::Unchanged);
+        let Some(fetched) = self.fetch_timestamp(wait).await? else {
+            return self.unchanged();
         };
         // A root may have come while we waited for the timestamp it signs.
         self.fetch_roots().await?;
         let now = self.ambient.now_ms();
         let Some(timestamp) = self.trust.timestamp(&fetched.file, now, Origin::Fetched)? else {
             self.validator = fetched.validator;
-            return Ok(Refreshed::Unchanged);
+            return self.unchanged();
         };
         let mut files = self.files.clone();
         files.timestamp = fetched.file;
@@ -284,6 +351,8 @@ impl Refresher {
         if timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
             let blobs = self.fetch_blobs(release).await?;
             self.keep_pack(&trust, timestamp, files, blobs).await?;
+        } else if let Some(shelf) = &self.shelf {
+            shelf.fresher(&roots(&trust), &files.timestamp);
         }
         self.trust = trust;
         self.publish(live, timestamp);
@@ -395,10 +464,33 @@ impl Refresher {
             control: files.control.clone(),
             blobs,
         };
-        off_thread(move || Ok(keep.store(&marks, &pack.to_bytes())?)).await?;
+        let offered = self.shelf.clone();
+        let offered = offered.map(|shelf| (shelf, roots(trust), versions(timestamp)));
+        off_thread(move || {
+            keep.store(&marks, &pack.to_bytes())?;
+            if let Some((shelf, roots, versions)) = offered {
+                shelf.put(&roots, versions, pack);
+            }
+            Ok(())
+        })
+        .await?;
         self.kept_ms = timestamp.document().issued_ms;
         Ok(())
     }
+}
+
+/// The roots as they are offered to other edges.
+fn roots(trust: &Trust) -> Roots {
+    Roots {
+        version: trust.root().version,
+        files: trust.root_files().to_vec(),
+    }
+}
+
+/// Of release and control document.
+fn versions(timestamp: &CheckedTimestamp) -> (u64, u64) {
+    let document = timestamp.document();
+    (document.release.version, document.control.version)
 }
 
 fn freshness(timestamp: &CheckedTimestamp) -> Freshness {

@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -24,18 +25,19 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
     Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource,
+    StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
 use hyper::HeaderMap;
+pub use protocol::distribution::Distribution;
 pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
@@ -63,6 +65,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
     /// How many of a million requests are traced; none when none is.
     pub traces_per_million: Option<u32>,
     /// Streams of changes.
@@ -89,6 +93,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
             changes: self.changes.clone(),
         }
@@ -103,6 +108,7 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
     changes: Changes,
 }
@@ -157,6 +163,10 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

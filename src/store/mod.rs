@@ -7,14 +7,18 @@
 //! and then. Everything durable goes through an [`engine`].
 
 pub mod api;
+pub mod backup;
 mod demo;
 mod deploying;
+mod edges;
 pub mod engine;
 mod export;
 mod import;
 mod keys;
 mod ledger;
 mod live;
+mod naming;
+pub mod offline;
 mod outbox;
 mod project_file;
 mod publish;
@@ -26,8 +30,9 @@ mod workspace;
 
 pub use demo::DEMO;
 pub use deploying::DeployError;
+pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
-pub use keys::{KeyError, KeyListing, KeyName, NewKey};
+pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
@@ -82,6 +87,8 @@ pub struct Store {
     /// By environment name.
     current: BTreeMap<String, watch::Sender<Arc<Current>>>,
     compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
+    /// What edges said last about themselves.
+    edges: edges::Edges,
 }
 
 /// What is published for one environment right now.
@@ -190,6 +197,7 @@ impl Store {
             all_progress: watch::Sender::new(0),
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
+            edges: edges::Edges::default(),
         };
         match store.publish() {
             Ok(_) => {}

@@ -4,7 +4,10 @@
 //! over TLS changes: calls under way go on, and the connections of before
 //! close when they are done.
 
-use std::{future::Future, time::Duration};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -15,10 +18,10 @@ use crate::tls::{ClientTls, client_tls};
 #[error("the upstream client cannot be set up")]
 pub struct HttpUpstreamError(#[from] reqwest::Error);
 
-/// The client of now, and what later ones are made of.
+/// The client of now, and what the next one is made of.
 pub(super) struct Clients {
-    current: watch::Sender<reqwest::Client>,
-    tls: Option<watch::Receiver<ClientTls>>,
+    current: Mutex<reqwest::Client>,
+    tls: Mutex<Option<watch::Receiver<ClientTls>>>,
     timeout: Duration,
 }
 
@@ -30,32 +33,35 @@ impl Clients {
     ) -> Result<Self, HttpUpstreamError> {
         let shown = tls.as_mut().map(|tls| tls.borrow_and_update().clone());
         Ok(Self {
-            current: watch::Sender::new(client(shown, timeout)?),
-            tls,
+            current: Mutex::new(client(shown, timeout)?),
+            tls: Mutex::new(tls),
             timeout,
         })
     }
 
     /// The client for a call that begins now.
     pub(super) fn current(&self) -> reqwest::Client {
-        self.current.borrow().clone()
-    }
-
-    /// Makes a new client of every new setting; ends when there can be none.
-    pub(super) fn follow(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (current, timeout) = (self.current.clone(), self.timeout);
-        let tls = self.tls.clone();
-        async move {
-            let Some(mut tls) = tls else { return };
-            while tls.changed().await.is_ok() {
-                let shown = tls.borrow_and_update().clone();
-                match client(Some(shown), timeout) {
-                    Ok(client) => drop(current.send_replace(client)),
-                    Err(error) => tracing::error!(%error, "the client of before goes on"),
-                }
+        if let Some(shown) = self.news() {
+            match client(Some(shown), self.timeout) {
+                Ok(next) => *lock(&self.current) = next,
+                Err(error) => tracing::error!(%error, "the client of before goes on"),
             }
         }
+        lock(&self.current).clone()
     }
+
+    /// What is to be shown from now on, if that has changed.
+    fn news(&self) -> Option<ClientTls> {
+        let mut tls = lock(&self.tls);
+        let tls = tls.as_mut()?;
+        let changed = tls.has_changed().unwrap_or(false);
+        changed.then(|| tls.borrow_and_update().clone())
+    }
+}
+
+/// Both are whole at every point where a panic could leave them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn client(

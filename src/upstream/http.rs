@@ -13,8 +13,12 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::client::{Clients, HttpUpstreamError};
+use super::{
+    client::{Clients, HttpUpstreamError},
+    reporting::UpstreamVersion,
+};
 use crate::{
+    http::version::{VERSION, VERSION_HEADER},
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
@@ -59,10 +63,11 @@ pub struct HttpUpstream {
     url: String,
     keys: HashMap<String, String>,
     timeout: Duration,
+    pub(super) version: UpstreamVersion,
 }
 
 /// What went wrong with one call, before it is put into the caller's terms.
-enum CallError {
+pub(super) enum CallError {
     Away(String),
     Refused(StatusCode, String),
     TooLarge(usize),
@@ -76,15 +81,11 @@ impl HttpUpstream {
             url: options.url.trim_end_matches('/').to_owned(),
             keys: options.keys,
             timeout: options.timeout,
+            version: UpstreamVersion::default(),
         })
     }
 
-    /// Puts new certificates into force; a task for as long as it runs.
-    pub fn follow_tls(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.clients.follow()
-    }
-
-    fn request(
+    pub(super) fn request(
         &self,
         method: Method,
         environment: &str,
@@ -100,7 +101,8 @@ impl HttpUpstream {
             .clients
             .current()
             .request(method, url)
-            .timeout(self.timeout + wait);
+            .timeout(self.timeout + wait)
+            .header(VERSION_HEADER, VERSION);
         let mut traced = header::HeaderMap::new();
         traces::pass_on(&mut traced);
         let request = request.headers(traced);
@@ -160,6 +162,7 @@ impl HttpUpstream {
             request = request.header(header::IF_NONE_MATCH, validator);
         }
         let response = send(request).await?;
+        self.heard(&response);
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -329,9 +332,14 @@ impl ProgressLedger for HttpUpstream {
         })
     }
 
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()> {
         Box::pin(async move {
-            let path = format!("journals/{}/close", segment(journal));
+            let path = format!("journals/{}/close?hash={}", segment(journal), segment(hash));
             let request = self.request(Method::POST, environment, &path, Duration::ZERO);
             send(request).await.map(drop).map_err(ledger_error)
         })
@@ -343,7 +351,7 @@ fn segment(text: &str) -> String {
 }
 
 /// Sends and sorts by status; 304 passes as an answer.
-async fn send(request: RequestBuilder) -> Result<Response, CallError> {
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, CallError> {
     let response = request
         .send()
         .await
@@ -419,7 +427,7 @@ fn source_error(what: &str, error: CallError) -> SourceError {
     }
 }
 
-fn ledger_error(error: CallError) -> LedgerError {
+pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),

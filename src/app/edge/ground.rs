@@ -5,17 +5,16 @@
 //! every record of earlier runs back under its user. Nothing here waits for
 //! upstream.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use super::super::{StartError, facts::Watched, tls::Secured};
+use super::{
+    super::{StartError, facts::Watched, tls::Secured},
+    supply::Supply,
+};
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
-    current::Current,
+    config::{Ack, EdgeConfig, EnvironmentConfig, OldSnapshot, UnknownSubject},
+    current::{Current, Policies, Policy},
     disk::{
         Disk, RealDisk,
         folder::DataFolder,
@@ -24,8 +23,7 @@ use crate::{
     },
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
-    refresh::Refresher,
-    upstream::{HttpUpstream, HttpUpstreamOptions},
+    refresh::{RefreshError, Refresher},
 };
 
 /// Records put back at a time.
@@ -39,12 +37,14 @@ pub(super) struct Ground {
     pub(super) recovered: Vec<Recovered>,
     /// Journals with records of environments this edge does not serve.
     pub(super) kept: BTreeSet<String>,
-    pub(super) upstream: Arc<HttpUpstream>,
+    pub(super) supply: Supply,
     pub(super) current: Arc<Current>,
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
     pub(super) watched: Watched,
+    /// Names the data folder.
+    pub(super) identity: String,
 }
 
 impl Ground {
@@ -57,17 +57,25 @@ impl Ground {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let upstream = Arc::new(upstream(config, secured)?);
-        let current = Arc::new(Current::expecting(config.environments().len()));
+        let supply = Supply::of(config, secured.upstream(config.upstream())?)?;
+        let identity = folder.identity(&*disk, &edge_name(ambient));
+        let identity = identity.map_err(|cause| StartError::File {
+            path: folder.path().join("identity"),
+            cause,
+        })?;
+        let current = Arc::new(current(config));
         let (progress, reader) = Progress::new(
             journal.clone(),
-            upstream.clone(),
+            supply.ledger_or_none(),
             config.subjects().cached_max,
             config.subjects().pending_max,
             on_unknown_subject(config),
             &edge_name(ambient),
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
+        if let Some(store) = &supply.store {
+            watched.upstream(store.upstream_version());
+        }
         let root = read_root(&*disk, &config.upstream().trust_root)?;
         let mut refreshers = Vec::new();
         for environment in config.environments() {
@@ -77,8 +85,16 @@ impl Ground {
                 environment: name.clone(),
                 cause,
             })?;
-            let source = upstream.clone();
-            let refresher = boot(name, &root, source, current.clone(), keep, ambient)?;
+            let boot = Refresher::boot(
+                name,
+                &root,
+                Arc::clone(&supply.source),
+                current.clone(),
+                Arc::new(keep),
+                ambient.clone(),
+                supply.shelf(name),
+            );
+            let refresher = booted(name, boot)?;
             watched.supply(name, refresher.status());
             refreshers.push(refresher);
         }
@@ -90,12 +106,13 @@ impl Ground {
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
             refreshers,
             watched,
+            identity,
         })
     }
 }
@@ -131,35 +148,12 @@ fn open_journal(
     Ok((journal, committer, recovered))
 }
 
-fn upstream(config: &EdgeConfig, secured: &mut Secured) -> Result<HttpUpstream, StartError> {
-    let keys: HashMap<String, String> = config
-        .environments()
-        .iter()
-        .map(|environment| {
-            let key = environment.key.expose().to_owned();
-            (environment.name.clone(), key)
-        })
-        .collect();
-    Ok(HttpUpstream::new(HttpUpstreamOptions {
-        tls: secured.upstream(config.upstream())?,
-        url: config.upstream().url.clone(),
-        keys,
-        timeout: config.upstream().timeout,
-    })?)
-}
-
-/// The last good snapshot of one environment, verified again and in force.
-fn boot(
+/// The refresher with its last good snapshot, verified again and in force.
+fn booted(
     environment: &str,
-    root: &[u8],
-    source: Arc<HttpUpstream>,
-    current: Arc<Current>,
-    keep: Keep,
-    ambient: &Ambient,
+    boot: Result<(Refresher, Option<RefreshError>), RefreshError>,
 ) -> Result<Refresher, StartError> {
-    let keep = Arc::new(keep);
-    let booted = Refresher::boot(environment, root, source, current, keep, ambient.clone());
-    let (refresher, problem) = booted.map_err(|cause| StartError::Trust {
+    let (refresher, problem) = boot.map_err(|cause| StartError::Trust {
         environment: environment.to_owned(),
         cause,
     })?;
@@ -237,6 +231,27 @@ fn put_back_journal(
                 _ => strangers += 1,
             }
         }
+    }
+}
+
+/// Nothing live yet, and what is done when it is and gets old.
+fn current(config: &EdgeConfig) -> Current {
+    let environments = config.environments();
+    let current = Current::expecting(environments.len()).patient(config.limits().min_revision_wait);
+    environments.iter().fold(current, |current, own| {
+        let policies = Policies {
+            on_stale: policy(own.on_stale),
+            on_expired: policy(own.on_expired),
+        };
+        current.governed(&own.name, policies)
+    })
+}
+
+fn policy(old: OldSnapshot) -> Policy {
+    match old {
+        OldSnapshot::Serve => Policy::Serve,
+        OldSnapshot::RefuseNewUsers => Policy::RefuseNewUsers,
+        OldSnapshot::Refuse => Policy::Refuse,
     }
 }
 

@@ -7,6 +7,7 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 mod ground;
+mod supply;
 
 use std::{
     num::NonZeroUsize,
@@ -24,6 +25,7 @@ use super::{
     Addresses, StartError,
     control::Control,
     facts::Watched,
+    reporting::Reporting,
     shipping::{Shipping, ShippingParts},
     tls::{Secured, proxies},
 };
@@ -33,13 +35,13 @@ use crate::{
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
     http::{self, Deadlines, Listener, Options},
-    progress::{Progress, Watcher},
+    progress::{Progress, ProgressLedger, Watcher},
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
-    upstream::HttpUpstream,
 };
 use ground::Ground;
+use supply::Supply;
 
 /// The admin listener answers a handful of probes and scrapers.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -58,6 +60,7 @@ pub struct Edge {
     current: Arc<Current>,
     watched: Arc<Watched>,
     secured: Secured,
+    supply: Supply,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -80,15 +83,18 @@ impl Edge {
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
             refreshers,
             mut watched,
+            identity,
         } = ground;
-        let following = upstream.follow_tls();
-        let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
+        let watchers = match &supply.ledger {
+            Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
+            None => Vec::new(),
+        };
         let committer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || committer.run())
@@ -96,7 +102,7 @@ impl Edge {
         let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
         let shipping = Shipping::new(ShippingParts {
             progress: progress.clone(),
-            ledger: upstream,
+            ledger: supply.ledger_or_none(),
             current: current.clone(),
             journal: journal.clone(),
             recovered,
@@ -107,9 +113,17 @@ impl Edge {
             pause_max: config.upstream().backoff_max,
         });
         control.spawn("certificates", secured.follow());
-        control.spawn("upstream certificates", following);
         watched.shipping(shipping.status.clone(), control.panics());
+        watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
+        let reporting = supply.store.clone().map(|store| Reporting {
+            watched: watched.clone(),
+            current: current.clone(),
+            store,
+            ambient: ambient.clone(),
+            edge: identity,
+            status: watched.reports(),
+        });
         let service = server::Edge {
             current: current.clone(),
             progress,
@@ -117,14 +131,22 @@ impl Edge {
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
+            distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        if let Some(reporting) = reporting {
+            control.spawn("reporting", reporting.run());
+        }
         listen(&config, refreshers, watchers, &mut control);
-        let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
+        let lanes = supply
+            .ledger
+            .as_ref()
+            .map_or(Vec::new(), |_| names(&config));
+        let (stop_shipping, shipped) = ship(lanes, &shipping, &mut control);
         Ok(Self {
             public,
             admin,
@@ -137,6 +159,7 @@ impl Edge {
             current,
             watched,
             secured,
+            supply,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -189,6 +212,7 @@ impl Edge {
             mut shipped,
             journal,
             committer,
+            supply,
             grace,
             drain,
             folder,
@@ -196,6 +220,7 @@ impl Edge {
         } = self;
         stopping.store(true, Ordering::Release);
         std::thread::sleep(grace);
+        supply.end();
         // None only when the control thread has died; then nothing runs there.
         control.run(async move { public.drain(drain).await });
         journal.shutdown();
@@ -244,13 +269,13 @@ fn serve(
 fn watchers(
     config: &EdgeConfig,
     progress: &Progress,
-    upstream: &Arc<HttpUpstream>,
+    ledger: &Arc<dyn ProgressLedger>,
     ambient: &Ambient,
     watched: &mut Watched,
 ) -> Vec<Watcher> {
     let environments = config.environments().iter().map(|environment| {
         let name = &environment.name;
-        let watcher = Watcher::new(progress, upstream.clone(), name, ambient.clone());
+        let watcher = Watcher::new(progress, ledger.clone(), name, ambient.clone());
         watched.changes(name, watcher.status());
         watcher
     });
@@ -277,13 +302,13 @@ fn listen(
 /// Starts a lane for each environment: how to stop them, and a channel that
 /// closes when all have ended.
 fn ship(
-    config: &EdgeConfig,
+    environments: Vec<String>,
     shipping: &Arc<Shipping>,
     control: &mut Control,
 ) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
     let (stop_shipping, stop) = watch::channel(false);
     let (alive, shipped) = mpsc::channel(1);
-    for name in names(config) {
+    for name in environments {
         let lane = shipping.clone().run(name, stop.clone());
         let alive = alive.clone();
         control.spawn("shipping", async move {

@@ -6,6 +6,7 @@
 //! the same everywhere are in `limits`; what stands here is a choice.
 
 mod changes;
+mod distribution;
 mod environment;
 mod journal;
 mod limits;
@@ -20,12 +21,12 @@ use std::{
 
 pub use self::{
     changes::ChangesConfig,
-    environment::EnvironmentConfig,
+    environment::{EnvironmentConfig, OldSnapshot},
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
     tls::{ProxiesConfig, UpstreamTls},
-    upstream::UpstreamConfig,
+    upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
     ListenerTls, LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader,
@@ -44,6 +45,8 @@ pub const EDGE: Surface = Surface {
         upstream::KEYS,
         tls::UPSTREAM_KEYS,
         environment::KEYS,
+        distribution::ENVIRONMENT_KEYS,
+        distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
@@ -70,6 +73,7 @@ pub struct EdgeConfig {
     on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
+    distribution: bool,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
@@ -85,6 +89,7 @@ impl EdgeConfig {
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
         let (listen, admin_listen) = (reader.address("listen"), reader.address("admin.listen"));
+        let upstream = upstream::read(&mut reader);
         let config = Self {
             tls: tls::listener(&mut reader, ("listen", &listen), "tls."),
             listen,
@@ -94,8 +99,9 @@ impl EdgeConfig {
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
-            environments: environment::read(&mut reader),
-            upstream: upstream::read(&mut reader),
+            environments: environment::read(&mut reader, upstream.needs_keys()),
+            upstream,
+            distribution: reader.truth("distribution.serve"),
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
@@ -165,6 +171,11 @@ impl EdgeConfig {
         &self.upstream
     }
 
+    /// Whether other edges may pull snapshots from here.
+    pub fn distribution(&self) -> bool {
+        self.distribution
+    }
+
     /// The journal.
     pub fn journal(&self) -> JournalConfig {
         self.journal
@@ -175,7 +186,7 @@ impl EdgeConfig {
         self.subjects
     }
 
-    /// Bounds of connections.
+    /// Bounds of what applications may take.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
     }

@@ -137,12 +137,13 @@ pub(super) fn listener(
 }
 
 /// TLS towards upstream.
-pub(super) fn upstream(reader: &mut Reader, url: &str) -> UpstreamTls {
+pub(super) fn upstream(reader: &mut Reader, urls: [Option<&str>; 2]) -> UpstreamTls {
     let config = UpstreamTls {
         ca: reader.optional_text("upstream.tls_ca").map(PathBuf::from),
         identity: tls::identity(reader, "upstream.tls_"),
     };
-    if config != UpstreamTls::default() && url.starts_with("http:") {
+    let mut urls = urls.into_iter().flatten();
+    if config != UpstreamTls::default() && !urls.any(|url| url.starts_with("https:")) {
         let key = if config.ca.is_some() {
             "upstream.tls_ca"
         } else {
@@ -150,7 +151,7 @@ pub(super) fn upstream(reader: &mut Reader, url: &str) -> UpstreamTls {
         };
         reader.broken(
             key,
-            "is of no use while upstream.url is http (make it https)",
+            "is of no use while upstream.url and upstream.ledger_url are not https",
         );
     }
     config

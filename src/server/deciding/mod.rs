@@ -2,7 +2,8 @@
 //!
 //! Every route goes the same way: who asks, over which channel → the user, the
 //! group and what is remembered of them, from memory without waiting or else
-//! read at once ([`knowing`]) → one decision for each flow → what of it is kept
+//! read at once ([`knowing`]) → whether they are served by what is this old →
+//! one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
 //! [`Door`].
 
@@ -22,10 +23,11 @@ pub(crate) use self::{
 
 use super::{
     auth::Access,
-    error::{AuthError, Fault, Invalid},
+    error::{AuthError, Fault, Invalid, Old},
 };
 use crate::{
     clock::UnixMs,
+    current::{Environment, Policy},
     evaluate::{Ask, Decision, Membership, SubjectView, Tag, decide, deployment_of},
     progress::Read,
     snapshot::{Deployment, Key, Snapshot, compile::channel_fault},
@@ -46,7 +48,23 @@ pub(crate) struct Inquiry<'r> {
     pub(crate) access: Access<'r>,
     pub(crate) who: Who<'r>,
     pub(crate) channel: Option<&'r str>,
+    /// The time the decision is made for.
     pub(crate) now: UnixMs,
+    /// The time it is: another one only where somebody asks about another time.
+    clock: UnixMs,
+}
+
+/// The refusal of who is not served by what is old.
+fn old(environment: &Environment, clock: UnixMs, whom: &'static str) -> Fault {
+    let freshness = &environment.freshness;
+    let seconds = |until: UnixMs| until.saturating_sub(freshness.issued_ms) / 1_000;
+    Fault::Old(Box::new(Old {
+        environment: environment.snapshot.environment.clone(),
+        age: freshness.age(clock),
+        age_s: seconds(clock),
+        fresh_s: seconds(freshness.fresh_until_ms),
+        whom,
+    }))
 }
 
 /// The channel of a request: its key's where the key is bound to one, else the
@@ -75,6 +93,39 @@ pub(crate) fn channel<'a>(key: &'a Key, named: Option<&'a str>) -> Result<Option
 }
 
 impl<'r> Inquiry<'r> {
+    /// The inquiry, unless the environment is too old to answer anybody:
+    /// before anything is read for it.
+    pub(crate) fn open(
+        access: Access<'r>,
+        who: Who<'r>,
+        channel: Option<&'r str>,
+        (now, clock): (UnixMs, UnixMs),
+    ) -> Result<Self, Fault> {
+        let environment = access.environment;
+        if environment.judged(clock).1 == Policy::Refuse {
+            return Err(old(environment, clock, "and nobody is served by it then"));
+        }
+        Ok(Self {
+            access,
+            who,
+            channel,
+            now,
+            clock,
+        })
+    }
+
+    /// Whether this user is served: of whom nothing is known is not, where the
+    /// environment is too old for new users.
+    pub(crate) fn admit(&self, known: Known) -> Result<Known, Fault> {
+        let environment = self.access.environment;
+        let is_new = known.read.subject.is_new();
+        if is_new && environment.judged(self.clock).1 == Policy::RefuseNewUsers {
+            let whom = "and users of whom nothing is known here are not served by it then";
+            return Err(old(environment, self.clock, whom));
+        }
+        Ok(known)
+    }
+
     fn snapshot(&self) -> &'r Snapshot {
         &self.access.environment.snapshot
     }

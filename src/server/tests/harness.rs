@@ -12,7 +12,7 @@ use tokio::{
 use super::installation::snapshot;
 use crate::{
     clock::Ambient,
-    current::{Current, Freshness},
+    current::{Current, Freshness, Policies},
     disk::{
         journal::{Durability, Journal, JournalOptions},
         memory::MemoryDisk,
@@ -38,17 +38,26 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
-        Self::with(drafts, NobodyKnown { has_records: true })
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(drafts, nobody, Current::default())
     }
 
     /// The ledger answers for users, and for nothing else.
     pub(super) fn without_records() -> Self {
-        Self::with(true, NobodyKnown { has_records: false })
+        let nobody = NobodyKnown { has_records: false };
+        Self::with(true, nobody, Current::default())
     }
 
-    fn with(drafts: bool, ledger: NobodyKnown) -> Self {
+    /// Under these policies, with little patience for revisions to come.
+    pub(super) fn governed(policies: Policies, patience: Duration) -> Self {
+        let current = Current::default().governed("development", policies);
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(true, nobody, current.patient(patience))
+    }
+
+    fn with(drafts: bool, ledger: NobodyKnown, current: Current) -> Self {
         let ambient = Ambient::system();
-        let current = Arc::new(Current::default());
+        let current = Arc::new(current);
         let freshness = Freshness {
             issued_ms: ambient.now_ms(),
             fresh_until_ms: u64::MAX,
@@ -71,6 +80,7 @@ impl Harness {
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            distribution: None,
             traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
@@ -122,7 +132,7 @@ impl Drop for Harness {
 pub(super) struct Reply {
     pub(super) status: u16,
     head: String,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Reply {
@@ -258,7 +268,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 }

@@ -101,6 +101,10 @@ pub(super) async fn answer(
             let [environment] = parameters(query, ["environment"])?;
             return Response::json(200, &api.store.keys(environment.as_deref())?);
         }
+        Admin::Edges => {
+            let [environment] = parameters(query, ["environment"])?;
+            return Response::json(200, &api.store.edges(environment.as_deref())?);
+        }
         Admin::User(id) => {
             let [environment] = parameters(query, ["environment"])?;
             let environment = environment.ok_or_else(|| {
@@ -158,6 +162,7 @@ pub(super) async fn answer(
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         // The rest was answered above.
         Admin::Environments
+        | Admin::Edges
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)

@@ -71,6 +71,7 @@ pub(super) const RULES: &[Rule] = &[
                 "http/socket_file.rs",
                 "replaces what a dead process left, and removes its own",
             ),
+            ("upstream/file.rs", "reads snapshots from a folder"),
         ],
     },
     Rule {
@@ -165,6 +166,10 @@ pub(super) const RULES: &[Rule] = &[
                 "store/",
                 "calls to the engine block and are kept off the async threads",
             ),
+            (
+                "upstream/file.rs",
+                "reading a folder blocks and is kept off the control runtime",
+            ),
         ],
     },
     Rule {
@@ -172,7 +177,7 @@ pub(super) const RULES: &[Rule] = &[
         says: "one value is live, behind one swap",
         words: &["ArcSwap", "ArcSwapAny", "ArcSwapOption", "ArcSwapWeak"],
         within: &[],
-        except: &[("current.rs", "the live snapshots of all environments")],
+        except: &[("current/mod.rs", "the live snapshots of all environments")],
     },
     Rule {
         says: "no channel is unbounded: it would be an outage with a delay",
@@ -261,6 +266,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
     ("address", &[]),
+    ("distribution", &["snapshot"]),
     ("config", &["limits", "address"]),
     ("tls", &["limits", "clock", "telemetry"]),
     ("telemetry", &["clock", "config", "snapshot", "http"]),
@@ -281,6 +287,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "refresh",
         &[
             "current",
+            "distribution",
             "snapshot",
             "disk",
             "limits",
@@ -307,6 +314,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "server",
         &[
             "current",
+            "distribution",
             "evaluate",
             "progress",
             "receipt",

@@ -45,12 +45,9 @@ fn inquiry<'r>(
     named: Option<&'r Text<'_>>,
     now: UnixMs,
 ) -> Result<Inquiry<'r>, Fault> {
-    Ok(Inquiry {
-        access,
-        who: subject.check(access)?,
-        channel: channel(access.key, named.map(AsRef::as_ref))?,
-        now,
-    })
+    let who = subject.check(access)?;
+    let channel = channel(access.key, named.map(AsRef::as_ref))?;
+    Inquiry::open(access, who, channel, (now, now))
 }
 
 /// The event id of a request with an `Idempotency-Key`. The meaning is the
