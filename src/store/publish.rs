@@ -294,6 +294,7 @@ fn content(
                 exclusive: channel.exclusive,
             })
             .collect(),
+        access: environment.access.clone(),
     };
     let mut parts = vec![(
         PartKind::Settings,
@@ -339,6 +340,7 @@ fn content(
             name: key.name.clone(),
             projects: key.projects.clone(),
             channel: key.channel.clone(),
+            origins: key.origins.clone(),
         };
         parts.push((PartKind::Key, key.sha256.clone(), encode(&part)?));
     }

@@ -11,7 +11,7 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY];
+const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY, ACCESS];
 
 /// Environments, flows, keys, what is published, the ledger.
 const FIRST: &str = "
@@ -150,6 +150,12 @@ CREATE INDEX journals_closed ON journals (environment_uid, closed_ms)
   WHERE closed_ms IS NOT NULL;
 ";
 
+/// What public keys may do in an environment, and whose pages may use a key.
+const ACCESS: &str = "
+ALTER TABLE environments ADD COLUMN access TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '[]';
+";
+
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     let expected = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -242,6 +248,8 @@ INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
         assert!(version.webhooks.is_empty());
         assert_eq!(workspace.keys[0].projects, ["shop"]);
         assert_eq!(workspace.keys[0].channel, None);
+        assert!(workspace.keys[0].origins.is_empty());
+        assert!(workspace.environments[0].access.is_default());
         assert!(workspace.channels.is_empty() && workspace.deployments.is_empty());
         assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 3);
         // It takes what is new, and is not migrated again.
