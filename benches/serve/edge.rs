@@ -18,7 +18,7 @@ use flowgate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, Origins},
+    server::{Edge, LimitSettings, Limits, Origins},
     snapshot::{
         Revision, Snapshot, compile::compile, parts::Content, sha256_hex, wire::VersionPart,
     },
@@ -47,6 +47,7 @@ pub(crate) fn serve() {
         ambient,
         metrics: Metrics::new(),
         origins: Origins::Any,
+        limits: Limits::new(LimitSettings::default(), NonZeroUsize::MIN),
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     // One worker, as the floor has one thread: the other core is the client's.
@@ -178,7 +179,8 @@ fn snapshot() -> Snapshot {
         "enabled": true, "versions": [1],
     });
     let key = json!({"sha256": sha256_hex(KEY.as_bytes()), "kind": "blocks", "name": "bench"});
-    let settings = json!({"environment_type": "production", "drafts": false});
+    let settings = json!({"environment_type": "production", "drafts": false,
+        "access": {"unsigned_users": "allow"}});
     let control = json!({
         "environment": "production", "environment_uid": "env_1",
         "epoch": 0, "version": 1, "created_ms": 0,

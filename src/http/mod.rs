@@ -39,6 +39,12 @@ pub trait Service: 'static {
     /// What is remembered between the requests of one connection.
     type Memory: 'static;
 
+    /// Whether a connection that was accepted is served; else it is closed at
+    /// once.
+    fn takes_connections(&self) -> bool {
+        true
+    }
+
     /// A new connection's memory.
     fn connected(&self, peer: SocketAddr) -> Self::Memory;
 

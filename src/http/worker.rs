@@ -139,6 +139,11 @@ async fn work<S: Service>(
 /// Starts the task of one connection.
 fn begin<S: Service>(shared: &Rc<Shared<S>>, handover: Handover) {
     let Handover { tcp, peer, place } = handover;
+    if !shared.service.takes_connections() {
+        shared.counters.turned_away.add(1);
+        shared.counters.closed.add(1);
+        return;
+    }
     let Ok(tcp) = TcpStream::from_std(tcp) else {
         // Only when the runtime's poller is out of memory: drop the connection.
         shared.counters.accept_errors.add(1);

@@ -12,15 +12,17 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod limits;
 mod protocol;
 mod query;
 mod respond;
 mod route;
+mod signed;
 mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
     Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
@@ -28,14 +30,17 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+pub use limits::{LimitSettings, Limits};
 
 use self::{
     asked::Asked,
-    auth::Memory,
+    auth::{Access, Memory},
     error::{AuthError, Fault},
+    limits::{Gate, LIMIT_NAMES, Visit},
     protocol::{dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
+    signed::SignedUsers,
 };
 use crate::{
     clock::{Ambient, UnixMs},
@@ -58,6 +63,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// How much may be asked.
+    pub limits: Limits,
 }
 
 impl Edge {
@@ -67,6 +74,8 @@ impl Edge {
             current: Arc::clone(&self.current),
             progress: self.progress.clone(),
             ambient: self.ambient.clone(),
+            gate: Gate::new(&self.limits, self.metrics.limits(&LIMIT_NAMES)),
+            users: SignedUsers::default(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
@@ -80,22 +89,31 @@ pub struct EdgeService {
     progress: Progress,
     ambient: Ambient,
     counters: Arc<RequestCounters>,
+    gate: Rc<Gate>,
+    users: SignedUsers,
     stamps: Stamps,
     origins: Origins,
 }
 
-/// A connection's memory: the hash of the key it used last.
-#[derive(Debug, Default)]
+/// A connection's memory: the other end, and the hash of the key it used last.
+#[derive(Debug)]
 pub struct EdgeMemory(Memory);
 
 impl Service for EdgeService {
     type Memory = EdgeMemory;
 
-    fn connected(&self, _: SocketAddr) -> EdgeMemory {
-        EdgeMemory::default()
+    fn takes_connections(&self) -> bool {
+        self.gate.takes_connections()
+    }
+
+    fn connected(&self, peer: SocketAddr) -> EdgeMemory {
+        EdgeMemory(Memory::of(peer.ip()))
     }
 
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
+        self.gate.request();
+        let visit = Visit::new(&self.gate, memory.0.peer);
+        let person = Cell::new(None);
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let (number, outcome) = match route(&head.method, path) {
@@ -104,17 +122,28 @@ impl Service for EdgeService {
                     route: matched.route,
                     head: &head,
                     memory: &memory.0,
+                    visit: &visit,
+                    users: &self.users,
+                    now: self.now(),
+                    person: &person,
                 };
                 let outcome = self.dispatch(asked, body, &matched.parameter).await;
                 (matched.route.number(), outcome)
             }
             Err(error) => (0, Err(error.into())),
         };
-        let mut answer = outcome.unwrap_or_else(|fault: Fault| {
-            self.count(&fault);
-            fault.answer(Protocol::of(path))
-        });
-        cors::cross_origin(&self.origins, &head.headers, &mut answer);
+        let (mut answer, is_readable) = match outcome {
+            Ok(answer) => (answer, true),
+            Err(fault) => {
+                self.count(&fault);
+                // A page the key is not for learns nothing, not even why.
+                let is_readable = !matches!(fault, Fault::Auth(AuthError::Origin));
+                (fault.answer(Protocol::of(path)), is_readable)
+            }
+        };
+        if is_readable {
+            cors::cross_origin(&self.origins, &head.headers, &mut answer);
+        }
         self.counters.answered(number, answer.status().as_u16());
         answer
     }
@@ -173,9 +202,21 @@ impl EdgeService {
         self.ambient.now_ms()
     }
 
+    /// Refuses a user that memory does not have, where too many such come from
+    /// one address with a public key. A bound on who is made, too: whoever is
+    /// made was not there before.
+    fn refuse_unseen(&self, access: Access<'_>, user: &str) -> Result<(), Fault> {
+        let slot = access.environment.slot;
+        if self.progress.cached(slot, user, None).is_none() {
+            self.gate.unseen(access.slot, access.key.kind, access.from)?;
+        }
+        Ok(())
+    }
+
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Fault::Limit(limit) => self.gate.count(*limit),
+            Fault::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_)) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

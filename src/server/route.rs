@@ -9,7 +9,10 @@ use std::borrow::Cow;
 
 use hyper::Method;
 
-use super::error::{Invalid, RouteError};
+use super::{
+    error::{Invalid, RouteError},
+    limits::Class,
+};
 use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
@@ -34,14 +37,7 @@ impl Kinds {
 
     /// For people: `blocks or server`.
     pub(crate) fn describe(self) -> String {
-        const ALL: [KeyKind; 5] = [
-            KeyKind::Blocks,
-            KeyKind::Users,
-            KeyKind::Client,
-            KeyKind::Frontend,
-            KeyKind::Server,
-        ];
-        let own = ALL.into_iter().filter(|kind| self.contains(*kind));
+        let own = KeyKind::ALL.into_iter().filter(|kind| self.contains(*kind));
         own.map(KeyKind::name).collect::<Vec<_>>().join(" or ")
     }
 }
@@ -191,6 +187,23 @@ impl Route {
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
             Self::Explain => Kinds::of(&[KeyKind::Server]),
+        }
+    }
+
+    /// When it is sacrificed under too much load.
+    pub(crate) const fn class(self) -> Class {
+        match self {
+            // Nobody waits for an explanation while users wait for answers.
+            Self::Explain => Class::Lists,
+            Self::Preflight | Self::DoptFlow | Self::DoptBlock | Self::Evaluate => {
+                Class::Evaluations
+            }
+            Self::DoptIntent(_)
+            | Self::DoptTransition
+            | Self::DoptIdentify
+            | Self::Intent(_)
+            | Self::Transition
+            | Self::Identify => Class::Writes,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     Admin, age_s,
     facts::{OUTCOMES, ProgressFacts},
 };
-use crate::{clock::UnixMs, current::Environment};
+use crate::{clock::UnixMs, current::Environment, snapshot::wire::KeyKind};
 
 /// What is looked up at the scrape instead of being counted.
 pub(super) struct Measured(pub(super) Admin);
@@ -56,6 +56,19 @@ impl Collector for Measured {
             for environment in live.all() {
                 let labels = [("environment", &*environment.snapshot.environment)];
                 gauge(of(environment, now)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Keys that open something, by kind";
+        let mut family = encoder.encode_descriptor("keys", help, None, MetricType::Gauge)?;
+        for environment in live.all() {
+            for kind in KeyKind::ALL {
+                let keys = environment.snapshot.keys.iter();
+                let count = keys.filter(|key| key.kind == kind).count() as u64;
+                let labels = [
+                    ("environment", &*environment.snapshot.environment),
+                    ("kind", kind.name()),
+                ];
+                gauge(count).encode(family.encode_family(&labels)?)?;
             }
         }
         let mut family = encoder.encode_descriptor(

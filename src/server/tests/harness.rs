@@ -22,7 +22,8 @@ use crate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, Origins},
+    server::{Edge, LimitSettings, Limits, Origins},
+    snapshot::Snapshot,
     telemetry::metrics::Metrics,
 };
 
@@ -38,15 +39,26 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
-        Self::with(drafts, NobodyKnown { has_records: true })
+        Self::with(snapshot(drafts), limits(), NobodyKnown { has_records: true })
+    }
+
+    /// With these limits, for one worker.
+    pub(super) fn limited(settings: LimitSettings) -> Self {
+        let limits = Limits::new(settings, NonZeroUsize::MIN);
+        Self::with(snapshot(true), limits, NobodyKnown { has_records: true })
+    }
+
+    /// With a snapshot of its own.
+    pub(super) fn serving(snapshot: Snapshot) -> Self {
+        Self::with(snapshot, limits(), NobodyKnown { has_records: true })
     }
 
     /// The ledger answers for users, and for nothing else.
     pub(super) fn without_records() -> Self {
-        Self::with(true, NobodyKnown { has_records: false })
+        Self::with(snapshot(true), limits(), NobodyKnown { has_records: false })
     }
 
-    fn with(drafts: bool, ledger: NobodyKnown) -> Self {
+    fn with(snapshot: Snapshot, limits: Limits, ledger: NobodyKnown) -> Self {
         let ambient = Ambient::system();
         let current = Arc::new(Current::default());
         let freshness = Freshness {
@@ -54,7 +66,7 @@ impl Harness {
             fresh_until_ms: u64::MAX,
             expires_ms: u64::MAX,
         };
-        current.publish(Arc::new(snapshot(drafts)), freshness);
+        current.publish(Arc::new(snapshot), freshness);
         let (progress, journal) = progress(&ambient, ledger);
         let edge = Edge {
             current,
@@ -62,6 +74,7 @@ impl Harness {
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            limits,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {
@@ -161,6 +174,10 @@ pub(super) async fn ask(
         head: head.to_owned(),
         text: body.to_owned(),
     }
+}
+
+fn limits() -> Limits {
+    Limits::new(LimitSettings::default(), NonZeroUsize::MIN)
 }
 
 /// Real progress; its threads end with the journal and with the last face.

@@ -30,10 +30,12 @@ fn inquiry<'r>(
     query: &'r Query<'_>,
     now: UnixMs,
 ) -> Result<Inquiry<'r>, Fault> {
+    let user = query.user()?;
+    access.check_user(user)?;
     Ok(Inquiry {
         access,
         who: Who {
-            user: query.user()?,
+            user,
             group: query.group()?,
             conversation: None,
             attributes: None,

@@ -8,6 +8,8 @@ use crate::{
     server::{
         auth::Access,
         deciding::Who,
+        route::Route,
+        signed::Person,
         target::place,
         tests::{harness::Harness, installation::SERVER},
     },
@@ -19,10 +21,18 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
     let harness = Harness::start();
     let edge = harness.edge.service();
     let live = harness.edge.current.load();
-    let (environment, key) = live.key(&sha256(SERVER.as_bytes())).expect("the key");
+    let opened = live.key(&sha256(SERVER.as_bytes())).expect("the key");
     let step = |user| Step {
         inquiry: Inquiry {
-            access: Access { environment, key },
+            access: Access {
+                environment: opened.environment,
+                key: opened.key,
+                slot: opened.slot,
+                route: Route::Transition,
+                from: [127, 0, 0, 1].into(),
+                person: Person::Anyone,
+                is_browser: false,
+            },
             who: Who {
                 user,
                 group: None,
@@ -46,7 +56,7 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
         }
         // Between decision and step.
         let exclusion = EnrolRequest {
-            place: place(environment),
+            place: place(opened.environment),
             user,
             group: None,
             membership: MembershipDocument {
