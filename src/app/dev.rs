@@ -17,7 +17,9 @@ use crate::{
     clock::Ambient,
     config::{DevConfig, DevInfo},
     snapshot::wire::UnsignedUsers,
-    store::{self, AccessChange, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing},
+    store::{
+        self, AccessChange, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing,
+    },
 };
 
 /// Generous: a first start on a loaded machine compiles and syncs a few files.

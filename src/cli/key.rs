@@ -176,7 +176,9 @@ pub(super) fn run(
         } => {
             let mut body = which.body();
             body["projects"] = json!(projects);
-            body["origins"] = json!(origins);
+            if !origins.is_empty() {
+                body["origins"] = json!(origins);
+            }
             if let Some(channel) = channel {
                 body["channel"] = json!(channel);
             }

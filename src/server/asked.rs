@@ -49,7 +49,9 @@ impl<'r> Asked<'r> {
             None => {
                 self.visit.admit(access.slot, self.route.class())?;
                 let (environment, kind) = (access.environment, access.key.kind);
-                let person = self.users.person(environment, kind, self.headers(), self.now);
+                let person = self
+                    .users
+                    .person(environment, kind, self.headers(), self.now);
                 let person = person.map_err(AuthError::UserToken)?;
                 self.person.set(Some(person));
                 person

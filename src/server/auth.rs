@@ -15,13 +15,9 @@ use hyper::{
 };
 use serde_json::{Map, Value};
 
-use super::{
-    error::AuthError,
-    route::{Kinds, Route},
-    signed::Person,
-};
+use super::{error::AuthError, route::Route, signed::Person};
 use crate::{
-    current::{Environment, Environments, KeySlot},
+    current::{Environment, Environments, KeySlot, Opened},
     snapshot::{Key, sha256},
 };
 
@@ -82,7 +78,20 @@ pub(crate) struct Access<'e> {
     pub(crate) is_browser: bool,
 }
 
-impl Access<'_> {
+impl<'e> Access<'e> {
+    /// Of a key that was found, as nobody and from no page.
+    pub(crate) fn of(opened: Opened<'e>, route: Route, from: IpAddr) -> Self {
+        Self {
+            environment: opened.environment,
+            key: opened.key,
+            slot: opened.slot,
+            route,
+            from,
+            person: Person::Nobody { chosen: false },
+            is_browser: false,
+        }
+    }
+
     /// Whether the request may act as this user.
     pub(crate) fn check_user(&self, user: &str) -> Result<(), AuthError> {
         match self.person {
@@ -117,31 +126,6 @@ impl Access<'_> {
     }
 }
 
-/// A key that was let in, for those who stay longer than one answer: asked
-/// again whenever something was published, it says whether the key still opens
-/// the route.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pass {
-    sha256: [u8; 32],
-    kinds: Kinds,
-}
-
-impl Pass {
-    /// Of a request that was let in.
-    pub(crate) fn of(access: &Access<'_>) -> Self {
-        Self {
-            sha256: access.key.sha256,
-            kinds: access.route.permission(),
-        }
-    }
-
-    /// Whether the key would be let in now: one look into the index.
-    pub(crate) fn is_good(&self, live: &Environments) -> bool {
-        let opened = live.key(&self.sha256);
-        opened.is_some_and(|opened| self.kinds.contains(opened.key.kind))
-    }
-}
-
 /// Finds the key of a request in the live value and checks that it opens the
 /// route. As whom the request may act is not known yet.
 pub(crate) fn authorize<'e>(
@@ -171,14 +155,9 @@ pub(crate) fn authorize<'e>(
         return Err(AuthError::Origin);
     }
     Ok(Access {
-        environment: opened.environment,
-        key,
-        slot: opened.slot,
-        route,
-        from,
-        person: Person::Nobody { chosen: false },
         // A key that is tied to pages stands in them, whatever else sends it.
         is_browser: key.kind.is_public() && (origin.is_some() || !key.origins.is_empty()),
+        ..Access::of(opened, route, from)
     })
 }
 

@@ -208,7 +208,8 @@ impl EdgeService {
     fn refuse_unseen(&self, access: Access<'_>, user: &str) -> Result<(), Fault> {
         let slot = access.environment.slot;
         if self.progress.cached(slot, user, None).is_none() {
-            self.gate.unseen(access.slot, access.key.kind, access.from)?;
+            self.gate
+                .unseen(access.slot, access.key.kind, access.from)?;
         }
         Ok(())
     }

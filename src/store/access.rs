@@ -138,7 +138,9 @@ fn changed(before: &AccessPart, change: &AccessChange) -> Result<AccessPart, Acc
     }
     if let Some(listed) = &change.browser_properties {
         let names = listed.iter().flatten();
-        names.map(|name| named("property", name)).collect::<Result<(), _>>()?;
+        names
+            .map(|name| named("property", name))
+            .collect::<Result<(), _>>()?;
         let found = listed.as_ref().map_or(0, Vec::len);
         if found > limits::BROWSER_PROPERTIES_MAX {
             return Err(AccessError::TooManyProperties(found));
@@ -174,7 +176,9 @@ fn user_key(new: &NewUserKey) -> Result<UserKeyPart, AccessError> {
 /// The 32 bytes of a public key, from PEM or base64.
 fn public_key(text: &str) -> Option<[u8; 32]> {
     /// What stands before the 32 bytes in the DER of RFC 8410.
-    const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    const PREFIX: [u8; 12] = [
+        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+    ];
     let text = text.trim();
     let pem = text
         .strip_prefix("-----BEGIN PUBLIC KEY-----")
@@ -240,7 +244,11 @@ mod tests {
     #[test]
     fn what_no_edge_could_read_is_refused() {
         let none = AccessPart::default();
-        for bad in ["", "AAAA", "-----BEGIN PUBLIC KEY-----AAAA-----END PUBLIC KEY-----"] {
+        for bad in [
+            "",
+            "AAAA",
+            "-----BEGIN PUBLIC KEY-----AAAA-----END PUBLIC KEY-----",
+        ] {
             assert!(matches!(
                 changed(&none, &adding(&[key(None, bad)])),
                 Err(AccessError::NotAKey { .. })

@@ -23,11 +23,7 @@ pub struct KeyTerms {
 
 impl KeyTerms {
     /// Refuses what a key of this kind cannot be held to.
-    pub(super) fn check(
-        &self,
-        workspace: &Workspace,
-        kind: StoredKeyKind,
-    ) -> Result<(), KeyError> {
+    pub(super) fn check(&self, workspace: &Workspace, kind: StoredKeyKind) -> Result<(), KeyError> {
         let known = |sid: &String| workspace.projects.contains_key(sid);
         if let Some(project) = self.projects.iter().find(|sid| !known(sid)) {
             return Err(KeyError::UnknownProject(project.clone()));
@@ -72,7 +68,8 @@ fn refuse_origins(kind: StoredKeyKind, origins: &[String]) -> Result<(), KeyErro
 /// Whether a browser could send this as `Origin`: a scheme and a host, in
 /// lower case, without a path. Anything else would never match, silently.
 fn is_origin(text: &str) -> bool {
-    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
+    let fits =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b':' | b'[' | b']');
     let host = text.split_once("://").map_or("", |(_, host)| host);
     let scheme = text.split("://").next().unwrap_or_default();
     text.len() <= limits::ACCESS_NAME_BYTES_MAX
@@ -112,10 +109,15 @@ pub(super) fn refuse_guessable(text: &str) -> Result<(), KeyError> {
 }
 
 /// Bits of entropy by the frequencies of characters, where a repetition counts
-/// once and characters that go on a run (`abc`, `777`, `9876`) not at all. An
-/// estimate from above: what looks random may still have been made up.
+/// once, and words between dashes and characters that go on a run (`abc`,
+/// `777`, `9876`) not at all. An estimate from above: what looks random may
+/// still have been made up.
 fn entropy_bits(secret: &str) -> u32 {
-    let bytes = secret.as_bytes();
+    let is_word = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let separated = secret.contains(['-', '_']);
+    let parts = secret.split(['-', '_']);
+    let unknown: String = parts.filter(|part| !separated || !is_word(part)).collect();
+    let bytes = unknown.as_bytes();
     let bytes = &bytes[..period(bytes)];
     let mut counts = [0_u32; 128];
     let mut total = 0_u32;
@@ -153,7 +155,8 @@ mod tests {
             "secret",
             "default:development.unleash-insecure-api-token",
             "*:*.password1234567890",
-            "correct-horse-battery-staple",
+            "*:*.unleash-insecure-admin-api-token",
+            "correct-horse-battery-staple-and-some-more-words-2024",
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "deadbeefdeadbeefdeadbeefdeadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
             "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz",
@@ -165,7 +168,11 @@ mod tests {
         }
         let ambient = Ambient::system();
         for _ in 0..200 {
-            for secret in [ambient.hex::<16>(), ambient.hex::<28>(), ambient.hex::<32>()] {
+            for secret in [
+                ambient.hex::<16>(),
+                ambient.hex::<28>(),
+                ambient.hex::<32>(),
+            ] {
                 let text = format!("default:development.{secret}");
                 assert_eq!(refuse_guessable(&text), Ok(()), "{text}");
             }
@@ -176,10 +183,23 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_a_browser_sends() {
-        for good in ["https://app.example", "http://localhost:3000", "app://-", "https://[::1]:8"] {
+        for good in [
+            "https://app.example",
+            "http://localhost:3000",
+            "app://-",
+            "https://[::1]:8",
+        ] {
             assert!(is_origin(good), "{good}");
         }
-        for bad in ["", "*", "app.example", "https://", "https://a/", "https://A.example", "null"] {
+        for bad in [
+            "",
+            "*",
+            "app.example",
+            "https://",
+            "https://a/",
+            "https://A.example",
+            "null",
+        ] {
             assert!(!is_origin(bad), "{bad}");
         }
     }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::UnixMs,
     snapshot::wire::{
-        AccessPart, DeploymentPart, EnvironmentType, KeyKind, OnVersionChange, RolloutPart, VersionPart,
-        VersionPolicy,
+        AccessPart, DeploymentPart, EnvironmentType, KeyKind, OnVersionChange, RolloutPart,
+        VersionPart, VersionPolicy,
     },
 };
 

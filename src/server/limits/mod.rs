@@ -66,13 +66,7 @@ pub(crate) static LIMIT_NAMES: LimitNames = LimitNames {
         ("places", "503"),
         ("queue", "503"),
     ],
-    classes: &[
-        "connections",
-        "lists",
-        "uncached",
-        "evaluations",
-        "writes",
-    ],
+    classes: &["connections", "lists", "uncached", "evaluations", "writes"],
 };
 
 /// Why a request is not served now.

@@ -119,7 +119,10 @@ mod tests {
             while places.enter(KeySlot(before + taken), class).is_ok() {
                 taken += 1;
             }
-            assert!(taken > 0, "{class:?} is sacrificed before the class above it");
+            assert!(
+                taken > 0,
+                "{class:?} is sacrificed before the class above it"
+            );
             before += taken;
         }
         assert_eq!(before, 100);

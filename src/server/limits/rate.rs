@@ -68,8 +68,7 @@ impl Buckets {
         // Whoever crafts addresses to meet another's bucket has to have them.
         let mut hasher = FxBuildHasher.build_hasher();
         (key, counted_as(address)).hash(&mut hasher);
-        // The upper bits of this hash are the well-mixed ones.
-        self.take((hasher.finish() >> 32) as usize, now_ns)
+        self.take(hasher.finish() as usize, now_ns)
     }
 
     fn take(&self, bucket: usize, now_ns: u64) -> Result<(), u64> {
@@ -158,7 +157,9 @@ mod tests {
                     })
                 })
                 .collect();
-            let ended = workers.into_iter().map(|worker| worker.join().expect("a count"));
+            let ended = workers
+                .into_iter()
+                .map(|worker| worker.join().expect("a count"));
             ended.sum()
         });
         assert_eq!(taken, 500);

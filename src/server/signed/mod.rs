@@ -6,9 +6,9 @@
 //! whole token; everything that can change (time, keys in force) is asked
 //! again every time.
 
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub(crate) use token::TokenError;
 

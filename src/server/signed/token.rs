@@ -64,7 +64,12 @@ pub(super) struct Claims {
 impl Claims {
     /// Whether it holds now, give or take what clocks differ by.
     pub(super) fn check_time(&self, now: UnixMs) -> Result<(), TokenError> {
-        if now >= self.expires_s.saturating_mul(1_000).saturating_add(USER_TOKEN_SKEW_MS) {
+        if now
+            >= self
+                .expires_s
+                .saturating_mul(1_000)
+                .saturating_add(USER_TOKEN_SKEW_MS)
+        {
             return Err(TokenError::Expired);
         }
         if now.saturating_add(USER_TOKEN_SKEW_MS) < self.from_s.saturating_mul(1_000) {

@@ -39,7 +39,11 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
-        Self::with(snapshot(drafts), limits(), NobodyKnown { has_records: true })
+        Self::with(
+            snapshot(drafts),
+            limits(),
+            NobodyKnown { has_records: true },
+        )
     }
 
     /// With these limits, for one worker.
@@ -82,7 +86,11 @@ impl Harness {
             workers: NonZeroUsize::MIN,
             connections_max: 100,
             connections_per_address_max: 100,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines {
+                // Some tests hold requests for as long as they need.
+                body: Duration::from_secs(600),
+                ..Deadlines::default()
+            },
         };
         let making = edge.clone();
         let served = http::serve(listener, options, &edge.metrics, move |_| making.service());
@@ -91,6 +99,11 @@ impl Harness {
             edge,
             journal,
         }
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
     }
 
     pub(super) async fn get(&self, key: &str, path: &str) -> Reply {

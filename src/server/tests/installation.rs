@@ -79,7 +79,7 @@ fn deployments() -> Vec<Value> {
     ]
 }
 
-pub(super) fn snapshot(drafts: bool) -> Snapshot {
+pub(in crate::server) fn snapshot(drafts: bool) -> Snapshot {
     let mut flows = Vec::new();
     let mut versions = Vec::new();
     for (sid, numbers) in FLOWS {

@@ -6,7 +6,9 @@
 use serde::Serialize;
 
 use super::Response;
-use crate::store::{AccessError, DeployError, ImportError, KeyError, StoreError, ledger::ShipError};
+use crate::store::{
+    AccessError, DeployError, ImportError, KeyError, StoreError, ledger::ShipError,
+};
 
 /// A problem document in the making; one word wide, because every step of an
 /// answer may return one.

@@ -13,8 +13,8 @@ use crate::{
     limits,
     progress::event::MembershipDocument,
     snapshot::wire::{
-        AccessPart, UnsignedUsers,
-        EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
+        AccessPart, EntryCondition, EnvironmentType, OnVersionChange, UnsignedUsers, VersionPart,
+        VersionPolicy,
     },
     store::workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
 };

@@ -74,17 +74,11 @@ fn keys_that_decide_nothing_cannot_be_bound() {
     let store = house.open();
     for kind in [StoredKeyKind::Users, StoredKeyKind::Edge] {
         let key = name(kind, "production", "k");
-        let error = store
-            .create_key_on(&key, &on("web"), None)
-            .err()
-            .unwrap();
+        let error = store.create_key_on(&key, &on("web"), None).err().unwrap();
         assert!(error.to_string().contains("bound to no channel"), "{error}");
     }
     let key = name(StoredKeyKind::Server, "production", "k");
-    let error = store
-        .create_key_on(&key, &on("a b"), None)
-        .err()
-        .unwrap();
+    let error = store.create_key_on(&key, &on("a b"), None).err().unwrap();
     assert!(error.to_string().contains("platform:workspace"), "{error}");
 }
 

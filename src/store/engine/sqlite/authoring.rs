@@ -30,8 +30,9 @@ pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineErro
 }
 
 fn environments(connection: &Connection) -> Result<Vec<Environment>, EngineError> {
-    let mut statement = connection
-        .prepare_cached("SELECT uid, name, type, drafts, access FROM environments ORDER BY position")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT uid, name, type, drafts, access FROM environments ORDER BY position",
+    )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(columns) = rows.next()? {

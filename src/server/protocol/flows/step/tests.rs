@@ -25,13 +25,8 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
     let step = |user| Step {
         inquiry: Inquiry {
             access: Access {
-                environment: opened.environment,
-                key: opened.key,
-                slot: opened.slot,
-                route: Route::Transition,
-                from: [127, 0, 0, 1].into(),
                 person: Person::Anyone,
-                is_browser: false,
+                ..Access::of(opened, Route::Transition, [127, 0, 0, 1].into())
             },
             who: Who {
                 user,
