@@ -91,7 +91,7 @@ impl Gate {
         if self.gives_up(class) {
             return Err(Limit::Queue { class, retry_s });
         }
-        match self.places.has_room(class) {
+        match self.places.has_room_beside(class) {
             true => Ok(()),
             false => Err(Limit::Places { class, retry_s }),
         }

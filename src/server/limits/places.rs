@@ -40,7 +40,7 @@ impl Places {
 
     /// Takes a place.
     pub(super) fn enter(&self, key: KeySlot, class: Class) -> Result<(), NoPlace> {
-        if self.used.get() >= class.share_of(self.max) {
+        if !self.has_room(class) {
             return Err(NoPlace::AtAll);
         }
         let own = self.of(key);
@@ -60,9 +60,13 @@ impl Places {
         self.used.set(self.used.get().saturating_sub(1));
     }
 
-    /// Whether a request of this class would still be let in.
+    /// Whether something of this class would be let in now.
     pub(super) fn has_room(&self, class: Class) -> bool {
-        // The request itself has a place already.
+        self.used.get() < class.share_of(self.max)
+    }
+
+    /// Whether a request that has a place may be of this class after all.
+    pub(super) fn has_room_beside(&self, class: Class) -> bool {
         self.used.get() <= class.share_of(self.max)
     }
 

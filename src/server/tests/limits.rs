@@ -31,13 +31,16 @@ impl Line {
             .expect("it listens");
         let mut line = Self(stream);
         // Only an answered request shows that the connection was taken.
-        assert_eq!(line.ask(SERVER, "/v1/nothing", &json!({})).await.0, 404);
+        let known = evaluate("known");
+        assert_eq!(line.ask(SERVER, "/v1/evaluate", &known).await.0, 200);
         line
     }
 
-    async fn send(&mut self, key: &str, path: &str, length: usize) {
+    /// Head and body in one write: whoever is refused before the body is there
+    /// loses the connection.
+    async fn send(&mut self, key: &str, path: &str, length: usize, body: &str) {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: edge\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: edge\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         self.0.write_all(head.as_bytes()).await.expect("it is sent");
     }
@@ -45,8 +48,7 @@ impl Line {
     /// Status, problem type and Retry-After of an answer.
     async fn ask(&mut self, key: &str, path: &str, body: &Value) -> (u16, String, String) {
         let body = body.to_string();
-        self.send(key, path, body.len()).await;
-        self.0.write_all(body.as_bytes()).await.expect("it is sent");
+        self.send(key, path, body.len(), &body).await;
         let mut bytes = Vec::new();
         loop {
             let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -68,6 +70,10 @@ impl Line {
             assert_ne!(read.expect("it answers").expect("a read"), 0, "{text}");
         }
     }
+}
+
+fn evaluate(user: &str) -> Value {
+    json!({"subject": {"user": user}, "flows": {"welcome": null}})
 }
 
 /// The requests under way, as a scrape sees them.
@@ -100,7 +106,6 @@ async fn a_full_edge_gives_up_one_kind_of_request_after_the_other() {
         lines.push(Line::open(&edge).await);
     }
     let mut free = Line::open(&edge).await;
-    let evaluate = |user: &str| json!({"subject": {"user": user}, "flows": {"welcome": null}});
     let explain = json!({"subject": {"user": "known"}, "flow": "welcome"});
     let step = json!({"subject": {"user": "known"}, "version": 1});
     assert_eq!(
@@ -112,7 +117,7 @@ async fn a_full_edge_gives_up_one_kind_of_request_after_the_other() {
     // Until so many places are in use, by a key that has its share.
     let mut hold = async |upto: usize, key| {
         for line in &mut lines[held..upto] {
-            line.send(key, "/v1/identify", 10).await;
+            line.send(key, "/v1/identify", 10, "").await;
         }
         held = upto;
         in_flight(&edge, upto).await;
