@@ -48,6 +48,7 @@ pub(crate) fn serve() {
         metrics: Metrics::new(),
         origins: Origins::Any,
         limits: Limits::new(LimitSettings::default(), NonZeroUsize::MIN),
+        traces_per_million: None,
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     // One worker, as the floor has one thread: the other core is the client's.

@@ -32,6 +32,8 @@ pub use admin::{
 pub use cors::Origins;
 pub use limits::{LimitSettings, Limits};
 
+use hyper::HeaderMap;
+
 use self::{
     asked::Asked,
     auth::{Access, Memory},
@@ -47,7 +49,10 @@ use crate::{
     current::Current,
     http::{Answer, Body, Request, Service},
     progress::Progress,
-    telemetry::metrics::{Metrics, RequestCounters},
+    telemetry::{
+        metrics::{Metrics, RequestCounters},
+        traces::Chooser,
+    },
 };
 
 /// What the public listener needs.
@@ -65,6 +70,8 @@ pub struct Edge {
     pub origins: Origins,
     /// How much may be asked.
     pub limits: Limits,
+    /// How many of a million requests are traced; none when none is.
+    pub traces_per_million: Option<u32>,
 }
 
 impl Edge {
@@ -79,6 +86,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            chooser: Chooser::new(self.traces_per_million),
         }
     }
 }
@@ -93,6 +101,7 @@ pub struct EdgeService {
     users: SignedUsers,
     stamps: Stamps,
     origins: Origins,
+    chooser: Chooser,
 }
 
 /// A connection's memory: the other end, and the hash of the key it used last.
@@ -116,6 +125,7 @@ impl Service for EdgeService {
         let person = Cell::new(None);
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
             Ok(matched) => {
                 let asked = Asked {
@@ -145,6 +155,9 @@ impl Service for EdgeService {
             cors::cross_origin(&self.origins, &head.headers, &mut answer);
         }
         self.counters.answered(number, answer.status().as_u16());
+        if let Some(span) = span {
+            self.trace(&span, number, &memory.0, &head.headers, &answer);
+        }
         answer
     }
 }
@@ -195,6 +208,30 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+        }
+    }
+
+    /// What a trace says of a request. Its environment is found by its key once
+    /// more, which only traced requests pay for.
+    fn trace(
+        &self,
+        span: &tracing::Span,
+        number: usize,
+        memory: &Memory,
+        headers: &HeaderMap,
+        answer: &Answer,
+    ) {
+        span.record(
+            "http.route",
+            ROUTE_NAMES.get(number).copied().unwrap_or_default(),
+        );
+        span.record("http.response.status_code", answer.status().as_u16());
+        if let Some(revision) = answer.headers().get("flowgate-revision") {
+            span.record("flowgate.revision", revision.to_str().unwrap_or_default());
+        }
+        let live = self.current.load();
+        if let Some(environment) = auth::environment(&live, memory, headers) {
+            span.record("flowgate.environment", environment);
         }
     }
 

@@ -108,6 +108,7 @@ impl Edge {
             metrics: Metrics::new(),
             origins: origins(&config),
             limits: limits(&config),
+            traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 

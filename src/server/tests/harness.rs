@@ -79,6 +79,7 @@ impl Harness {
             metrics: Metrics::new(),
             origins: Origins::Any,
             limits,
+            traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {
