@@ -29,6 +29,7 @@
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
 //! | [`receipt`] | How is a decision written down so that anybody can make it again? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
+//! | [`distribution`] | What may other edges pull from this one? |
 //! | [`http`] | The HTTP plumbing that edge and store share. |
 //! | [`server`] | How does the edge face applications? Routes, keys, protocols, admin. |
 //! | [`upstream`] | How does the edge face the control plane? |
@@ -75,6 +76,7 @@ pub mod clock;
 pub mod config;
 pub mod current;
 pub mod disk;
+pub mod distribution;
 pub mod evaluate;
 pub mod http;
 pub mod limits;

@@ -249,6 +249,26 @@ pub const READ_QUEUE_MAX: usize = 4_096;
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
 
+/// Places in which those who wait are counted by their keys: with a few keys
+/// in use it is rare that two share one, and 32 KiB are nothing.
+pub const SEAT_COUNTS: usize = 4_096;
+
+/// Reads of the ledger for streams of changes at a time: after a gap all of
+/// them want to look, and a quarter of the reads is theirs.
+pub const STREAM_READS_MAX: usize = 64;
+
+/// Silence on a stream of changes before a comment breaks it: below the 30 s
+/// after which the first proxies give an idle connection up.
+pub const STREAM_BEAT_MS: u64 = 15_000;
+
+/// Before a stream looks again that could not be sure of what it saw; doubled
+/// each time, up to the beat.
+pub const STREAM_LOOK_MS_MIN: u64 = 250;
+
+/// How long a stream waits for the sync of a record whose handler has left.
+/// Syncs take milliseconds; one that failed never comes.
+pub const STREAM_SYNC_WAIT_MS: u64 = 2_000;
+
 /// How often a step may find that its user changed between reading and
 /// deciding before it is answered 503. Each try lost means another step of the
 /// same shard was settled, so the whole makes progress.
@@ -319,6 +339,8 @@ const _: () = {
             + GROUPS_PER_USER_MAX * SUBJECT_ID_BYTES_MAX
             <= SHIP_BYTES_MAX
     );
+    assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
+    assert!(STREAM_LOOK_MS_MIN < STREAM_BEAT_MS);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);

@@ -26,6 +26,7 @@ pub(super) struct Watched {
     journal: Journal,
     environments: Vec<WatchedEnvironment>,
     shipping: Option<Arc<Mutex<ShippingStatus>>>,
+    has_ledger: bool,
     task_panics: Option<Arc<AtomicU64>>,
 }
 
@@ -58,6 +59,7 @@ impl Watched {
                 })
                 .collect(),
             shipping: None,
+            has_ledger: true,
             task_panics: None,
         }
     }
@@ -86,6 +88,11 @@ impl Watched {
     ) {
         self.shipping = Some(status);
         self.task_panics = Some(task_panics);
+    }
+
+    /// Says whether progress is shipped at all.
+    pub(super) fn ledger(&mut self, is_there: bool) {
+        self.has_ledger = is_there;
     }
 
     /// Set once the edge is told to stop.
@@ -138,6 +145,7 @@ impl Watched {
             .collect();
         ProgressFacts {
             writable: self.progress.writable(),
+            has_ledger: self.has_ledger,
             backlog_records: self.progress.backlog() as u64,
             journal_bytes: self.journal.used_bytes(),
             journals_open: shipping.journals_open as u64,

@@ -14,7 +14,7 @@ use super::{
     failure::{Failure, Outcome},
     table::{self, Output},
 };
-use crate::config::Variables;
+use crate::{config::Variables, snapshot::wire::UnsignedUsers};
 
 /// `flowgate env …`.
 #[derive(Debug, Subcommand)]
@@ -64,13 +64,24 @@ pub(super) struct Set {
 
 /// Whether users may come without a signed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Unsigned {
+pub(super) enum Unsigned {
     /// A public key is enough to act as any user.
     Allow,
     /// Users come with a signed token.
     Refuse,
     /// Nobody has chosen: by the type of the environment.
     Default,
+}
+
+impl Unsigned {
+    /// What somebody chose, if they did.
+    pub(super) fn choice(self) -> Option<UnsignedUsers> {
+        match self {
+            Self::Allow => Some(UnsignedUsers::Allow),
+            Self::Refuse => Some(UnsignedUsers::Refuse),
+            Self::Default => None,
+        }
+    }
 }
 
 /// One `--user-key`.
@@ -134,11 +145,8 @@ pub(super) fn run(
 impl Set {
     fn body(&self) -> Result<Value, Failure> {
         let mut body = json!({});
-        match self.unsigned_users {
-            Some(Unsigned::Allow) => body["unsigned_users"] = json!("allow"),
-            Some(Unsigned::Refuse) => body["unsigned_users"] = json!("refuse"),
-            Some(Unsigned::Default) => body["unsigned_users"] = Value::Null,
-            None => {}
+        if let Some(unsigned_users) = self.unsigned_users {
+            body["unsigned_users"] = json!(unsigned_users.choice());
         }
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         for change in &self.user_key {

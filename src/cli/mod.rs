@@ -10,18 +10,22 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod backup;
 mod completions;
 mod config;
 mod console;
 mod deployment;
+mod diff;
 mod env;
 mod explain;
 mod failure;
 mod flags;
 mod flow;
+mod hash;
 mod health;
 mod key;
 mod load;
+mod offline;
 mod replay;
 mod serve;
 mod signing;
@@ -54,8 +58,8 @@ enum Command {
     Dev(serve::DevArguments),
     /// Start the evaluation proxy.
     Edge(serve::EdgeArguments),
-    /// Start the reference upstream.
-    Store(serve::StoreArguments),
+    /// Start the reference upstream, or back it up.
+    Store(backup::StoreFamily),
     /// Ask a running edge whether it is well.
     Health(health::HealthArguments),
     /// Check settings, or print all of them with their defaults.
@@ -71,7 +75,7 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Look at signed snapshots without any server.
+    /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.
@@ -116,7 +120,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
     match command {
         Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
         Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
-        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Store(family) => backup::run(&family, &variables, console),
         Command::Health(arguments) => health::health(&arguments, &variables, console),
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),

@@ -23,8 +23,8 @@ mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
-    SubjectsConfig, UnknownSubject, UpstreamConfig,
+    Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
+    LimitsConfig, SnapshotOrigin, StopConfig, SubjectsConfig, UnknownSubject, UpstreamConfig,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

@@ -124,6 +124,19 @@ impl Reader {
         }
     }
 
+    /// Whether a key, or the file of a secret, was written at all.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        let values = &self.settings.values;
+        values.contains_key(name) || values.contains_key(&format!("{name}_file"))
+    }
+
+    /// Notes a key that has to be set because of another one.
+    pub(crate) fn require(&mut self, name: &str, why: &str) {
+        if let Some(key) = self.settings.surface.key(name) {
+            self.missing(key, name, &format!("is required {why}"));
+        }
+    }
+
     /// Names chosen by the operator in a section.
     pub(crate) fn instances(&self, section: &str) -> Vec<String> {
         let names = self.settings.instances.get(section);
@@ -152,6 +165,15 @@ impl Reader {
         let written = self.settings.values.get(key);
         let origin = written.map_or(Origin::Preset, |written| written.origin.clone());
         let value = written.map(|written| self.shown(key, &written.value));
+        self.settings
+            .fault(key.to_owned(), value, origin, rule.to_owned());
+    }
+
+    /// The same for a value in which a secret may stand by mistake.
+    pub(crate) fn broken_unshown(&mut self, key: &str, rule: &str) {
+        let written = self.settings.values.get(key);
+        let origin = written.map_or(Origin::Preset, |written| written.origin.clone());
+        let value = Some("(not shown)".to_owned());
         self.settings
             .fault(key.to_owned(), value, origin, rule.to_owned());
     }
@@ -195,21 +217,26 @@ impl Reader {
             Preset::Value(literal) => Some(literal_value(literal)),
             Preset::Optional(_) => None,
             Preset::Required(_) => {
-                let file = if key.secret.is_some() {
-                    format!(" or {name}_file")
-                } else {
-                    String::new()
-                };
-                let rule = format!(
-                    "is required and has no default (set {name}{file} in the file, by {} or by --{})",
-                    super::variable_name(name),
-                    key.flag,
-                );
-                self.settings
-                    .fault(name.to_owned(), None, Origin::Preset, rule);
+                self.missing(key, name, "is required and has no default");
                 None
             }
         }
+    }
+
+    /// Notes that a key has to be set, and where.
+    fn missing(&mut self, key: &Key, name: &str, rule: &str) {
+        let file = if key.secret.is_some() {
+            format!(" or {name}_file")
+        } else {
+            String::new()
+        };
+        let rule = format!(
+            "{rule} (set {name}{file} in the file, by {} or by --{})",
+            super::variable_name(name),
+            key.flag,
+        );
+        self.settings
+            .fault(name.to_owned(), None, Origin::Preset, rule);
     }
 
     /// A value as a message may show it.

@@ -7,6 +7,7 @@
 //! asked can read it, and nobody ever gets HTML or nothing.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     pin::Pin,
     rc::Rc,
@@ -35,6 +36,7 @@ pub struct AnswerBody(Content);
 #[derive(Debug)]
 enum Content {
     Whole(Full<Bytes>),
+    Pieces(VecDeque<Bytes>),
     Stream(mpsc::Receiver<Bytes>, Option<Rc<Pulse>>),
 }
 
@@ -44,6 +46,13 @@ impl AnswerBody {
     /// serving ends.
     pub fn stream(pieces: mpsc::Receiver<Bytes>) -> Self {
         Self(Content::Stream(pieces, None))
+    }
+
+    /// A body that lies in several places and is not put together in one: what
+    /// is large and shared is sent from where it is.
+    pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        Self(Content::Pieces(pieces.collect()))
     }
 
     /// Tells the connection that it carries a stream, if it does.
@@ -71,6 +80,10 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.0 {
             Content::Whole(whole) => Pin::new(whole).poll_frame(cx),
+            Content::Pieces(pieces) => {
+                let piece = pieces.pop_front();
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
             Content::Stream(pieces, pulse) => {
                 // The connection's task is woken when its fate is decided, and
                 // polls this again.
@@ -90,6 +103,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Content::Whole(whole) => whole.is_end_stream(),
+            Content::Pieces(pieces) => pieces.is_empty(),
             Content::Stream(..) => false,
         }
     }
@@ -97,6 +111,9 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Whole(whole) => whole.size_hint(),
+            Content::Pieces(pieces) => {
+                SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
+            }
             Content::Stream(..) => SizeHint::default(),
         }
     }

@@ -7,6 +7,7 @@
 //! ([`stepping`]). Until the ledger has it, [`pending`] lies over what was read.
 //! [`shipper`] carries the journal to the [`ProgressLedger`], [`watching`] hears
 //! what others changed there ([`ticks`]), [`recovery`] restores at boot.
+//! Whoever follows a subject is woken by [`listening`].
 
 mod deciding;
 mod enrolling;
@@ -16,11 +17,13 @@ mod identifying;
 mod keys;
 mod known;
 mod ledger;
+mod listening;
 mod pending;
 mod reading;
 mod recording;
 mod recovery;
 mod request;
+mod seats;
 pub mod shipper;
 mod stepping;
 mod subjects;
@@ -31,11 +34,13 @@ mod watching;
 mod writing;
 
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
+pub use listening::{Listener, ListeningCounts};
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
     Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
     Stepped, Token, WriteError,
 };
+pub use seats::{Asker, Seat, Seats};
 pub use stepping::Progress;
 pub use watching::{WatchStatus, Watcher};

@@ -7,7 +7,13 @@
 //! ledger is away, further calls are not even tried for a moment, so that a
 //! dead upstream costs a request nothing but its miss.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -96,7 +102,9 @@ struct Desk {
     memory: Arc<Memory>,
     readings: HashMap<Box<[u8]>, Reading>,
     calls: FuturesUnordered<Call>,
-    away_until: Option<Instant>,
+    /// The ledger was away: until when that is believed, and what it had taken
+    /// by then.
+    away: Option<(Instant, u64)>,
 }
 
 /// The channel between workers and the reader.
@@ -125,7 +133,7 @@ impl Reader {
             memory: self.memory,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
-            away_until: None,
+            away: None,
         };
         loop {
             tokio::select! {
@@ -134,7 +142,8 @@ impl Reader {
                 biased;
                 Some((key, result)) = desk.calls.next() => {
                     if let Err(LedgerError::Away(_)) = &result {
-                        desk.away_until = Some(Instant::now() + self.away_pause);
+                        let taken = desk.memory.taken.load(Ordering::Acquire);
+                        desk.away = Some((Instant::now() + self.away_pause, taken));
                     }
                     desk.answer(&key, result);
                 }
@@ -158,7 +167,7 @@ impl Desk {
             }
             return;
         }
-        if self.away_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_away() {
             tell(vec![job.answer], &Answer::Away);
             return;
         }
@@ -185,6 +194,15 @@ impl Desk {
         let ledger = self.ledger.clone();
         self.calls
             .push(Box::pin(read.run(ledger, job.environment, job.name)));
+    }
+
+    /// Whether it is spared the next call. A ledger that has taken records since
+    /// is back, and what was settled by that must be read from it: nobody may be
+    /// taken for new whose steps were acknowledged.
+    fn is_away(&self) -> bool {
+        let taken = self.memory.taken.load(Ordering::Acquire);
+        self.away
+            .is_some_and(|(until, before)| taken == before && Instant::now() < until)
     }
 
     fn answer(&mut self, key: &[u8], result: Result<Below, LedgerError>) {

@@ -4,14 +4,20 @@
 //! stands, then sends what follows in hash-chained batches, one at a time, and
 //! repeats a batch unchanged until it has a definite answer. Each step is one
 //! call, driven from outside, so that a simulation can interleave them. Only
-//! synced records are ever sent.
+//! synced records are ever sent. A ledger that has less than it said before was
+//! restored from a backup: the lane goes back with it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::sync::watch;
 
 use super::{
     LedgerError, ProgressLedger,
     enrolling::KnownMembership,
-    event::{Batch, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
+    event::{Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
     stepping::Progress,
@@ -33,12 +39,21 @@ pub struct Lane {
     reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
     previous: Option<String>,
-    /// What the ledger had of this journal when it was asked.
+    /// What the ledger is known to have of this journal.
     watermark: u64,
     /// What was read and is not settled.
     load: Option<Load>,
     /// Everything up to this seq has been dealt with here.
     done_through: u64,
+    /// Up to this seq memory was told what became of our records. Above
+    /// `done_through` after the ledger has gone back.
+    told_through: u64,
+    /// What was dealt with before the ledger went back; it may be gone here.
+    gone_through: u64,
+    /// The ledger may not be the one that was asked.
+    is_doubtful: bool,
+    /// Told of gaps in the change stream.
+    gaps: watch::Receiver<u64>,
     /// Records that this release cannot read; they stay on disk.
     unread: u64,
 }
@@ -105,6 +120,7 @@ impl Lane {
         reader: JournalReader,
     ) -> Self {
         Self {
+            gaps: progress.watch_gaps(),
             progress,
             ledger,
             environment: environment.into(),
@@ -115,6 +131,9 @@ impl Lane {
             watermark: 0,
             load: None,
             done_through: 0,
+            told_through: 0,
+            gone_through: 0,
+            is_doubtful: false,
             unread: 0,
         }
     }
@@ -148,6 +167,10 @@ impl Lane {
             _ => through,
         };
         self.progress.sweep();
+        self.is_doubtful |= self.gaps.has_changed().unwrap_or(false);
+        if self.is_doubtful {
+            self.ask_again().await?;
+        }
         if self.load.is_none() {
             if self.done_through >= through {
                 return Ok(Shipped::Idle);
@@ -162,19 +185,13 @@ impl Lane {
             self.ask().await?;
         }
         self.make_up_batch();
-        let is_earlier = self.is_earlier();
-        let Some(load) = &mut self.load else {
+        let Some(load) = &self.load else {
             return Ok(Shipped::Moved { outcomes: [0; 4] });
         };
         let answer = match self.ledger.ship(&self.environment, &load.batch).await {
             Ok(answer) => answer,
             Err(error) => {
-                if matches!(error, LedgerError::Fork(_)) && is_earlier {
-                    // Sent by the run before and arrived only now: the ledger
-                    // is asked again. Our own journal nobody else may write.
-                    self.previous = None;
-                    load.ready = false;
-                }
+                self.is_doubtful = matches!(error, LedgerError::Fork(_));
                 return Err(error.into());
             }
         };
@@ -184,11 +201,13 @@ impl Lane {
                 expected: load.batch.records.len(),
             });
         }
+        self.progress.memory.taken.fetch_add(1, Ordering::Release);
         let mut outcomes = [0; 4];
         if let Some(Load { batch, last, .. }) = self.load.take() {
             for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
                 outcomes[outcome.outcome as usize] += 1;
                 self.settle(&record.event, outcome);
+                self.watermark = record.seq;
             }
             self.done_through = last;
         }
@@ -198,11 +217,14 @@ impl Lane {
 
     /// Tells the ledger that nothing follows in this journal, unless it never
     /// heard of it.
-    pub async fn close(&self) -> Result<(), LedgerError> {
-        if self.previous.is_none() {
+    pub async fn close(&mut self) -> Result<(), LedgerError> {
+        let Some(hash) = &self.previous else {
             return Ok(());
-        }
-        self.ledger.close(&self.environment, &self.journal).await
+        };
+        let closed = self.ledger.close(&self.environment, &self.journal, hash);
+        let closed = closed.await;
+        self.is_doubtful |= matches!(closed, Err(LedgerError::Fork(_)));
+        closed
     }
 
     fn is_earlier(&self) -> bool {
@@ -211,15 +233,57 @@ impl Lane {
 
     /// Asks where the ledger stands with this journal.
     async fn ask(&mut self) -> Result<(), LedgerError> {
+        let answer = self.question().await?;
+        self.watermark = answer.watermark.unwrap_or(0);
+        self.previous = Some(answer.hash);
+        Ok(())
+    }
+
+    async fn question(&self) -> Result<BatchAnswer, LedgerError> {
         let question = Batch {
             journal: self.journal.to_string(),
             previous: String::new(),
             records: Vec::new(),
         };
-        let answer = self.ledger.ship(&self.environment, &question).await?;
-        self.watermark = answer.watermark.unwrap_or(0);
-        self.previous = Some(answer.hash);
+        self.ledger.ship(&self.environment, &question).await
+    }
+
+    /// Asks a ledger again that was asked before and may be another one since.
+    async fn ask_again(&mut self) -> Result<(), LedgerError> {
+        self.gaps.mark_unchanged();
+        if self.previous.is_some() {
+            // A call that is dropped or fails leaves the doubt.
+            self.is_doubtful = true;
+            let answer = self.question().await?;
+            let found = answer.watermark.unwrap_or(0);
+            if found < self.watermark {
+                self.rewind(found);
+            }
+            // Above what our own journal was told: somebody else writes under
+            // our id, which the ledger goes on refusing. An earlier journal was
+            // sent by the run before, and that arrived only now.
+            if found <= self.watermark || self.is_earlier() {
+                self.watermark = found;
+                self.previous = Some(answer.hash);
+                if let Some(load) = &mut self.load {
+                    load.ready = false;
+                }
+            }
+        }
+        self.is_doubtful = false;
         Ok(())
+    }
+
+    /// The ledger has only what stands up to here, as after a restore: sends
+    /// again what follows, as far as it is still on our disk.
+    fn rewind(&mut self, watermark: u64) {
+        tracing::warn!(journal = %self.journal, environment = %self.environment,
+            had = self.watermark, has = watermark,
+            "the ledger has gone back; records it lacks are sent again, as far as they are still here");
+        self.gone_through = self.gone_through.max(self.done_through);
+        self.done_through = self.done_through.min(watermark);
+        self.reader.seek_after(watermark);
+        self.load = None;
     }
 
     /// Makes up the batch of what was read, unless it was sent before. What
@@ -262,6 +326,11 @@ impl Lane {
             .reader
             .read(through, SHIP_RECORDS_MAX, SHIP_BYTES_MAX / 2)?;
         let Some(last) = records.last().map(|record| record.seq) else {
+            if through <= self.gone_through {
+                // The ledger had it once and it was removed here.
+                self.done_through = through;
+                return Ok(None);
+            }
             return Err(ShipError::Missing { through, position });
         };
         let mut own = Vec::with_capacity(records.len());
@@ -305,11 +374,17 @@ impl Lane {
     }
 
     /// Tells memory what became of a record.
-    fn settle(&self, event: &Event, outcome: &RecordOutcome) {
+    fn settle(&mut self, event: &Event, outcome: &RecordOutcome) {
         if matches!(outcome.outcome, Outcome::Dead | Outcome::Superseded) {
             tracing::warn!(journal = %self.journal, seq = outcome.seq, outcome = ?outcome.outcome,
                 why = outcome.why.as_deref().unwrap_or(""), "a record was not applied");
         }
+        if outcome.seq <= self.told_through {
+            // Sent again: memory counts it no more, and may have read what the
+            // ledger had without it.
+            return self.progress.read_again(event);
+        }
+        self.told_through = outcome.seq;
         let slot = self.current.slot(&event.environment_uid);
         // A longer id was never written by us, and nothing was put back for it.
         let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
@@ -332,6 +407,13 @@ impl Lane {
             let doc_rev = stands.map_or(0, |stands| stands.doc_rev);
             self.settle_subject::<KnownMembership>(key.bytes(), doc_rev, as_recorded);
         }
+        // What the ledger made of it, and what others changed while it lay
+        // over that, can be read from here on.
+        let groups: &[_] = match &event.operation {
+            Operation::Identify { groups, .. } => groups,
+            _ => &[],
+        };
+        drop(self.progress.news(&event.user, groups));
     }
 
     fn settle_subject<T: Kept>(&self, key: &[u8], doc_rev: u64, as_recorded: bool) {

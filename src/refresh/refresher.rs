@@ -15,6 +15,7 @@ use crate::{
     clock::{Ambient, UnixMs},
     current::{Current, Freshness},
     disk::keep::Keep,
+    distribution::{Roots, Shelf},
     limits::ROOT_STEPS_MAX,
     snapshot::{
         Snapshot, compile,
@@ -39,6 +40,8 @@ pub struct Refresher {
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
     kept_ms: UnixMs,
+    /// Where what was verified is offered to other edges; none when it is not.
+    shelf: Option<Arc<Shelf>>,
 }
 
 #[derive(Clone, Default)]
@@ -63,6 +66,7 @@ impl Refresher {
         current: Arc<Current>,
         keep: Arc<Keep>,
         ambient: Ambient,
+        shelf: Option<Arc<Shelf>>,
     ) -> Result<(Self, Option<RefreshError>), RefreshError> {
         let marks = keep.marks()?;
         let trust = Trust::new(environment, trust_root, marks)?;
@@ -78,6 +82,7 @@ impl Refresher {
             validator: None,
             status: Arc::default(),
             kept_ms: 0,
+            shelf,
         };
         let problem = refresher.boot_from_disk().err();
         if let Some(problem) = &problem {
@@ -188,10 +193,13 @@ impl Refresher {
         self.current.publish(snapshot.clone(), freshness(timestamp));
         self.live = Some(snapshot);
         self.files = Files {
-            timestamp: pack.timestamp,
-            release: pack.release,
-            control: pack.control,
+            timestamp: pack.timestamp.clone(),
+            release: pack.release.clone(),
+            control: pack.control.clone(),
         };
+        if let Some(shelf) = &self.shelf {
+            shelf.put(&roots(&self.trust), versions(timestamp), pack);
+        }
         self.kept_ms = timestamp.document().issued_ms;
         let mut status = self.status_mut();
         status.from_disk = true;
@@ -284,6 +292,8 @@ impl Refresher {
         if timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
             let blobs = self.fetch_blobs(release).await?;
             self.keep_pack(&trust, timestamp, files, blobs).await?;
+        } else if let Some(shelf) = &self.shelf {
+            shelf.fresher(&roots(&trust), &files.timestamp);
         }
         self.trust = trust;
         self.publish(live, timestamp);
@@ -395,10 +405,33 @@ impl Refresher {
             control: files.control.clone(),
             blobs,
         };
-        off_thread(move || Ok(keep.store(&marks, &pack.to_bytes())?)).await?;
+        let offered = self.shelf.clone();
+        let offered = offered.map(|shelf| (shelf, roots(trust), versions(timestamp)));
+        off_thread(move || {
+            keep.store(&marks, &pack.to_bytes())?;
+            if let Some((shelf, roots, versions)) = offered {
+                shelf.put(&roots, versions, pack);
+            }
+            Ok(())
+        })
+        .await?;
         self.kept_ms = timestamp.document().issued_ms;
         Ok(())
     }
+}
+
+/// The roots as they are offered to other edges.
+fn roots(trust: &Trust) -> Roots {
+    Roots {
+        version: trust.root().version,
+        files: trust.root_files().to_vec(),
+    }
+}
+
+/// Of release and control document.
+fn versions(timestamp: &CheckedTimestamp) -> (u64, u64) {
+    let document = timestamp.document();
+    (document.release.version, document.control.version)
 }
 
 fn freshness(timestamp: &CheckedTimestamp) -> Freshness {

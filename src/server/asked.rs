@@ -60,6 +60,11 @@ impl<'r> Asked<'r> {
         Ok(Access { person, ..access })
     }
 
+    /// The hash of the request's key, known or not.
+    pub(crate) fn key_hash(&self) -> Option<[u8; 32]> {
+        self.memory.presented(self.headers())
+    }
+
     pub(crate) fn headers(&self) -> &'r HeaderMap {
         &self.head.headers
     }

@@ -46,6 +46,11 @@ impl Memory {
         }
     }
 
+    /// The hash of the key of a request; none without one.
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
+        presented(headers).map(|key| self.hash(key))
+    }
+
     /// The hash of a key, computed once for each key of a connection.
     fn hash(&self, key: &[u8]) -> [u8; 32] {
         let mut last = self.last.borrow_mut();
@@ -167,8 +172,8 @@ pub(crate) fn environment<'e>(
     memory: &Memory,
     headers: &HeaderMap,
 ) -> Option<&'e str> {
-    let (environment, _) = live.key(&memory.hash(presented(headers)?))?;
-    Some(&environment.snapshot.environment)
+    let opened = live.key(&memory.hash(presented(headers)?))?;
+    Some(&opened.environment.snapshot.environment)
 }
 
 /// The key as it was sent.

@@ -33,13 +33,15 @@ pub use cors::Origins;
 pub use limits::{LimitSettings, Limits};
 
 use hyper::HeaderMap;
+pub use protocol::distribution::Distribution;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
     auth::{Access, Memory},
     error::{AuthError, Fault},
     limits::{Gate, LIMIT_NAMES, Visit},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
     signed::SignedUsers,
@@ -70,11 +72,25 @@ pub struct Edge {
     pub origins: Origins,
     /// How much may be asked.
     pub limits: Limits,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
     /// How many of a million requests are traced; none when none is.
     pub traces_per_million: Option<u32>,
+    /// Streams of changes.
+    pub changes: Changes,
 }
 
 impl Edge {
+    /// Registers what is measured of streams of changes at a scrape. Once.
+    pub fn register(&self) {
+        let heard = admin::Heard {
+            changes: self.changes.clone(),
+            progress: self.progress.clone(),
+        };
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(heard)));
+    }
+
     /// The service of one worker.
     pub fn service(&self) -> EdgeService {
         EdgeService {
@@ -86,7 +102,9 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
+            changes: self.changes.clone(),
         }
     }
 }
@@ -101,7 +119,9 @@ pub struct EdgeService {
     users: SignedUsers,
     stamps: Stamps,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
+    changes: Changes,
 }
 
 /// A connection's memory: the other end, and the hash of the key it used last.
@@ -172,6 +192,9 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of
@@ -207,6 +230,11 @@ impl EdgeService {
             Route::Explain => {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
+            }
+            Route::Changes => flows::hear(self, asked).await,
+            Route::Ticket => {
+                let posted = asked.posted(current, body).await?;
+                flows::sell(self, &posted)
             }
         }
     }
@@ -254,7 +282,8 @@ impl EdgeService {
     fn count(&self, fault: &Fault) {
         match fault {
             Fault::Limit(limit) => self.gate.count(*limit),
-            Fault::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_)) => {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
+            | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

@@ -211,7 +211,7 @@ pub(super) fn create(
         None => fresh(name, environment_uid, terms.clone(), ambient),
         Some(text) => {
             refuse_guessable(text)?;
-            let key = kept(name, environment_uid, terms.clone(), (text, text), ambient);
+            let key = kept(name, environment_uid, terms.clone(), text, ambient);
             if workspace.keys.iter().any(|own| own.sha256 == key.sha256) {
                 return Err(KeyError::TextTaken);
             }
@@ -402,21 +402,17 @@ fn fresh(
     terms: KeyTerms,
     ambient: &Ambient,
 ) -> (StoredKey, String) {
-    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
-    let text = match &name.environment {
-        Some(environment) => format!("{}-{environment}-{secret}", name.kind.name()),
-        None => format!("{}-{secret}", name.kind.name()),
-    };
-    let key = kept(name, environment_uid, terms, (&text, &secret), ambient);
+    let text = key_text(name.kind, name.environment.as_deref(), ambient);
+    let key = kept(name, environment_uid, terms, &text, ambient);
     (key, text)
 }
 
-/// What is kept of a key text, and of the secret in it. The secret is ASCII.
+/// What is kept of a key text, which is ASCII and long.
 fn kept(
     name: &KeyName,
     environment_uid: Option<String>,
     terms: KeyTerms,
-    (text, secret): (&str, &str),
+    text: &str,
     ambient: &Ambient,
 ) -> StoredKey {
     StoredKey {
@@ -427,11 +423,20 @@ fn kept(
         projects: terms.projects,
         channel: terms.channel,
         origins: terms.origins,
-        last: secret[secret.len().saturating_sub(SHOWN_CHARACTERS)..].to_owned(),
+        last: text[text.len().saturating_sub(SHOWN_CHARACTERS)..].to_owned(),
         created_ms: ambient.now_ms(),
         expires_ms: None,
         rotated_ms: None,
         revoked_ms: None,
+    }
+}
+
+/// The text of a new key.
+pub fn key_text(kind: StoredKeyKind, environment: Option<&str>, ambient: &Ambient) -> String {
+    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
+    match environment {
+        Some(environment) => format!("{}-{environment}-{secret}", kind.name()),
+        None => format!("{}-{secret}", kind.name()),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod access;
 pub mod api;
+pub mod backup;
 mod demo;
 mod deploying;
 pub mod engine;
@@ -17,6 +18,8 @@ mod key_terms;
 mod keys;
 mod ledger;
 mod live;
+mod naming;
+pub mod offline;
 mod outbox;
 mod project_file;
 mod publish;
@@ -31,7 +34,7 @@ pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
-pub use keys::{KeyError, KeyListing, KeyName, NewKey};
+pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};

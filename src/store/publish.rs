@@ -17,8 +17,8 @@ use crate::{
         envelope::Role,
         parts, sha256_hex,
         wire::{
-            ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
-            ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
+            Blob, ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind,
+            READER, ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
         },
     },
 };
@@ -144,29 +144,74 @@ pub(super) fn issue(
 ) -> Result<Issue, PublishError> {
     let before = continued(signing, environment, before)?;
     let built = parts::build_index(content(workspace, environment)?)?;
-    let mut next = before.clone();
+    let control = control(workspace, environment, &before);
+    let sealed = seal(
+        signing,
+        environment,
+        (built.index, control),
+        before,
+        now,
+        timing,
+    )?;
+    Ok(Issue {
+        publication: sealed.publication,
+        documents: sealed.documents,
+        blobs: built.blobs,
+        changed: sealed.changed,
+    })
+}
+
+/// What [`issue`] would sign of an environment that was never published.
+pub(super) fn unsigned(
+    workspace: &Workspace,
+    environment: &Environment,
+) -> Result<(parts::Built, ControlDocument), PublishError> {
+    let built = parts::build_index(content(workspace, environment)?)?;
+    let control = control(workspace, environment, &Publication::default());
+    Ok((built, control))
+}
+
+/// Documents over an index and a control document, where they say anything new.
+pub(super) struct Sealed {
+    /// What holds from now on.
+    pub(super) publication: Publication,
+    /// Signed documents that are new.
+    pub(super) documents: Vec<Write>,
+    /// Whether there is a new revision.
+    pub(super) changed: bool,
+}
+
+/// Numbers and signs content, following on what was published before.
+pub(super) fn seal(
+    signing: &Signing,
+    environment: &Environment,
+    (index, control): (Blob, ControlDocument),
+    before: Publication,
+    now: UnixMs,
+    timing: &Timing,
+) -> Result<Sealed, PublishError> {
+    let mut next = before;
     let mut documents = Vec::new();
     let release_key = signing.keyid(Role::Release);
     if next.release.version == 0
-        || built.index.sha256 != next.index_sha256
+        || index.sha256 != next.index_sha256
         || next.release.keyid != release_key
     {
-        next.index_sha256.clone_from(&built.index.sha256);
+        next.index_sha256.clone_from(&index.sha256);
         let document = ReleaseDocument {
             environment: environment.name.clone(),
             environment_uid: environment.uid.clone(),
             epoch: next.epoch,
             version: next.release.version + 1,
             created_ms: now,
-            previous_sha256: (next.release.version > 0).then(|| next.release.sha256.clone()),
-            index: built.index,
+            previous_sha256: (!next.release.sha256.is_empty()).then(|| next.release.sha256.clone()),
+            index,
             min_reader: READER,
         };
         let file = signing.seal(Role::Release, &encode(&document)?);
         next.release = published(document.version, &file, release_key);
         documents.push(kept(&next, DocumentRole::Release, document.version, file));
     }
-    let control = control(workspace, environment, &next);
     let control_key = signing.keyid(Role::Control);
     if next.control.version == 0
         || !says_the_same(&control, &next.control_content)
@@ -189,10 +234,9 @@ pub(super) fn issue(
     if changed || must_sign_again(signing, &next) {
         sign_timestamp(signing, environment, &mut next, now, timing)?;
     }
-    Ok(Issue {
+    Ok(Sealed {
         publication: next,
         documents,
-        blobs: built.blobs,
         changed,
     })
 }

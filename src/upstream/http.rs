@@ -333,9 +333,14 @@ impl ProgressLedger for HttpUpstream {
         })
     }
 
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()> {
         Box::pin(async move {
-            let path = format!("journals/{}/close", segment(journal));
+            let path = format!("journals/{}/close?hash={}", segment(journal), segment(hash));
             let request = self.request(Method::POST, environment, &path, Duration::ZERO);
             send(request).await.map(drop).map_err(ledger_error)
         })

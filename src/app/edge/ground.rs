@@ -5,13 +5,12 @@
 //! every record of earlier runs back under its user. Nothing here waits for
 //! upstream.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use super::super::{StartError, facts::Watched};
+use super::{
+    super::{StartError, facts::Watched},
+    supply::Supply,
+};
 use crate::{
     clock::Ambient,
     config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
@@ -24,8 +23,7 @@ use crate::{
     },
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
-    refresh::Refresher,
-    upstream::{HttpUpstream, HttpUpstreamOptions},
+    refresh::{RefreshError, Refresher},
 };
 
 /// Records put back at a time.
@@ -39,7 +37,7 @@ pub(super) struct Ground {
     pub(super) recovered: Vec<Recovered>,
     /// Journals with records of environments this edge does not serve.
     pub(super) kept: BTreeSet<String>,
-    pub(super) upstream: Arc<HttpUpstream>,
+    pub(super) supply: Supply,
     pub(super) current: Arc<Current>,
     pub(super) progress: Progress,
     pub(super) reader: Reader,
@@ -53,11 +51,11 @@ impl Ground {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let upstream = Arc::new(upstream(config)?);
+        let supply = Supply::of(config)?;
         let current = Arc::new(Current::expecting(config.environments().len()));
         let (progress, reader) = Progress::new(
             journal.clone(),
-            upstream.clone(),
+            supply.ledger_or_none(),
             config.subjects().cached_max,
             config.subjects().pending_max,
             on_unknown_subject(config),
@@ -73,8 +71,16 @@ impl Ground {
                 environment: name.clone(),
                 cause,
             })?;
-            let source = upstream.clone();
-            let refresher = boot(name, &root, source, current.clone(), keep, ambient)?;
+            let boot = Refresher::boot(
+                name,
+                &root,
+                Arc::clone(&supply.source),
+                current.clone(),
+                Arc::new(keep),
+                ambient.clone(),
+                supply.shelf(name),
+            );
+            let refresher = booted(name, boot)?;
             watched.supply(name, refresher.status());
             refreshers.push(refresher);
         }
@@ -86,7 +92,7 @@ impl Ground {
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
@@ -127,34 +133,12 @@ fn open_journal(
     Ok((journal, committer, recovered))
 }
 
-fn upstream(config: &EdgeConfig) -> Result<HttpUpstream, StartError> {
-    let keys: HashMap<String, String> = config
-        .environments()
-        .iter()
-        .map(|environment| {
-            let key = environment.key.expose().to_owned();
-            (environment.name.clone(), key)
-        })
-        .collect();
-    Ok(HttpUpstream::new(HttpUpstreamOptions {
-        url: config.upstream().url.clone(),
-        keys,
-        timeout: config.upstream().timeout,
-    })?)
-}
-
-/// The last good snapshot of one environment, verified again and in force.
-fn boot(
+/// The refresher with its last good snapshot, verified again and in force.
+fn booted(
     environment: &str,
-    root: &[u8],
-    source: Arc<HttpUpstream>,
-    current: Arc<Current>,
-    keep: Keep,
-    ambient: &Ambient,
+    boot: Result<(Refresher, Option<RefreshError>), RefreshError>,
 ) -> Result<Refresher, StartError> {
-    let keep = Arc::new(keep);
-    let booted = Refresher::boot(environment, root, source, current, keep, ambient.clone());
-    let (refresher, problem) = booted.map_err(|cause| StartError::Trust {
+    let (refresher, problem) = boot.map_err(|cause| StartError::Trust {
         environment: environment.to_owned(),
         cause,
     })?;

@@ -7,6 +7,7 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 mod ground;
+mod supply;
 
 use std::{
     num::NonZeroUsize,
@@ -28,17 +29,17 @@ use super::{
 };
 use crate::{
     clock::Ambient,
-    config::{CorsOrigins, EdgeConfig},
+    config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
     http::{self, Deadlines, Listener, Options},
-    progress::{Progress, Watcher},
+    progress::{Progress, ProgressLedger, Watcher},
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
-    upstream::HttpUpstream,
 };
 use ground::Ground;
+use supply::Supply;
 
 /// The admin listener answers a handful of probes and scrapers.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -56,6 +57,7 @@ pub struct Edge {
     committer: JoinHandle<()>,
     current: Arc<Current>,
     watched: Arc<Watched>,
+    supply: Supply,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -74,14 +76,17 @@ impl Edge {
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
             refreshers,
             mut watched,
         } = ground;
-        let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
+        let watchers = match &supply.ledger {
+            Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
+            None => Vec::new(),
+        };
         let committer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || committer.run())
@@ -89,7 +94,7 @@ impl Edge {
         let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
         let shipping = Shipping::new(ShippingParts {
             progress: progress.clone(),
-            ledger: upstream,
+            ledger: supply.ledger_or_none(),
             current: current.clone(),
             journal: journal.clone(),
             recovered,
@@ -100,21 +105,28 @@ impl Edge {
             pause_max: config.upstream().backoff_max,
         });
         watched.shipping(shipping.status.clone(), control.panics());
+        watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
         let service = server::Edge {
             current: current.clone(),
             progress,
+            changes: changes(&config, &ambient),
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
             limits: limits(&config),
+            distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
         listen(&config, refreshers, watchers, &mut control);
-        let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
+        let lanes = supply
+            .ledger
+            .as_ref()
+            .map_or(Vec::new(), |_| names(&config));
+        let (stop_shipping, shipped) = ship(lanes, &shipping, &mut control);
         Ok(Self {
             public,
             admin,
@@ -126,6 +138,7 @@ impl Edge {
             committer,
             current,
             watched,
+            supply,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -173,6 +186,7 @@ impl Edge {
             mut shipped,
             journal,
             committer,
+            supply,
             grace,
             drain,
             folder,
@@ -180,6 +194,7 @@ impl Edge {
         } = self;
         stopping.store(true, Ordering::Release);
         std::thread::sleep(grace);
+        supply.end();
         // None only when the control thread has died; then nothing runs there.
         control.run(async move { public.drain(drain).await });
         journal.shutdown();
@@ -214,6 +229,7 @@ fn serve(
         status: watched.clone(),
     };
     operators.register();
+    service.register();
     let public = http::serve(public, public_options(config), &metrics, move |_| {
         service.service()
     })?;
@@ -227,13 +243,13 @@ fn serve(
 fn watchers(
     config: &EdgeConfig,
     progress: &Progress,
-    upstream: &Arc<HttpUpstream>,
+    ledger: &Arc<dyn ProgressLedger>,
     ambient: &Ambient,
     watched: &mut Watched,
 ) -> Vec<Watcher> {
     let environments = config.environments().iter().map(|environment| {
         let name = &environment.name;
-        let watcher = Watcher::new(progress, upstream.clone(), name, ambient.clone());
+        let watcher = Watcher::new(progress, ledger.clone(), name, ambient.clone());
         watched.changes(name, watcher.status());
         watcher
     });
@@ -260,13 +276,13 @@ fn listen(
 /// Starts a lane for each environment: how to stop them, and a channel that
 /// closes when all have ended.
 fn ship(
-    config: &EdgeConfig,
+    environments: Vec<String>,
     shipping: &Arc<Shipping>,
     control: &mut Control,
 ) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
     let (stop_shipping, stop) = watch::channel(false);
     let (alive, shipped) = mpsc::channel(1);
-    for name in names(config) {
+    for name in environments {
         let lane = shipping.clone().run(name, stop.clone());
         let alive = alive.clone();
         control.spawn("shipping", async move {
@@ -275,6 +291,17 @@ fn ship(
         });
     }
     (stop_shipping, shipped)
+}
+
+/// What streams of changes share.
+fn changes(config: &EdgeConfig, ambient: &Ambient) -> server::Changes {
+    let options = server::ChangesOptions {
+        streams_max: config.limits().streams_max,
+        streams_per_key_max: config.limits().streams_per_key_max,
+        ticket_life: config.changes().ticket_life,
+        ticket_secret: config.changes().ticket_secret.as_ref().map(Secret::expose),
+    };
+    server::Changes::new(options, ambient)
 }
 
 fn origins(config: &EdgeConfig) -> server::Origins {

@@ -107,6 +107,30 @@ pub(super) const KEYS: &[Key] = &[
         doc: "How long ready work may wait for its turn at its worker. While even the shortest wait is longer, one \
               kind of requests after the other is refused, in the order above. 0 to refuse nothing for it.",
     },
+    Key {
+        name: "limits.streams_max",
+        flag: "streams-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Streams of changes open at a time (/v1/changes), each on a connection of its own. Half of the \
+              connections, so that streams leave room for requests; further ones are answered 503.",
+    },
+    Key {
+        name: "limits.streams_per_key_max",
+        flag: "streams-per-key-max",
+        kind: Kind::Number {
+            min: 0,
+            max: 1_000_000,
+        },
+        preset: Preset::Value("10000"),
+        secret: None,
+        doc: "Of them with one key. As high as the limit above by default, because most edges serve one \
+              application with one key; lower it where several share an edge.",
+    },
 ];
 
 /// Of the section `cors`.
@@ -139,6 +163,10 @@ pub struct LimitsConfig {
     pub in_flight_max: usize,
     /// Longest wait of ready work; 0 for any.
     pub queue_ms_max: u64,
+    /// Streams of changes in all.
+    pub streams_max: usize,
+    /// Streams of changes with one key.
+    pub streams_per_key_max: usize,
 }
 
 /// Whose pages may call the edge from a browser.
@@ -161,6 +189,8 @@ pub(super) fn read(reader: &mut Reader) -> LimitsConfig {
         unseen_users_burst: small(reader, "limits.unseen_users_burst"),
         in_flight_max: reader.count("limits.in_flight_max"),
         queue_ms_max: reader.count("limits.queue_ms_max") as u64,
+        streams_max: reader.count("limits.streams_max"),
+        streams_per_key_max: reader.count("limits.streams_per_key_max"),
     }
 }
 

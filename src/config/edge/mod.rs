@@ -5,6 +5,8 @@
 //! them, and the rules between them. Ceilings that protect the process and are
 //! the same everywhere are in `limits`; what stands here is a choice.
 
+mod changes;
+mod distribution;
 mod environment;
 mod journal;
 mod limits;
@@ -18,11 +20,12 @@ use std::{
 };
 
 pub use self::{
+    changes::ChangesConfig,
     environment::EnvironmentConfig,
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
-    upstream::UpstreamConfig,
+    upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
     LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
@@ -38,9 +41,12 @@ pub const EDGE: Surface = Surface {
         process::ADMIN_KEYS,
         upstream::KEYS,
         environment::KEYS,
+        distribution::ENVIRONMENT_KEYS,
+        distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
+        changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         telemetry::KEYS,
@@ -58,9 +64,11 @@ pub struct EdgeConfig {
     on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
+    distribution: bool,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
+    changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     traces: Option<TracesConfig>,
@@ -71,17 +79,20 @@ impl EdgeConfig {
     /// Checks settings; the error holds every fault.
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
+        let upstream = upstream::read(&mut reader);
         let config = Self {
             listen: reader.address("listen"),
             admin_listen: reader.address("admin.listen"),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
-            environments: environment::read(&mut reader),
-            upstream: upstream::read(&mut reader),
+            environments: environment::read(&mut reader, upstream.needs_keys()),
+            upstream,
+            distribution: reader.truth("distribution.serve"),
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
+            changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             traces: telemetry::read(&mut reader),
@@ -132,6 +143,11 @@ impl EdgeConfig {
         &self.upstream
     }
 
+    /// Whether other edges may pull snapshots from here.
+    pub fn distribution(&self) -> bool {
+        self.distribution
+    }
+
     /// The journal.
     pub fn journal(&self) -> JournalConfig {
         self.journal
@@ -145,6 +161,11 @@ impl EdgeConfig {
     /// Bounds of connections.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
+    }
+
+    /// Tickets for streams of changes.
+    pub fn changes(&self) -> &ChangesConfig {
+        &self.changes
     }
 
     /// Deadlines of a stop.

@@ -72,6 +72,8 @@ pub struct RefreshFacts {
 pub struct ProgressFacts {
     /// Whether writes are taken.
     pub writable: bool,
+    /// Whether there is a ledger; without one steps stay in the journal.
+    pub has_ledger: bool,
     /// Records that are not applied upstream yet.
     pub backlog_records: u64,
     /// Bytes the journal takes on disk.

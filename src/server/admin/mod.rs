@@ -6,6 +6,7 @@
 //! know (attempts, backlog) comes from a [`StatusSource`].
 
 mod facts;
+mod heard;
 mod measured;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
@@ -14,6 +15,8 @@ use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
 pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+
+pub(super) use heard::Heard;
 
 use self::{facts::OUTCOMES, measured::Measured};
 
@@ -142,6 +145,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         .collect();
     json!({
         "writable": progress.writable,
+        "ledger": if progress.has_ledger { "configured" } else { "no ledger configured" },
         "backlog_records": progress.backlog_records,
         "journal_bytes": progress.journal_bytes,
         "journals_open": progress.journals_open,

@@ -13,6 +13,8 @@ use hyper::{
 
 use super::{
     limits::Limit,
+    protocol::distribution::DistributionError,
+    protocol::flows::TicketError,
     route::{Kinds, Protocol},
     signed::TokenError,
 };
@@ -174,9 +176,15 @@ pub(crate) enum Fault {
         channel: String,
     },
     #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("as many streams of changes are open as this edge, or this key, may have")]
+    Streams,
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
 }
 
 /// A row of the table.
@@ -243,8 +251,11 @@ impl Fault {
                 "deployment-not-in-force",
                 "Another deployment decides",
             ),
+            Self::Ticket(_) => row(S::UNAUTHORIZED, "ticket", "Ticket not good"),
+            Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
+            Self::Distribution(error) => distribution_row(error),
         }
     }
 
@@ -276,6 +287,7 @@ impl Fault {
                 AuthError::Channel { expected, .. } | AuthError::Property { expected, .. },
             ) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
+            Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
@@ -305,9 +317,8 @@ impl Fault {
         let fixed = HeaderValue::from_static;
         match self {
             Self::Route(RouteError::Method { allow }) => Some((ALLOW, fixed(allow))),
-            Self::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_)) => {
-                Some((WWW_AUTHENTICATE, fixed("Bearer")))
-            }
+            Self::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
+            | Self::Ticket(_) => Some((WWW_AUTHENTICATE, fixed("Bearer"))),
             Self::Limit(limit) => Some((RETRY_AFTER, limit.retry_s().max(1).into())),
             Self::SetAside { .. } => Some((RETRY_AFTER, fixed(RETRY_LATER))),
             other if other.row().status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -391,6 +402,21 @@ fn read_row(error: ReadError) -> Row {
         ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
+}
+
+/// The rows of what another edge cannot pull.
+fn distribution_row(error: &DistributionError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        DistributionError::Environment => (S::FORBIDDEN, "environment", "Another environment"),
+        DistributionError::ApplicationKey => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
+        DistributionError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        DistributionError::NoDocument { .. } => {
+            (S::NOT_FOUND, "unknown-document", "Unknown document")
+        }
+        DistributionError::NoLedger => (S::NOT_FOUND, "no-ledger", "No ledger here"),
+    };
+    row(status, kind, title)
 }
 
 /// The rows of what is not stored.

@@ -22,7 +22,7 @@ use crate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, LimitSettings, Limits, Origins},
+    server::{self, ChangesOptions, Edge, LimitSettings, Limits, Origins},
     snapshot::Snapshot,
     telemetry::metrics::Metrics,
 };
@@ -75,10 +75,20 @@ impl Harness {
         let edge = Edge {
             current,
             progress,
+            changes: server::Changes::new(
+                ChangesOptions {
+                    streams_max: 3,
+                    streams_per_key_max: 2,
+                    ticket_life: Duration::from_secs(60),
+                    ticket_secret: None,
+                },
+                &ambient,
+            ),
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
             limits,
+            distribution: None,
             traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
@@ -279,7 +289,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 }

@@ -16,6 +16,8 @@ mod tests;
 
 pub use deployments::{channel_fault, compile_deployment};
 
+use std::sync::Arc;
+
 use super::{
     model::{Revision, Snapshot, Version},
     parts::Content,
@@ -120,6 +122,8 @@ pub fn compile(
     flows.note_left_over();
     let deployed = deployments::assemble(content, control, &flows.by_sid);
     flows.set_aside.extend(deployed.set_aside);
+    let by_key = flows.by_sid.values();
+    let by_key = by_key.map(|flow| (flow.key, Arc::clone(flow))).collect();
     Ok(Snapshot {
         environment: environment.into(),
         environment_uid: environment_uid.into(),
@@ -127,6 +131,7 @@ pub fn compile(
         revision,
         drafts: content.settings.drafts,
         flows: flows.by_sid,
+        flows_by_key: by_key,
         block_flows: flows.by_block,
         deployments: deployed.deployments,
         channels: deployed.channels,

@@ -118,6 +118,11 @@ impl Trust {
         self.root_files.last().map_or(&[], Vec::as_slice)
     }
 
+    /// Every root file from the configured one on, up to the one in force.
+    pub fn root_files(&self) -> &[Vec<u8>] {
+        &self.root_files
+    }
+
     /// Every root file after the configured one, up to the one in force: what
     /// [`Pack::roots`](super::pack::Pack::roots) holds.
     pub fn root_chain(&self) -> &[Vec<u8>] {

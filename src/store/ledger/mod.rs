@@ -147,25 +147,44 @@ fn apply(
         journal: &batch.journal,
         users: BTreeMap::new(),
         notes: BTreeMap::new(),
+        forgotten_rev: None,
     };
     let answer = run.batch(batch, hash)?;
     let changed = !run.notes.is_empty();
     Ok(answer.map(|answer| Shipped { answer, changed }))
 }
 
-/// Notes that nothing follows in a journal. Doing it twice is fine.
+/// Notes that nothing follows in a journal, which ends with the batch of this
+/// hash: an edge that means another end does not know that this ledger was put
+/// back to an earlier state, and still has what is missing. Doing it twice is
+/// fine.
 pub(crate) fn close(
     engine: &dyn Engine,
     environment: &Environment,
-    journal: &str,
+    (journal, hash): (&str, Option<&str>),
     now: UnixMs,
-) -> Result<(), EngineError> {
+) -> Result<(), ShipError> {
+    let mut fork = None;
     engine.ledger(&environment.uid, &mut |transaction| {
         let mut mark = transaction.mark(journal)?.unwrap_or_default();
+        fork = other_end(journal, hash, &mark);
+        if fork.is_some() {
+            return Ok(Ending::RollBack);
+        }
         mark.closed_ms.get_or_insert(now);
         transaction.put_mark(journal, &mark)?;
         Ok(Ending::Commit)
-    })
+    })?;
+    fork.map_or(Ok(()), Err)
+}
+
+/// Whether the journal stands at another batch than the one it is to end with.
+fn other_end(journal: &str, hash: Option<&str>, mark: &JournalMark) -> Option<ShipError> {
+    let hash = hash.filter(|hash| *hash != mark.hash)?;
+    Some(ShipError::Fork(format!(
+        "journal {journal} is to end with batch {hash:?} (expected {:?})",
+        mark.hash
+    )))
 }
 
 /// One pass over one batch.
@@ -180,6 +199,8 @@ struct Run<'a> {
     users: BTreeMap<String, Known>,
     /// Hashes of the documents that changed, with their last revision.
     notes: BTreeMap<u64, u64>,
+    /// As the engine says; none until it was asked.
+    forgotten_rev: Option<u64>,
 }
 
 /// A user as this batch has seen and changed it.
@@ -298,7 +319,7 @@ impl Run<'_> {
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
-                document.doc_rev += 1;
+                document.doc_rev = self.next_rev(document.doc_rev)?;
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 // What ends here ended unseen by the edge: it reads again.
@@ -309,6 +330,7 @@ impl Run<'_> {
                     self.transaction.touch_conversation(conversation, now)?;
                 }
                 for group in &mut groups {
+                    group.doc_rev = self.next_rev(group.doc_rev)?;
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
                     let subject = subject_hash("group", &[&group.identifier]);
@@ -354,6 +376,16 @@ impl Run<'_> {
                 Ok(outcome(record, Outcome::Dead, doc_rev, false, Some(why)))
             }
         }
+    }
+
+    /// The revision after this one: above every revision whose document was
+    /// forgotten, because an edge may still hold that one.
+    fn next_rev(&mut self, rev: u64) -> Result<u64, EngineError> {
+        let forgotten = match self.forgotten_rev {
+            Some(forgotten) => forgotten,
+            None => *self.forgotten_rev.insert(self.transaction.forgotten_rev()?),
+        };
+        Ok(rev.max(forgotten) + 1)
     }
 
     /// An identify call that was not seen before, with its groups' records.

@@ -66,6 +66,7 @@ pub(super) const RULES: &[Rule] = &[
                 "makes the data folder and leaves the first admin key in it",
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
+            ("upstream/file.rs", "reads snapshots from a folder"),
         ],
     },
     Rule {
@@ -159,6 +160,10 @@ pub(super) const RULES: &[Rule] = &[
             (
                 "store/",
                 "calls to the engine block and are kept off the async threads",
+            ),
+            (
+                "upstream/file.rs",
+                "reading a folder blocks and is kept off the control runtime",
             ),
         ],
     },
@@ -255,6 +260,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
+    ("distribution", &["snapshot"]),
     ("config", &["limits"]),
     ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
@@ -274,6 +280,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "refresh",
         &[
             "current",
+            "distribution",
             "snapshot",
             "disk",
             "limits",
@@ -299,6 +306,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "server",
         &[
             "current",
+            "distribution",
             "evaluate",
             "progress",
             "receipt",

@@ -5,7 +5,7 @@
 //! large, expired or garbage. Each is refused and named in `/status`, the last
 //! good snapshot keeps serving, and a later good update works.
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::{
     path::PathBuf,

@@ -15,20 +15,20 @@ use std::{
 use crate::harness::{DEADLINE, RawAnswer};
 
 /// What to answer to a path instead of what the store says; none leaves it.
-pub(super) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
+pub(crate) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
 
 /// The running proxy; ends when dropped.
-pub(super) struct Proxy {
-    pub(super) url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     /// Requests for timestamps so far.
-    pub(super) asked: Arc<AtomicUsize>,
+    pub(crate) asked: Arc<AtomicUsize>,
     tamper: Arc<Mutex<Option<Tamper>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Proxy {
     /// Stands before the store at this address.
-    pub(super) fn before(store: &str) -> Self {
+    pub(crate) fn before(store: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let proxy = Self {
@@ -54,7 +54,7 @@ impl Proxy {
     }
 
     /// From now on answers are changed like this.
-    pub(super) fn tamper(
+    pub(crate) fn tamper(
         &self,
         change: impl Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
@@ -62,7 +62,7 @@ impl Proxy {
     }
 
     /// From now on answers are left as they are.
-    pub(super) fn behave(&self) {
+    pub(crate) fn behave(&self) {
         *self.tamper.lock().expect("the proxy") = None;
     }
 }

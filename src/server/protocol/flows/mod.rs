@@ -4,12 +4,15 @@
 //! member nobody knows is refused, since ignoring it would mean doing
 //! something else than was asked.
 
+mod changes;
 mod evaluate;
 mod explain;
 mod identify;
 mod step;
 mod wire;
 
+pub use changes::{Changes, ChangesOptions};
+pub(crate) use changes::{EVENT_NAMES, TicketError, hear, sell};
 pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use identify::identify;

@@ -13,6 +13,9 @@ use super::EngineError;
 /// released.
 const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY, ACCESS];
 
+/// The version that all of them lead to.
+pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
+
 /// Environments, flows, keys, what is published, the ledger.
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -158,15 +161,7 @@ ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '[]';
 
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
-    let expected = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > expected {
-        return Err(EngineError::Newer {
-            path: path.display().to_string(),
-            found,
-            expected,
-        });
-    }
+    let found = refuse_newer(connection, path)?;
     for (number, script) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(script)?;
@@ -174,6 +169,20 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), En
         step.commit()?;
     }
     Ok(())
+}
+
+/// The version of a file, unless a later release wrote it.
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<i64, EngineError> {
+    let expected = i64::from(NEWEST);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found <= expected {
+        return Ok(found);
+    }
+    Err(EngineError::Newer {
+        path: path.display().to_string(),
+        found,
+        expected,
+    })
 }
 
 /// Whether the last user of the file closed it; true for a fresh one.
