@@ -341,6 +341,7 @@ fn content(flows: usize) -> Content {
             environment_type: EnvironmentType::Production,
             drafts: false,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: (0..flows).map(flow).collect(),
         versions: (0..flows)

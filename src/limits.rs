@@ -94,6 +94,34 @@ pub const TRANSITIONS_PER_CALL_MAX: usize = 32;
 /// Flows one `/v1/evaluate` call may ask for.
 pub const FLOWS_PER_EVALUATE_MAX: usize = 64;
 
+/// Keys that are counted apart, thirty full environments of them. Further ones
+/// share counters with earlier ones.
+pub const KEY_SLOTS: usize = 64 * 1024;
+
+/// A `Flowgate-User-Token`: an id of the largest size in both encodings and
+/// claims to spare, well below what a head may have.
+pub const USER_TOKEN_BYTES_MAX: usize = 4 * 1024;
+
+/// How far the clock of whoever signs users' tokens may be from ours. Shorter
+/// than for snapshots, because a token is worth something until it expires.
+pub const USER_TOKEN_SKEW_MS: u64 = 60 * 1000;
+
+/// Signatures of users' tokens each worker remembers, since checking one takes
+/// longer than the decision it is for. A quarter of a megabyte.
+pub const USER_TOKENS_REMEMBERED: usize = 1_024;
+
+/// Keys for users' tokens in one environment: each rotation needs two.
+pub const USER_KEYS_MAX: usize = 8;
+
+/// A user key's id, or a property an environment lists.
+pub const ACCESS_NAME_BYTES_MAX: usize = 256;
+
+/// Origins of one key; a page has few.
+pub const ORIGINS_PER_KEY_MAX: usize = 64;
+
+/// Properties an environment lists for browsers: as many as a user may have.
+pub const BROWSER_PROPERTIES_MAX: usize = PROPERTIES_MAX;
+
 // ---- Flows -----------------------------------------------------------------
 
 /// Logic steps one request may take over all flows it touches. Cycles of logic

@@ -372,6 +372,7 @@ fn snapshot() -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: false,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: vec![serde_json::from_value(flow).unwrap()],
         versions: vec![(String::new(), serde_json::from_value(version).unwrap())],

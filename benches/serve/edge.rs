@@ -18,7 +18,7 @@ use flowgate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{self, ChangesOptions, Edge, Origins},
+    server::{self, ChangesOptions, Edge, LimitSettings, Limits, Origins},
     snapshot::{
         Revision, Snapshot, compile::compile, parts::Content, sha256_hex, wire::VersionPart,
     },
@@ -57,6 +57,7 @@ pub(crate) fn serve() {
         ambient,
         metrics: Metrics::new(),
         origins: Origins::Any,
+        limits: Limits::new(LimitSettings::default(), NonZeroUsize::MIN),
         distribution: None,
         traces_per_million: None,
     };
@@ -190,7 +191,8 @@ fn snapshot() -> Snapshot {
         "enabled": true, "versions": [1],
     });
     let key = json!({"sha256": sha256_hex(KEY.as_bytes()), "kind": "blocks", "name": "bench"});
-    let settings = json!({"environment_type": "production", "drafts": false});
+    let settings = json!({"environment_type": "production", "drafts": false,
+        "access": {"unsigned_users": "allow"}});
     let control = json!({
         "environment": "production", "environment_uid": "env_1",
         "epoch": 0, "version": 1, "created_ms": 0,

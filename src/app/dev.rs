@@ -16,7 +16,10 @@ use super::{Addresses, Edge, StartError, Store, store::make_folder};
 use crate::{
     clock::Ambient,
     config::{DevConfig, DevInfo},
-    store::{self, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing},
+    snapshot::wire::UnsignedUsers,
+    store::{
+        self, AccessChange, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing,
+    },
 };
 
 /// Generous: a first start on a loaded machine compiles and syncs a few files.
@@ -76,6 +79,7 @@ impl Dev {
         if info.admin_key.is_empty() {
             info.admin_key = read_text(&store_admin_key(config)?)?;
         }
+        allow_unsigned_users(inner)?;
         add_missing_keys(inner, &mut info)?;
         inner.publish()?;
         info.store_url = store.addresses().store.unwrap_or_default();
@@ -150,6 +154,22 @@ fn import_demo(store: &store::Store) -> Result<(), StartError> {
         Err(StoreError::Import(error)) => Err(StartError::Demo(error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where nobody has chosen, whoever holds a public key of `flowgate dev` may act
+/// as any user, also in the environment that is called production: there are
+/// no real ones here.
+fn allow_unsigned_users(store: &store::Store) -> Result<(), StartError> {
+    let change = AccessChange {
+        unsigned_users: Some(Some(UnsignedUsers::Allow)),
+        ..AccessChange::default()
+    };
+    for environment in &store.workspace().environments {
+        if environment.access.unsigned_users.is_none() {
+            store.set_access(&environment.name, &change)?;
+        }
+    }
+    Ok(())
 }
 
 /// Keys cannot be read back from the store, only made; what `dev.json` lost is

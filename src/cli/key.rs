@@ -3,6 +3,8 @@
 //! Creates, lists, rotates and revokes keys of applications, edges and
 //! authors. A secret is shown exactly once, by the command that made it.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -30,6 +32,14 @@ pub(super) enum KeyCommand {
         /// intercom:acme [default: the one a request names].
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
+        /// Origins whose pages may use it, such as https://app.example.com
+        /// [default: every page].
+        #[arg(long, value_delimiter = ',', value_name = "ORIGIN,…")]
+        origins: Vec<String>,
+        /// A file with a key from elsewhere, such as an Unleash token, that
+        /// becomes this one; - for standard input [default: a random one].
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
         #[command(flatten)]
         target: Target,
         /// Table or JSON.
@@ -51,8 +61,12 @@ pub(super) enum KeyCommand {
     Rotate {
         #[command(flatten)]
         which: Which,
-        /// Seconds after which the old secret ends [default: when revoked].
-        #[arg(long, value_name = "SECONDS")]
+        /// How long the old secret still works, such as 24h, 30m or 7d
+        /// [default: until it is revoked].
+        #[arg(long, value_name = "DURATION", value_parser = duration_s)]
+        overlap: Option<u64>,
+        /// The same in seconds.
+        #[arg(long, value_name = "SECONDS", conflicts_with = "overlap")]
         overlap_s: Option<u64>,
         #[command(flatten)]
         target: Target,
@@ -90,17 +104,26 @@ pub(super) struct Which {
     /// Its environment; every kind but admin has one.
     #[arg(long, value_name = "ENV")]
     environment: Option<String>,
-    /// For people.
-    #[arg(long)]
-    name: String,
+    /// For people; with --name or without it.
+    #[arg(value_name = "NAME", required_unless_present = "named")]
+    name: Option<String>,
+    /// The same.
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
+    named: Option<String>,
 }
 
 impl Which {
+    /// What people call it.
+    fn name(&self) -> &str {
+        let name = self.name.as_deref().or(self.named.as_deref());
+        name.unwrap_or_default()
+    }
+
     /// The members of a request that name it.
     fn body(&self) -> Value {
         let kind = self.kind.to_possible_value();
         let kind = kind.map(|value| value.get_name().to_owned());
-        let mut body = json!({"kind": kind, "name": self.name});
+        let mut body = json!({"kind": kind, "name": self.name()});
         if let Some(environment) = &self.environment {
             body["environment"] = json!(environment);
         }
@@ -143,14 +166,16 @@ impl KindName {
 }
 
 /// Columns of a listing.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 10] = [
     ("environment", "ENVIRONMENT"),
     ("kind", "KIND"),
     ("name", "NAME"),
     ("last", "ENDS WITH"),
     ("projects", "PROJECTS"),
     ("channel", "CHANNEL"),
+    ("origins", "ORIGINS"),
     ("created", "CREATED"),
+    ("rotated", "ROTATED"),
     ("state", "STATE"),
 ];
 
@@ -165,13 +190,21 @@ pub(super) fn run(
             which,
             projects,
             channel,
+            origins,
+            from,
             target,
             output,
         } => {
             let mut body = which.body();
             body["projects"] = json!(projects);
+            if !origins.is_empty() {
+                body["origins"] = json!(origins);
+            }
             if let Some(channel) = channel {
                 body["channel"] = json!(channel);
+            }
+            if let Some(from) = from {
+                body["text"] = json!(text_of(&from)?);
             }
             let made = Admin::find(&target, variables)?.post(&["keys"], &body)?;
             made_key(console, output, &made)?;
@@ -188,12 +221,13 @@ pub(super) fn run(
         }
         KeyCommand::Rotate {
             which,
+            overlap,
             overlap_s,
             target,
             output,
         } => {
             let mut body = which.body();
-            if let Some(overlap_s) = overlap_s {
+            if let Some(overlap_s) = overlap.or(overlap_s) {
                 let until = Ambient::system()
                     .now_ms()
                     .saturating_add(overlap_s.saturating_mul(1000));
@@ -213,7 +247,7 @@ pub(super) fn run(
             }
             let ended = Admin::find(&target, variables)?.post(&["keys", "revoke"], &body)?;
             let count = ended.as_array().map_or(0, Vec::len);
-            console.line(&format!("revoked: {count} secrets of {}", which.name))?;
+            console.line(&format!("revoked: {count} secrets of {}", which.name()))?;
         }
         KeyCommand::Generate(arguments) => return hash::generate(&arguments, console),
         KeyCommand::Hash(arguments) => return hash::hash(&arguments, console),
@@ -233,18 +267,45 @@ fn list(console: &mut Console, output: Output, mut answer: Value) -> Result<(), 
     };
     for key in keys.iter_mut() {
         let time = |member: &str| key[member].as_u64();
-        let state = match (time("revoked_ms"), time("expires_ms"), time("rotated_ms")) {
-            (Some(at), _, _) => format!("revoked {}", table::time(at)),
-            (None, Some(at), _) if at <= now => format!("ended {}", table::time(at)),
-            (None, Some(at), _) => format!("valid until {}", table::time(at)),
-            (None, None, Some(at)) => format!("valid, rotated {}", table::time(at)),
-            (None, None, None) => "valid".to_owned(),
+        let state = match (time("revoked_ms"), time("expires_ms")) {
+            (Some(at), _) => format!("revoked {}", table::time(at)),
+            (None, Some(at)) if at <= now => format!("ended {}", table::time(at)),
+            (None, Some(at)) => format!("valid until {}", table::time(at)),
+            (None, None) => "valid".to_owned(),
         };
         let created = time("created_ms").map(table::time);
+        let rotated = time("rotated_ms").map(table::time);
+        key["rotated"] = json!(rotated);
         key["state"] = json!(state);
         key["created"] = json!(created);
     }
     table::print(console, output, &COLUMNS, keys)
+}
+
+/// A key from a file, without the line break that editors leave.
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let read = match path.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()),
+        _ => std::fs::read_to_string(path),
+    };
+    let failed = |error| Failure::undone(format!("{}: {error}", path.display()));
+    read.map(|text| text.trim().to_owned()).map_err(failed)
+}
+
+/// Seconds of a duration such as `24h`.
+fn duration_s(text: &str) -> Result<u64, String> {
+    let expected = || format!("{text:?} is no duration (expected such as 90s, 30m, 24h or 7d)");
+    let unit = text.chars().next_back().ok_or_else(expected)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(expected()),
+    };
+    let number = text[..text.len() - 1].parse::<u64>().ok();
+    let number = number.and_then(|number| number.checked_mul(seconds));
+    number.ok_or_else(expected)
 }
 
 /// A fresh secret: alone on standard output, so that a script can take it.

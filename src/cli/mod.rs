@@ -17,6 +17,7 @@ mod console;
 mod deployment;
 mod diff;
 mod edges;
+mod env;
 mod explain;
 mod failure;
 mod flags;
@@ -80,6 +81,9 @@ enum Command {
     Import(author::ImportArguments),
     /// Print what a store has as a project file.
     Export(author::ExportArguments),
+    /// Environments, and what public keys may do in them.
+    #[command(subcommand)]
+    Env(env::EnvCommand),
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -138,6 +142,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),
         Command::Export(arguments) => author::export(&arguments, &variables, console),
+        Command::Env(command) => env::run(command, &variables, console),
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     author::project_file,
     console::Console,
+    env::Unsigned,
     failure::{Failure, Outcome},
     hash::hash_of_file,
     table::{self, Output},
@@ -47,6 +48,10 @@ pub(super) struct BuildArguments {
     /// its name].
     #[arg(long = "environment-uid", value_name = "NAME=UID")]
     uids: Vec<String>,
+    /// Whether whoever holds a public key may act as any user, in all that is
+    /// built [default: in development and test].
+    #[arg(long, value_enum)]
+    unsigned_users: Option<Unsigned>,
     /// A key that applications come with: its SHA-256, or a file that holds
     /// the key. KIND is blocks, users, client, frontend or server; ENV may be
     /// left out when one environment is built; @CHANNEL binds it to a channel.
@@ -194,6 +199,7 @@ fn environments(arguments: &BuildArguments) -> Result<Vec<EnvironmentGiven>, Fai
             name: name.to_owned(),
             kind,
             uid: None,
+            unsigned_users: arguments.unsigned_users.and_then(Unsigned::choice),
         })
     };
     let mut environments = named.iter().map(one).collect::<Result<Vec<_>, _>>()?;

@@ -36,6 +36,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnvironmentSlot(pub u32);
 
+/// A small number for a key, the same for as long as the key stays live;
+/// what is counted by key is counted under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeySlot(pub u32);
+
 /// One environment as it is served.
 #[derive(Debug)]
 pub struct Environment {
@@ -71,18 +76,43 @@ pub struct Environments {
     list: Vec<Arc<Environment>>,
     /// How many there are to be.
     expected: usize,
-    /// Key hash to (position in `list`, position in that snapshot's keys).
-    keys: FxHashMap<[u8; 32], (u32, u32)>,
+    keys: FxHashMap<[u8; 32], KeyPlace>,
+    /// Slots given to keys so far.
+    slots: u32,
+}
+
+/// Where a key stands: positions in `list` and in that snapshot's keys.
+#[derive(Clone, Copy, Debug)]
+struct KeyPlace {
+    environment: u32,
+    key: u32,
+    slot: KeySlot,
+}
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'e> {
+    /// Its environment.
+    pub environment: &'e Arc<Environment>,
+    /// The key itself.
+    pub key: &'e Key,
+    /// What is counted by key is counted under this.
+    pub slot: KeySlot,
 }
 
 impl Environments {
     /// The environment and key with this hash. The map finds the candidate; the
     /// comparison that counts takes the same time wherever the hashes differ.
-    pub fn key(&self, sha256: &[u8; 32]) -> Option<(&Arc<Environment>, &Key)> {
-        let (environment, key) = self.keys.get(sha256)?;
-        let environment = &self.list[*environment as usize];
-        let key = &environment.snapshot.keys[*key as usize];
-        bool::from(key.sha256.ct_eq(sha256)).then_some((environment, key))
+    pub fn key(&self, sha256: &[u8; 32]) -> Option<Opened<'_>> {
+        let place = self.keys.get(sha256)?;
+        let environment = &self.list[place.environment as usize];
+        let key = &environment.snapshot.keys[place.key as usize];
+        let opened = Opened {
+            environment,
+            key,
+            slot: place.slot,
+        };
+        bool::from(key.sha256.ct_eq(sha256)).then_some(opened)
     }
 
     /// The environment with this name.
@@ -103,17 +133,30 @@ impl Environments {
         self.list.len() >= self.expected
     }
 
-    fn new(list: Vec<Arc<Environment>>, expected: usize) -> Self {
+    /// Follows on what was live before: a key that stays keeps its slot.
+    fn after(&self, list: Vec<Arc<Environment>>) -> Self {
         let mut keys = FxHashMap::default();
+        let mut slots = self.slots;
         for (position, environment) in list.iter().enumerate() {
             for (key_position, key) in environment.snapshot.keys.iter().enumerate() {
-                keys.insert(key.sha256, (position as u32, key_position as u32));
+                let known = self.keys.get(&key.sha256).map(|place| place.slot);
+                let slot = known.unwrap_or_else(|| {
+                    slots = slots.wrapping_add(1);
+                    KeySlot(slots)
+                });
+                let place = KeyPlace {
+                    environment: position as u32,
+                    key: key_position as u32,
+                    slot,
+                };
+                keys.insert(key.sha256, place);
             }
         }
         Self {
             list,
-            expected,
+            expected: self.expected,
             keys,
+            slots,
         }
     }
 }
@@ -146,7 +189,10 @@ impl Default for Current {
 impl Current {
     /// With nothing live yet, to serve this many environments.
     pub fn expecting(environments: usize) -> Self {
-        let empty = Environments::new(Vec::new(), environments);
+        let empty = Environments {
+            expected: environments,
+            ..Environments::default()
+        };
         Self {
             live: ArcSwap::from_pointee(empty),
             ..Self::default()
@@ -187,10 +233,9 @@ impl Current {
             freshness,
             held,
         });
-        let (mut list, expected) = {
-            let live = self.live.load();
-            (live.list.clone(), live.expected)
-        };
+        // Publishers go one after the other, so this stays what is live.
+        let live = self.live.load_full();
+        let mut list = live.list.clone();
         let name = &environment.snapshot.environment;
         match list
             .iter_mut()
@@ -199,7 +244,7 @@ impl Current {
             Some(place) => *place = environment,
             None => list.push(environment),
         }
-        let old = self.live.swap(Arc::new(Environments::new(list, expected)));
+        let old = self.live.swap(Arc::new(live.after(list)));
         drop(slots);
         self.published.send_modify(|count| *count += 1);
         old

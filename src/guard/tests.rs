@@ -34,6 +34,7 @@ fn snapshot(entries: &[Value]) -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: false,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: vec![FlowPart {
             uid: "f".into(),

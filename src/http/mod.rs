@@ -46,6 +46,12 @@ pub trait Service: 'static {
     /// What is remembered between the requests of one connection.
     type Memory: 'static;
 
+    /// Whether a connection that was accepted is served; else it is closed at
+    /// once.
+    fn takes_connections(&self) -> bool {
+        true
+    }
+
     /// A new connection's memory. The peer of a socket file is loopback.
     fn connected(&self, peer: SocketAddr) -> Self::Memory;
 

@@ -102,6 +102,11 @@ async fn work<S: Service>(
 
 /// Starts the task of one connection.
 fn begin<S: Service>(shared: &Rc<Shared<S>>, handover: Handover) {
+    if !shared.service.takes_connections() {
+        shared.counters.turned_away.add(1);
+        shared.counters.closed.add(1);
+        return;
+    }
     shared.open.set(shared.open.get() + 1);
     let pulse = shared.reaper.watch();
     // Nobody waits for the task: it ends by itself, and the reaper knows it.

@@ -35,6 +35,7 @@ fn snapshot() -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: false,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: vec![flow],
         versions: vec![(String::new(), part(version))],

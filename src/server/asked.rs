@@ -4,7 +4,7 @@
 //! and the live value it will be judged against, which was loaded when the key
 //! was checked and stays the same to the end.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use arc_swap::Guard;
 use bytes::Bytes;
@@ -17,10 +17,13 @@ use hyper::{
 use super::{
     auth::{Access, Memory, authorize},
     error::{AuthError, Fault, Invalid},
+    limits::Visit,
     query::{Plus, Query},
     route::Route,
+    signed::{Person, SignedUsers},
 };
 use crate::{
+    clock::UnixMs,
     current::{Current, Environments},
     http::Body,
     snapshot::Revision,
@@ -35,12 +38,33 @@ pub(crate) struct Asked<'r> {
     pub(crate) route: Route,
     pub(crate) head: &'r Parts,
     pub(crate) memory: &'r Memory,
+    pub(crate) visit: &'r Visit<'r>,
+    pub(crate) users: &'r SignedUsers,
+    pub(crate) now: UnixMs,
+    /// Found out with the first look at the key.
+    pub(crate) person: &'r Cell<Option<Person>>,
 }
 
 impl<'r> Asked<'r> {
-    /// The environment and key of the request in this live value.
-    pub(crate) fn access<'e>(&self, live: &'e Environments) -> Result<Access<'e>, AuthError> {
-        authorize(live, self.memory, self.headers(), self.route)
+    /// The environment and key of the request in this live value. The first
+    /// look lets the request in, or says why not.
+    pub(crate) fn access<'e>(&self, live: &'e Environments) -> Result<Access<'e>, Fault> {
+        let from = self.visit.from();
+        let access = authorize(live, self.memory, self.headers(), self.route, from)?;
+        let person = match self.person.get() {
+            Some(known) => known,
+            None => {
+                self.visit.admit(access.slot, self.route.class())?;
+                let (environment, kind) = (access.environment, access.key.kind);
+                let person = self
+                    .users
+                    .person(environment, kind, self.headers(), self.now);
+                let person = person.map_err(AuthError::UserToken)?;
+                self.person.set(Some(person));
+                person
+            }
+        };
+        Ok(Access { person, ..access })
     }
 
     /// The hash of the request's key, known or not.
@@ -128,7 +152,7 @@ pub(crate) struct Posted<'r> {
 
 impl Posted<'_> {
     /// The environment and key of the request.
-    pub(crate) fn access(&self) -> Result<Access<'_>, AuthError> {
+    pub(crate) fn access(&self) -> Result<Access<'_>, Fault> {
         self.asked.access(&self.live)
     }
 }

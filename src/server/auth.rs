@@ -4,26 +4,30 @@
 //! KEY`. Only hashes are compared; the hash of the last key is remembered with
 //! the connection, beside the header it came in. The memory holds no part of a
 //! snapshot: whether the hash is known is asked of the live value every time,
-//! so a revoked key is refused with the next request.
+//! so a revoked key is refused with the next request. A key with origins is
+//! refused to pages of others; whoever sends no `Origin` is no such page.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use hyper::{
     HeaderMap,
-    header::{AUTHORIZATION, HeaderName},
+    header::{AUTHORIZATION, HeaderName, ORIGIN},
 };
+use serde_json::{Map, Value};
 
-use super::{error::AuthError, route::Route};
+use super::{error::AuthError, route::Route, signed::Person};
 use crate::{
-    current::{Environment, Environments},
+    current::{Environment, Environments, KeySlot, Opened},
     snapshot::{Key, sha256},
 };
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a connection remembers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
+    /// The other end.
+    pub(crate) peer: IpAddr,
     last: RefCell<Option<Hashed>>,
 }
 
@@ -35,6 +39,13 @@ struct Hashed {
 }
 
 impl Memory {
+    pub(crate) fn of(peer: IpAddr) -> Self {
+        Self {
+            peer,
+            last: RefCell::default(),
+        }
+    }
+
     /// The hash of the key of a request; none without one.
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
         presented(headers).map(|key| self.hash(key))
@@ -57,20 +68,77 @@ impl Memory {
     }
 }
 
-/// The environment a key opened, and the key.
+/// The environment a key opened, the key, and what goes with the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access<'e> {
     pub(crate) environment: &'e Arc<Environment>,
     pub(crate) key: &'e Key,
+    pub(crate) slot: KeySlot,
+    pub(crate) route: Route,
+    /// Where it comes from.
+    pub(crate) from: IpAddr,
+    /// As whom it may act.
+    pub(crate) person: Person,
+    /// Whether it comes from a page.
+    pub(crate) is_browser: bool,
+}
+
+impl<'e> Access<'e> {
+    /// Of a key that was found, as nobody and from no page.
+    pub(crate) fn of(opened: Opened<'e>, route: Route, from: IpAddr) -> Self {
+        Self {
+            environment: opened.environment,
+            key: opened.key,
+            slot: opened.slot,
+            route,
+            from,
+            person: Person::Nobody { chosen: false },
+            is_browser: false,
+        }
+    }
+
+    /// Whether the request may act as this user.
+    pub(crate) fn check_user(&self, user: &str) -> Result<(), AuthError> {
+        match self.person {
+            Person::Anyone => Ok(()),
+            Person::Only(own) if own == sha256(user.as_bytes()) => Ok(()),
+            Person::Only(_) => Err(AuthError::OtherUser),
+            Person::Nobody { chosen } => Err(AuthError::Unsigned {
+                environment: self.environment.snapshot.environment.clone(),
+                chosen,
+            }),
+        }
+    }
+
+    /// Whether the request may set these properties. Pages may set those that
+    /// the environment lists, if it lists any.
+    pub(crate) fn check_properties(
+        &self,
+        properties: &Map<String, Value>,
+    ) -> Result<(), AuthError> {
+        let listed = &self.environment.snapshot.access.browser_properties;
+        let Some(listed) = listed.as_ref().filter(|_| self.is_browser) else {
+            return Ok(());
+        };
+        let is_listed = |name: &str| listed.binary_search_by(|own| (**own).cmp(name)).is_ok();
+        match properties.keys().find(|name| !is_listed(name)) {
+            None => Ok(()),
+            Some(name) => Err(AuthError::Property {
+                found: name.as_str().into(),
+                expected: listed.join(", ").into(),
+            }),
+        }
+    }
 }
 
 /// Finds the key of a request in the live value and checks that it opens the
-/// route.
+/// route. As whom the request may act is not known yet.
 pub(crate) fn authorize<'e>(
     live: &'e Environments,
     memory: &Memory,
     headers: &HeaderMap,
     route: Route,
+    from: IpAddr,
 ) -> Result<Access<'e>, AuthError> {
     let presented = presented(headers).ok_or(AuthError::Missing)?;
     let hash = memory.hash(presented);
@@ -78,7 +146,8 @@ pub(crate) fn authorize<'e>(
         true => AuthError::Unknown,
         false => AuthError::NotYet,
     };
-    let (environment, key) = live.key(&hash).ok_or_else(unknown)?;
+    let opened = live.key(&hash).ok_or_else(unknown)?;
+    let key = opened.key;
     let expected = route.permission();
     if !expected.contains(key.kind) {
         return Err(AuthError::Kind {
@@ -86,7 +155,15 @@ pub(crate) fn authorize<'e>(
             expected,
         });
     }
-    Ok(Access { environment, key })
+    let origin = headers.get(ORIGIN);
+    if origin.is_some_and(|origin| !key.welcomes(origin.as_bytes())) {
+        return Err(AuthError::Origin);
+    }
+    Ok(Access {
+        // A key that is tied to pages stands in them, whatever else sends it.
+        is_browser: key.kind.is_public() && (origin.is_some() || !key.origins.is_empty()),
+        ..Access::of(opened, route, from)
+    })
 }
 
 /// The name of the environment whose key this is.
@@ -95,8 +172,8 @@ pub(crate) fn environment<'e>(
     memory: &Memory,
     headers: &HeaderMap,
 ) -> Option<&'e str> {
-    let (environment, _) = live.key(&memory.hash(presented(headers)?))?;
-    Some(&environment.snapshot.environment)
+    let opened = live.key(&memory.hash(presented(headers)?))?;
+    Some(&opened.environment.snapshot.environment)
 }
 
 /// The key as it was sent.
@@ -138,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_connection_remembers_the_last_key_only() {
-        let memory = Memory::default();
+        let memory = Memory::of([127, 0, 0, 1].into());
         assert_eq!(memory.hash(b"a"), sha256(b"a"));
         assert_eq!(memory.hash(b"a"), sha256(b"a"));
         assert_eq!(memory.hash(b"b"), sha256(b"b"));

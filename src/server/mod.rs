@@ -12,16 +12,18 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod limits;
 mod openapi;
 mod protocol;
 mod query;
 mod respond;
 mod route;
+mod signed;
 mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use tokio::sync::mpsc;
 
@@ -31,17 +33,21 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+pub use limits::{LimitSettings, Limits};
+
 use hyper::HeaderMap;
 pub use protocol::distribution::Distribution;
 pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
-    auth::Memory,
+    auth::{Access, Memory},
     error::{AuthError, Fault},
+    limits::{Gate, LIMIT_NAMES, Visit},
     protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
+    signed::SignedUsers,
 };
 use crate::{
     clock::{Ambient, UnixMs},
@@ -70,6 +76,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// How much may be asked.
+    pub limits: Limits,
     /// What other edges may pull; none when nothing.
     pub distribution: Option<Arc<Distribution>>,
     /// How many of a million requests are traced; none when none is.
@@ -95,6 +103,8 @@ impl Edge {
             current: Arc::clone(&self.current),
             progress: self.progress.clone(),
             ambient: self.ambient.clone(),
+            gate: Gate::new(&self.limits, self.metrics.limits(&LIMIT_NAMES)),
+            users: SignedUsers::default(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             sampler: Sampler::new(self.samples.clone()),
@@ -112,6 +122,8 @@ pub struct EdgeService {
     progress: Progress,
     ambient: Ambient,
     counters: Arc<RequestCounters>,
+    gate: Rc<Gate>,
+    users: SignedUsers,
     stamps: Stamps,
     sampler: Sampler,
     origins: Origins,
@@ -120,18 +132,25 @@ pub struct EdgeService {
     changes: Changes,
 }
 
-/// A connection's memory: the hash of the key it used last.
-#[derive(Debug, Default)]
+/// A connection's memory: the other end, and the hash of the key it used last.
+#[derive(Debug)]
 pub struct EdgeMemory(Memory);
 
 impl Service for EdgeService {
     type Memory = EdgeMemory;
 
-    fn connected(&self, _: SocketAddr) -> EdgeMemory {
-        EdgeMemory::default()
+    fn takes_connections(&self) -> bool {
+        self.gate.takes_connections()
+    }
+
+    fn connected(&self, peer: SocketAddr) -> EdgeMemory {
+        EdgeMemory(Memory::of(peer.ip()))
     }
 
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
+        self.gate.request();
+        let visit = Visit::new(&self.gate, memory.0.peer);
+        let person = Cell::new(None);
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let span = self.chooser.request(&head.headers);
@@ -141,17 +160,28 @@ impl Service for EdgeService {
                     route: matched.route,
                     head: &head,
                     memory: &memory.0,
+                    visit: &visit,
+                    users: &self.users,
+                    now: self.now(),
+                    person: &person,
                 };
                 let outcome = self.dispatch(asked, body, &matched.parameter).await;
                 (matched.route.number(), outcome)
             }
             Err(error) => (0, Err(error.into())),
         };
-        let mut answer = outcome.unwrap_or_else(|fault: Fault| {
-            self.count(&fault);
-            fault.answer(Protocol::of(path))
-        });
-        cors::cross_origin(&self.origins, &head.headers, &mut answer);
+        let (mut answer, is_readable) = match outcome {
+            Ok(answer) => (answer, true),
+            Err(fault) => {
+                self.count(&fault);
+                // A page the key is not for learns nothing, not even why.
+                let is_readable = !matches!(fault, Fault::Auth(AuthError::Origin));
+                (fault.answer(Protocol::of(path)), is_readable)
+            }
+        };
+        if is_readable {
+            cors::cross_origin(&self.origins, &head.headers, &mut answer);
+        }
         self.counters.answered(number, answer.status().as_u16());
         if let Some(span) = span {
             self.trace(&span, number, &memory.0, &head.headers, &answer);
@@ -246,9 +276,23 @@ impl EdgeService {
         self.ambient.now_ms()
     }
 
+    /// Refuses a user that memory does not have, where too many such come from
+    /// one address with a public key. A bound on who is made, too: whoever is
+    /// made was not there before.
+    fn refuse_unseen(&self, access: Access<'_>, user: &str) -> Result<(), Fault> {
+        let slot = access.environment.slot;
+        if self.progress.cached(slot, user, None).is_none() {
+            self.gate
+                .unseen(access.slot, access.key.kind, access.from)?;
+        }
+        Ok(())
+    }
+
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) | Fault::Ticket(_) => {
+            Fault::Limit(limit) => self.gate.count(*limit),
+            Fault::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
+            | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

@@ -11,6 +11,7 @@ use hyper::Method;
 
 use super::{
     error::{Invalid, RouteError},
+    limits::Class,
     protocol::distribution::Document,
 };
 use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
@@ -37,14 +38,7 @@ impl Kinds {
 
     /// For people: `blocks or server`.
     pub(crate) fn describe(self) -> String {
-        const ALL: [KeyKind; 5] = [
-            KeyKind::Blocks,
-            KeyKind::Users,
-            KeyKind::Client,
-            KeyKind::Frontend,
-            KeyKind::Server,
-        ];
-        let own = ALL.into_iter().filter(|kind| self.contains(*kind));
+        let own = KeyKind::ALL.into_iter().filter(|kind| self.contains(*kind));
         own.map(KeyKind::name).collect::<Vec<_>>().join(" or ")
     }
 }
@@ -212,6 +206,28 @@ impl Route {
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
             Self::Explain => Kinds::of(&[KeyKind::Server]),
+        }
+    }
+
+    /// When it is sacrificed under too much load.
+    pub(crate) const fn class(self) -> Class {
+        match self {
+            // Nobody waits for an explanation while users wait for answers.
+            Self::Explain | Self::OpenApi => Class::Lists,
+            // Other edges have the last snapshot and come again.
+            Self::Distribution(_) => Class::Lists,
+            Self::Preflight
+            | Self::DoptFlow
+            | Self::DoptBlock
+            | Self::Evaluate
+            | Self::Changes
+            | Self::Ticket => Class::Evaluations,
+            Self::DoptIntent(_)
+            | Self::DoptTransition
+            | Self::DoptIdentify
+            | Self::Intent(_)
+            | Self::Transition
+            | Self::Identify => Class::Writes,
         }
     }
 

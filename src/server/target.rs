@@ -14,7 +14,7 @@ use crate::{
     current::Environment,
     evaluate::{Decision, Reason},
     progress::{Asker, Place},
-    snapshot::{Block, BlockIndex, BlockKey, Flow, Version, wire::KeyKind},
+    snapshot::{Block, BlockIndex, BlockKey, Flow, Version},
 };
 
 /// Turns decisions about nothing into errors.
@@ -99,10 +99,11 @@ pub(crate) fn block_missing(number: u32, uid: &str) -> Fault {
     })
 }
 
-/// Whether `force` counts. A flow may take none from public keys: they would
-/// walk around its entry condition.
+/// Whether `force` counts. A flow, or all of an environment, may take none from
+/// public keys: they would walk around its entry condition.
 pub(crate) fn check_force(access: Access<'_>, flow: &Flow) -> Result<(), AuthError> {
-    if flow.refuse_public_force && access.key.kind == KeyKind::Blocks {
+    let is_refused = flow.refuse_public_force || access.environment.snapshot.access.refuse_force;
+    if is_refused && access.key.kind.is_public() {
         return Err(AuthError::Force);
     }
     Ok(())

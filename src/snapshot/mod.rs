@@ -24,9 +24,10 @@ pub mod wire;
 pub use fragment::{flow_bytes_max, write_block, write_empty_flow, write_flow};
 pub use json::{JsonError, check as check_part};
 pub use model::{
-    Alternative, Audience, Block, BlockIndex, BlockKey, Channel, Deployment, DeploymentKey, Entry,
-    Flow, FlowKey, Incoming, Key, NameKey, Revision, RevisionError, RolloutSource, Rule, Scheduled,
-    SetAside, Snapshot, Target, Transition, Trigger, Version, VersionSlot,
+    AccessRules, Alternative, Audience, Block, BlockIndex, BlockKey, Channel, Deployment,
+    DeploymentKey, Entry, Flow, FlowKey, Incoming, Key, NameKey, Revision, RevisionError,
+    RolloutSource, Rule, Scheduled, SetAside, Snapshot, Target, Transition, Trigger, Unsigned,
+    UserKey, Version, VersionSlot,
 };
 
 use sha2::{Digest, Sha256};

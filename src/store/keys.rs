@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::{
     engine::Write,
+    key_terms::{KeyTerms, refuse_guessable},
     workspace::{StoredKey, StoredKeyKind, Workspace},
 };
 use crate::{
     clock::{Ambient, UnixMs},
     limits,
-    snapshot::{compile::channel_fault, sha256_hex},
+    snapshot::sha256_hex,
 };
 
 /// Random bytes of a key: 160 bits, so that with the characters that listings
@@ -48,6 +49,9 @@ pub struct KeyListing {
     /// The channel every request with it comes over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Origins whose pages may use it; empty means all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// Its last characters.
     pub last: String,
     /// When it was made.
@@ -114,6 +118,38 @@ pub enum KeyError {
     /// Not a channel's name.
     #[error("channel: {0}")]
     Channel(String),
+    /// Keys of this kind stand in no page.
+    #[error("a key of kind {kind} has no origins (expected blocks, users or frontend)")]
+    NotInPages {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// Not an origin as browsers send it.
+    #[error(
+        "{0:?} is not an origin (expected such as https://app.example.com, in lower case and \
+         without a path)"
+    )]
+    Origin(String),
+    /// More origins than a page has.
+    #[error("the key has {0} origins (expected at most {max})", max = limits::ORIGINS_PER_KEY_MAX)]
+    TooManyOrigins(usize),
+    /// A given text that does not travel in a header.
+    #[error("the text of the key does not fit (expected 1 to 512 visible ASCII characters)")]
+    Text,
+    /// A given text that somebody could try out.
+    #[error(
+        "the text of the key can be guessed: by the look of it {found} bits (expected at least \
+         {expected}; take a random one, or leave the text out and one is made)"
+    )]
+    Guessable {
+        /// An estimate from above.
+        found: u32,
+        /// What is asked for.
+        expected: u32,
+    },
+    /// A given text that is a key already.
+    #[error("there is a key with this text already, also if it was revoked (take another)")]
+    TextTaken,
     /// There is a key of this kind and name.
     #[error("a {kind} key named {name:?} exists (rotate it, revoke it, or choose another name)")]
     Taken {
@@ -144,12 +180,12 @@ pub(super) struct Changed<T> {
     pub(super) answer: T,
 }
 
-/// Makes a key.
+/// Makes a key: with a text of its own, or with one that comes from elsewhere.
 pub(super) fn create(
     workspace: &Workspace,
     name: &KeyName,
-    projects: &[String],
-    channel: Option<&str>,
+    terms: &KeyTerms,
+    text: Option<&str>,
     ambient: &Ambient,
 ) -> Result<Changed<NewKey>, KeyError> {
     let environment_uid = place(workspace, name)?;
@@ -159,12 +195,6 @@ pub(super) fn create(
     }
     if name.name.chars().any(char::is_control) {
         return Err(KeyError::NameControl(name.name.clone()));
-    }
-    if let Some(project) = projects
-        .iter()
-        .find(|sid| !workspace.projects.contains_key(*sid))
-    {
-        return Err(KeyError::UnknownProject(project.clone()));
     }
     if named(workspace, name, &environment_uid, now)
         .next()
@@ -176,14 +206,18 @@ pub(super) fn create(
         });
     }
     refuse_too_many(workspace, &environment_uid, now)?;
-    refuse_channel(name.kind, channel)?;
-    let (key, text) = fresh(
-        name,
-        environment_uid,
-        projects.to_vec(),
-        channel.map(ToOwned::to_owned),
-        ambient,
-    );
+    terms.check(workspace, name.kind)?;
+    let (key, text) = match text {
+        None => fresh(name, environment_uid, terms.clone(), ambient),
+        Some(text) => {
+            refuse_guessable(text)?;
+            let key = kept(name, environment_uid, terms.clone(), text, ambient);
+            if workspace.keys.iter().any(|own| own.sha256 == key.sha256) {
+                return Err(KeyError::TextTaken);
+            }
+            (key, text.to_owned())
+        }
+    };
     let mut keys = workspace.keys.clone();
     keys.push(key.clone());
     Ok(Changed {
@@ -211,13 +245,12 @@ pub(super) fn rotate(
         return Err(unknown(name, None));
     };
     refuse_too_many(workspace, &environment_uid, now)?;
-    let (key, text) = fresh(
-        name,
-        environment_uid.clone(),
-        newest.projects.clone(),
-        newest.channel.clone(),
-        ambient,
-    );
+    let terms = KeyTerms {
+        projects: newest.projects.clone(),
+        channel: newest.channel.clone(),
+        origins: newest.origins.clone(),
+    };
+    let (key, text) = fresh(name, environment_uid.clone(), terms, ambient);
     let mut keys = workspace.keys.clone();
     let mut writes = Vec::new();
     for own in &mut keys {
@@ -355,23 +388,6 @@ fn refuse_too_many(
     Ok(())
 }
 
-/// Only keys whose requests are decided by deployments can be bound.
-fn refuse_channel(kind: StoredKeyKind, channel: Option<&str>) -> Result<(), KeyError> {
-    let Some(channel) = channel else {
-        return Ok(());
-    };
-    match kind {
-        StoredKeyKind::Blocks
-        | StoredKeyKind::Client
-        | StoredKeyKind::Frontend
-        | StoredKeyKind::Server => {}
-        StoredKeyKind::Users | StoredKeyKind::Edge | StoredKeyKind::Admin => {
-            return Err(KeyError::Unbound { kind: kind.name() });
-        }
-    }
-    channel_fault(channel).map_or(Ok(()), |fault| Err(KeyError::Channel(fault)))
-}
-
 fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
     KeyError::Unknown {
         kind: name.kind.name(),
@@ -383,26 +399,36 @@ fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
 fn fresh(
     name: &KeyName,
     environment_uid: Option<String>,
-    projects: Vec<String>,
-    channel: Option<String>,
+    terms: KeyTerms,
     ambient: &Ambient,
 ) -> (StoredKey, String) {
     let text = key_text(name.kind, name.environment.as_deref(), ambient);
-    let last = text.len() - SHOWN_CHARACTERS;
-    let key = StoredKey {
+    let key = kept(name, environment_uid, terms, &text, ambient);
+    (key, text)
+}
+
+/// What is kept of a key text, which is ASCII and long.
+fn kept(
+    name: &KeyName,
+    environment_uid: Option<String>,
+    terms: KeyTerms,
+    text: &str,
+    ambient: &Ambient,
+) -> StoredKey {
+    StoredKey {
         sha256: sha256_hex(text.as_bytes()),
         kind: name.kind,
         environment_uid,
         name: name.name.clone(),
-        projects,
-        channel,
-        last: text[last..].to_owned(),
+        projects: terms.projects,
+        channel: terms.channel,
+        origins: terms.origins,
+        last: text[text.len().saturating_sub(SHOWN_CHARACTERS)..].to_owned(),
         created_ms: ambient.now_ms(),
         expires_ms: None,
         rotated_ms: None,
         revoked_ms: None,
-    };
-    (key, text)
+    }
 }
 
 /// The text of a new key.
@@ -425,6 +451,7 @@ fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
         name: key.name.clone(),
         projects: key.projects.clone(),
         channel: key.channel.clone(),
+        origins: key.origins.clone(),
         last: key.last.clone(),
         created_ms: key.created_ms,
         expires_ms: key.expires_ms,

@@ -6,6 +6,7 @@
 //! requests into answers, [`Store::refresh_timestamps`] wants to be called now
 //! and then. Everything durable goes through an [`engine`].
 
+mod access;
 pub mod api;
 pub mod backup;
 mod demo;
@@ -14,6 +15,7 @@ mod edges;
 pub mod engine;
 mod export;
 mod import;
+mod key_terms;
 mod keys;
 mod ledger;
 mod live;
@@ -29,10 +31,12 @@ pub mod signing;
 mod tests;
 mod workspace;
 
+pub use access::{AccessChange, AccessError, NewUserKey};
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
+pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
@@ -121,6 +125,9 @@ pub enum StoreError {
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// What public keys may do.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Status and deployments.
     #[error(transparent)]
     Deploy(#[from] DeployError),
@@ -254,19 +261,21 @@ impl Store {
 
     /// Makes a key. Its text is in the answer and nowhere else.
     pub fn create_key(&self, name: &KeyName, projects: &[String]) -> Result<NewKey, StoreError> {
-        self.create_bound_key(name, projects, None)
+        let terms = KeyTerms {
+            projects: projects.to_vec(),
+            ..KeyTerms::default()
+        };
+        self.create_key_on(name, &terms, None)
     }
 
-    /// Makes a key; with a channel, every request with it comes over that one.
-    pub fn create_bound_key(
+    /// Makes a key on terms; with a text, that one becomes the key.
+    pub fn create_key_on(
         &self,
         name: &KeyName,
-        projects: &[String],
-        channel: Option<&str>,
+        terms: &KeyTerms,
+        text: Option<&str>,
     ) -> Result<NewKey, StoreError> {
-        self.author_keys(|workspace| {
-            keys::create(workspace, name, projects, channel, &self.ambient)
-        })
+        self.author_keys(|workspace| keys::create(workspace, name, terms, text, &self.ambient))
     }
 
     /// Makes a new secret for a name; the old ones work until they are revoked,
@@ -396,6 +405,7 @@ fn default_environments(ambient: &Ambient) -> Vec<Environment> {
         name: name.to_owned(),
         kind,
         drafts,
+        access: wire::AccessPart::default(),
     };
     vec![
         environment("development", wire::EnvironmentType::Development, true),

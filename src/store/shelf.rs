@@ -238,6 +238,7 @@ impl Shelf {
                 name: key.name.clone(),
                 projects: key.projects.clone(),
                 channel: key.channel.clone(),
+                origins: key.origins.clone(),
             };
             offer(PartKind::Key, key.sha256.clone(), MadeOf::Key(part))?;
         }
@@ -278,5 +279,6 @@ fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
                 exclusive: channel.exclusive,
             })
             .collect(),
+        access: environment.access.clone(),
     }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::UnixMs,
     snapshot::wire::{
-        DeploymentPart, EnvironmentType, KeyKind, OnVersionChange, RolloutPart, VersionPart,
-        VersionPolicy,
+        AccessPart, DeploymentPart, EnvironmentType, KeyKind, OnVersionChange, RolloutPart,
+        VersionPart, VersionPolicy,
     },
 };
 
@@ -133,6 +133,8 @@ pub struct Environment {
     pub kind: EnvironmentType,
     /// Whether its snapshots hold drafts.
     pub drafts: bool,
+    /// What public keys may do in it.
+    pub access: AccessPart,
 }
 
 /// A project: a name over some flows.
@@ -329,6 +331,8 @@ pub struct StoredKey {
     pub projects: Vec<String>,
     /// Every request with it comes over this channel.
     pub channel: Option<String>,
+    /// Origins whose pages may use it; empty means all.
+    pub origins: Vec<String>,
     /// The last characters of the text, to tell secrets of one name apart.
     pub last: String,
     /// When it was made.

@@ -20,6 +20,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::limits::{self, LimitCounters, LimitNames};
+
 /// A counter that one thread writes and any thread reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -124,6 +126,8 @@ pub struct HttpCounters {
     pub refused: Counter,
     /// Errors of accept itself, such as no file descriptors left (acceptor).
     pub accept_errors: Counter,
+    /// Connections closed at once because the worker is behind (worker).
+    pub turned_away: Counter,
     /// Connections that ended (worker).
     pub closed: Counter,
     /// Requests hyper could not parse (worker).
@@ -239,6 +243,13 @@ impl Metrics {
         counters
     }
 
+    /// Counters for one worker that refuses what is too much.
+    pub fn limits(&self, names: &'static LimitNames) -> Arc<LimitCounters> {
+        let counters = Arc::new(LimitCounters::new(names));
+        lock(&self.threads.limits).push(Arc::clone(&counters));
+        counters
+    }
+
     /// Lets another room register what it measures.
     pub fn register(&self, with: impl FnOnce(&mut Registry)) {
         with(&mut lock(&self.registry));
@@ -262,25 +273,32 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Threads {
     http: Mutex<Vec<(&'static str, Arc<HttpCounters>)>>,
     requests: Mutex<Vec<Arc<RequestCounters>>>,
+    limits: Mutex<Vec<Arc<LimitCounters>>>,
 }
 
 impl Collector for Threads {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         self.encode_http(&mut encoder)?;
-        self.encode_requests(&mut encoder)
+        self.encode_requests(&mut encoder)?;
+        limits::encode(&mut encoder, &lock(&self.limits))
     }
 }
 
 /// A counter's name, its help and where its value stands.
 type HttpRow = (&'static str, &'static str, fn(&HttpCounters) -> u64);
 
-const HTTP_ROWS: [HttpRow; 7] = [
+const HTTP_ROWS: [HttpRow; 8] = [
     ("connections_accepted", "Connections taken", |c| {
         c.accepted.get()
     }),
     ("connections_refused", "Closed at once by a cap", |c| {
         c.refused.get()
     }),
+    (
+        "connections_turned_away",
+        "Closed at once under too much load",
+        |c| c.turned_away.get(),
+    ),
     ("accept_errors", "Errors of accept itself", |c| {
         c.accept_errors.get()
     }),

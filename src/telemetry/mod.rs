@@ -5,6 +5,7 @@
 //! nothing registers itself globally but the one subscriber that the `tracing`
 //! macros need.
 
+pub mod limits;
 pub mod logs;
 pub mod metrics;
 pub mod traces;

@@ -7,6 +7,7 @@
     reason = "stories print how long things took and what was counted"
 )]
 
+mod access;
 mod architecture;
 mod bad_decisions;
 mod bad_documents;

@@ -140,6 +140,7 @@ impl Edge {
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
+            limits: limits(&config),
             distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
@@ -361,6 +362,19 @@ fn origins(config: &EdgeConfig) -> server::Origins {
         CorsOrigins::Any => server::Origins::Any,
         CorsOrigins::List(list) => server::Origins::List(list.clone()),
     }
+}
+
+fn limits(config: &EdgeConfig) -> server::Limits {
+    let limits = config.limits();
+    let settings = server::LimitSettings {
+        requests_per_s_per_key: limits.requests_per_s_per_key,
+        requests_burst: limits.requests_burst,
+        unseen_users_per_s: limits.unseen_users_per_s,
+        unseen_users_burst: limits.unseen_users_burst,
+        in_flight_max: limits.in_flight_max,
+        queue_ms_max: limits.queue_ms_max,
+    };
+    server::Limits::new(settings, config.workers())
 }
 
 fn names(config: &EdgeConfig) -> Vec<String> {

@@ -118,6 +118,7 @@ fn snapshot() -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: true,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: [
             flow("f", &[0, 1, 2, 3, 5]),

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     clock::UnixMs,
     current::{Age, Environment, WAIT_OUTCOMES},
+    snapshot::wire::KeyKind,
 };
 
 /// What is looked up at the scrape instead of being counted.
@@ -72,6 +73,19 @@ impl Collector for Measured {
         }
         encode_states(&mut encoder, live.all(), now)?;
         supply::encode(&mut encoder, &facts.environments, now)?;
+        let help = "Keys that open something, by kind";
+        let mut family = encoder.encode_descriptor("keys", help, None, MetricType::Gauge)?;
+        for environment in live.all() {
+            for kind in KeyKind::ALL {
+                let keys = environment.snapshot.keys.iter();
+                let count = keys.filter(|key| key.kind == kind).count() as u64;
+                let labels = [
+                    ("environment", &*environment.snapshot.environment),
+                    ("kind", kind.name()),
+                ];
+                gauge(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
         let mut family = encoder.encode_descriptor(
             "min_revision_waits",
             "Requests that asked for a revision that was not here, by what came of it",

@@ -146,10 +146,14 @@ impl<'r> Inquiry<'r> {
         if let Some(known) = self.known_now(edge, sids.clone()) {
             return self.admit(known);
         }
+        edge.gate.uncached(self.access.route.class())?;
         let place = place(self.access);
         let (read, early) = match self.read_now(edge) {
             Some(read) => (read, Vec::new()),
-            None => self.read_at_once(edge, &place, sids.clone()).await?,
+            None => {
+                edge.refuse_unseen(self.access, self.who.user)?;
+                self.read_at_once(edge, &place, sids.clone()).await?
+            }
         };
         let late = sids.enumerate().map(async |(at, sid)| {
             let early = early.get(at).copied().flatten();

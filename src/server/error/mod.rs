@@ -12,9 +12,11 @@ use hyper::{
 };
 
 use super::{
+    limits::Limit,
     protocol::distribution::DistributionError,
     protocol::flows::TicketError,
     route::{Kinds, Protocol},
+    signed::TokenError,
 };
 use crate::{
     current::{Age, NotHere},
@@ -107,6 +109,20 @@ pub(crate) enum AuthError {
     Attributes,
     #[error("this flow takes no force from public keys")]
     Force,
+    #[error("the key is not for pages of this origin")]
+    Origin,
+    #[error("Flowgate-User-Token is not accepted: {0}")]
+    UserToken(TokenError),
+    #[error(
+        "{} in environment {environment}: users come with a signed token (send Flowgate-User-Token, \
+         or allow them without one by `flowgate env set {environment} --unsigned-users allow`)",
+        if *.chosen { "unsigned users are refused" } else { "nobody has allowed unsigned users" }
+    )]
+    Unsigned { environment: Box<str>, chosen: bool },
+    #[error("Flowgate-User-Token is for another user than the one asked for")]
+    OtherUser,
+    #[error("pages may not set this property of a user or group in this environment")]
+    Property { found: Box<str>, expected: Box<str> },
     #[error("the key is bound to the channel \"{expected}\", and the request names another one")]
     Channel { found: Box<str>, expected: Box<str> },
 }
@@ -161,6 +177,8 @@ pub(crate) enum Fault {
     Invalid(#[from] Invalid),
     #[error(transparent)]
     Auth(#[from] AuthError),
+    #[error(transparent)]
+    Limit(#[from] Limit),
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error("the body is not the JSON that is expected: {0}")]
@@ -230,20 +248,8 @@ impl Fault {
                 row(S::BAD_REQUEST, "not-supported", "Not supported")
             }
             Self::Invalid(_) => row(S::BAD_REQUEST, "invalid-value", "Invalid value"),
-            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
-                row(S::UNAUTHORIZED, "key", "Key missing or unknown")
-            }
-            Self::Auth(AuthError::NotYet) => row(S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-            Self::Auth(AuthError::Kind { .. }) => {
-                row(S::FORBIDDEN, "key-kind", "Wrong kind of key")
-            }
-            Self::Auth(AuthError::Attributes) => {
-                row(S::FORBIDDEN, "attributes", "Attributes refused")
-            }
-            Self::Auth(AuthError::Force) => row(S::FORBIDDEN, "force", "Force refused"),
-            Self::Auth(AuthError::Channel { .. }) => {
-                row(S::FORBIDDEN, "channel", "Another channel")
-            }
+            Self::Auth(error) => auth_row(error),
+            Self::Limit(limit) => limit_row(*limit),
             Self::Body(BodyError::TooLarge { .. }) => {
                 row(S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large")
             }
@@ -293,7 +299,9 @@ impl Fault {
         match self {
             Self::Invalid(invalid) | Self::Route(RouteError::Path(invalid)) => invalid.found(),
             Self::Auth(AuthError::Kind { found, .. }) => Some(found.name().to_owned()),
-            Self::Auth(AuthError::Channel { found, .. }) => Some(found.to_string()),
+            Self::Auth(AuthError::Channel { found, .. } | AuthError::Property { found, .. }) => {
+                Some(shortened(found))
+            }
             Self::Deployment { named, .. } => Some(named.clone()),
             Self::Body(BodyError::TooLarge { announced, .. }) => {
                 announced.map(|bytes| format!("{bytes} bytes"))
@@ -310,7 +318,9 @@ impl Fault {
             }
             Self::Route(RouteError::Method { allow }) => Some((*allow).to_owned()),
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
-            Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
+            Self::Auth(
+                AuthError::Channel { expected, .. } | AuthError::Property { expected, .. },
+            ) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
             Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
@@ -333,22 +343,22 @@ impl Fault {
             Protocol::Flowgate => self.problem(&row),
         };
         if let Some((name, value)) = self.extra_header() {
-            let value = HeaderValue::from_static(value);
             answer.headers_mut().insert(name, value);
         }
         answer
     }
 
-    fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
+    fn extra_header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let fixed = HeaderValue::from_static;
         match self {
-            Self::Route(RouteError::Method { allow }) => Some((ALLOW, allow)),
-            Self::Auth(AuthError::Missing | AuthError::Unknown) | Self::Ticket(_) => {
-                Some((WWW_AUTHENTICATE, "Bearer"))
-            }
-            Self::SetAside { .. } => Some((RETRY_AFTER, RETRY_LATER)),
-            Self::Old(_) => Some((RETRY_AFTER, RETRY_REFRESHED)),
+            Self::Route(RouteError::Method { allow }) => Some((ALLOW, fixed(allow))),
+            Self::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
+            | Self::Ticket(_) => Some((WWW_AUTHENTICATE, fixed("Bearer"))),
+            Self::Limit(limit) => Some((RETRY_AFTER, limit.retry_s().max(1).into())),
+            Self::SetAside { .. } => Some((RETRY_AFTER, fixed(RETRY_LATER))),
+            Self::Old(_) => Some((RETRY_AFTER, fixed(RETRY_REFRESHED))),
             other if other.row().status == StatusCode::SERVICE_UNAVAILABLE => {
-                Some((RETRY_AFTER, RETRY_SOON))
+                Some((RETRY_AFTER, fixed(RETRY_SOON)))
             }
             _ => None,
         }
@@ -381,6 +391,42 @@ impl Fault {
             }
         }
         http::json_bytes(row.status, "application/problem+json", body.to_string())
+    }
+}
+
+/// The rows of what a key does not open.
+fn auth_row(error: &AuthError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        AuthError::Missing | AuthError::Unknown => {
+            (S::UNAUTHORIZED, "key", "Key missing or unknown")
+        }
+        AuthError::UserToken(_) => (S::UNAUTHORIZED, "user-token", "User token not accepted"),
+        AuthError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        AuthError::Kind { .. } => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
+        AuthError::Attributes => (S::FORBIDDEN, "attributes", "Attributes refused"),
+        AuthError::Force => (S::FORBIDDEN, "force", "Force refused"),
+        AuthError::Origin => (S::FORBIDDEN, "origin", "Another origin"),
+        AuthError::Unsigned { .. } => (S::FORBIDDEN, "unsigned-user", "Unsigned user"),
+        AuthError::OtherUser => (S::FORBIDDEN, "other-user", "Another user"),
+        AuthError::Property { .. } => (S::FORBIDDEN, "property", "Property refused"),
+        AuthError::Channel { .. } => (S::FORBIDDEN, "channel", "Another channel"),
+    };
+    row(status, kind, title)
+}
+
+/// The rows of what is too much: the caller's doing, or everybody's.
+fn limit_row(limit: Limit) -> Row {
+    let (own, all) = (
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    );
+    match limit {
+        Limit::KeyRate { .. } => row(own, "key-rate", "Too many requests"),
+        Limit::UnseenUsers { .. } => row(own, "unseen-users", "Too many new users"),
+        Limit::KeyPlaces { .. } => row(own, "key-places", "Too many requests at once"),
+        Limit::Places { .. } => row(all, "places", "Too many requests under way"),
+        Limit::Queue { .. } => row(all, "queue", "Overloaded"),
     }
 }
 

@@ -4,7 +4,7 @@
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::evaluate::StepError;
+use crate::{evaluate::StepError, server::limits::Class};
 
 fn body_of(answer: Answer) -> serde_json::Value {
     let collected = futures_util::FutureExt::now_or_never(answer.into_body().collect());
@@ -45,6 +45,64 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
         (AuthError::NotYet.into(), 503, "internal_server_error"),
         (AuthError::Attributes.into(), 403, "unauthorized_error"),
         (AuthError::Force.into(), 403, "unauthorized_error"),
+        (AuthError::Origin.into(), 403, "unauthorized_error"),
+        (AuthError::OtherUser.into(), 403, "unauthorized_error"),
+        (
+            AuthError::UserToken(TokenError::Expired).into(),
+            401,
+            "unauthorized_error",
+        ),
+        (
+            AuthError::Unsigned {
+                environment: "development".into(),
+                chosen: true,
+            }
+            .into(),
+            403,
+            "unauthorized_error",
+        ),
+        (
+            AuthError::Property {
+                found: "is_admin".into(),
+                expected: "plan".into(),
+            }
+            .into(),
+            403,
+            "unauthorized_error",
+        ),
+        (
+            Limit::KeyRate { retry_s: 3 }.into(),
+            429,
+            "invalid_request_error",
+        ),
+        (
+            Limit::UnseenUsers { retry_s: 0 }.into(),
+            429,
+            "invalid_request_error",
+        ),
+        (
+            Limit::KeyPlaces { retry_s: 1 }.into(),
+            429,
+            "invalid_request_error",
+        ),
+        (
+            Limit::Places {
+                class: Class::Lists,
+                retry_s: 1,
+            }
+            .into(),
+            503,
+            "internal_server_error",
+        ),
+        (
+            Limit::Queue {
+                class: Class::Writes,
+                retry_s: 4,
+            }
+            .into(),
+            503,
+            "internal_server_error",
+        ),
         (
             BodyError::TooLarge {
                 limit: 10,
@@ -118,7 +176,7 @@ fn every_fault_is_told_in_both_forms() {
         let dopt = fault.answer(Protocol::Dopt);
         assert_eq!(dopt.status().as_u16(), status, "{fault}");
         let retry = dopt.headers().get(RETRY_AFTER).cloned();
-        assert_eq!(retry.is_some(), status == 503, "{fault}");
+        assert_eq!(retry.is_some(), matches!(status, 429 | 503), "{fault}");
         if let Some(seconds) = retry {
             let text = seconds.to_str().expect("ascii");
             assert!(text.parse::<u32>().is_ok(), "an integer: {text}");

@@ -22,7 +22,8 @@ use crate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{self, ChangesOptions, Edge, Origins},
+    server::{self, ChangesOptions, Edge, LimitSettings, Limits, Origins},
+    snapshot::Snapshot,
     telemetry::metrics::Metrics,
 };
 
@@ -38,24 +39,41 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
+        Self::with(
+            snapshot(drafts),
+            limits(),
+            NobodyKnown { has_records: true },
+            Current::default(),
+        )
+    }
+
+    /// With these limits, for one worker.
+    pub(super) fn limited(settings: LimitSettings) -> Self {
+        let limits = Limits::new(settings, NonZeroUsize::MIN);
         let nobody = NobodyKnown { has_records: true };
-        Self::with(drafts, nobody, Current::default())
+        Self::with(snapshot(true), limits, nobody, Current::default())
+    }
+
+    /// With a snapshot of its own.
+    pub(super) fn serving(snapshot: Snapshot) -> Self {
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(snapshot, limits(), nobody, Current::default())
     }
 
     /// The ledger answers for users, and for nothing else.
     pub(super) fn without_records() -> Self {
         let nobody = NobodyKnown { has_records: false };
-        Self::with(true, nobody, Current::default())
+        Self::with(snapshot(true), limits(), nobody, Current::default())
     }
 
     /// Under these policies, with little patience for revisions to come.
     pub(super) fn governed(policies: Policies, patience: Duration) -> Self {
         let current = Current::default().governed("development", policies);
         let nobody = NobodyKnown { has_records: true };
-        Self::with(true, nobody, current.patient(patience))
+        Self::with(snapshot(true), limits(), nobody, current.patient(patience))
     }
 
-    fn with(drafts: bool, ledger: NobodyKnown, current: Current) -> Self {
+    fn with(snapshot: Snapshot, limits: Limits, ledger: NobodyKnown, current: Current) -> Self {
         let ambient = Ambient::system();
         let current = Arc::new(current);
         let freshness = Freshness {
@@ -63,7 +81,7 @@ impl Harness {
             fresh_until_ms: u64::MAX,
             expires_ms: u64::MAX,
         };
-        current.publish(Arc::new(snapshot(drafts)), freshness);
+        current.publish(Arc::new(snapshot), freshness);
         let (progress, journal) = progress(&ambient, ledger);
         let edge = Edge {
             samples: None,
@@ -81,6 +99,7 @@ impl Harness {
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            limits,
             distribution: None,
             traces_per_million: None,
         };
@@ -90,7 +109,11 @@ impl Harness {
             workers: NonZeroUsize::MIN,
             connections_max: 100,
             connections_per_address_max: 100,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines {
+                // Some tests hold requests for as long as they need.
+                body: Duration::from_secs(600),
+                ..Deadlines::default()
+            },
         };
         let making = edge.clone();
         let served = http::serve(listener, options, &edge.metrics, move |_| making.service());
@@ -99,6 +122,11 @@ impl Harness {
             edge,
             journal,
         }
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
     }
 
     pub(super) async fn get(&self, key: &str, path: &str) -> Reply {
@@ -182,6 +210,10 @@ pub(super) async fn ask(
         head: head.to_owned(),
         text: body.to_owned(),
     }
+}
+
+fn limits() -> Limits {
+    Limits::new(LimitSettings::default(), NonZeroUsize::MIN)
 }
 
 /// Real progress; its threads end with the journal and with the last face.

@@ -79,7 +79,7 @@ fn deployments() -> Vec<Value> {
     ]
 }
 
-pub(super) fn snapshot(drafts: bool) -> Snapshot {
+pub(in crate::server) fn snapshot(drafts: bool) -> Snapshot {
     let revision = Revision {
         epoch: 0,
         number: 17,

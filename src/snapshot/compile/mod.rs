@@ -2,10 +2,11 @@
 //!
 //! One version at a time, by [`check`] and [`link`]; then flows and versions
 //! are put together. What cannot be served is set aside and named, and the
-//! rest serves. Keys are different: a key or a revocation that cannot be read
-//! fails the whole, because leaving it out would open or close a door that
+//! rest serves. Keys are different: a key, a revocation or a rule for public keys
+//! that cannot be read fails the whole, because leaving it out would open or close a door that
 //! somebody meant otherwise.
 
+mod access;
 mod check;
 mod deployments;
 mod flows;
@@ -18,15 +19,13 @@ pub use deployments::{channel_fault, compile_deployment};
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-
 use self::input::Input;
 use super::{
-    model::{Deployment, Flow, Key, Revision, Snapshot, Version},
+    model::{Deployment, Flow, Revision, Snapshot, Version},
     parts::{Body, Content, Inventory, Outcome, PartsError, Place},
-    wire::{ControlDocument, KeyPart, VersionPart},
+    wire::{ControlDocument, VersionPart},
 };
-use crate::limits::KEYS_PER_ENVIRONMENT_MAX;
+use crate::limits::{KEYS_PER_ENVIRONMENT_MAX, USER_KEYS_MAX};
 
 /// What makes a whole document unreadable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +56,21 @@ pub enum CompileError {
     /// More keys than an edge holds.
     #[error("{found} keys found, expected at most {KEYS_PER_ENVIRONMENT_MAX}")]
     TooManyKeys {
+        /// How many.
+        found: usize,
+    },
+    /// A key for users' tokens that verifies nothing.
+    #[error("user key: {0}")]
+    UserKey(super::envelope::KeyError),
+    /// Two keys for users' tokens with one id: a token could mean either.
+    #[error("user key {id:?} is listed twice, expected each id once")]
+    UserKeyTwice {
+        /// The repeated id.
+        id: String,
+    },
+    /// More keys for users' tokens than a rotation needs.
+    #[error("{found} user keys found, expected at most {USER_KEYS_MAX}")]
+    TooManyUserKeys {
         /// How many.
         found: usize,
     },
@@ -168,7 +182,8 @@ fn assemble(
     input: &Input<'_>,
     control: &ControlDocument,
 ) -> Result<(Snapshot, Made), CompileError> {
-    let keys = keys(&input.keys, &control.revoked_keys)?;
+    let keys = access::keys(&input.keys, &control.revoked_keys)?;
+    let access = access::rules(input.settings)?;
     let mut flows = flows::Assembly::new(input, control);
     for given in &input.flows {
         flows.add(given);
@@ -192,6 +207,7 @@ fn assemble(
         deployments: deployed.deployments,
         channels: deployed.channels,
         keys,
+        access,
         set_aside: flows.set_aside,
     };
     Ok((snapshot, made))
@@ -214,59 +230,4 @@ fn note(inventory: &mut Inventory, made: Made) {
         }
     }
     inventory.forget_parsed();
-}
-
-/// The keys that are not revoked.
-fn keys(parts: &[&KeyPart], revoked: &[String]) -> Result<Vec<Key>, CompileError> {
-    if parts.len() > KEYS_PER_ENVIRONMENT_MAX {
-        return Err(CompileError::TooManyKeys { found: parts.len() });
-    }
-    let mut gone = FxHashSet::default();
-    for text in revoked {
-        gone.insert(hash(text).ok_or_else(|| CompileError::RevokedKey {
-            found: text.clone(),
-        })?);
-    }
-    let mut seen = FxHashSet::default();
-    let mut keys = Vec::with_capacity(parts.len());
-    for part in parts {
-        let sha256 = hash(&part.sha256).ok_or_else(|| CompileError::KeyHash {
-            name: part.name.clone(),
-            found: part.sha256.clone(),
-        })?;
-        if !seen.insert(sha256) {
-            return Err(CompileError::KeyTwice {
-                name: part.name.clone(),
-            });
-        }
-        if !gone.contains(&sha256) {
-            keys.push(Key {
-                sha256,
-                kind: part.kind,
-                name: part.name.as_str().into(),
-                projects: part
-                    .projects
-                    .iter()
-                    .map(|sid| sid.as_str().into())
-                    .collect(),
-                channel: part.channel.as_deref().map(Into::into),
-            });
-        }
-    }
-    Ok(keys)
-}
-
-/// The bytes that 64 lower-case hexadecimal digits stand for.
-fn hash(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }

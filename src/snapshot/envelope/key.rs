@@ -112,11 +112,9 @@ pub enum KeyError {
 pub(in crate::snapshot) struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    /// Reads a key that stands under this id.
+    /// Reads a key that stands under the id derived from it.
     pub(in crate::snapshot) fn parse(id: &str, base64: &str) -> Result<Self, KeyError> {
-        let not_a_key = || KeyError::NotAKey { id: id.to_owned() };
-        let bytes = STANDARD.decode(base64).map_err(|_| not_a_key())?;
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| not_a_key())?;
+        let bytes = Self::decoded(id, base64)?;
         let expected = key_id(&bytes);
         if id != expected {
             return Err(KeyError::WrongId {
@@ -124,6 +122,34 @@ impl PublicKey {
                 expected,
             });
         }
+        Self::from_bytes(id, bytes)
+    }
+
+    /// Reads a key that goes by a name somebody chose.
+    pub(in crate::snapshot) fn of(id: &str, base64: &str) -> Result<Self, KeyError> {
+        Self::from_bytes(id, Self::decoded(id, base64)?)
+    }
+
+    /// Its 32 bytes.
+    pub(in crate::snapshot) fn bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// Whether its other half signed the message. Strict: one valid signature
+    /// for a key and a message, and no components of small order.
+    pub(in crate::snapshot) fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        self.0.verify_strict(message, &signature).is_ok()
+    }
+
+    fn decoded(id: &str, base64: &str) -> Result<[u8; 32], KeyError> {
+        let bytes = STANDARD.decode(base64).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| KeyError::NotAKey { id: id.to_owned() })
+    }
+
+    fn from_bytes(id: &str, bytes: [u8; 32]) -> Result<Self, KeyError> {
+        let not_a_key = || KeyError::NotAKey { id: id.to_owned() };
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| not_a_key())?;
         if key.is_weak() {
             return Err(KeyError::Weak { id: id.to_owned() });
@@ -177,13 +203,6 @@ impl Signers {
     /// Whether this key of the role signed the message; none for a key that is
     /// not of the role.
     pub(super) fn signed(&self, id: &str, message: &[u8], signature: &[u8; 64]) -> Option<bool> {
-        let key = self.keys.get(id)?;
-        // Strict: one valid signature for a key and a message, and no
-        // components of small order.
-        Some(
-            key.0
-                .verify_strict(message, &Signature::from_bytes(signature))
-                .is_ok(),
-        )
+        Some(self.keys.get(id)?.signed(message, signature))
     }
 }

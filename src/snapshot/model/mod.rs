@@ -6,10 +6,12 @@
 //! snapshot can reuse it by hash; flows link to versions when a snapshot is
 //! put together. Nothing here is serialisable.
 
+mod access;
 mod deployment;
 mod names;
 mod version;
 
+pub use access::{AccessRules, Key, Unsigned, UserKey};
 pub use deployment::{Alternative, Audience, Channel, Deployment, RolloutSource, Rule, Scheduled};
 pub use names::{BlockKey, DeploymentKey, FlowKey, NameKey, Revision, RevisionError};
 pub use version::{Block, BlockIndex, Entry, Incoming, Target, Transition, Trigger, Version};
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::wire::{EnvironmentType, KeyKind};
+use super::wire::EnvironmentType;
 
 /// Everything one environment evaluates against, at one revision.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Snapshot {
     pub channels: FxHashMap<Box<str>, Channel>,
     /// Keys that are not revoked.
     pub keys: Vec<Key>,
+    /// What public keys may do.
+    pub access: AccessRules,
     /// What could not be compiled; the rest serves.
     pub set_aside: Vec<SetAside>,
 }
@@ -58,28 +62,6 @@ pub struct SetAside {
     pub version: Option<u32>,
     /// In words, for status and log.
     pub why: String,
-}
-
-/// A key's compiled form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// SHA-256 of the key text.
-    pub sha256: [u8; 32],
-    /// What it may do.
-    pub kind: KeyKind,
-    /// For people.
-    pub name: Box<str>,
-    /// Project sids it may see; empty means all.
-    pub projects: Box<[Box<str>]>,
-    /// Every request with it comes over this channel.
-    pub channel: Option<Box<str>>,
-}
-
-impl Key {
-    /// Whether flows of this project are visible with this key.
-    pub fn sees(&self, project: &str) -> bool {
-        self.projects.is_empty() || self.projects.iter().any(|own| &**own == project)
-    }
 }
 
 /// One flow with its versions linked.

@@ -12,7 +12,10 @@ mod deployment;
 mod document;
 mod flow;
 
-pub use access::{ChannelPart, EnvironmentType, KeyKind, KeyPart, SettingsPart};
+pub use access::{
+    AccessPart, ChannelPart, EnvironmentType, KeyKind, KeyPart, SettingsPart, UnsignedUsers,
+    UserKeyPart,
+};
 pub use deployment::{
     AlternativePart, DeploymentPart, OnVersionChange, Remember, RolloutId, RolloutPart,
     RuleOperator, RulePart, ScheduledPart, VersionPolicy,
@@ -28,8 +31,9 @@ pub use flow::{
 };
 
 /// The reader version this build implements; a release that asks for more is
-/// refused as a whole. 2: deployments, channels, migration, and all blocks.
-pub const READER: u32 = 2;
+/// refused as a whole. 2: deployments, channels, migration, and all blocks. 3:
+/// what narrows public keys (signed users, origins, listed properties).
+pub const READER: u32 = 3;
 
 /// Longest life a timestamp may be given unless the root says otherwise.
 pub const TIMESTAMP_LIFE_DEFAULT_MS: u64 = 24 * 60 * 60 * 1000;

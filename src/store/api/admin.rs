@@ -1,12 +1,12 @@
 //! What does the store answer to an author?
 //!
-//! Imports, exports, keys and the look at one user. Whoever comes here has an
+//! Imports, exports, keys, environments and the look at one user. Whoever comes here has an
 //! `admin` key; a change is answered only when it is published.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -18,7 +18,11 @@ use crate::{
     clock::UnixMs,
     http::json::Object,
     progress::event::UserDocument,
-    store::{Change, Environment, Fault, KeyName, SourceFile, StoredKeyKind, Workspace},
+    snapshot::wire::UnsignedUsers,
+    store::{
+        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, SourceFile,
+        StoredKeyKind, Workspace,
+    },
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -44,6 +48,39 @@ struct EnvironmentAnswer {
     revision: String,
 }
 
+/// A change of an environment; what is left out stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvironmentBody {
+    /// `null` takes the choice back.
+    #[serde(default, deserialize_with = "given")]
+    unsigned_users: Option<Option<UnsignedUsers>>,
+    #[serde(default)]
+    add_user_keys: Vec<Object<UserKeyBody>>,
+    #[serde(default)]
+    remove_user_keys: Vec<String>,
+    #[serde(default)]
+    refuse_force: Option<bool>,
+    /// `null` lets browsers set every property.
+    #[serde(default, deserialize_with = "given")]
+    browser_properties: Option<Option<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserKeyBody {
+    #[serde(default)]
+    id: Option<String>,
+    key: String,
+}
+
+/// A member that is there, also as `null`.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CreateBody {
@@ -56,6 +93,12 @@ struct CreateBody {
     /// Every request with it comes over this channel.
     #[serde(default)]
     channel: Option<String>,
+    /// Whose pages may use it.
+    #[serde(default)]
+    origins: Vec<String>,
+    /// A text from elsewhere that becomes the key.
+    #[serde(default)]
+    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,10 +174,13 @@ pub(super) async fn answer(
         Admin::CreateKey => {
             let body: CreateBody = read(&body)?;
             let name = named(body.kind, body.environment, body.name);
+            let terms = KeyTerms {
+                projects: body.projects,
+                channel: body.channel,
+                origins: body.origins,
+            };
             let made = api
-                .blocking(move |store| {
-                    store.create_bound_key(&name, &body.projects, body.channel.as_deref())
-                })
+                .blocking(move |store| store.create_key_on(&name, &terms, body.text.as_deref()))
                 .await?;
             api.settle().await?;
             Response::json(201, &made)
@@ -157,6 +203,7 @@ pub(super) async fn answer(
             api.settle().await?;
             Response::json(200, &ended)
         }
+        Admin::SetEnvironment(name) => set_environment(api, name, &body).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
@@ -225,6 +272,26 @@ async fn confirm(api: &Api, environment: String, version: u64) -> Result<Respons
     let revision = revision.to_string();
     let answer = json!({"environment": environment, "release": version, "revision": revision});
     Response::json(200, &answer)
+}
+
+async fn set_environment(api: &Api, name: String, body: &Bytes) -> Result<Response, Problem> {
+    let body: EnvironmentBody = read(body)?;
+    let new_key = |Object(key): Object<UserKeyBody>| NewUserKey {
+        id: key.id,
+        key: key.key,
+    };
+    let change = AccessChange {
+        unsigned_users: body.unsigned_users,
+        add_user_keys: body.add_user_keys.into_iter().map(new_key).collect(),
+        remove_user_keys: body.remove_user_keys,
+        refuse_force: body.refuse_force,
+        browser_properties: body.browser_properties,
+    };
+    let access = api
+        .blocking(move |store| store.set_access(&name, &change))
+        .await?;
+    api.settle().await?;
+    Response::json(200, &access)
 }
 
 async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    DeployError, ImportError, KeyError, PublishError, StoreError, ledger::ShipError,
+    AccessError, DeployError, ImportError, KeyError, PublishError, StoreError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -100,6 +100,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Export(_) => Self::internal(&error),
             StoreError::Key(error) => error.into(),
+            StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
@@ -129,14 +130,33 @@ impl From<KeyError> for Problem {
                     .expected(&expected)
             }
             KeyError::Unknown { .. } => Self::new(404, "unknown-key", text),
-            KeyError::Taken { .. } => Self::new(409, "key-taken", text),
+            KeyError::Taken { .. } | KeyError::TextTaken => Self::new(409, "key-taken", text),
             KeyError::TooMany(_)
+            | KeyError::NotInPages { .. }
+            | KeyError::Origin(_)
+            | KeyError::TooManyOrigins(_)
+            | KeyError::Text
+            | KeyError::Guessable { .. }
             | KeyError::Environment { .. }
             | KeyError::Name(_)
             | KeyError::NameControl(_)
             | KeyError::Unbound { .. }
             | KeyError::Channel(_)
             | KeyError::UnknownProject(_) => Self::new(422, "key-refused", text),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccessError::Unknown { .. } => Self::new(404, "unknown-user-key", text),
+            AccessError::Taken(_) => Self::new(409, "user-key-taken", text),
+            AccessError::NotAKey { .. }
+            | AccessError::Name { .. }
+            | AccessError::TooMany(_)
+            | AccessError::TooManyProperties(_) => Self::new(422, "access-refused", text),
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) enum Admin {
     RevokeKey,
     Environments,
     Edges,
+    SetEnvironment(String),
     User(String),
     Deployments(Asked),
     Flows,
@@ -126,6 +127,7 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             ("POST", Admin::ConfirmRelease(environment, version(number)?))
         }
         ["edges"] => ("GET", Admin::Edges),
+        ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows"] => ("GET", Admin::Flows),
         ["flows", sid] => ("GET", Admin::Flow(decoded(sid)?)),

@@ -13,7 +13,8 @@ use crate::{
     limits,
     progress::event::MembershipDocument,
     snapshot::wire::{
-        EntryCondition, EnvironmentType, OnVersionChange, VersionPart, VersionPolicy,
+        AccessPart, EntryCondition, EnvironmentType, OnVersionChange, UnsignedUsers, VersionPart,
+        VersionPolicy,
     },
     store::workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
 };
@@ -48,6 +49,11 @@ fn environment(uid: &str, name: &str) -> Environment {
         name: name.to_owned(),
         kind: EnvironmentType::Preproduction,
         drafts: true,
+        access: AccessPart {
+            unsigned_users: Some(UnsignedUsers::Refuse),
+            browser_properties: Some(vec!["plan".to_owned()]),
+            ..AccessPart::default()
+        },
     }
 }
 
@@ -83,6 +89,7 @@ fn key(sha256: &str) -> StoredKey {
         name: "back end".to_owned(),
         projects: vec!["shop".to_owned()],
         channel: Some("web".to_owned()),
+        origins: vec!["https://app.example".to_owned()],
         last: "abc123".to_owned(),
         created_ms: 1,
         expires_ms: None,

@@ -49,6 +49,7 @@ pub(crate) fn environment(uid: &str, name: &str) -> Environment {
         name: name.to_owned(),
         kind: EnvironmentType::Production,
         drafts: true,
+        access: Default::default(),
     }
 }
 

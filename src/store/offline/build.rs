@@ -9,7 +9,11 @@ use std::collections::BTreeMap;
 use super::{CONTENT_FORMAT, ContentFile, EnvironmentGiven};
 use crate::{
     limits,
-    snapshot::{compile::channel_fault, is_sha256_hex, parts, wire::EnvironmentType},
+    snapshot::{
+        compile::channel_fault,
+        is_sha256_hex, parts,
+        wire::{AccessPart, EnvironmentType},
+    },
     store::{
         Fault, ImportError, PublishError, SourceFile,
         import::{import_named, read_files},
@@ -105,6 +109,7 @@ pub fn build(
                 name: name.to_owned(),
                 kind,
                 drafts: false,
+                access: AccessPart::default(),
             });
         }
     }
@@ -164,6 +169,10 @@ fn all_environments(given: &[EnvironmentGiven]) -> Result<Vec<Environment>, Buil
             name: own.name.clone(),
             kind: own.kind,
             drafts: own.kind == EnvironmentType::Development,
+            access: AccessPart {
+                unsigned_users: own.unsigned_users,
+                ..AccessPart::default()
+            },
         });
     }
     Ok(environments)
@@ -210,6 +219,7 @@ fn stored(workspace: &Workspace, given: &KeyGiven) -> Result<StoredKey, String> 
         name: given.name.clone(),
         projects: Vec::new(),
         channel: given.channel.clone(),
+        origins: Vec::new(),
         last: String::new(),
         created_ms: 0,
         expires_ms: None,

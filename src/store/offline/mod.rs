@@ -18,7 +18,7 @@ pub use sign::{SignError, SignOptions, Signed, sign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::wire::{Blob, EnvironmentType};
+use crate::snapshot::wire::{Blob, EnvironmentType, UnsignedUsers};
 
 /// The form of [`ContentFile`] that is written and read.
 const CONTENT_FORMAT: &str = "snapshot-content/1";
@@ -32,6 +32,9 @@ pub struct EnvironmentGiven {
     pub kind: EnvironmentType,
     /// The uid it has elsewhere; without one it is made of the name.
     pub uid: Option<String>,
+    /// Whether users may come without a signed token; none for what the kind
+    /// of environment says.
+    pub unsigned_users: Option<UnsignedUsers>,
 }
 
 /// What was built of an environment and is to be signed: everything that a

@@ -15,7 +15,7 @@ use crate::{
         pack::Pack,
         parts::{self, PartsError},
         trust::{Origin, Trust, TrustError, VerifyError, verify_pack},
-        wire::{ControlDocument, EnvironmentType},
+        wire::{AccessPart, ControlDocument, EnvironmentType},
     },
     store::{
         PublishError, Timing,
@@ -164,12 +164,13 @@ fn prepare(
         environment: name.to_owned(),
         source,
     })?;
-    // Only the names are signed: kind and drafts are in the settings part.
+    // Only the names are signed: the rest is in the settings part.
     let environment = Environment {
         uid: content.environment_uid.clone(),
         name: name.to_owned(),
         kind: EnvironmentType::Production,
         drafts: false,
+        access: AccessPart::default(),
     };
     let before = match folder.pack(name)? {
         Some(pack) => Some(published(signing, name, &pack, now)?),

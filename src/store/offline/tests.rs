@@ -24,6 +24,7 @@ fn given(name: &str, kind: EnvironmentType) -> EnvironmentGiven {
         name: name.to_owned(),
         kind,
         uid: None,
+        unsigned_users: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     snapshot::wire::VersionPolicy,
-    store::{deploying::fresh_uid, workspace::Deployment},
+    store::{KeyTerms, deploying::fresh_uid, workspace::Deployment},
 };
 
 /// Release and control versions in force.
@@ -30,13 +30,20 @@ fn deployment(store: &Store, environment: &str, name: &str) -> Deployment {
         .clone()
 }
 
+fn on(channel: &str) -> KeyTerms {
+    KeyTerms {
+        channel: Some(channel.to_owned()),
+        ..KeyTerms::default()
+    }
+}
+
 #[test]
 fn deployments_channels_and_bound_keys_reach_the_edge() {
     let house = House::new();
     let store = with_demo(&house);
     let key = name(StoredKeyKind::Blocks, "production", "widget");
     let made = store
-        .create_bound_key(&key, &[], Some("intercom:acme"))
+        .create_key_on(&key, &on("intercom:acme"), None)
         .unwrap();
     assert_eq!(made.listing.channel.as_deref(), Some("intercom:acme"));
     let rotated = store.rotate_key(&key, None).unwrap();
@@ -67,17 +74,11 @@ fn keys_that_decide_nothing_cannot_be_bound() {
     let store = house.open();
     for kind in [StoredKeyKind::Users, StoredKeyKind::Edge] {
         let key = name(kind, "production", "k");
-        let error = store
-            .create_bound_key(&key, &[], Some("web"))
-            .err()
-            .unwrap();
+        let error = store.create_key_on(&key, &on("web"), None).err().unwrap();
         assert!(error.to_string().contains("bound to no channel"), "{error}");
     }
     let key = name(StoredKeyKind::Server, "production", "k");
-    let error = store
-        .create_bound_key(&key, &[], Some("a b"))
-        .err()
-        .unwrap();
+    let error = store.create_key_on(&key, &on("a b"), None).err().unwrap();
     assert!(error.to_string().contains("platform:workspace"), "{error}");
 }
 

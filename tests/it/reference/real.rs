@@ -40,6 +40,7 @@ impl Edge {
                 environment_type: EnvironmentType::Test,
                 drafts: true,
                 channels: world.channels.clone(),
+                access: Default::default(),
             },
             flows: world.flows.clone(),
             versions: versions.map(|(at, part)| (hash(at), part)).collect(),

@@ -139,6 +139,7 @@ fn environment_snapshot(environment: &Value) -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: true,
             channels: read(&parts("channels")),
+            access: Default::default(),
         },
         flows: read(&environment["flows"]),
         versions: list(&environment["versions"])

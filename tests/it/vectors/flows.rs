@@ -172,6 +172,7 @@ fn snapshot(document: &Value, case: &Value) -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: true,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: Vec::new(),
         versions: Vec::new(),

@@ -45,6 +45,7 @@ pub(super) fn snapshot(shapes: &[Shape]) -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: true,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows: flows.collect(),
         versions: versions

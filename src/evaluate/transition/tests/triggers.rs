@@ -45,6 +45,7 @@ fn snapshot() -> Snapshot {
             environment_type: EnvironmentType::Test,
             drafts: false,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows,
         versions,

@@ -37,9 +37,13 @@ pub(crate) async fn identify(edge: &EdgeService, posted: &Posted<'_>) -> Result<
     let access = posted.access()?;
     let body: IdentifyBody = json::parse(&posted.bytes, json::Limits::default())?;
     subject_id("identifier", &body.identifier)?;
+    access.check_user(&body.identifier)?;
+    access.check_properties(&body.properties)?;
     for Object(group) in &body.groups {
         subject_id("groups[].identifier", &group.identifier)?;
+        access.check_properties(&group.properties)?;
     }
+    edge.refuse_unseen(access, &body.identifier)?;
     let groups = body.groups.into_iter().map(|Object(group)| GroupDocument {
         identifier: group.identifier,
         properties: group.properties,

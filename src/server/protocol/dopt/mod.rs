@@ -30,8 +30,10 @@ fn inquiry<'r>(
     query: &'r Query<'_>,
     now: UnixMs,
 ) -> Result<Inquiry<'r>, Fault> {
+    let user = query.user()?;
+    access.check_user(user)?;
     let who = Who {
-        user: query.user()?,
+        user,
         group: query.group()?,
         conversation: None,
         attributes: None,

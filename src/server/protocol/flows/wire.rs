@@ -70,7 +70,8 @@ impl<'a> SubjectBody<'a> {
 }
 
 impl SubjectBody<'_> {
-    /// Checks lengths, and that attributes come from a trusted key.
+    /// Checks lengths, that attributes come from a trusted key, and that the
+    /// request may act as the user.
     pub(super) fn check(&self, access: Access<'_>) -> Result<Who<'_>, Fault> {
         if self.attributes.is_some() && access.key.kind != KeyKind::Server {
             return Err(AuthError::Attributes.into());
@@ -81,8 +82,10 @@ impl SubjectBody<'_> {
         };
         id("subject.group", &self.group)?;
         id("subject.conversation", &self.conversation)?;
+        let user = subject_id("subject.user", &self.user)?;
+        access.check_user(user)?;
         Ok(Who {
-            user: subject_id("subject.user", &self.user)?,
+            user,
             group: self.group.as_ref().map(AsRef::as_ref),
             conversation: self.conversation.as_ref().map(AsRef::as_ref),
             attributes: self.attributes.as_ref(),

@@ -38,6 +38,7 @@ fn content(flows: Vec<FlowPart>, versions: Vec<(String, VersionPart)>) -> Conten
             environment_type: EnvironmentType::Test,
             drafts: true,
             channels: Vec::new(),
+            access: Default::default(),
         },
         flows,
         versions,
@@ -147,6 +148,7 @@ fn control_disables_flows_and_revokes_keys() {
         kind: KeyKind::Blocks,
         name: format!("key {digit}"),
         projects: vec!["web".into()],
+        origins: Vec::new(),
     };
     let mut content = content(
         vec![flow("f1", "one", &[]), flow("f2", "two", &[])],

@@ -30,17 +30,20 @@ pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineErro
 }
 
 fn environments(connection: &Connection) -> Result<Vec<Environment>, EngineError> {
-    let mut statement = connection
-        .prepare_cached("SELECT uid, name, type, drafts FROM environments ORDER BY position")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT uid, name, type, drafts, access FROM environments ORDER BY position",
+    )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(columns) = rows.next()? {
         let kind: String = columns.get(2)?;
+        let access: String = columns.get(4)?;
         found.push(Environment {
             uid: columns.get(0)?,
             name: columns.get(1)?,
             kind: row("environment type", &kind)?,
             drafts: columns.get(3)?,
+            access: row("environment's access", &access)?,
         });
     }
     Ok(found)
@@ -156,13 +159,14 @@ fn deployments(connection: &Connection) -> Result<BTreeMap<String, Deployment>, 
 fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT sha256, kind, environment_uid, name, projects, last, created_ms, expires_ms,
-                rotated_ms, revoked_ms, channel FROM keys ORDER BY position",
+                rotated_ms, revoked_ms, channel, origins FROM keys ORDER BY position",
     )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(columns) = rows.next()? {
         let kind: String = columns.get(1)?;
         let projects: String = columns.get(4)?;
+        let origins: String = columns.get(11)?;
         let time = |column| -> rusqlite::Result<Option<u64>> {
             Ok(columns.get::<_, Option<i64>>(column)?.map(unsigned))
         };
@@ -181,6 +185,7 @@ fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
             rotated_ms: time(8)?,
             revoked_ms: time(9)?,
             channel: columns.get(10)?,
+            origins: row("key's origins", &origins)?,
         });
     }
     Ok(found)
@@ -191,15 +196,17 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
     match write {
         Write::Environment(environment) => connection
             .prepare_cached(
-                "INSERT INTO environments (uid, name, type, drafts) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO environments (uid, name, type, drafts, access)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (uid) DO UPDATE SET name = excluded.name, type = excluded.type,
-                 drafts = excluded.drafts",
+                 drafts = excluded.drafts, access = excluded.access",
             )?
             .execute(params![
                 environment.uid,
                 environment.name,
                 text("environment type", &environment.kind)?,
-                environment.drafts
+                environment.drafts,
+                text("environment's access", &environment.access)?
             ])?,
         Write::Project(project) => connection
             .prepare_cached(
@@ -318,8 +325,8 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
     Ok(connection
         .prepare_cached(
             "INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms,
-             expires_ms, rotated_ms, revoked_ms, channel)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             expires_ms, rotated_ms, revoked_ms, channel, origins)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
              ON CONFLICT (sha256) DO UPDATE SET expires_ms = excluded.expires_ms,
              rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms",
         )?
@@ -334,6 +341,7 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
             key.expires_ms.map(signed),
             key.rotated_ms.map(signed),
             key.revoked_ms.map(signed),
-            key.channel
+            key.channel,
+            text("key's origins", &key.origins)?
         ])?)
 }

@@ -11,7 +11,7 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY];
+const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY, ACCESS];
 
 /// The version that all of them lead to.
 pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -153,6 +153,12 @@ CREATE INDEX journals_closed ON journals (environment_uid, closed_ms)
   WHERE closed_ms IS NOT NULL;
 ";
 
+/// What public keys may do in an environment, and whose pages may use a key.
+const ACCESS: &str = "
+ALTER TABLE environments ADD COLUMN access TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '[]';
+";
+
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     let found = refuse_newer(connection, path)?;
@@ -264,6 +270,8 @@ INSERT INTO users (environment_uid, identifier, document)
         assert!(version.webhooks.is_empty());
         assert_eq!(workspace.keys[0].projects, ["shop"]);
         assert_eq!(workspace.keys[0].channel, None);
+        assert!(workspace.keys[0].origins.is_empty());
+        assert!(workspace.environments[0].access.is_default());
         assert!(workspace.channels.is_empty() && workspace.deployments.is_empty());
         assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 3);
         // It takes what is new, and is not migrated again.

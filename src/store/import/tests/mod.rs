@@ -46,6 +46,7 @@ fn workspace() -> Workspace {
         name: name.to_owned(),
         kind,
         drafts,
+        access: Default::default(),
     };
     Workspace {
         environments: vec![

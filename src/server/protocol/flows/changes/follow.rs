@@ -5,7 +5,7 @@
 //! last time; it sleeps otherwise. One piece waits for the client at the most:
 //! while a slow one takes it, changes gather in the subject and not here.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -62,13 +62,18 @@ pub(super) fn entitled<'e>(
     key: &[u8; 32],
     environment_uid: &str,
 ) -> Result<Access<'e>, TicketError> {
-    let (environment, key) = live.key(key).ok_or(TicketError::Key)?;
-    let may = Route::Changes.permission().contains(key.kind);
-    let same = *environment.snapshot.environment_uid == *environment_uid;
+    let opened = live.key(key).ok_or(TicketError::Key)?;
+    let may = Route::Changes.permission().contains(opened.key.kind);
+    let same = *opened.environment.snapshot.environment_uid == *environment_uid;
     if !may || !same {
         return Err(TicketError::Key);
     }
-    Ok(Access { environment, key })
+    // As whom was asked when the ticket was sold.
+    Ok(Access::of(
+        opened,
+        Route::Changes,
+        Ipv4Addr::UNSPECIFIED.into(),
+    ))
 }
 
 impl Follower {

@@ -55,7 +55,10 @@ pub(crate) async fn hear(edge: &EdgeService, asked: Asked<'_>) -> Result<Answer,
             };
             let ticket = edge.changes.office.open(ticket.as_ref()).map_err(refused)?;
             match entitled(&live, &ticket.key, &ticket.environment_uid) {
-                Ok(access) => (access, ticket.followed),
+                Ok(access) => {
+                    asked.visit.admit(access.slot, asked.route.class())?;
+                    (access, ticket.followed)
+                }
                 Err(_) if !live.is_complete() => return Err(AuthError::NotYet.into()),
                 Err(error) => return Err(refused(error)),
             }

@@ -8,6 +8,8 @@ use crate::{
     server::{
         auth::Access,
         deciding::Who,
+        route::Route,
+        signed::Person,
         target::place,
         tests::{harness::Harness, installation::SERVER},
     },
@@ -19,10 +21,13 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
     let harness = Harness::start();
     let edge = harness.edge.service();
     let live = harness.edge.current.load();
-    let (environment, key) = live.key(&sha256(SERVER.as_bytes())).expect("the key");
+    let opened = live.key(&sha256(SERVER.as_bytes())).expect("the key");
     let step = |user| Step {
         inquiry: Inquiry::open(
-            Access { environment, key },
+            Access {
+                person: Person::Anyone,
+                ..Access::of(opened, Route::Transition, [127, 0, 0, 1].into())
+            },
             Who {
                 user,
                 group: None,
@@ -48,7 +53,7 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
         }
         // Between decision and step.
         let exclusion = EnrolRequest {
-            place: place(Access { environment, key }),
+            place: place(step.inquiry.access),
             user,
             group: None,
             membership: MembershipDocument {
