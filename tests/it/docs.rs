@@ -24,6 +24,7 @@ const PAGES: &[(&str, &str)] = &[
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
     ("explain.md", "exit code 1"),
+    ("keys.md", "is for another user"),
     ("backup.md", "is in epoch 2"),
 ];
 
