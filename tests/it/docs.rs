@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("deployments.md", "enabled: support"),
     ("freshness.md", "snapshot-stale"),
     ("explain.md", "exit code 1"),
+    ("keys.md", "is for another user"),
     ("backup.md", "is in epoch 2"),
 ];
 
