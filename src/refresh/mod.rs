@@ -6,6 +6,7 @@
 //! jittered pause. This file has what others implement ([`SnapshotSource`])
 //! and what they see; the work is in [`refresher`].
 
+mod attending;
 mod refresher;
 mod supply;
 #[cfg(test)]

@@ -12,9 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{
-    Blobs, FetchedTimestamp, RefreshError, Refreshed, SnapshotSource, SourceError, SupplyStatus,
-};
+use super::{Blobs, RefreshError, Refreshed, SnapshotSource, SupplyStatus};
 use crate::{
     clock::{Ambient, UnixMs},
     current::{Age, Current, Freshness},
@@ -31,18 +29,18 @@ use crate::{
 
 /// Keeps one environment up to date.
 pub struct Refresher {
-    environment: String,
-    source: Arc<dyn SnapshotSource>,
-    current: Arc<Current>,
+    pub(super) environment: String,
+    pub(super) source: Arc<dyn SnapshotSource>,
+    pub(super) current: Arc<Current>,
     /// Rung by who wants something newer than what is here.
-    asked: Arc<Notify>,
+    pub(super) asked: Arc<Notify>,
     keep: Arc<Keep>,
-    ambient: Ambient,
-    trust: Trust,
+    pub(super) ambient: Ambient,
+    pub(super) trust: Trust,
     /// Files of the revision in force, for the pack.
     files: Files,
     live: Option<Arc<Snapshot>>,
-    validator: Option<String>,
+    pub(super) validator: Option<String>,
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
     kept_ms: UnixMs,
@@ -164,61 +162,7 @@ impl Refresher {
         }
     }
 
-    /// The signed times of what is live.
-    fn freshness(&self) -> Option<Freshness> {
-        let live = self.current.load();
-        live.named(&self.environment).map(|live| live.freshness)
-    }
-
-    /// Upstream has nothing newer. That confirms what is live as long as it is
-    /// fresh; a copy of what was said before confirms nothing.
-    fn unchanged(&self) -> Result<Refreshed, RefreshError> {
-        let now = self.ambient.now_ms();
-        match self.freshness() {
-            Some(live) if matches!(live.age(now), Age::Stale | Age::Expired) => {
-                Err(RefreshError::Old {
-                    age_s: now.saturating_sub(live.issued_ms) / 1_000,
-                    fresh_s: live.fresh_until_ms.saturating_sub(live.issued_ms) / 1_000,
-                })
-            }
-            _ => Ok(Refreshed::Unchanged),
-        }
-    }
-
-    /// Tells in time that the root in force ends.
-    fn watch_root(&self) {
-        let (expires_ms, now) = (self.trust.root().expires_ms, self.ambient.now_ms());
-        let told = self.status_mut().root_ends(expires_ms, now);
-        let environment = &self.environment;
-        match told {
-            Some(0) => {
-                tracing::error!(%environment, "the root has expired: nothing new is accepted until a new one is published");
-            }
-            Some(days) => {
-                tracing::warn!(%environment, days, "the root expires within so many days; publish a new one");
-            }
-            None => {}
-        }
-    }
-
-    /// What upstream has that is newer, waiting for it as long as upstream is
-    /// told to; who wants something newer now ends the wait.
-    async fn fetch_timestamp(
-        &self,
-        wait: Duration,
-    ) -> Result<Option<FetchedTimestamp>, SourceError> {
-        let (environment, unless) = (&self.environment, self.validator.as_deref());
-        let waiting = self.source.timestamp(environment, unless, wait);
-        tokio::select! {
-            biased;
-            fetched = waiting => fetched,
-            () = self.asked.notified() => {
-                self.source.timestamp(environment, unless, Duration::ZERO).await
-            }
-        }
-    }
-
-    fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
+    pub(super) fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
