@@ -48,6 +48,31 @@ pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Number of request headers hyper parses before it answers 431.
 pub const HEADERS_MAX: usize = 100;
 
+/// Requests one HTTP/2 connection may have open: more than a page or a busy
+/// application asks for at once.
+pub const H2_STREAMS_MAX: u32 = 64;
+
+/// What a client may send of one HTTP/2 request before it is read.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// The same for all requests of the connection.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The largest piece of an answer given to HTTP/2 at a time: what waits for a
+/// client that does not read stays with us, where its deadline is seen.
+pub const H2_PIECE_BYTES: usize = 16 * 1024;
+
+/// Answers that HTTP/2 buffers for one request.
+pub const H2_SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// Requests of an HTTP/2 connection that may be reset before they are
+/// answered, beyond those that were answered since: whoever begins requests in
+/// order to drop them makes work for nothing.
+pub const H2_RESETS_MAX: u32 = 100;
+
+/// A file of certificates; the largest bundles of authorities have a quarter.
+pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Body of one evaluation, step or identify call.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -159,6 +184,29 @@ pub const PARTS_PER_REQUEST_MAX: usize = 4_096;
 /// the next request; the largest single part always fits.
 pub const PARTS_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+// ---- The guard -------------------------------------------------------------
+
+/// Sampled decisions of a flow below which no share of them holds a release
+/// back: one of three users is no third of all.
+pub const GUARD_DECISIONS_MIN: usize = 10;
+
+/// Contexts one environment keeps at the most: with the largest attributes
+/// that are sampled, some tens of megabytes.
+pub const GUARD_CONTEXTS_MAX: u64 = 10_000;
+
+/// Sampled contexts on their way from the workers; what finds the channel full
+/// is lost, and the next one comes.
+pub const GUARD_QUEUE_MAX: usize = 256;
+
+/// Attributes of a request that is sampled; who sends more is left out.
+pub const GUARD_ATTRIBUTES_MAX: usize = 32;
+
+/// The file of contexts beside the kept snapshots; the newest that fit.
+pub const GUARD_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Flows whose change is told in status; those that change most come first.
+pub const GUARD_FLOWS_TOLD_MAX: usize = 20;
+
 // ---- Authoring -------------------------------------------------------------
 
 /// One project file, and one import: thousands of flows with their copy text.
@@ -222,8 +270,36 @@ pub const SHIP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// 503 and reads go on.
 pub const PENDING_RECORDS_MAX: usize = 1_000_000;
 
-/// Reads waiting for the ledger before a further one is answered at once.
-pub const READ_QUEUE_MAX: usize = 4_096;
+/// Reads waiting for the ledger, in the queue and under way, before a further
+/// one is answered at once: 503 with `Retry-After`.
+pub const READS_WAITING_MAX: usize = 4_096;
+
+/// Of them with one key: a crowd with one leaves places to the others.
+pub const READS_WAITING_PER_KEY_MAX: usize = 3_072;
+
+/// Users of one call to the ledger. A store's disk reads so many in the time
+/// of a few round trips.
+pub const USERS_PER_READ_MAX: usize = 256;
+
+/// Bytes of such a call's answer before the store leaves the rest out; the
+/// first document always fits.
+pub const USERS_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long the ledger waits for a record that a client's token names, and a
+/// request for one of our own: shipping takes milliseconds, and a page that
+/// waits longer had better show what there is.
+pub const TOKEN_WAIT_MS: u64 = 1_000;
+
+/// Requests that wait for the record of a token: half of the reads that may be
+/// under way, so that no token keeps others from being read.
+pub const TOKEN_WAITERS_MAX: usize = 128;
+
+/// Of them with one key.
+pub const TOKEN_WAITERS_PER_KEY_MAX: usize = 96;
+
+/// Users and journals of which it is remembered how far a document goes; about
+/// ten megabytes.
+pub const TOKENS_REMEMBERED_MAX: u64 = 65_536;
 
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
@@ -316,6 +392,8 @@ pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
+    assert!(H2_STREAM_WINDOW_BYTES <= H2_CONNECTION_WINDOW_BYTES);
+    assert!(H2_PIECE_BYTES <= H2_SEND_BYTES_MAX);
     assert!(RECORD_BYTES_MAX <= SHIP_BYTES_MAX);
     // A record holds the merged properties of one identify call.
     assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);
@@ -326,6 +404,12 @@ const _: () = {
             + GROUPS_PER_USER_MAX * SUBJECT_ID_BYTES_MAX
             <= SHIP_BYTES_MAX
     );
+    assert!(READS_WAITING_PER_KEY_MAX < READS_WAITING_MAX);
+    assert!(TOKEN_WAITERS_PER_KEY_MAX < TOKEN_WAITERS_MAX);
+    assert!(TOKEN_WAITERS_MAX < READS_IN_FLIGHT_MAX);
+    assert!(TOKEN_WAIT_MS <= LONG_POLL_MS_MAX);
+    // Or the first document would not fit.
+    assert!(SHIP_BYTES_MAX <= USERS_ANSWER_BYTES_MAX);
     assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
     assert!(STREAM_LOOK_MS_MIN < STREAM_BEAT_MS);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);

@@ -42,6 +42,7 @@ pub(crate) fn serve() {
     // Kept until the process is killed; the folder is under the build's own.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let edge = Edge {
+        samples: None,
         current,
         progress: progress(&ambient, folder.path()),
         changes: server::Changes::new(
@@ -151,7 +152,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 }

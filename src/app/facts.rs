@@ -16,11 +16,12 @@ use crate::{
     config::{EdgeConfig, UpstreamConfig},
     current::Current,
     disk::journal::Journal,
+    guard::FlowChange,
     progress::{Progress, WatchStatus},
     refresh::SupplyStatus,
     server::{
-        ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource,
-        UpstreamFacts,
+        ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
+        StatusSource, UpstreamFacts,
     },
     upstream::UpstreamVersion,
 };
@@ -187,6 +188,7 @@ impl Watched {
             journals_open: shipping.journals_open as u64,
             outcomes: shipping.outcomes,
             users_cached: self.progress.users_cached(),
+            reads_singly: self.progress.reads().singly,
             steps_capped: self.progress.steps_capped(),
             task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
             failed_commits: self.journal.status().failed_commits,
@@ -211,6 +213,20 @@ fn refresh_facts(supply: &Arc<Mutex<SupplyStatus>>) -> RefreshFacts {
             .error
             .as_ref()
             .map(|error| (error.name, error.text.clone())),
+        held: supply.held.as_ref().map(|held| HeldFacts {
+            release: held.release,
+            revision: held.revision.to_string(),
+        }),
+        verdict: supply.verdict.iter().map(change_facts).collect(),
+    }
+}
+
+fn change_facts(flow: &FlowChange) -> ChangeFacts {
+    ChangeFacts {
+        flow: flow.sid.to_string(),
+        judged: flow.judged as u64,
+        changed: flow.changed as u64,
+        moved: flow.moved as u64,
     }
 }
 

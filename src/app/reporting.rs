@@ -36,6 +36,10 @@ const BREATH: Duration = Duration::from_millis(500);
 /// Between attempts at the most, while none gets through.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// The reason of an edge that holds the newest release back and is well
+/// otherwise.
+const HELD: &str = "release_held";
+
 /// How reporting goes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReportStatus {
@@ -152,7 +156,8 @@ impl Reporting {
                 .refresh
                 .error
                 .as_ref()
-                .map(|(name, _)| (*name).to_owned()),
+                .map(|(name, _)| (*name).to_owned())
+                .or_else(|| own.refresh.held.as_ref().map(|_| HELD.to_owned())),
         }
     }
 }

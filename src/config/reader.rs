@@ -4,11 +4,7 @@
 //! rule becomes a fault and a placeholder; the placeholder is never seen,
 //! because [`Reader::finish`] gives no configuration while there are faults.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use toml::{Table, Value};
 
@@ -18,11 +14,12 @@ use super::{
     key::{Key, Kind, Preset},
     settings::{Settings, Written},
 };
+use crate::address::Address;
 
 /// A value that keeps the rule of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Typed {
-    Address(SocketAddr),
+    Address(Address),
     Text(String),
     Truth(bool),
     Number(u64),
@@ -39,10 +36,10 @@ impl Reader {
         Self { settings }
     }
 
-    pub(crate) fn address(&mut self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&mut self, name: &str) -> Address {
         match self.typed(name) {
             Some(Typed::Address(address)) => address,
-            _ => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            _ => SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         }
     }
 
@@ -293,16 +290,7 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Result<Typed, String> {
                 .then(|| Typed::Text(word.to_owned()))
                 .ok_or_else(expected)
         }
-        Kind::HttpUrl => http_url(text()?).map(Typed::Text).ok_or_else(|| {
-            if value
-                .as_str()
-                .is_some_and(|text| text.starts_with("https:"))
-            {
-                "https upstreams are not supported by this version (use an http:// url)".to_owned()
-            } else {
-                expected()
-            }
-        }),
+        Kind::HttpUrl => http_url(text()?).map(Typed::Text).ok_or_else(expected),
         Kind::Words => value
             .as_array()
             .and_then(|list| {
@@ -314,11 +302,11 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Result<Typed, String> {
     }
 }
 
-/// An http url without a trailing slash, query or fragment, so that paths can
+/// An http or https url without a trailing slash, query or fragment, so that paths can
 /// be put behind it.
 fn http_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
-    let plain = url.scheme() == "http"
+    let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.query().is_none()
         && url.fragment().is_none()

@@ -134,7 +134,7 @@ fn all_faults_are_reported_at_once() {
         listen = "nonsense"
         jornal = 3
         [upstream]
-        url = "https://store.example.com"
+        url = "ftp://store.example.com"
         kind = "nats"
         [journal]
         segment_mb = 2
@@ -148,7 +148,7 @@ fn all_faults_are_reported_at_once() {
         "listen = \"nonsense\" (file edge.toml): expected an address such as 127.0.0.1:7070",
         "environment: no environment is configured",
         "upstream.kind = \"nats\" (file edge.toml): nats is not supported by this version (expected one of http, file)",
-        "https upstreams are not supported by this version",
+        "upstream.url = \"ftp://store.example.com\" (file edge.toml): expected a url such as",
         "upstream.trust_root: is required and has no default",
         "journal.segment_mb = 2 (file edge.toml): expected a whole number from 4 to 1024",
         "journal.ack = \"upstream\" (file edge.toml): upstream is not supported by this version",

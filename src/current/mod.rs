@@ -45,11 +45,19 @@ pub struct Environment {
     pub snapshot: Arc<Snapshot>,
     /// Of the timestamp in force.
     pub freshness: Freshness,
+    /// The newest revision, when its release is held back: no wait brings it.
+    pub held: Option<Revision>,
     /// What is done when that is old.
     pub policies: Policies,
 }
 
 impl Environment {
+    /// Whether this revision, or one before it, is held back here.
+    pub fn is_held(&self, revision: Revision) -> bool {
+        let held = self.held.filter(|held| revision <= *held);
+        held.is_some() && revision > self.snapshot.revision
+    }
+
     /// How old it is by this clock, and what is done about it.
     pub fn judged(&self, now: UnixMs) -> (Age, Policy) {
         let age = self.freshness.age(now);
@@ -160,6 +168,16 @@ impl Current {
     /// Puts a snapshot in the place of its environment's old one and returns
     /// what was live before, for the caller to free off the request threads.
     pub fn publish(&self, snapshot: Arc<Snapshot>, freshness: Freshness) -> Arc<Environments> {
+        self.publish_beside(snapshot, freshness, None)
+    }
+
+    /// The same, while a newer revision is held back.
+    pub fn publish_beside(
+        &self,
+        snapshot: Arc<Snapshot>,
+        freshness: Freshness,
+        held: Option<Revision>,
+    ) -> Arc<Environments> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let policies = self.policies.get(&*snapshot.environment);
         let environment = Arc::new(Environment {
@@ -167,6 +185,7 @@ impl Current {
             policies: policies.copied().unwrap_or_default(),
             snapshot,
             freshness,
+            held,
         });
         let (mut list, expected) = {
             let live = self.live.load();

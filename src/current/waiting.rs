@@ -42,6 +42,14 @@ pub enum NotHere {
         /// In force.
         live: Revision,
     },
+    /// Its release is held back: it comes when somebody confirms it.
+    #[error("revision {wanted} is held back here; {live} is in force")]
+    Held {
+        /// As asked.
+        wanted: Revision,
+        /// In force.
+        live: Revision,
+    },
     /// As many wait as may.
     #[error("revision {wanted} is not here, and too many wait already; {live} is in force")]
     Crowded {
@@ -53,7 +61,7 @@ pub enum NotHere {
 }
 
 /// How waits for revisions ended.
-pub const OUTCOMES: [&str; 4] = ["arrived", "late", "unknown_epoch", "crowded"];
+pub const OUTCOMES: [&str; 5] = ["arrived", "late", "unknown_epoch", "crowded", "held"];
 
 /// The waiting side of [`Current`].
 #[derive(Debug, Default)]
@@ -64,7 +72,7 @@ pub(super) struct Waiting {
     /// Where the refresher of an environment is woken. Made when first asked
     /// for; there are as many as environments.
     asked: Mutex<HashMap<Box<str>, Arc<Notify>>>,
-    ended: [AtomicU64; 4],
+    ended: [AtomicU64; 5],
 }
 
 /// Who waits. Only a request that has to wait locks this.
@@ -115,6 +123,7 @@ impl Waiting {
             Err(NotHere::Late { .. }) => 1,
             Err(NotHere::Epoch { .. }) => 2,
             Err(NotHere::Crowded { .. }) => 3,
+            Err(NotHere::Held { .. }) => 4,
         };
         self.ended[outcome].fetch_add(1, Relaxed);
     }
@@ -141,7 +150,7 @@ impl Current {
     }
 
     /// How many waits ended how, in the order of [`OUTCOMES`].
-    pub fn waits(&self) -> [u64; 4] {
+    pub fn waits(&self) -> [u64; 5] {
         std::array::from_fn(|at| self.waiting.ended[at].load(Relaxed))
     }
 
@@ -167,6 +176,12 @@ impl Current {
         if live >= wanted { Ok(()) } else { Err(live) }
     }
 
+    fn is_held(&self, environment: &str, wanted: Revision) -> bool {
+        let live = self.load();
+        live.named(environment)
+            .is_some_and(|own| own.is_held(wanted))
+    }
+
     async fn wait_for(
         &self,
         environment: &str,
@@ -183,6 +198,9 @@ impl Current {
         if wanted.epoch > live.epoch {
             return Err(NotHere::Epoch { wanted, live });
         }
+        if self.is_held(environment, wanted) {
+            return Err(NotHere::Held { wanted, live });
+        }
         let Some(waiter) = self.waiting.enter(key) else {
             return Err(NotHere::Crowded { wanted, live });
         };
@@ -191,6 +209,9 @@ impl Current {
             let Err(live) = self.is_here(environment, wanted) else {
                 break Ok(());
             };
+            if self.is_held(environment, wanted) {
+                break Err(NotHere::Held { wanted, live });
+            }
             let next = tokio::time::timeout_at(deadline, published.changed());
             // The sender is ours and lives on: only the deadline ends this.
             if next.await.is_err() {

@@ -13,6 +13,7 @@ mod deciding;
 mod enrolling;
 pub mod event;
 mod finding;
+mod gathering;
 mod identifying;
 mod keys;
 mod known;
@@ -30,17 +31,20 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 mod ticks;
+mod tokens;
 mod watching;
 mod writing;
 
+pub use gathering::ReadCounts;
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
 pub use listening::{Listener, ListeningCounts};
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
     Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
-    Stepped, Token, WriteError,
+    Stepped, Token, TokenFault, WriteError,
 };
 pub use seats::{Asker, Seat, Seats};
 pub use stepping::Progress;
+pub use tokens::TOKEN_OUTCOMES;
 pub use watching::{WatchStatus, Watcher};

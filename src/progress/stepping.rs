@@ -6,7 +6,7 @@
 //! handler may be dropped at any wait: what it queued goes its way without it.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -16,6 +16,7 @@ use super::{
     OnUnknownSubject, ProgressLedger, Reader,
     enrolling::KnownMembership,
     event::GroupDocument,
+    gathering::{GatheringCounts, ReadCounts},
     identifying::FoundGroup,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
@@ -23,12 +24,14 @@ use super::{
     pending::Pending,
     reading::{self, Job},
     request::{IdentifyRequest, StepRequest, Stepped, Token, WriteError},
+    seats::Seats,
     subjects::Subjects,
     ticks::Ticks,
+    tokens::{self, Tokens, Wait},
 };
 use crate::{
     disk::journal::{AppendError, Journal, Ticket},
-    limits::STEP_TRIES_MAX,
+    limits::{READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX, STEP_TRIES_MAX},
 };
 
 /// What is in memory, shared by workers, reader and shipper.
@@ -44,6 +47,12 @@ pub(crate) struct Memory {
     pub(super) memberships: Pending<KnownMembership>,
     /// What others have changed.
     pub(super) ticks: Ticks,
+    /// What is known of tokens that clients show.
+    pub(super) tokens: Tokens,
+    /// Calls for users, counted.
+    pub(super) gathered: Arc<GatheringCounts>,
+    /// Reads that wait for the ledger.
+    pub(super) reads: Seats,
     /// Who is told of changes.
     pub(super) listening: Arc<Listening>,
     /// Counts batches that a ledger has taken.
@@ -63,6 +72,7 @@ pub struct Progress {
     pub(super) memory: Arc<Memory>,
     pub(super) journal: Journal,
     pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) waits: mpsc::Sender<Wait>,
     /// Records outstanding before a write is refused.
     pub(super) records_max: usize,
     pub(super) on_unknown: OnUnknownSubject,
@@ -117,6 +127,12 @@ impl Memory {
         self.pending.records() + self.memberships.records()
     }
 
+    /// Whether this is a journal of an earlier run of ours.
+    pub(super) fn is_earlier(&self, journal: &str) -> bool {
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
+        earlier.iter().any(|own| **own == *journal)
+    }
+
     fn new(users_max: u64, #[cfg(test)] flaw: Option<Flaw>) -> Arc<Self> {
         let subjects = Arc::new(Subjects::new(users_max));
         Arc::new(Self {
@@ -137,6 +153,9 @@ impl Memory {
             ),
             ticks: Ticks::new(),
             listening: Listening::new(),
+            tokens: Tokens::new(),
+            gathered: Arc::default(),
+            reads: Seats::new(READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX),
             taken: AtomicU64::new(0),
             gaps: watch::Sender::new(0),
             earlier: Mutex::default(),
@@ -163,10 +182,12 @@ impl Progress {
             None,
         );
         let (sender, jobs) = reading::channel();
+        let (waits, waiting) = tokens::channel();
         let progress = Self {
             memory: memory.clone(),
             journal,
             jobs: sender,
+            waits,
             records_max,
             on_unknown,
             edge: edge.into(),
@@ -174,7 +195,7 @@ impl Progress {
             #[cfg(test)]
             flaw: None,
         };
-        (progress, Reader::new(jobs, ledger, memory))
+        (progress, Reader::new((jobs, waiting), ledger, memory))
     }
 
     /// Takes a step and returns when it is durable.
@@ -269,6 +290,11 @@ impl Progress {
     /// What the hub of listeners has counted.
     pub fn listening(&self) -> ListeningCounts {
         self.memory.listening.counts()
+    }
+
+    /// What was counted of calls for users.
+    pub fn reads(&self) -> ReadCounts {
+        self.memory.gathered.get()
     }
 
     /// Waits until what was queued up to `seq` is synced. For ever, when a

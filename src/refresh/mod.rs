@@ -4,15 +4,18 @@
 //! → publish. Whatever fails, the snapshot in force keeps serving, the failure
 //! has a name in `/status` and the metrics, and the next try comes after a
 //! jittered pause. This file has what others implement ([`SnapshotSource`])
-//! and what they see; the work is in [`refresher`].
+//! and what they see; the work is in [`refresher`], [`boot`], [`taking`] and [`holding`].
 
-mod attending;
+mod boot;
+mod holding;
 mod refresher;
 mod supply;
+mod taking;
 #[cfg(test)]
 mod tests;
 
-pub use refresher::Refresher;
+pub use holding::{Guard, HeldStatus};
+pub use refresher::{Beside, Refresher};
 pub use supply::{Failure, SupplyStatus};
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
@@ -186,4 +189,6 @@ pub enum Refreshed {
     Fresher,
     /// A new revision is live.
     Published(Revision),
+    /// Its control document is in force, and its release is held back.
+    Held(Revision),
 }

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::RefreshError;
-use crate::{clock::UnixMs, current::Age};
+use super::{HeldStatus, RefreshError};
+use crate::{clock::UnixMs, current::Age, guard::FlowChange};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -44,6 +44,17 @@ pub struct SupplyStatus {
     pub from_disk: bool,
     /// The current pack was damaged and the one before it is live.
     pub fell_back: bool,
+    /// The newest release, while it is held back.
+    pub held: Option<HeldStatus>,
+    /// What the last release that was judged changes, by flow.
+    pub verdict: Vec<FlowChange>,
+    /// What the last release that was taken in cost: parts that were read, and
+    /// versions among them that were compiled.
+    pub parts_read: u64,
+    /// See `parts_read`.
+    pub versions_compiled: u64,
+    /// Encoded bytes of parts that were fetched so far.
+    pub fetched_bytes: u64,
     /// The clock and what was signed disagree, until a fetched document passes.
     pub clock_problem: Option<String>,
     /// When the root in force ends.

@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -22,9 +23,11 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+use tokio::sync::mpsc;
+
 pub use admin::{
-    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource, UpstreamFacts,
+    Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
+    ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
@@ -43,6 +46,7 @@ use self::{
 use crate::{
     clock::{Ambient, UnixMs},
     current::Current,
+    guard::{Context, Sampler},
     http::{Answer, Body, Request, Service},
     progress::Progress,
     telemetry::{
@@ -60,6 +64,8 @@ pub struct Edge {
     pub progress: Progress,
     /// Wall time.
     pub ambient: Ambient,
+    /// Where sampled contexts go; none where nothing is guarded.
+    pub samples: Option<mpsc::Sender<Context>>,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Whose pages may read answers.
@@ -91,6 +97,7 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            sampler: Sampler::new(self.samples.clone()),
             origins: self.origins.clone(),
             distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
@@ -106,6 +113,7 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    sampler: Sampler,
     origins: Origins,
     distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
@@ -162,6 +170,7 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
             Route::Distribution(document) => {
                 distribution::answer(self, asked, body, document).await
             }

@@ -144,6 +144,8 @@ pub(crate) enum Route {
     Identify,
     /// `POST /v1/explain`.
     Explain,
+    /// `GET /v1/openapi.json`.
+    OpenApi,
     /// `GET /v1/changes`.
     Changes,
     /// `POST /v1/changes/tickets`.
@@ -166,6 +168,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "transition",
     "identify",
     "explain",
+    "openapi",
     "changes",
     "ticket",
     "distribution",
@@ -186,17 +189,18 @@ impl Route {
             Self::Transition => 9,
             Self::Identify => 10,
             Self::Explain => 11,
-            Self::Changes => 12,
-            Self::Ticket => 13,
-            Self::Distribution(_) => 14,
+            Self::OpenApi => 12,
+            Self::Changes => 13,
+            Self::Ticket => 14,
+            Self::Distribution(_) => 15,
         }
     }
 
     /// Which keys open it.
     pub(crate) const fn permission(self) -> Kinds {
         match self {
-            // A preflight carries no key, and gives nothing away.
-            Self::Preflight => Kinds::of(&[]),
+            // They take no key, and give nothing away.
+            Self::Preflight | Self::OpenApi => Kinds::of(&[]),
             // Keys of edges are in no snapshot.
             Self::Distribution(_) => Kinds::of(&[]),
             Self::DoptFlow | Self::DoptIntent(_) | Self::DoptBlock | Self::DoptTransition => {
@@ -214,7 +218,7 @@ impl Route {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Preflight | Self::DoptFlow | Self::DoptBlock | Self::Changes => 0,
+            Self::Preflight | Self::OpenApi | Self::DoptFlow | Self::DoptBlock | Self::Changes => 0,
             Self::Distribution(document) => document.body_bytes_max(),
             Self::DoptIntent(_)
             | Self::DoptTransition
@@ -263,6 +267,7 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         },
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
+        ["v1", "openapi.json"] => (Method::GET, Route::OpenApi, "", true),
         ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
         ["v1", "changes"] => (Method::GET, Route::Changes, "", true),
         ["v1", "changes", "tickets"] => (Method::POST, Route::Ticket, "", true),

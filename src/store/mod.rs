@@ -23,6 +23,7 @@ mod outbox;
 mod project_file;
 mod publish;
 mod records;
+mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -50,6 +51,7 @@ use bytes::Bytes;
 use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
 use keys::Changed;
 use ledger::Versions;
+use shelf::Shelves;
 use signing::Signing;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
@@ -74,8 +76,8 @@ pub struct Store {
     workspace: RwLock<Arc<Workspace>>,
     /// Serialises authors: held from reading the workspace to replacing it.
     authoring: Mutex<()>,
-    /// Serialises publishers, and knows which blobs are in force.
-    publishing: Mutex<BTreeSet<String>>,
+    /// Serialises publishers, and knows what is in force and what of.
+    publishing: Mutex<Shelves>,
     plan: Mutex<PublishPlan>,
     /// Counts accepted changes, for whoever publishes them.
     changes: watch::Sender<u64>,
@@ -190,7 +192,7 @@ impl Store {
             retention: Retention::default(),
             workspace: RwLock::new(Arc::new(workspace)),
             authoring: Mutex::default(),
-            publishing: Mutex::new(in_force),
+            publishing: Mutex::new(Shelves::new(in_force)),
             plan: Mutex::default(),
             changes: watch::Sender::new(0),
             progress,

@@ -11,24 +11,29 @@ use std::{collections::HashMap, time::Duration};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
-use super::reporting::UpstreamVersion;
+use super::{
+    client::{Clients, HttpUpstreamError},
+    reporting::UpstreamVersion,
+};
 use crate::{
-    http::{
-        client_tls,
-        version::{VERSION, VERSION_HEADER},
-    },
+    http::version::{VERSION, VERSION_HEADER},
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
     },
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
+        event::{
+            Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserAfter, UserDocument,
+            UsersAnswer,
+        },
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
     telemetry::traces,
+    tls::ClientTls,
 };
 
 /// Everything but letters, digits and `-._~` is encoded in a path segment.
@@ -44,22 +49,20 @@ const USER_BYTES_MAX: usize = SHIP_BYTES_MAX;
 /// Where upstream is and how it is asked.
 #[derive(Clone, Debug)]
 pub struct HttpUpstreamOptions {
-    /// `http://host:port`, without a path.
+    /// `http://host:port` or `https://host:port`, without a path.
     pub url: String,
+    /// What is shown and believed over https, and every later value; none for
+    /// the system's authorities alone.
+    pub tls: Option<watch::Receiver<ClientTls>>,
     /// Edge key by environment name.
     pub keys: HashMap<String, String>,
     /// Deadline of one call, waiting for news not counted.
     pub timeout: Duration,
 }
 
-/// The client could not be built.
-#[derive(Debug, thiserror::Error)]
-#[error("the upstream client cannot be set up")]
-pub struct HttpUpstreamError(#[from] reqwest::Error);
-
 /// Upstream over HTTP.
 pub struct HttpUpstream {
-    client: reqwest::Client,
+    clients: Clients,
     url: String,
     keys: HashMap<String, String>,
     timeout: Duration,
@@ -76,23 +79,18 @@ pub(super) enum CallError {
 impl HttpUpstream {
     /// Builds the client; connects when first used.
     pub fn new(options: HttpUpstreamOptions) -> Result<Self, HttpUpstreamError> {
-        let client = match client_tls() {
-            Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
-            None => reqwest::Client::builder(),
-        };
-        let client = client
-            .connect_timeout(options.timeout)
-            // A key must never follow a redirect to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
         Ok(Self {
-            client,
+            clients: Clients::new(options.tls, options.timeout)?,
             url: options.url.trim_end_matches('/').to_owned(),
             keys: options.keys,
             timeout: options.timeout,
             version: UpstreamVersion::default(),
         })
+    }
+
+    /// Puts new certificates into force; a task for as long as it runs.
+    pub fn follow_tls(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.clients.follow()
     }
 
     pub(super) fn request(
@@ -108,7 +106,8 @@ impl HttpUpstream {
             segment(environment)
         );
         let request = self
-            .client
+            .clients
+            .current()
             .request(method, url)
             .timeout(self.timeout + wait)
             .header(VERSION_HEADER, VERSION);
@@ -292,6 +291,24 @@ impl ProgressLedger for HttpUpstream {
         Box::pin(self.json(request, USER_BYTES_MAX))
     }
 
+    fn users<'a>(
+        &'a self,
+        environment: &'a str,
+        users: &'a [String],
+    ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+        Box::pin(self.read_users(environment, users))
+    }
+
+    fn user_after<'a>(
+        &'a self,
+        environment: &'a str,
+        user: &'a str,
+        after: (&'a str, u64),
+        wait: Duration,
+    ) -> LedgerFuture<'a, UserAfter> {
+        Box::pin(self.read_after(environment, user, after, wait))
+    }
+
     fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
         let path = format!("groups/{}", segment(group));
         let request = self.request(Method::GET, environment, &path, Duration::ZERO);
@@ -355,7 +372,7 @@ impl ProgressLedger for HttpUpstream {
     }
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
@@ -392,7 +409,7 @@ fn detail(body: &[u8]) -> String {
 }
 
 /// Reads a body within a cap.
-async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
+pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > bytes_max as u64 {
         return Err(CallError::TooLarge(bytes_max));
@@ -469,6 +486,7 @@ mod tests {
             .build()
             .expect("a runtime");
         let upstream = HttpUpstream::new(HttpUpstreamOptions {
+            tls: None,
             // Nobody listens there.
             url: "http://127.0.0.1:1".to_owned(),
             keys: HashMap::new(),

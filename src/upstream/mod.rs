@@ -4,13 +4,16 @@
 //! them run on the control runtime: a client shared between runtimes hangs.
 
 mod absent;
+mod client;
 mod file;
 mod http;
+mod reads;
 mod reporting;
 #[cfg(test)]
 mod tests;
 
 pub use absent::NoLedger;
+pub use client::HttpUpstreamError;
 pub use file::FileUpstream;
-pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use http::{HttpUpstream, HttpUpstreamOptions};
 pub use reporting::UpstreamVersion;

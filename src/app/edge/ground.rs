@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
-    super::{StartError, facts::Watched},
+    super::{StartError, facts::Watched, tls::Secured},
     supply::Supply,
 };
 use crate::{
@@ -21,9 +21,10 @@ use crate::{
         journal::{Committer, Durability, Journal, JournalOptions, Recovered},
         keep::Keep,
     },
+    guard::Reservoirs,
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
-    refresh::{RefreshError, Refresher},
+    refresh::{Beside, Guard, RefreshError, Refresher},
 };
 
 /// Records put back at a time.
@@ -42,6 +43,8 @@ pub(super) struct Ground {
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
+    /// Where sampled contexts go.
+    pub(super) reservoirs: Reservoirs,
     pub(super) watched: Watched,
     /// Names the data folder.
     pub(super) identity: String,
@@ -49,11 +52,15 @@ pub(super) struct Ground {
 
 impl Ground {
     /// In the written order; the first failure ends it and releases the lock.
-    pub(super) fn lay(config: &EdgeConfig, ambient: &Ambient) -> Result<Self, StartError> {
+    pub(super) fn lay(
+        config: &EdgeConfig,
+        secured: &mut Secured,
+        ambient: &Ambient,
+    ) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let supply = Supply::of(config)?;
+        let supply = Supply::of(config, secured.upstream(config.upstream())?.as_ref())?;
         let identity = folder.identity(&*disk, &edge_name(ambient));
         let identity = identity.map_err(|cause| StartError::File {
             path: folder.path().join("identity"),
@@ -73,6 +80,9 @@ impl Ground {
             watched.upstream(store.upstream_version());
         }
         let root = read_root(&*disk, &config.upstream().trust_root)?;
+        let guarded = config.environments().iter();
+        let guarded = guarded.map(|own| (own.name.as_str(), own.guard_contexts));
+        let reservoirs = Reservoirs::new(guarded);
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let name = &environment.name;
@@ -81,6 +91,10 @@ impl Ground {
                 environment: name.clone(),
                 cause,
             })?;
+            let guard = reservoirs.of(name).map(|reservoir| Guard {
+                reservoir,
+                percent: environment.guard_percent,
+            });
             let boot = Refresher::boot(
                 name,
                 &root,
@@ -88,7 +102,10 @@ impl Ground {
                 current.clone(),
                 Arc::new(keep),
                 ambient.clone(),
-                supply.shelf(name),
+                Beside {
+                    guard,
+                    shelf: supply.shelf(name),
+                },
             );
             let refresher = booted(name, boot)?;
             watched.supply(name, refresher.status());
@@ -107,6 +124,7 @@ impl Ground {
             progress,
             reader,
             refreshers,
+            reservoirs,
             watched,
             identity,
         })

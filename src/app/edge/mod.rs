@@ -27,13 +27,16 @@ use super::{
     facts::Watched,
     reporting::Reporting,
     shipping::{Shipping, ShippingParts},
+    tls::{Secured, proxies},
 };
 use crate::{
     clock::Ambient,
     config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{folder::DataFolder, journal::Journal},
+    guard::{Collector, Context, Reservoirs},
     http::{self, Deadlines, Listener, Options},
+    limits::GUARD_QUEUE_MAX,
     progress::{Progress, ProgressLedger, Watcher},
     refresh::Refresher,
     server,
@@ -59,6 +62,7 @@ pub struct Edge {
     current: Arc<Current>,
     watched: Arc<Watched>,
     supply: Supply,
+    secured: Secured,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -68,9 +72,13 @@ pub struct Edge {
 impl Edge {
     /// Starts everything; returns when the listeners are bound.
     pub fn start(config: EdgeConfig, ambient: Ambient) -> Result<Self, StartError> {
-        let ground = Ground::lay(&config, &ambient)?;
-        let public = Listener::bind(config.listen())?;
-        let admin = Listener::bind(config.admin_listen())?;
+        let mut secured = Secured::new(&ambient);
+        let tls = secured.listener("edge", config.tls())?;
+        let admin_tls = secured.listener("admin", config.admin_tls())?;
+        let ground = Ground::lay(&config, &mut secured, &ambient)?;
+        let public = Listener::open(config.listen())?.secured(tls);
+        let public = public.behind(proxies(config.proxies()));
+        let admin = Listener::open(config.admin_listen())?.secured(admin_tls);
         let Ground {
             folder,
             journal,
@@ -82,9 +90,11 @@ impl Edge {
             progress,
             reader,
             refreshers,
+            reservoirs,
             mut watched,
             identity,
         } = ground;
+        let following = supply.follow_tls();
         let watchers = match &supply.ledger {
             Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
             None => Vec::new(),
@@ -106,9 +116,14 @@ impl Edge {
             pause_first: config.upstream().backoff_min,
             pause_max: config.upstream().backoff_max,
         });
+        control.spawn("certificates", secured.follow());
+        for following in following {
+            control.spawn("upstream certificates", following);
+        }
         watched.shipping(shipping.status.clone(), control.panics());
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
+        let (samples, collector) = sampling(&current, reservoirs);
         let reporting = supply.store.clone().map(|store| Reporting {
             watched: watched.clone(),
             current: current.clone(),
@@ -119,6 +134,7 @@ impl Edge {
         });
         let service = server::Edge {
             current: current.clone(),
+            samples,
             progress,
             changes: changes(&config, &ambient),
             ambient,
@@ -127,9 +143,13 @@ impl Edge {
             distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
+        secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        if let Some(collector) = collector {
+            control.spawn("sampling", collector.run());
+        }
         if let Some(reporting) = reporting {
             control.spawn("reporting", reporting.run());
         }
@@ -151,6 +171,7 @@ impl Edge {
             current,
             watched,
             supply,
+            secured,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -160,8 +181,8 @@ impl Edge {
     /// Bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            edge: Some(self.public.address()),
-            admin: Some(self.admin.address()),
+            edge: Some(self.public.url().to_owned()),
+            admin: Some(self.admin.url().to_owned()),
             store: None,
         }
     }
@@ -185,6 +206,11 @@ impl Edge {
             // Either is reason enough to look again.
             drop(tokio::time::timeout(longest, published.changed()).await);
         });
+    }
+
+    /// Reads certificates again.
+    pub fn renew(&self) {
+        self.secured.renew();
     }
 
     /// Stops everything in order; returns when it is done.
@@ -249,6 +275,20 @@ fn serve(
         operators.service()
     })?;
     Ok((public, admin))
+}
+
+/// The way of sampled contexts to where releases are judged by them; none where
+/// nothing is guarded.
+fn sampling(
+    current: &Arc<Current>,
+    reservoirs: Reservoirs,
+) -> (Option<mpsc::Sender<Context>>, Option<Collector>) {
+    if reservoirs.is_empty() {
+        return (None, None);
+    }
+    let (samples, contexts) = mpsc::channel(GUARD_QUEUE_MAX);
+    let collector = Collector::new(current.clone(), reservoirs, contexts);
+    (Some(samples), Some(collector))
 }
 
 /// Who hears of the changes of other edges, one for each environment.

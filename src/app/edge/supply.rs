@@ -6,12 +6,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::watch;
+
 use crate::{
     config::{EdgeConfig, EnvironmentConfig, Secret, SnapshotOrigin},
     distribution::Shelf,
     progress::ProgressLedger,
     refresh::SnapshotSource,
     server::Distribution,
+    tls::ClientTls,
     upstream::{FileUpstream, HttpUpstream, HttpUpstreamError, HttpUpstreamOptions, NoLedger},
 };
 
@@ -23,16 +26,28 @@ pub(super) struct Supply {
     pub(super) ledger: Option<Arc<dyn ProgressLedger>>,
     /// Who hears how this edge is doing: the store that has the ledger.
     pub(super) store: Option<Arc<HttpUpstream>>,
+    /// Everything that speaks HTTP.
+    clients: Vec<Arc<HttpUpstream>>,
     /// Of the environments that other edges may pull.
     shelves: BTreeMap<String, Arc<Shelf>>,
 }
 
 impl Supply {
-    /// Makes the clients; nothing is connected or read.
-    pub(super) fn of(config: &EdgeConfig) -> Result<Self, HttpUpstreamError> {
+    /// Makes the clients, with what is shown and believed over TLS; nothing is
+    /// connected or read.
+    pub(super) fn of(
+        config: &EdgeConfig,
+        tls: Option<&watch::Receiver<ClientTls>>,
+    ) -> Result<Self, HttpUpstreamError> {
         let upstream = config.upstream();
+        let mut clients = Vec::new();
+        let mut client = |url: &str, key: fn(&EnvironmentConfig) -> &Secret| {
+            let made = Arc::new(client(config, url, tls, key)?);
+            clients.push(made.clone());
+            Ok::<_, HttpUpstreamError>(made)
+        };
         let ledger = match &upstream.ledger_url {
-            Some(url) => Some(Arc::new(client(config, url, |own| &own.ledger_key)?)),
+            Some(url) => Some(client(url, |own| &own.ledger_key)?),
             None => None,
         };
         let source: Arc<dyn SnapshotSource> = match (&upstream.origin, &ledger) {
@@ -40,7 +55,7 @@ impl Supply {
                 Arc::new(FileUpstream::new(path.clone(), *reread))
             }
             (SnapshotOrigin::Http(url), Some(ledger)) if is_one(config, url) => ledger.clone(),
-            (SnapshotOrigin::Http(url), _) => Arc::new(client(config, url, |own| &own.key)?),
+            (SnapshotOrigin::Http(url), _) => client(url, |own| &own.key)?,
         };
         if ledger.is_none() {
             tracing::info!(
@@ -57,6 +72,7 @@ impl Supply {
         let offered = environments.filter(|own| config.distribution() && offers(own));
         Ok(Self {
             source,
+            clients,
             store: ledger.clone(),
             ledger: ledger.map(|ledger| ledger as Arc<dyn ProgressLedger>),
             shelves: offered
@@ -69,6 +85,12 @@ impl Supply {
     pub(super) fn ledger_or_none(&self) -> Arc<dyn ProgressLedger> {
         let ledger = self.ledger.clone();
         ledger.unwrap_or_else(|| Arc::new(NoLedger))
+    }
+
+    /// Puts new certificates into force; tasks for as long as they run.
+    pub(super) fn follow_tls(&self) -> Vec<impl Future<Output = ()> + Send + use<>> {
+        let clients = self.clients.iter();
+        clients.map(|client| client.follow_tls()).collect()
     }
 
     /// Where an environment's snapshots are offered.
@@ -105,11 +127,13 @@ fn is_one(config: &EdgeConfig, url: &str) -> bool {
 fn client(
     config: &EdgeConfig,
     url: &str,
+    tls: Option<&watch::Receiver<ClientTls>>,
     key: impl Fn(&EnvironmentConfig) -> &Secret,
 ) -> Result<HttpUpstream, HttpUpstreamError> {
     let environments = config.environments().iter();
     let keys = environments.map(|own| (own.name.clone(), key(own).expose().to_owned()));
     HttpUpstream::new(HttpUpstreamOptions {
+        tls: tls.cloned().filter(|_| url.starts_with("https:")),
         url: url.to_owned(),
         keys: keys.collect(),
         timeout: config.upstream().timeout,

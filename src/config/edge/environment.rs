@@ -44,6 +44,28 @@ pub(super) const KEYS: &[Key] = &[
         doc: "Whether the edge calls itself ready only when this environment answers.",
     },
     Key {
+        name: "environment.*.guard_contexts",
+        flag: "environment-guard-contexts",
+        kind: Kind::Number {
+            min: 0,
+            max: limits::GUARD_CONTEXTS_MAX,
+        },
+        preset: Preset::Value("0"),
+        secret: None,
+        doc: "Recent requests on which a new release is judged before it serves; 0 judges none. They are kept in \
+              the data folder, readable by its owner alone, with the ids and properties of their users: turning \
+              this on is a decision. 1000 tells a change of one percent.",
+    },
+    Key {
+        name: "environment.*.guard_percent",
+        flag: "environment-guard-percent",
+        kind: Kind::Number { min: 0, max: 100 },
+        preset: Preset::Value("20"),
+        secret: None,
+        doc: "Percent of the judged users of any flow who may gain or lose it by one release. Above it the release \
+              is held until it is confirmed or another one is published; 100 holds none and only tells.",
+    },
+    Key {
         name: "environment.*.on_stale",
         flag: "environment-on-stale",
         kind: OLD,
@@ -92,6 +114,10 @@ pub struct EnvironmentConfig {
     pub ledger_key: Secret,
     /// Whether readiness waits for it.
     pub required: bool,
+    /// Recent requests on which a release is judged; 0 for none.
+    pub guard_contexts: usize,
+    /// Changed decisions above which a release is held.
+    pub guard_percent: u8,
     /// When its snapshot is stale.
     pub on_stale: OldSnapshot,
     /// When its snapshot has expired.
@@ -148,6 +174,10 @@ fn one(reader: &mut Reader, name: String, needs_keys: bool) -> EnvironmentConfig
         key,
         ledger_key,
         required: reader.truth(&format!("environment.{name}.required")),
+        guard_contexts: reader.count(&format!("environment.{name}.guard_contexts")),
+        // Its key allows 0 to 100.
+        guard_percent: u8::try_from(reader.count(&format!("environment.{name}.guard_percent")))
+            .unwrap_or(100),
         on_stale: old(reader, &format!("environment.{name}.on_stale")),
         on_expired: old(reader, &on_expired),
         downstream: distribution::downstream(reader, &name),

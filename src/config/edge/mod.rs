@@ -11,10 +11,10 @@ mod environment;
 mod journal;
 mod limits;
 mod process;
+mod tls;
 mod upstream;
 
 use std::{
-    net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -25,12 +25,14 @@ pub use self::{
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
+    tls::{ProxiesConfig, UpstreamTls},
     upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
-    LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
-    telemetry,
+    ListenerTls, LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader,
+    settings::Settings, telemetry, tls as shared_tls,
 };
+use crate::address::Address;
 
 /// Everything that can be set on `flowgate edge`.
 pub const EDGE: Surface = Surface {
@@ -39,13 +41,17 @@ pub const EDGE: Surface = Surface {
     keys: &[
         process::KEYS,
         process::ADMIN_KEYS,
+        tls::ADMIN_KEYS,
         upstream::KEYS,
+        tls::UPSTREAM_KEYS,
         environment::KEYS,
         distribution::ENVIRONMENT_KEYS,
         distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
+        shared_tls::KEYS,
+        tls::PROXY_KEYS,
         changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
@@ -57,8 +63,11 @@ pub const EDGE: Surface = Surface {
 /// Settings of an edge that cannot break a rule.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
-    listen: SocketAddr,
-    admin_listen: SocketAddr,
+    listen: Address,
+    tls: Option<ListenerTls>,
+    admin_listen: Address,
+    admin_tls: Option<ListenerTls>,
+    proxies: ProxiesConfig,
     data: PathBuf,
     workers: usize,
     on_unknown_subject: UnknownSubject,
@@ -80,9 +89,13 @@ impl EdgeConfig {
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
         let upstream = upstream::read(&mut reader);
+        let (listen, admin_listen) = (reader.address("listen"), reader.address("admin.listen"));
         let config = Self {
-            listen: reader.address("listen"),
-            admin_listen: reader.address("admin.listen"),
+            tls: tls::listener(&mut reader, ("listen", &listen), "tls."),
+            listen,
+            admin_tls: tls::listener(&mut reader, ("admin.listen", &admin_listen), "admin.tls_"),
+            admin_listen,
+            proxies: tls::proxies(&mut reader),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
@@ -98,7 +111,7 @@ impl EdgeConfig {
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
-        if config.listen == config.admin_listen && config.listen.port() != 0 {
+        if config.listen.is_same(&config.admin_listen) {
             reader.broken(
                 "admin.listen",
                 "is the same address as listen (each needs its own)",
@@ -108,13 +121,28 @@ impl EdgeConfig {
     }
 
     /// Where applications connect.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    pub fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    /// How the public listener shows who it is; none in the clear.
+    pub fn tls(&self) -> Option<&ListenerTls> {
+        self.tls.as_ref()
     }
 
     /// Where health and metrics are served.
-    pub fn admin_listen(&self) -> SocketAddr {
-        self.admin_listen
+    pub fn admin_listen(&self) -> &Address {
+        &self.admin_listen
+    }
+
+    /// How the admin listener shows who it is; none in the clear.
+    pub fn admin_tls(&self) -> Option<&ListenerTls> {
+        self.admin_tls.as_ref()
+    }
+
+    /// Which proxies are believed.
+    pub fn proxies(&self) -> &ProxiesConfig {
+        &self.proxies
     }
 
     /// The data folder.

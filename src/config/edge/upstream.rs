@@ -5,6 +5,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::tls::{self, UpstreamTls};
 use crate::config::{
     key::{Key, Kind, Preset},
     reader::Reader,
@@ -29,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::HttpUrl,
         preset: Preset::Optional("\"http://127.0.0.1:7080\""),
         secret: None,
-        doc: "Where the store is, or the edge that passes snapshots on. Required for kind http.",
+        doc: "Where the store is, or the edge that passes snapshots on, http or https. Required for kind http.",
     },
     Key {
         name: "upstream.path",
@@ -137,6 +138,8 @@ pub struct UpstreamConfig {
     pub origin: SnapshotOrigin,
     /// Where progress goes, without a trailing slash; none: it stays here.
     pub ledger_url: Option<String>,
+    /// What is proved and believed where a url is https.
+    pub tls: UpstreamTls,
     /// An envelope file of a root document.
     pub trust_root: PathBuf,
     /// Of one call, a long poll's wait not counted.
@@ -156,13 +159,28 @@ impl UpstreamConfig {
     }
 }
 
+impl UpstreamConfig {
+    /// Whether anything is called over TLS.
+    pub fn is_secure(&self) -> bool {
+        let origin = match &self.origin {
+            SnapshotOrigin::Http(url) => Some(url),
+            SnapshotOrigin::File { .. } => None,
+        };
+        let mut urls = origin.into_iter().chain(&self.ledger_url);
+        urls.any(|url| url.starts_with("https:"))
+    }
+}
+
 /// The section, with the rules between its values.
 pub(super) fn read(reader: &mut Reader) -> UpstreamConfig {
     let url = reader.optional_text("upstream.url");
     let origin = origin(reader, url.as_deref());
+    let ledger_url = reader.optional_text("upstream.ledger_url").or(url.clone());
+    let urls = [url.as_deref(), ledger_url.as_deref()];
     let config = UpstreamConfig {
         origin,
-        ledger_url: reader.optional_text("upstream.ledger_url").or(url),
+        tls: tls::upstream(reader, urls.into_iter().flatten()),
+        ledger_url,
         trust_root: reader.path("upstream.trust_root"),
         timeout: reader.millis("upstream.timeout_ms"),
         poll_wait: reader.seconds("upstream.poll_wait_s"),

@@ -57,13 +57,16 @@ struct Pair {
     restores: Restores,
 }
 
+/// A ledger and the outcomes that made it.
+type LedgerCopy = (MemoryLedger, BTreeMap<(String, u64), Taken>);
+
 /// What becomes of the ledger.
 #[derive(Default)]
 struct Restores {
     /// Whether it is restored at all.
     wanted: bool,
     /// The ledger as it was, and the outcomes until then.
-    copy: Option<(MemoryLedger, BTreeMap<(String, u64), Taken>)>,
+    copy: Option<LedgerCopy>,
     done: u64,
     /// Records that came back because an edge still had them.
     returned: usize,

@@ -97,6 +97,32 @@ pub struct RefreshFacts {
     pub root_expires_ms: Option<UnixMs>,
     /// Why the last attempt failed, by name and in words; none after a success.
     pub error: Option<(&'static str, String)>,
+    /// The newest release, while it is held back.
+    pub held: Option<HeldFacts>,
+    /// What the release that was judged last changes, by flow.
+    pub verdict: Vec<ChangeFacts>,
+}
+
+/// A release that is held back.
+#[derive(Clone, Debug, Default)]
+pub struct HeldFacts {
+    /// What has to be confirmed.
+    pub release: u64,
+    /// The revision that does not come into force by it.
+    pub revision: String,
+}
+
+/// What a release changes for those who ask for one flow.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeFacts {
+    /// The flow's sid.
+    pub flow: String,
+    /// Decisions that were made again.
+    pub judged: u64,
+    /// Of them: somebody is served who was not, or the other way round.
+    pub changed: u64,
+    /// Of them: another version is served.
+    pub moved: u64,
 }
 
 impl RefreshFacts {
@@ -123,6 +149,8 @@ pub struct ProgressFacts {
     pub outcomes: [u64; 4],
     /// Users held in memory.
     pub users_cached: u64,
+    /// Upstream answers for one user at a time only.
+    pub reads_singly: bool,
     /// Steps whose logic blocks were stopped at their limit.
     pub steps_capped: u64,
     /// Commits of the journal that failed.

@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use super::{
     Admin, age_s,
-    facts::{OUTCOMES, ProgressFacts},
+    facts::{EnvironmentFacts, OUTCOMES, ProgressFacts},
     supply,
 };
 use crate::{
@@ -81,8 +81,38 @@ impl Collector for Measured {
         for (outcome, count) in WAIT_OUTCOMES.into_iter().zip(self.0.current.waits()) {
             ConstCounter::new(count).encode(family.encode_family(&[("outcome", outcome)])?)?;
         }
+        encode_guard(&mut encoder, &facts.environments)?;
         encode_progress(&mut encoder, &facts.progress)
     }
+}
+
+fn encode_guard(
+    encoder: &mut DescriptorEncoder<'_>,
+    environments: &[EnvironmentFacts],
+) -> Result<(), fmt::Error> {
+    let rows: [(&str, &str, fn(&EnvironmentFacts) -> u64); 2] = [
+        (
+            "release_held",
+            "1 while the newest release is held back",
+            |own| u64::from(own.refresh.held.is_some()),
+        ),
+        (
+            "release_changed_percent",
+            "Of the flow of which the release judged last changes most decisions",
+            |own| {
+                let worst = own.refresh.verdict.first();
+                worst.map_or(0, |flow| flow.changed * 100 / flow.judged.max(1))
+            },
+        ),
+    ];
+    for (name, help, of) in rows {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for environment in environments {
+            let labels = [("environment", environment.name.as_str())];
+            gauge(of(environment)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// One of each environment's states is 1.

@@ -69,6 +69,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "journals_open": progress.journals_open,
         "shipped": counts(OUTCOMES.into_iter().zip(progress.outcomes)),
         "users_cached": progress.users_cached,
+        "reads_singly": progress.reads_singly,
         "steps_capped": progress.steps_capped,
         "failed_commits": progress.failed_commits,
         "task_panics": progress.task_panics,
@@ -127,6 +128,12 @@ fn supply_report(facts: &EnvironmentFacts, now: UnixMs) -> Value {
         "root_expires_ms": refresh.root_expires_ms,
         "reason": error.map(|(name, _)| name),
         "error": error.map(|(name, text)| format!("{name}: {text}")),
+        "held": refresh.held.as_ref().map(|held| json!({
+            "release": held.release, "revision": held.revision,
+        })),
+        "judged": refresh.verdict.iter().map(|flow| json!({
+            "flow": flow.flow, "judged": flow.judged, "changed": flow.changed, "moved": flow.moved,
+        })).collect::<Vec<_>>(),
     })
 }
 

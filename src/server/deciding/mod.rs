@@ -5,11 +5,13 @@
 //! read at once ([`knowing`]) → whether they are served by what is this old →
 //! one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
-//! [`Door`].
+//! [`Door`]. A token the client shows is seen to before anything is read
+//! ([`showing`]).
 
 mod door;
 mod keeping;
 mod knowing;
+mod showing;
 
 use std::sync::Arc;
 
@@ -19,9 +21,11 @@ pub(crate) use self::{
     door::Door,
     keeping::{Settled, ToKeep},
     knowing::Known,
+    showing::{read as read_token, token},
 };
 
 use super::{
+    EdgeService,
     auth::Access,
     error::{AuthError, Fault, Invalid, Old},
 };
@@ -29,6 +33,7 @@ use crate::{
     clock::UnixMs,
     current::{Environment, Policy},
     evaluate::{Ask, Decision, Membership, SubjectView, Tag, decide, deployment_of},
+    guard::Context,
     progress::Read,
     snapshot::{Deployment, Key, Snapshot, compile::channel_fault},
 };
@@ -146,6 +151,25 @@ impl<'r> Inquiry<'r> {
             attributes: self.who.attributes,
             conversation: self.who.conversation,
         }
+    }
+
+    /// Lets the guard have what a decision is made of, every so often. What was
+    /// only assumed of a user is nothing to judge a release by.
+    pub(crate) fn sample(&self, edge: &EdgeService, known: &Known, at: usize, asked: (&str, Tag)) {
+        if !known.is_certain(at) {
+            return;
+        }
+        edge.sampler.offer(|| Context {
+            slot: self.access.environment.slot,
+            sid: asked.0.into(),
+            tag: asked.1,
+            channel: self.channel.map(Into::into),
+            membership: known.remembered(at).membership,
+            user: Arc::clone(&known.read.subject),
+            group: known.read.group.clone(),
+            attributes: self.who.attributes.cloned(),
+            conversation: self.who.conversation.map(Into::into),
+        });
     }
 
     /// Decides one flow.

@@ -66,6 +66,7 @@ impl Harness {
         current.publish(Arc::new(snapshot(drafts)), freshness);
         let (progress, journal) = progress(&ambient, ledger);
         let edge = Edge {
+            samples: None,
             current,
             progress,
             changes: server::Changes::new(

@@ -77,7 +77,7 @@ async fn what_is_here_is_answered_at_once_and_what_comes_is_waited_for() {
             assert!((200..300).contains(&reply.status), "{route}: {reply:?}");
         }
     }
-    assert_eq!(edge.edge.current.waits(), [0; 4]);
+    assert_eq!(edge.edge.current.waits(), [0; 5]);
     let bell = edge.edge.current.asked("development");
     for (at, route) in ROUTES.into_iter().enumerate() {
         let number = 18 + at as u64;
@@ -95,7 +95,7 @@ async fn what_is_here_is_answered_at_once_and_what_comes_is_waited_for() {
             "{route}: it is answered by what came"
         );
     }
-    assert_eq!(edge.edge.current.waits(), [6, 0, 0, 0]);
+    assert_eq!(edge.edge.current.waits(), [6, 0, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -143,5 +143,5 @@ async fn a_wish_nobody_understands_is_refused_and_strangers_do_not_wait() {
     assert_eq!(edge.ask("GET", path, &twice, "").await.status, 400);
     let stranger = [("x-api-key", "nobody"), ("flowgate-min-revision", "0.18")];
     assert_eq!(edge.ask("GET", path, &stranger, "").await.status, 401);
-    assert_eq!(edge.edge.current.waits(), [0; 4]);
+    assert_eq!(edge.edge.current.waits(), [0; 5]);
 }

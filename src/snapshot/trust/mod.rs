@@ -20,7 +20,7 @@ pub use self::{
     error::TrustError,
     root::RootFault,
     timestamp::CheckedTimestamp,
-    verify::{Checked, VerifyError, verify_pack},
+    verify::{Checked, CheckedDocuments, VerifyError, verify_documents, verify_pack},
 };
 use super::{
     envelope::{EnvelopeError, Role, Unverified, VerifiedBytes},

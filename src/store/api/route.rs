@@ -27,6 +27,7 @@ pub(super) enum Edge {
     Parts,
     Part(String),
     User(String),
+    Users,
     Group(String),
     /// Deployment uid and id.
     Membership(String, String),
@@ -52,6 +53,8 @@ pub(super) enum Admin {
     Flows,
     Flow(String),
     FlowStatus(String),
+    /// Environment and release version.
+    ConfirmRelease(String, u64),
 }
 
 /// A query, decoded, in order.
@@ -94,6 +97,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
         ["parts"] => ("POST", Edge::Parts),
         ["parts", sha256] => ("GET", Edge::Part(decoded(sha256)?)),
         ["users", id] => ("GET", Edge::User(subject(id)?)),
+        ["users:batch"] => ("POST", Edge::Users),
         ["groups", id] => ("GET", Edge::Group(subject(id)?)),
         ["memberships", deployment, id] => {
             ("GET", Edge::Membership(subject(deployment)?, subject(id)?))
@@ -117,6 +121,10 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["keys", "rotate"] => ("POST", Admin::RotateKey),
         ["keys", "revoke"] => ("POST", Admin::RevokeKey),
         ["environments"] => ("GET", Admin::Environments),
+        ["environments", environment, "releases", number, "confirm"] => {
+            let environment = decoded(environment)?;
+            ("POST", Admin::ConfirmRelease(environment, version(number)?))
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows"] => ("GET", Admin::Flows),

@@ -1,15 +1,11 @@
 //! How does a backup become a store again?
 //!
 //! Into an empty folder, and only after every file was found as it was backed
-//! up. The database comes last, under another name until it is ready: a folder
-//! with a database in it was restored to the end, and one without is begun
-//! anew.
-//!
-//! What edges have accepted since the backup is newer than what the store
-//! knows. So the epochs of all environments are raised, by a root: edges follow
-//! it and take the lower counters. Where the root's key is kept elsewhere,
-//! that is done there afterwards; until then edges refuse what the store
-//! signs, say why, and serve what they have.
+//! up; the database comes last, so that a folder with one was restored to the
+//! end. What edges have accepted since is newer than what the store knows: a
+//! root raises the epochs, edges follow it and take the lower counters. Where
+//! the root's key is elsewhere that is done afterwards, and until then edges
+//! refuse what the store signs, say why, and serve what they have.
 
 use std::{
     collections::BTreeMap,

@@ -7,6 +7,7 @@
 //! the engine's.
 
 mod again;
+mod chain;
 pub(crate) mod changes;
 mod effects;
 mod enrolling;
@@ -20,6 +21,10 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::close;
+use chain::fork;
+#[cfg(test)]
+use chain::other_end;
 pub use changes::CursorError;
 pub use local::LocalLedger;
 pub use retention::Retention;
@@ -152,39 +157,6 @@ fn apply(
     let answer = run.batch(batch, hash)?;
     let changed = !run.notes.is_empty();
     Ok(answer.map(|answer| Shipped { answer, changed }))
-}
-
-/// Notes that nothing follows in a journal, which ends with the batch of this
-/// hash: an edge that means another end does not know that this ledger was put
-/// back to an earlier state, and still has what is missing. Doing it twice is
-/// fine.
-pub(crate) fn close(
-    engine: &dyn Engine,
-    environment: &Environment,
-    (journal, hash): (&str, Option<&str>),
-    now: UnixMs,
-) -> Result<(), ShipError> {
-    let mut fork = None;
-    engine.ledger(&environment.uid, &mut |transaction| {
-        let mut mark = transaction.mark(journal)?.unwrap_or_default();
-        fork = other_end(journal, hash, &mark);
-        if fork.is_some() {
-            return Ok(Ending::RollBack);
-        }
-        mark.closed_ms.get_or_insert(now);
-        transaction.put_mark(journal, &mark)?;
-        Ok(Ending::Commit)
-    })?;
-    fork.map_or(Ok(()), Err)
-}
-
-/// Whether the journal stands at another batch than the one it is to end with.
-fn other_end(journal: &str, hash: Option<&str>, mark: &JournalMark) -> Option<ShipError> {
-    let hash = hash.filter(|hash| *hash != mark.hash)?;
-    Some(ShipError::Fork(format!(
-        "journal {journal} is to end with batch {hash:?} (expected {:?})",
-        mark.hash
-    )))
 }
 
 /// One pass over one batch.
@@ -464,23 +436,6 @@ pub(crate) fn unseen(user: &str) -> UserDocument {
         identifier: user.to_owned(),
         ..UserDocument::default()
     }
-}
-
-/// Whether the batch does not follow on what the ledger has of this journal.
-fn fork(batch: &Batch, mark: &JournalMark) -> Option<ShipError> {
-    if mark.closed_ms.is_some() {
-        return Some(ShipError::Fork(format!(
-            "journal {} was closed (expected nothing to follow)",
-            batch.journal
-        )));
-    }
-    if batch.previous != mark.hash {
-        return Some(ShipError::Fork(format!(
-            "journal {} continues after batch {:?} (expected {:?})",
-            batch.journal, batch.previous, mark.hash
-        )));
-    }
-    None
 }
 
 fn answer(mark: &JournalMark, outcomes: Vec<RecordOutcome>) -> BatchAnswer {

@@ -67,6 +67,11 @@ pub(super) const RULES: &[Rule] = &[
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
             ("upstream/file.rs", "reads snapshots from a folder"),
+            ("tls/", "reads certificates and keys"),
+            (
+                "http/socket_file.rs",
+                "replaces what a dead process left, and removes its own",
+            ),
         ],
     },
     Rule {
@@ -260,8 +265,10 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
+    ("address", &[]),
     ("distribution", &["snapshot"]),
-    ("config", &["limits"]),
+    ("config", &["limits", "address"]),
+    ("tls", &["limits", "clock", "telemetry"]),
     ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
         "progress",
@@ -283,12 +290,19 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "distribution",
             "snapshot",
             "disk",
+            "guard",
             "limits",
             "clock",
             "telemetry",
         ],
     ),
-    ("http", &["limits", "clock", "telemetry"]),
+    (
+        "guard",
+        &[
+            "current", "evaluate", "receipt", "snapshot", "limits", "clock",
+        ],
+    ),
+    ("http", &["limits", "clock", "telemetry", "address", "tls"]),
     ("load", &["http"]),
     (
         "upstream",
@@ -300,6 +314,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "clock",
             "telemetry",
             "http",
+            "tls",
         ],
     ),
     (
@@ -308,6 +323,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "current",
             "distribution",
             "evaluate",
+            "guard",
             "progress",
             "receipt",
             "snapshot",
@@ -327,6 +343,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "limits",
             "clock",
             "telemetry",
+            "tls",
         ],
     ),
 ];

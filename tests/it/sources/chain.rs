@@ -155,7 +155,7 @@ fn with_the_store_away_the_edge_above_supplies_whoever_comes() {
 
 #[test]
 fn nobody_below_is_told_that_old_content_is_fresh() {
-    let mut chain = Chain::start_with(&["--fresh-for-s", "1"]);
+    let mut chain = Chain::start_with(&["--fresh-for-s", "2"]);
     let below = chain.below(&chain.url(), "below");
     below.serves(&chain.server_key, "First");
     chain.store.program.kill();

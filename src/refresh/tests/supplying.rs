@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::*;
+use super::super::*;
 use crate::{
     clock::{Ambient, Clock, UnixMs},
     current::{Age, Current},
@@ -163,7 +163,7 @@ impl Scene {
             current.clone(),
             Arc::new(keep.expect("it opens")),
             ambient,
-            None,
+            Beside::default(),
         )
         .expect("it boots");
         assert!(problem.is_none(), "{problem:?}");
