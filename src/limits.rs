@@ -215,6 +215,11 @@ pub const SHIP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// 503 and reads go on.
 pub const PENDING_RECORDS_MAX: usize = 1_000_000;
 
+/// Records of one subject that are read back from the journal one by one. A
+/// subject with more of them keeps its whole state in memory: there can be few
+/// of those, and reading them would take as long as thousands of others.
+pub const SUBJECT_TAIL_RECORDS_MAX: usize = 256;
+
 /// Reads waiting for the ledger before a further one is answered at once.
 pub const READ_QUEUE_MAX: usize = 4_096;
 

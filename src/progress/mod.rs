@@ -13,9 +13,11 @@ mod enrolling;
 pub mod event;
 mod finding;
 mod identifying;
+mod journals;
 mod keys;
 mod known;
 mod ledger;
+mod options;
 mod pending;
 mod reading;
 mod recording;
@@ -24,6 +26,7 @@ mod request;
 pub mod shipper;
 mod stepping;
 mod subjects;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod ticks;
@@ -31,11 +34,12 @@ mod watching;
 mod writing;
 
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
+pub use options::ProgressOptions;
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
     Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
     Stepped, Token, WriteError,
 };
-pub use stepping::Progress;
+pub use stepping::{Progress, Refuses};
 pub use watching::{WatchStatus, Watcher};

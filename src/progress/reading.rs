@@ -23,8 +23,10 @@ use super::{
     ledger::LedgerError,
     stepping::Memory,
     subjects::{Below, Cached, Kept},
+    tail::{self, Tail},
     ticks::Tick,
 };
+use crate::disk::journal::Journal;
 use crate::limits::{READ_QUEUE_MAX, READS_IN_FLIGHT_MAX};
 
 /// After a failed call: long enough to spare a dead upstream a storm of
@@ -61,10 +63,12 @@ pub(super) struct Job {
 /// What the ledger said.
 #[derive(Clone)]
 pub(super) enum Answer {
-    /// The document.
-    Known(Below),
-    /// It could not be asked.
-    Away,
+    /// The document, and the subject's records if they are only on disk.
+    Known(Below, Option<Tail>),
+    /// It could not be asked; such records are good without it.
+    Away(Option<Tail>),
+    /// Such records could not be read.
+    Unreadable,
     /// It was asked, and gave no document: nothing may be assumed of the
     /// subject, who may well be known.
     Refused,
@@ -75,6 +79,7 @@ pub struct Reader {
     pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) ledger: Arc<dyn ProgressLedger>,
     pub(super) memory: Arc<Memory>,
+    pub(super) journal: Journal,
     pub(super) away_pause: Duration,
 }
 
@@ -87,13 +92,21 @@ struct Reading {
     later: Vec<Job>,
 }
 
-type Done = (Box<[u8]>, Result<Below, LedgerError>);
+/// What a call came to: what the ledger said, if it was asked, and the records
+/// that are only on disk.
+struct Done {
+    key: Box<[u8]>,
+    said: Option<Result<Below, LedgerError>>,
+    tail: std::io::Result<Option<Tail>>,
+}
+
 type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What is under way.
 struct Desk {
     ledger: Arc<dyn ProgressLedger>,
     memory: Arc<Memory>,
+    journal: Journal,
     readings: HashMap<Box<[u8]>, Reading>,
     calls: FuturesUnordered<Call>,
     away_until: Option<Instant>,
@@ -109,11 +122,13 @@ impl Reader {
         jobs: mpsc::Receiver<Job>,
         ledger: Arc<dyn ProgressLedger>,
         memory: Arc<Memory>,
+        journal: Journal,
     ) -> Self {
         Self {
             jobs,
             ledger,
             memory,
+            journal,
             away_pause: AWAY_PAUSE,
         }
     }
@@ -123,6 +138,7 @@ impl Reader {
         let mut desk = Desk {
             ledger: self.ledger,
             memory: self.memory,
+            journal: self.journal,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
             away_until: None,
@@ -132,11 +148,11 @@ impl Reader {
                 // Answers first: there are only so many, and each may spare a
                 // call.
                 biased;
-                Some((key, result)) = desk.calls.next() => {
-                    if let Err(LedgerError::Away(_)) = &result {
+                Some(done) = desk.calls.next() => {
+                    if let Some(Err(LedgerError::Away(_))) = &done.said {
                         desk.away_until = Some(Instant::now() + self.away_pause);
                     }
-                    desk.answer(&key, result);
+                    desk.answer(done);
                 }
                 job = self.jobs.recv(), if desk.calls.len() < READS_IN_FLIGHT_MAX => {
                     let Some(job) = job else { return };
@@ -158,8 +174,9 @@ impl Desk {
             }
             return;
         }
-        if self.away_until.is_some_and(|until| Instant::now() < until) {
-            tell(vec![job.answer], &Answer::Away);
+        let is_away = self.away_until.is_some_and(|until| Instant::now() < until);
+        if is_away && !self.is_on_disk(&job) {
+            tell(vec![job.answer], &Answer::Away(None));
             return;
         }
         // Before the call: the answer holds for these or later ones.
@@ -178,26 +195,41 @@ impl Desk {
         self.readings.insert(job.key.clone(), reading);
         let read = Read {
             memory: self.memory.clone(),
+            journal: self.journal.clone(),
             key: job.key,
             generation,
             tick,
         };
-        let ledger = self.ledger.clone();
+        let ledger = (!is_away).then(|| self.ledger.clone());
         self.calls
             .push(Box::pin(read.run(ledger, job.environment, job.name)));
     }
 
-    fn answer(&mut self, key: &[u8], result: Result<Below, LedgerError>) {
-        let Some(reading) = self.readings.remove(key) else {
+    fn is_on_disk(&self, job: &Job) -> bool {
+        let (memory, journal, key) = (&self.memory, &self.journal, &job.key);
+        match job.name {
+            OwnedName::User(_) => tail::is_on_disk::<Known>(memory, journal, key),
+            OwnedName::Group(_) => tail::is_on_disk::<KnownGroup>(memory, journal, key),
+            OwnedName::Membership(..) => tail::is_on_disk::<KnownMembership>(memory, journal, key),
+        }
+    }
+
+    fn answer(&mut self, done: Done) {
+        let Some(reading) = self.readings.remove(&done.key) else {
             return;
         };
-        let answer = match result {
-            Ok(below) => Answer::Known(below),
-            Err(error @ LedgerError::Away(_)) => {
-                tracing::warn!(%error, "a subject could not be read from the ledger");
-                Answer::Away
+        let answer = match (done.tail, done.said) {
+            (Err(error), _) => {
+                tracing::error!(%error, "a subject's records cannot be read back, which is not served");
+                Answer::Unreadable
             }
-            Err(error) => {
+            (Ok(tail), Some(Ok(below))) => Answer::Known(below, tail),
+            (Ok(tail), None) => Answer::Away(tail),
+            (Ok(tail), Some(Err(error @ LedgerError::Away(_)))) => {
+                tracing::warn!(%error, "a subject could not be read from the ledger");
+                Answer::Away(tail)
+            }
+            (Ok(_), Some(Err(error))) => {
                 tracing::error!(%error, "the ledger does not give a subject, which is not served");
                 Answer::Refused
             }
@@ -212,6 +244,7 @@ impl Desk {
 /// One call to the ledger, and when it began.
 struct Read {
     memory: Arc<Memory>,
+    journal: Journal,
     key: Box<[u8]>,
     generation: u64,
     tick: Tick,
@@ -220,27 +253,49 @@ struct Read {
 impl Read {
     async fn run(
         self,
-        ledger: Arc<dyn ProgressLedger>,
+        ledger: Option<Arc<dyn ProgressLedger>>,
         environment: Box<str>,
         name: OwnedName,
     ) -> Done {
-        let result = match &name {
+        let (memory, journal, key) = (&*self.memory, &self.journal, &self.key);
+        let tail = match &name {
+            OwnedName::User(_) => tail::read::<Known>(memory, journal, key).await,
+            OwnedName::Group(_) => tail::read::<KnownGroup>(memory, journal, key).await,
+            OwnedName::Membership(..) => tail::read::<KnownMembership>(memory, journal, key).await,
+        };
+        let said = match ledger {
+            Some(ledger) => Some(self.ask(&*ledger, &environment, &name).await),
+            None => None,
+        };
+        Done {
+            key: self.key,
+            said,
+            tail,
+        }
+    }
+
+    async fn ask(
+        &self,
+        ledger: &dyn ProgressLedger,
+        environment: &str,
+        name: &OwnedName,
+    ) -> Result<Below, LedgerError> {
+        match name {
             OwnedName::User(id) => {
-                let read = ledger.user(&environment, id).await;
+                let read = ledger.user(environment, id).await;
                 read.map(|user| Below::User(self.keep(Known::of(&user))))
             }
             OwnedName::Group(id) => {
-                let read = ledger.group(&environment, id).await;
+                let read = ledger.group(environment, id).await;
                 read.map(|group| Below::Group(self.keep(KnownGroup::of(group))))
             }
             OwnedName::Membership(deployment, id, conversation) => {
                 let conversation = conversation.as_deref();
-                let read = ledger.membership(&environment, deployment, id, conversation);
+                let read = ledger.membership(environment, deployment, id, conversation);
                 let read = read.await;
                 read.map(|record| Below::Membership(self.keep(KnownMembership::of(&record))))
             }
-        };
-        (self.key, result)
+        }
     }
 
     /// Keeps what was read, unless records of ours were settled meanwhile.
@@ -254,6 +309,7 @@ impl Read {
         let cached = Cached {
             document: Arc::new(document),
             tick,
+            through: None,
         };
         // Under the lock, so that an entry cannot leave between check and insert.
         let locked = T::pending(&self.memory).lock(&self.key);

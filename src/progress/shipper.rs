@@ -49,6 +49,8 @@ struct Load {
     /// as it is until there is a definite answer: repeated unchanged, it
     /// cannot be applied twice and cannot look like a fork.
     batch: Batch,
+    /// Lengths of their bodies.
+    bodies: Vec<usize>,
     /// The last seq read, whoever's record it was.
     last: u64,
     /// Whether the batch has been made up.
@@ -185,11 +187,18 @@ impl Lane {
             });
         }
         let mut outcomes = [0; 4];
-        if let Some(Load { batch, last, .. }) = self.load.take() {
+        if let Some(Load {
+            batch,
+            bodies,
+            last,
+            ..
+        }) = self.load.take()
+        {
             for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
                 outcomes[outcome.outcome as usize] += 1;
                 self.settle(&record.event, outcome);
             }
+            self.discharge(&bodies);
             self.done_through = last;
         }
         self.previous = Some(answer.hash);
@@ -246,6 +255,7 @@ impl Lane {
         }
         if rest.is_empty() {
             self.done_through = load.last;
+            self.discharge(&load.bodies);
             return;
         }
         load.batch.records = rest;
@@ -265,8 +275,10 @@ impl Lane {
             return Err(ShipError::Missing { through, position });
         };
         let mut own = Vec::with_capacity(records.len());
+        let mut bodies = Vec::with_capacity(records.len());
         for record in &records {
             if let Some(event) = self.own(record) {
+                bodies.push(record.body.len());
                 own.push(ShippedRecord {
                     seq: record.seq,
                     wall_ms: record.wall_ms,
@@ -285,6 +297,7 @@ impl Lane {
         };
         Ok(Some(Load {
             batch,
+            bodies,
             last,
             ready: false,
         }))
@@ -302,6 +315,13 @@ impl Lane {
             })
             .ok()?;
         (event.environment == *self.environment).then_some(event)
+    }
+
+    /// Gives back what settled records took of the environment's share.
+    fn discharge(&self, bodies: &[usize]) {
+        let owner = self.progress.owner(&self.environment);
+        let journal = &self.progress.journal;
+        journal.discharge(owner, bodies.iter().copied());
     }
 
     /// Tells memory what became of a record.

@@ -6,16 +6,17 @@
 //! handler may be dropped at any wait: what it queued goes its way without it.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::mpsc;
 
 use super::{
-    OnUnknownSubject, ProgressLedger, Reader,
+    OnUnknownSubject, ProgressLedger, ProgressOptions, Reader,
     enrolling::KnownMembership,
     identifying::FoundGroup,
+    journals::Journals,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
     pending::Pending,
@@ -25,7 +26,7 @@ use super::{
     ticks::Ticks,
 };
 use crate::{
-    disk::journal::{AppendError, Journal, Ticket},
+    disk::journal::{AppendError, Journal, Owner, Pressure, Ticket},
     limits::STEP_TRIES_MAX,
 };
 
@@ -42,9 +43,8 @@ pub(crate) struct Memory {
     pub(super) memberships: Pending<KnownMembership>,
     /// What others have changed.
     pub(super) ticks: Ticks,
-    /// Journals of earlier runs in the order in which they were begun; written
-    /// at boot only.
-    pub(super) earlier: Mutex<Vec<Arc<str>>>,
+    /// Which journals records of ours are in.
+    pub(super) journals: Journals,
     #[cfg(test)]
     pub(super) flaw: Option<Flaw>,
 }
@@ -57,6 +57,8 @@ pub struct Progress {
     pub(super) jobs: mpsc::Sender<Job>,
     /// Records outstanding before a write is refused.
     pub(super) records_max: usize,
+    /// Names of environments; the index is the journal's owner.
+    environments: Arc<[String]>,
     pub(super) on_unknown: OnUnknownSubject,
     /// Name of this edge in records.
     pub(super) edge: Arc<str>,
@@ -88,6 +90,8 @@ pub(super) enum Flaw {
     LateTick,
     /// A gap in the change stream is taken for silence.
     CalmGap,
+    /// Records that are only on disk are not laid over what the ledger says.
+    ForgetTail,
 }
 
 /// What one try at a write came to.
@@ -109,26 +113,33 @@ impl Memory {
         self.pending.records() + self.memberships.records()
     }
 
-    fn new(users_max: u64, #[cfg(test)] flaw: Option<Flaw>) -> Arc<Self> {
+    fn new(
+        (users_max, resident_max): (u64, usize),
+        journal: &Journal,
+        #[cfg(test)] flaw: Option<Flaw>,
+    ) -> Arc<Self> {
         let subjects = Arc::new(Subjects::new(users_max));
         Arc::new(Self {
             pending: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             groups: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             memberships: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             ticks: Ticks::new(),
-            earlier: Mutex::default(),
+            journals: Journals::new(journal.shared_id()),
             subjects,
             #[cfg(test)]
             flaw,
@@ -141,29 +152,28 @@ impl Progress {
     pub fn new(
         journal: Journal,
         ledger: Arc<dyn ProgressLedger>,
-        users_max: u64,
-        records_max: usize,
-        on_unknown: OnUnknownSubject,
-        edge: &str,
+        options: ProgressOptions,
     ) -> (Self, Reader) {
         let memory = Memory::new(
-            users_max,
+            (options.users_max, options.resident_max),
+            &journal,
             #[cfg(test)]
             None,
         );
         let (sender, jobs) = reading::channel();
         let progress = Self {
             memory: memory.clone(),
-            journal,
+            journal: journal.clone(),
             jobs: sender,
-            records_max,
-            on_unknown,
-            edge: edge.into(),
+            records_max: options.records_max,
+            environments: options.environments.into(),
+            on_unknown: options.on_unknown,
+            edge: options.edge.into(),
             capped: Arc::default(),
             #[cfg(test)]
             flaw: None,
         };
-        (progress, Reader::new(jobs, ledger, memory))
+        (progress, Reader::new(jobs, ledger, memory, journal))
     }
 
     /// Takes a step and returns when it is durable.
@@ -214,9 +224,40 @@ impl Progress {
         Err(WriteError::Unavailable("the user changes too quickly"))
     }
 
-    /// Whether writes are taken at the moment.
-    pub fn writable(&self) -> bool {
-        self.journal.writable() && self.backlog() < self.records_max
+    /// Why no write is taken at the moment; none when writes are.
+    pub fn refuses(&self) -> Option<Refuses> {
+        let status = self.journal.status();
+        if !status.writable {
+            Some(Refuses::Disk)
+        } else if status.pressure == Pressure::Full {
+            Some(Refuses::Quota)
+        } else if self.backlog() >= self.records_max {
+            Some(Refuses::Backlog)
+        } else {
+            None
+        }
+    }
+
+    /// Whose records those of an environment are for the journal.
+    pub(super) fn owner(&self, environment: &str) -> Owner {
+        let mut names = self.environments.iter();
+        let at = names.position(|own| own == environment);
+        Owner(at.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX))
+    }
+
+    /// Lets go of states while too many are pinned.
+    pub(super) fn relieve(&self) {
+        self.memory.pending.relieve(&self.journal);
+        self.memory.groups.relieve(&self.journal);
+        self.memory.memberships.relieve(&self.journal);
+    }
+
+    /// Users with records outstanding: those whose state is pinned, and those
+    /// of whom only the places of records are.
+    pub fn users_outstanding(&self) -> (usize, usize) {
+        let resident = self.memory.pending.resident();
+        let all = self.memory.pending.entries();
+        (resident, all.saturating_sub(resident))
     }
 
     /// Records the ledger has not settled yet; a start that carries a
@@ -256,6 +297,7 @@ impl Progress {
         }
         if let Some(ticket) = ticket {
             ticket.durable().await.map_err(|_| WriteError::Unclear)?;
+            self.relieve();
         }
         Ok(told)
     }
@@ -268,17 +310,39 @@ impl Progress {
     pub(super) fn flawed(
         journal: Journal,
         ledger: Arc<dyn ProgressLedger>,
-        records_max: usize,
-        on_unknown: OnUnknownSubject,
+        options: ProgressOptions,
         flaw: Option<Flaw>,
     ) -> (Self, Reader) {
-        let (mut progress, mut reader) =
-            Self::new(journal, ledger, 1_000, records_max, on_unknown, "edge");
-        progress.memory = Memory::new(1_000, flaw);
+        let bounds = (options.users_max, options.resident_max);
+        let memory = Memory::new(bounds, &journal, flaw);
+        let (mut progress, mut reader) = Self::new(journal, ledger, options);
+        progress.memory = memory;
         progress.flaw = flaw;
         reader.memory = progress.memory.clone();
         reader.away_pause = std::time::Duration::ZERO;
         (progress, reader)
+    }
+}
+
+/// Why no write is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refuses {
+    /// The disk failed several times in a row, or the edge stops.
+    Disk,
+    /// The journal has reached its cap.
+    Quota,
+    /// As many records are outstanding as may be.
+    Backlog,
+}
+
+impl Refuses {
+    /// Its name in status and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Quota => "quota",
+            Self::Backlog => "backlog",
+        }
     }
 }
 
@@ -287,6 +351,7 @@ pub(super) fn refused(error: AppendError) -> WriteError {
     match error {
         AppendError::Full => WriteError::Unavailable("too many steps wait for the disk"),
         AppendError::Quota => WriteError::Unavailable("the journal has reached its size limit"),
+        AppendError::Share => WriteError::Share,
         AppendError::TooLarge => WriteError::TooMuch(error.to_string()),
         AppendError::NotWritable => WriteError::Unavailable("the journal cannot be written"),
         AppendError::Failed => WriteError::Unclear,

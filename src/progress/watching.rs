@@ -163,10 +163,7 @@ impl Watcher {
     }
 
     fn is_foreign(&self, change: &Change) -> bool {
-        let earlier = self.memory.earlier.lock();
-        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
-        let is = |own: &Arc<str>| **own == *change.journal;
-        !is(&self.journal) && !earlier.iter().any(is)
+        !self.memory.journals.is_own(&change.journal)
     }
 
     fn raise(&self, subject: u64) {

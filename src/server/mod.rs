@@ -23,8 +23,8 @@ mod tests;
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 pub use admin::{
-    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts,
-    StatusSource,
+    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, JournalFacts, ProgressFacts,
+    RefreshFacts, StatusSource,
 };
 
 pub use cors::Origins;

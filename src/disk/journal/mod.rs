@@ -11,7 +11,10 @@
 
 mod ahead;
 mod committer;
+mod index;
+mod lookup;
 mod queue;
+mod quota;
 mod reader;
 mod record;
 mod recovery;
@@ -20,6 +23,8 @@ mod segment;
 mod tests;
 
 pub use committer::{Committer, StepOutcome, StepReport};
+pub use lookup::Lookup;
+pub use quota::{Owner, Pressure, Quota};
 pub use reader::JournalReader;
 pub use record::Record;
 pub use recovery::Recovered;
@@ -33,8 +38,9 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use self::{
+    index::Index,
     queue::Shared,
-    record::JournalId,
+    record::{JournalId, encoded_bytes},
     segment::{DATA_START, Mould},
 };
 use super::Disk;
@@ -65,6 +71,10 @@ pub struct JournalOptions {
     /// Records that were accepted are never refused afterwards, so a record
     /// that does not fit into the rest of the last segment may take one more.
     pub total_bytes_max: u64,
+    /// How many owners records have.
+    pub owners: usize,
+    /// What the unsettled records of one of them may take.
+    pub owner_bytes_max: u64,
     /// When a ticket resolves.
     pub durability: Durability,
 }
@@ -74,6 +84,7 @@ pub struct JournalOptions {
 pub struct Journal {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
+    index: Arc<Index>,
     options: Arc<JournalOptions>,
     id: JournalId,
     id_text: Arc<str>,
@@ -97,6 +108,9 @@ pub enum AppendError {
     /// The segments have reached their cap.
     #[error("the journal has reached its size limit")]
     Quota,
+    /// The owner's unsettled records have reached their share of that cap.
+    #[error("the journal's share of this environment is used up")]
+    Share,
     /// The disk failed several times in a row, or the journal is shut down.
     #[error("the journal cannot be written")]
     NotWritable,
@@ -124,6 +138,12 @@ pub struct JournalStatus {
     pub synced: u64,
     /// Bytes of all segments on disk.
     pub used_bytes: u64,
+    /// Of these, bytes that are written or given up.
+    pub occupied_bytes: u64,
+    /// How full that is.
+    pub pressure: Pressure,
+    /// Bytes of records that the ledger has not settled, by owner.
+    pub unsettled_bytes: Vec<u64>,
     /// Commits that succeeded.
     pub commits: u64,
     /// Commits that failed.
@@ -155,7 +175,8 @@ impl Journal {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         disk.create_dir_all(&options.folder)?;
-        let recovery = recovery::recover(disk.as_ref(), &options.folder)?;
+        let index = Arc::new(Index::default());
+        let recovery = recovery::recover(disk.as_ref(), &options.folder, &index)?;
         let id: JournalId = ambient.bytes();
         let mould = Mould {
             folder: options.folder.clone(),
@@ -167,12 +188,14 @@ impl Journal {
         let committer = Committer::start(
             Arc::clone(&shared),
             Arc::clone(&disk),
+            Arc::clone(&index),
             mould,
             recovery.next_ordinal,
         );
         let journal = Self {
             shared,
             disk,
+            index,
             options: Arc::new(options),
             id,
             id_text: hex(&id).into(),
@@ -208,6 +231,27 @@ impl Journal {
     /// Grows with every failed commit: what was decided on records of an older era is void.
     pub fn era(&self) -> u64 {
         self.shared.era()
+    }
+
+    /// What the unsettled records of one owner may take.
+    pub fn owner_bytes_max(&self) -> u64 {
+        self.options.owner_bytes_max
+    }
+
+    /// How full it is, and when that changes.
+    pub fn watch_pressure(&self) -> watch::Receiver<Pressure> {
+        self.shared.watch_pressure()
+    }
+
+    /// Counts records of an earlier run among what their owner has not settled;
+    /// the lengths are those of the bodies.
+    pub fn charge(&self, owner: Owner, bodies: impl Iterator<Item = usize>) {
+        self.shared.charge(owner, sum(bodies));
+    }
+
+    /// The ledger has settled records of this owner.
+    pub fn discharge(&self, owner: Owner, bodies: impl Iterator<Item = usize>) {
+        self.shared.discharge(owner, sum(bodies));
     }
 
     /// Whether records are taken at the moment, as far as the disk is concerned.
@@ -248,7 +292,7 @@ impl Journal {
     pub fn append(
         &self,
         era: u64,
-        kind: u8,
+        (owner, kind): (Owner, u8),
         wall_ms: UnixMs,
         body: Vec<u8>,
     ) -> Result<Ticket, AppendError> {
@@ -269,7 +313,7 @@ impl Journal {
             }
             Durability::Memory => (None, None),
         };
-        let seq = self.shared.append(era, record, waiter)?;
+        let seq = self.shared.append(era, (record, owner), waiter)?;
         Ok(Ticket { seq, outcome })
     }
 
@@ -291,13 +335,19 @@ impl Journal {
         JournalReader::open(Arc::clone(&self.disk), &self.options.folder, journal)
     }
 
+    /// Finds single durable records of this or an earlier journal.
+    pub fn lookup(&self, journal: &str) -> io::Result<Lookup> {
+        let (disk, index) = (Arc::clone(&self.disk), Arc::clone(&self.index));
+        Lookup::open(disk, &self.options.folder, journal, index)
+    }
+
     /// Removes those segments of this or an earlier journal whose every record
     /// is at or below `through`: applied by the ledger. The segment that is
     /// being written stays. Returns the bytes that were freed.
     pub fn retire(&self, journal: &str, through: u64) -> io::Result<u64> {
         let journal = known_id(journal)?;
         let folder = &self.options.folder;
-        let freed = recovery::retire(self.disk.as_ref(), folder, &journal, through)?;
+        let freed = recovery::retire(self.disk.as_ref(), folder, (&journal, &self.index), through)?;
         self.shared.freed(freed);
         Ok(freed)
     }
@@ -312,7 +362,11 @@ impl Journal {
                 "the journal in use found, an earlier one is expected",
             ));
         }
-        let freed = recovery::remove_all(self.disk.as_ref(), &self.options.folder, &journal)?;
+        let freed = recovery::remove_all(
+            self.disk.as_ref(),
+            &self.options.folder,
+            (&journal, &self.index),
+        )?;
         self.shared.freed(freed);
         Ok(freed)
     }
@@ -328,6 +382,11 @@ impl Ticket {
             Some(outcome) => outcome.await.unwrap_or(Err(AppendError::Failed)),
         }
     }
+}
+
+/// Bytes that records with these bodies take.
+fn sum(bodies: impl Iterator<Item = usize>) -> u64 {
+    bodies.map(|bytes| encoded_bytes(bytes) as u64).sum()
 }
 
 /// An id in bytes, or a refusal.

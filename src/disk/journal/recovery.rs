@@ -11,6 +11,7 @@ use std::{io, path::Path};
 
 use super::{
     super::{Disk, DiskFile, read_full},
+    index::{Index, Noting, Spot},
     record::JournalId,
     segment::{self, Cursor, Found, Head, Header},
 };
@@ -50,12 +51,12 @@ pub(super) struct Recovery {
 pub(super) const QUARANTINE: &str = "quarantine";
 
 /// Reads what is there. Fails only when the folder cannot be listed.
-pub(super) fn recover(disk: &dyn Disk, folder: &Path) -> io::Result<Recovery> {
+pub(super) fn recover(disk: &dyn Disk, folder: &Path, index: &Index) -> io::Result<Recovery> {
     let mut journals = Vec::new();
     let mut bytes = 0;
     let mut highest = 0;
     for (journal, numbers) in segment::list(disk, folder)? {
-        let mut walk = Walk::new(disk, folder, journal);
+        let mut walk = Walk::new(disk, folder, index, journal);
         walk.open(&numbers);
         bytes += walk.bytes;
         if !walk.segments.is_empty() || walk.found.quarantined > 0 {
@@ -76,6 +77,7 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path) -> io::Result<Recovery> {
 struct Walk<'a> {
     disk: &'a dyn Disk,
     folder: &'a Path,
+    index: &'a Index,
     journal: JournalId,
     ordinal: u64,
     bytes: u64,
@@ -96,10 +98,11 @@ enum End {
 }
 
 impl<'a> Walk<'a> {
-    fn new(disk: &'a dyn Disk, folder: &'a Path, journal: JournalId) -> Self {
+    fn new(disk: &'a dyn Disk, folder: &'a Path, index: &'a Index, journal: JournalId) -> Self {
         Self {
             disk,
             folder,
+            index,
             journal,
             ordinal: 0,
             bytes: 0,
@@ -160,7 +163,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let records = self.found.records;
-            let end = self.read_segment(&mut cursor, bound, last);
+            let end = self.read_segment((number, &mut cursor), bound, last);
             if let Some(damage) = self.judge(number, end, bound, *last) {
                 self.quarantine(number, &damage);
             } else if header.is_none() && self.found.records > records {
@@ -172,8 +175,15 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts the records up to the bound.
-    fn read_segment(&mut self, cursor: &mut Cursor, bound: Option<u64>, last: &mut u64) -> End {
+    fn read_segment(
+        &mut self,
+        (number, cursor): (u32, &mut Cursor),
+        bound: Option<u64>,
+        last: &mut u64,
+    ) -> End {
+        let mut noting = Noting::default();
         loop {
+            let offset = cursor.offset();
             let seq = match cursor.peek() {
                 Ok(Found::Record(record)) => record.seq,
                 Ok(Found::Blank) => return End::Blank,
@@ -189,6 +199,8 @@ impl<'a> Walk<'a> {
                 return End::Void;
             }
             cursor.take();
+            let spot = Spot { number, offset };
+            noting.record(self.index, self.journal, seq, spot);
             // A segment without header may stand for one that was read before.
             if seq > *last {
                 *last = seq;
@@ -300,13 +312,15 @@ fn copy_bytes(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<()> {
 pub(super) fn retire(
     disk: &dyn Disk,
     folder: &Path,
-    journal: &JournalId,
+    (journal, index): (&JournalId, &Index),
     through: u64,
 ) -> io::Result<u64> {
     let mut freed = 0;
     for number in segment::list_after(disk, folder, journal, None)? {
         match segment::bound(disk, folder, journal, number)? {
-            Some(last) if last <= through => freed += remove(disk, folder, journal, number)?,
+            Some(last) if last <= through => {
+                freed += remove(disk, folder, (journal, index), number)?;
+            }
             _ => break,
         }
     }
@@ -314,20 +328,30 @@ pub(super) fn retire(
 }
 
 /// Removes all segments of a journal; returns the bytes they took.
-pub(super) fn remove_all(disk: &dyn Disk, folder: &Path, journal: &JournalId) -> io::Result<u64> {
+pub(super) fn remove_all(
+    disk: &dyn Disk,
+    folder: &Path,
+    (journal, index): (&JournalId, &Index),
+) -> io::Result<u64> {
     let mut freed = 0;
     for number in segment::list_after(disk, folder, journal, None)? {
-        freed += remove(disk, folder, journal, number)?;
+        freed += remove(disk, folder, (journal, index), number)?;
     }
     Ok(freed)
 }
 
 /// Removes one segment. Each removal is synced before the next, so that a
 /// crash never leaves a hole in a journal.
-fn remove(disk: &dyn Disk, folder: &Path, journal: &JournalId, number: u32) -> io::Result<u64> {
+fn remove(
+    disk: &dyn Disk,
+    folder: &Path,
+    (journal, index): (&JournalId, &Index),
+    number: u32,
+) -> io::Result<u64> {
     let path = folder.join(segment::file_name(journal, number));
     let length = disk.open(&path)?.length()?;
     disk.remove(&path)?;
+    index.forget(*journal, number);
     disk.sync_dir(folder)?;
     Ok(length)
 }

@@ -279,6 +279,13 @@ impl Cursor {
         self.offset
     }
 
+    /// Goes to a place where a record is known to stand.
+    pub(super) fn go_to(&mut self, offset: u64, seq: u64) {
+        self.forget();
+        self.offset = offset;
+        self.expected = Some(seq);
+    }
+
     /// Drops what was read ahead: in a segment that is still written it may
     /// have been read before its records were complete.
     pub(super) fn forget(&mut self) {

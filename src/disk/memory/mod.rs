@@ -207,6 +207,10 @@ impl Disk for MemoryDisk {
         state.change(Change::Removed(path.to_owned()))
     }
 
+    fn file_system_bytes(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(self.state().capacity)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.state().sync_names(path)
     }

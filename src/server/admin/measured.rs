@@ -81,7 +81,7 @@ fn encode_progress(
         (
             "progress_writable",
             "1 while writes are taken",
-            u64::from(progress.writable),
+            u64::from(progress.refuses.is_none()),
         ),
         (
             "progress_backlog_records",
@@ -91,7 +91,22 @@ fn encode_progress(
         (
             "journal_bytes",
             "Bytes of the journal on disk",
-            progress.journal_bytes,
+            progress.journal.bytes,
+        ),
+        (
+            "journal_bytes_max",
+            "What they may take",
+            progress.journal.bytes_max,
+        ),
+        (
+            "journal_occupied_bytes",
+            "Of these, written or given up",
+            progress.journal.occupied_bytes,
+        ),
+        (
+            "journal_environment_bytes_max",
+            "What the unsettled records of one environment may take",
+            progress.journal.environment_bytes_max,
         ),
         (
             "journals_open",
@@ -99,6 +114,16 @@ fn encode_progress(
             progress.journals_open,
         ),
         ("users_cached", "Users in memory", progress.users_cached),
+        (
+            "users_resident",
+            "Users with records outstanding whose state is pinned in memory",
+            progress.users_resident,
+        ),
+        (
+            "users_on_disk",
+            "Users with records outstanding of whom only the places of records are in memory",
+            progress.users_on_disk,
+        ),
     ];
     for (name, help, value) in gauges {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -108,7 +133,7 @@ fn encode_progress(
         (
             "journal_failed_commits",
             "Commits that failed",
-            progress.failed_commits,
+            progress.journal.failed_commits,
         ),
         (
             "steps_capped",

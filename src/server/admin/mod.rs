@@ -13,7 +13,9 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
-pub use facts::{ChangesFacts, EnvironmentFacts, Facts, ProgressFacts, RefreshFacts, StatusSource};
+pub use facts::{
+    ChangesFacts, EnvironmentFacts, Facts, JournalFacts, ProgressFacts, RefreshFacts, StatusSource,
+};
 
 use self::{facts::OUTCOMES, measured::Measured};
 
@@ -141,16 +143,37 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         .map(|(name, count)| (name.to_owned(), count.into()))
         .collect();
     json!({
-        "writable": progress.writable,
+        "writable": progress.refuses.is_none(),
+        "refuses": progress.refuses,
         "backlog_records": progress.backlog_records,
-        "journal_bytes": progress.journal_bytes,
+        "journal_bytes": progress.journal.bytes,
         "journals_open": progress.journals_open,
         "shipped": shipped,
         "users_cached": progress.users_cached,
         "steps_capped": progress.steps_capped,
-        "failed_commits": progress.failed_commits,
+        "users_resident": progress.users_resident,
+        "users_on_disk": progress.users_on_disk,
+        "failed_commits": progress.journal.failed_commits,
         "task_panics": progress.task_panics,
         "error": progress.error,
+        "journal": journal_report(&progress.journal),
+    })
+}
+
+fn journal_report(journal: &JournalFacts) -> Value {
+    let unsettled: serde_json::Map<String, Value> = journal
+        .unsettled_bytes
+        .iter()
+        .map(|(name, bytes)| (name.clone(), (*bytes).into()))
+        .collect();
+    json!({
+        "bytes": journal.bytes,
+        "bytes_max": journal.bytes_max,
+        "occupied_bytes": journal.occupied_bytes,
+        "pressure": journal.pressure,
+        "unsettled_bytes": unsettled,
+        "environment_bytes_max": journal.environment_bytes_max,
+        "error": journal.error,
     })
 }
 

@@ -23,7 +23,7 @@ fn segments(disk: &MemoryDisk, journal: &str) -> Vec<PathBuf> {
 }
 
 fn recover(disk: &MemoryDisk, journal: &str) -> Recovered {
-    let found = recovery::recover(disk, Path::new(FOLDER)).unwrap();
+    let found = recovery::recover(disk, Path::new(FOLDER), &Index::default()).unwrap();
     let mut journals = found.journals.into_iter();
     journals.find(|found| found.journal == journal).unwrap()
 }
