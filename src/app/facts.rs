@@ -146,6 +146,7 @@ impl Watched {
             journal: self.journal_facts(),
             journals_open: shipping.journals_open as u64,
             outcomes: shipping.outcomes,
+            forks: shipping.forks,
             users_cached: self.progress.users_cached(),
             steps_capped: self.progress.steps_capped(),
             task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
@@ -167,6 +168,7 @@ impl Watched {
             pressure: status.pressure.name(),
             unsettled_bytes: names.zip(status.unsettled_bytes).collect(),
             environment_bytes_max: self.journal.owner_bytes_max(),
+            quarantined_bytes: status.quarantined_bytes,
             failed_commits: status.failed_commits,
             error: status.last_error.or(status.segment_error),
         }

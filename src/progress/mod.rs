@@ -12,6 +12,7 @@ mod deciding;
 mod enrolling;
 pub mod event;
 mod finding;
+mod forking;
 mod identifying;
 mod journals;
 mod keys;

@@ -4,14 +4,15 @@
 //! stands, then sends what follows in hash-chained batches, one at a time, and
 //! repeats a batch unchanged until it has a definite answer. Each step is one
 //! call, driven from outside, so that a simulation can interleave them. Only
-//! synced records are ever sent.
+//! synced records are ever sent. What happens when somebody else writes under
+//! the same journal id stands in [`super::forking`].
 
 use std::{io, sync::Arc};
 
 use super::{
     LedgerError, ProgressLedger,
     enrolling::KnownMembership,
-    event::{Batch, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
+    event::{Base, Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
     stepping::Progress,
@@ -19,42 +20,44 @@ use super::{
 };
 use crate::{
     current::Current,
-    disk::journal::{JournalReader, Record},
+    disk::journal::{Alias, JournalReader, Record},
     limits::{SHIP_BYTES_MAX, SHIP_RECORDS_MAX, SUBJECT_ID_BYTES_MAX},
 };
 
 /// Carries the records of one environment out of one journal.
 pub struct Lane {
-    progress: Progress,
+    pub(super) progress: Progress,
     ledger: Arc<dyn ProgressLedger>,
-    environment: Box<str>,
+    pub(super) environment: Box<str>,
     current: Arc<Current>,
-    journal: Arc<str>,
-    reader: JournalReader,
+    pub(super) journal: Arc<str>,
+    /// The name its records travel under, if that is not the journal's id.
+    pub(super) alias: Option<Alias>,
+    pub(super) reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
-    previous: Option<String>,
+    pub(super) previous: Option<String>,
     /// What the ledger had of this journal when it was asked.
-    watermark: u64,
+    pub(super) watermark: u64,
     /// What was read and is not settled.
-    load: Option<Load>,
+    pub(super) load: Option<Load>,
     /// Everything up to this seq has been dealt with here.
-    done_through: u64,
+    pub(super) done_through: u64,
     /// Records that this release cannot read; they stay on disk.
     unread: u64,
 }
 
 /// What was read from the journal in one go.
-struct Load {
+pub(super) struct Load {
     /// Without `records` until it is known what it follows on. Then it stays
     /// as it is until there is a definite answer: repeated unchanged, it
     /// cannot be applied twice and cannot look like a fork.
-    batch: Batch,
+    pub(super) batch: Batch,
     /// Lengths of their bodies.
     bodies: Vec<usize>,
     /// The last seq read, whoever's record it was.
     last: u64,
     /// Whether the batch has been made up.
-    ready: bool,
+    pub(super) ready: bool,
 }
 
 /// What one step did.
@@ -67,6 +70,9 @@ pub enum Shipped {
         /// Outcomes by kind: applied, already, superseded, dead.
         outcomes: [u64; 4],
     },
+    /// Somebody else writes under the same name: what is not settled will be
+    /// sent under another one.
+    Forked(Alias),
 }
 
 /// Why a step did not get through.
@@ -107,6 +113,7 @@ impl Lane {
         reader: JournalReader,
     ) -> Self {
         Self {
+            alias: progress.memory.journals.alias(environment, journal),
             progress,
             ledger,
             environment: environment.into(),
@@ -164,21 +171,13 @@ impl Lane {
             self.ask().await?;
         }
         self.make_up_batch();
-        let is_earlier = self.is_earlier();
-        let Some(load) = &mut self.load else {
+        let Some(load) = &self.load else {
             return Ok(Shipped::Moved { outcomes: [0; 4] });
         };
         let answer = match self.ledger.ship(&self.environment, &load.batch).await {
             Ok(answer) => answer,
-            Err(error) => {
-                if matches!(error, LedgerError::Fork(_)) && is_earlier {
-                    // Sent by the run before and arrived only now: the ledger
-                    // is asked again. Our own journal nobody else may write.
-                    self.previous = None;
-                    load.ready = false;
-                }
-                return Err(error.into());
-            }
+            Err(LedgerError::Fork(why)) => return self.forked(&why).await,
+            Err(error) => return Err(error.into()),
         };
         if answer.outcomes.len() != load.batch.records.len() {
             return Err(ShipError::Answer {
@@ -211,24 +210,33 @@ impl Lane {
         if self.previous.is_none() {
             return Ok(());
         }
-        self.ledger.close(&self.environment, &self.journal).await
+        self.ledger.close(&self.environment, self.name()).await
     }
 
-    fn is_earlier(&self) -> bool {
-        *self.journal != *self.progress.journal.id()
+    /// The name records travel under.
+    fn name(&self) -> &str {
+        let alias = self.alias.as_ref();
+        alias.map_or(&*self.journal, |alias| &alias.id)
     }
 
     /// Asks where the ledger stands with this journal.
     async fn ask(&mut self) -> Result<(), LedgerError> {
+        let answer = self.question().await?;
+        // What came before the alias was settled.
+        let before = self.alias.as_ref().map_or(0, |alias| alias.after);
+        self.watermark = answer.watermark.unwrap_or(0).max(before);
+        self.previous = Some(answer.hash);
+        Ok(())
+    }
+
+    /// What the ledger has under this name.
+    pub(super) async fn question(&self) -> Result<BatchAnswer, LedgerError> {
         let question = Batch {
-            journal: self.journal.to_string(),
+            journal: self.name().to_owned(),
             previous: String::new(),
             records: Vec::new(),
         };
-        let answer = self.ledger.ship(&self.environment, &question).await?;
-        self.watermark = answer.watermark.unwrap_or(0);
-        self.previous = Some(answer.hash);
-        Ok(())
+        self.ledger.ship(&self.environment, &question).await
     }
 
     /// Makes up the batch of what was read, unless it was sent before. What
@@ -291,7 +299,7 @@ impl Lane {
             return Ok(None);
         }
         let batch = Batch {
-            journal: self.journal.to_string(),
+            journal: self.name().to_owned(),
             previous: String::new(),
             records: own,
         };
@@ -304,8 +312,8 @@ impl Lane {
     }
 
     /// The record's event if it belongs to this lane.
-    fn own(&mut self, record: &Record) -> Option<Event> {
-        let event: Event = serde_json::from_slice(&record.body)
+    pub(super) fn own(&mut self, record: &Record) -> Option<Event> {
+        let mut event: Event = serde_json::from_slice(&record.body)
             .inspect_err(|error| {
                 // Its checksum fits, so a newer release wrote it, and that
                 // release can ship it.
@@ -314,7 +322,16 @@ impl Lane {
                     "a journal record cannot be read and is passed over");
             })
             .ok()?;
-        (event.environment == *self.environment).then_some(event)
+        if event.environment != *self.environment {
+            return None;
+        }
+        // What it rests on may have travelled under another name.
+        if let Base::Record { journal, seq } = &mut event.base {
+            let journals = &self.progress.memory.journals;
+            let name = journals.name_of_record(&self.environment, journal, *seq);
+            *journal = name.unwrap_or_else(|| std::mem::take(journal));
+        }
+        Some(event)
     }
 
     /// Gives back what settled records took of the environment's share.

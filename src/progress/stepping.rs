@@ -139,7 +139,7 @@ impl Memory {
                 flaw,
             ),
             ticks: Ticks::new(),
-            journals: Journals::new(journal.shared_id()),
+            journals: Journals::new(journal.shared_id(), journal.aliases()),
             subjects,
             #[cfg(test)]
             flaw,

@@ -49,8 +49,6 @@ pub struct Watcher {
     ledger: Arc<dyn ProgressLedger>,
     environment: Box<str>,
     ambient: Ambient,
-    /// Our journal of this run.
-    journal: Arc<str>,
     /// Where to go on; none before the first answer.
     cursor: Option<String>,
     status: Arc<Mutex<WatchStatus>>,
@@ -69,7 +67,6 @@ impl Watcher {
             ledger,
             environment: environment.into(),
             ambient,
-            journal: progress.journal.shared_id(),
             cursor: None,
             status: Arc::default(),
         }

@@ -10,9 +10,11 @@
 //! the ledger has applied them.
 
 mod ahead;
+mod aliases;
 mod committer;
 mod index;
 mod lookup;
+mod quarantine;
 mod queue;
 mod quota;
 mod reader;
@@ -22,6 +24,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub use aliases::Alias;
 pub use committer::{Committer, StepOutcome, StepReport};
 pub use lookup::Lookup;
 pub use quota::{Owner, Pressure, Quota};
@@ -38,7 +41,9 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use self::{
+    aliases::Aliases,
     index::Index,
+    quarantine::Quarantine,
     queue::Shared,
     record::{JournalId, encoded_bytes},
     segment::{DATA_START, Mould},
@@ -85,6 +90,9 @@ pub struct Journal {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
     index: Arc<Index>,
+    aliases: Arc<Aliases>,
+    quarantine: Quarantine,
+    ambient: Ambient,
     options: Arc<JournalOptions>,
     id: JournalId,
     id_text: Arc<str>,
@@ -144,6 +152,8 @@ pub struct JournalStatus {
     pub pressure: Pressure,
     /// Bytes of records that the ledger has not settled, by owner.
     pub unsettled_bytes: Vec<u64>,
+    /// Bytes of copies that were put aside; not among `used_bytes`.
+    pub quarantined_bytes: u64,
     /// Commits that succeeded.
     pub commits: u64,
     /// Commits that failed.
@@ -176,7 +186,14 @@ impl Journal {
         }
         disk.create_dir_all(&options.folder)?;
         let index = Arc::new(Index::default());
-        let recovery = recovery::recover(disk.as_ref(), &options.folder, &index)?;
+        let folder = &options.folder;
+        let aliases = Aliases::open(Arc::clone(&disk), folder)?;
+        let quarantine = Quarantine::open(Arc::clone(&disk), folder, options.total_bytes_max);
+        let recovery = recovery::recover(disk.as_ref(), folder, &index, &quarantine)?;
+        if recovery.journals.iter().all(|old| old.records == 0) {
+            // Kept, they only cost space.
+            aliases.clear().ok();
+        }
         let id: JournalId = ambient.bytes();
         let mould = Mould {
             folder: options.folder.clone(),
@@ -196,6 +213,9 @@ impl Journal {
             shared,
             disk,
             index,
+            aliases: Arc::new(aliases),
+            quarantine,
+            ambient: ambient.clone(),
             options: Arc::new(options),
             id,
             id_text: hex(&id).into(),
@@ -285,7 +305,10 @@ impl Journal {
 
     /// Everything one may want to know at once.
     pub fn status(&self) -> JournalStatus {
-        self.shared.status()
+        JournalStatus {
+            quarantined_bytes: self.quarantine.bytes(),
+            ..self.shared.status()
+        }
     }
 
     /// Takes the next seq and queues the record; the order of calls is the order in the file.
@@ -339,6 +362,30 @@ impl Journal {
     pub fn lookup(&self, journal: &str) -> io::Result<Lookup> {
         let (disk, index) = (Arc::clone(&self.disk), Arc::clone(&self.index));
         Lookup::open(disk, &self.options.folder, journal, index)
+    }
+
+    /// The names that records of this folder travel under, oldest first.
+    pub fn aliases(&self) -> Vec<Alias> {
+        self.aliases.all()
+    }
+
+    /// Gives an environment's records of a journal above this seq a name of
+    /// their own; durable when it returns.
+    pub fn rename(&self, environment: &str, journal: &str, after: u64) -> io::Result<Alias> {
+        let alias = Alias {
+            environment: environment.to_owned(),
+            journal: journal.to_owned(),
+            after,
+            id: self.ambient.hex::<16>(),
+        };
+        self.aliases.add(alias.clone())?;
+        Ok(alias)
+    }
+
+    /// Keeps a copy of the segments with records above this seq, for whoever
+    /// looks into it.
+    pub fn set_aside(&self, journal: &str, after: u64) -> io::Result<()> {
+        self.quarantine.copy_after(&known_id(journal)?, after)
     }
 
     /// Removes those segments of this or an earlier journal whose every record

@@ -10,8 +10,9 @@
 use std::{io, path::Path};
 
 use super::{
-    super::{Disk, DiskFile, read_full},
+    super::Disk,
     index::{Index, Noting, Spot},
+    quarantine::{QUARANTINE, Quarantine},
     record::JournalId,
     segment::{self, Cursor, Found, Head, Header},
 };
@@ -47,16 +48,18 @@ pub(super) struct Recovery {
     pub(super) bytes: u64,
 }
 
-/// Copies of damaged segments, inside the journal's folder.
-pub(super) const QUARANTINE: &str = "quarantine";
-
 /// Reads what is there. Fails only when the folder cannot be listed.
-pub(super) fn recover(disk: &dyn Disk, folder: &Path, index: &Index) -> io::Result<Recovery> {
+pub(super) fn recover(
+    disk: &dyn Disk,
+    folder: &Path,
+    index: &Index,
+    quarantine: &Quarantine,
+) -> io::Result<Recovery> {
     let mut journals = Vec::new();
     let mut bytes = 0;
     let mut highest = 0;
     for (journal, numbers) in segment::list(disk, folder)? {
-        let mut walk = Walk::new(disk, folder, index, journal);
+        let mut walk = Walk::new(disk, folder, (index, quarantine), journal);
         walk.open(&numbers);
         bytes += walk.bytes;
         if !walk.segments.is_empty() || walk.found.quarantined > 0 {
@@ -78,6 +81,7 @@ struct Walk<'a> {
     disk: &'a dyn Disk,
     folder: &'a Path,
     index: &'a Index,
+    copies: &'a Quarantine,
     journal: JournalId,
     ordinal: u64,
     bytes: u64,
@@ -98,11 +102,17 @@ enum End {
 }
 
 impl<'a> Walk<'a> {
-    fn new(disk: &'a dyn Disk, folder: &'a Path, index: &'a Index, journal: JournalId) -> Self {
+    fn new(
+        disk: &'a dyn Disk,
+        folder: &'a Path,
+        (index, copies): (&'a Index, &'a Quarantine),
+        journal: JournalId,
+    ) -> Self {
         Self {
             disk,
             folder,
             index,
+            copies,
             journal,
             ordinal: 0,
             bytes: 0,
@@ -250,7 +260,7 @@ impl<'a> Walk<'a> {
         self.found
             .problems
             .push(format!("segment {name} is damaged: {what}"));
-        if let Err(error) = copy(self.disk, self.folder, &name) {
+        if let Err(error) = self.copies.copy(&name) {
             self.found.problems.push(format!(
                 "segment {name} cannot be copied to {QUARANTINE}: {error}"
             ));
@@ -269,40 +279,6 @@ fn begin(header: Option<Header>, cursor: &mut Cursor) -> Option<u64> {
         Ok(Found::Blank | Found::Bad(_)) => None,
         // Reading it again says what is wrong.
         Err(_) => Some(0),
-    }
-}
-
-/// Copies a segment into quarantine, once: the name is the segment's, and a
-/// copy that was cut short has another name.
-fn copy(disk: &dyn Disk, folder: &Path, name: &str) -> io::Result<()> {
-    let quarantine = folder.join(QUARANTINE);
-    let target = quarantine.join(name);
-    disk.create_dir_all(&quarantine)?;
-    if disk.exists(&target)? {
-        return Ok(());
-    }
-    let partial = quarantine.join(format!("{name}.tmp"));
-    if disk.exists(&partial)? {
-        disk.remove(&partial)?;
-    }
-    let from = disk.open(&folder.join(name))?;
-    let to = disk.create_new(&partial)?;
-    copy_bytes(from.as_ref(), to.as_ref())?;
-    to.sync_all()?;
-    disk.rename(&partial, &target)?;
-    disk.sync_dir(&quarantine)
-}
-
-fn copy_bytes(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<()> {
-    let mut piece = vec![0; 256 * 1024];
-    let mut offset = 0;
-    loop {
-        let count = read_full(from, &mut piece, offset)?;
-        if count == 0 {
-            return Ok(());
-        }
-        to.write_all_at(&piece[..count], offset)?;
-        offset += count as u64;
     }
 }
 

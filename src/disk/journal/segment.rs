@@ -162,7 +162,8 @@ pub(super) fn parse_id(text: &str) -> Option<JournalId> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
-fn parse_name(name: &str) -> Option<(JournalId, u32)> {
+/// The journal and the number in a segment's name.
+pub(super) fn parse_name(name: &str) -> Option<(JournalId, u32)> {
     let (id, number) = name.strip_suffix(".seg")?.split_once('-')?;
     if number.len() != 8 || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;

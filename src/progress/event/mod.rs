@@ -11,7 +11,7 @@ mod membership;
 mod outcome;
 mod record;
 
-pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash};
+pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash, next_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
 pub(crate) use document::state_bytes;
 pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocument};

@@ -80,6 +80,8 @@ pub struct ProgressFacts {
     pub journals_open: u64,
     /// Records shipped so far, by outcome: applied, already, superseded, dead.
     pub outcomes: [u64; 4],
+    /// How often somebody else shipped under the id of a journal of this edge.
+    pub forks: u64,
     /// Users held in memory.
     pub users_cached: u64,
     /// Users with records outstanding whose whole state is pinned in memory.
@@ -109,6 +111,8 @@ pub struct JournalFacts {
     pub unsettled_bytes: Vec<(String, u64)>,
     /// What those of one environment may take.
     pub environment_bytes_max: u64,
+    /// Bytes of copies that were put aside.
+    pub quarantined_bytes: u64,
     /// Commits that failed.
     pub failed_commits: u64,
     /// Why the last commit failed, or why the next file cannot be made.
@@ -117,3 +121,6 @@ pub struct JournalFacts {
 
 /// Names of [`ProgressFacts::outcomes`], in their order.
 pub(super) const OUTCOMES: [&str; 4] = ["applied", "already", "superseded", "dead"];
+
+/// What [`ProgressFacts::refuses`] may say.
+pub(super) const REFUSES: [&str; 3] = ["disk", "quota", "backlog"];

@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use super::{
     Admin, age_s,
-    facts::{OUTCOMES, ProgressFacts},
+    facts::{OUTCOMES, ProgressFacts, REFUSES},
 };
 use crate::{clock::UnixMs, current::Environment};
 
@@ -104,6 +104,11 @@ fn encode_progress(
             progress.journal.occupied_bytes,
         ),
         (
+            "journal_quarantined_bytes",
+            "Of copies that were put aside",
+            progress.journal.quarantined_bytes,
+        ),
+        (
             "journal_environment_bytes_max",
             "What the unsettled records of one environment may take",
             progress.journal.environment_bytes_max,
@@ -136,6 +141,11 @@ fn encode_progress(
             progress.journal.failed_commits,
         ),
         (
+            "journal_forks",
+            "How often somebody else shipped under the id of a journal of this edge",
+            progress.forks,
+        ),
+        (
             "steps_capped",
             "Steps whose logic blocks were stopped at their limit",
             progress.steps_capped,
@@ -149,6 +159,27 @@ fn encode_progress(
     for (name, help, value) in counters {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(value).encode(metric)?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "journal_unsettled_bytes",
+        "Of records that are not applied upstream",
+        None,
+        MetricType::Gauge,
+    )?;
+    for (environment, bytes) in &progress.journal.unsettled_bytes {
+        let labels = [("environment", environment.as_str())];
+        gauge(*bytes).encode(family.encode_family(&labels)?)?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "progress_refuses",
+        "1 for the reason why no write is taken",
+        None,
+        MetricType::Gauge,
+    )?;
+    for reason in REFUSES {
+        let labels = [("reason", reason)];
+        let is_it = progress.refuses == Some(reason);
+        gauge(u64::from(is_it)).encode(family.encode_family(&labels)?)?;
     }
     let mut family = encoder.encode_descriptor(
         "records",

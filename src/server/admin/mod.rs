@@ -149,6 +149,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "journal_bytes": progress.journal.bytes,
         "journals_open": progress.journals_open,
         "shipped": shipped,
+        "forks": progress.forks,
         "users_cached": progress.users_cached,
         "steps_capped": progress.steps_capped,
         "users_resident": progress.users_resident,
@@ -173,6 +174,7 @@ fn journal_report(journal: &JournalFacts) -> Value {
         "pressure": journal.pressure,
         "unsettled_bytes": unsettled,
         "environment_bytes_max": journal.environment_bytes_max,
+        "quarantined_bytes": journal.quarantined_bytes,
         "error": journal.error,
     })
 }
