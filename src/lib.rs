@@ -35,6 +35,7 @@
 //! | [`store`] | The control plane: authoring, publishing, the progress ledger. |
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
+//! | [`load`] | How does a server answer at a given rate? |
 //! | [`limits`], [`clock`], [`telemetry`] | Ceilings with reasons; time and randomness; logs and metrics. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
@@ -77,6 +78,7 @@ pub mod disk;
 pub mod evaluate;
 pub mod http;
 pub mod limits;
+pub mod load;
 pub mod progress;
 pub mod receipt;
 pub mod refresh;

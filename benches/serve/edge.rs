@@ -47,6 +47,7 @@ pub(crate) fn serve() {
         ambient,
         metrics: Metrics::new(),
         origins: Origins::Any,
+        traces_per_million: None,
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     // One worker, as the floor has one thread: the other core is the client's.

@@ -3,13 +3,13 @@
 //! One request with a key, one bounded answer, and how a refusal becomes words.
 //! Stores and edges are asked alike.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
 
-use super::failure::Failure;
-use crate::{config::Secret, http::client_tls};
+use super::{archive, failure::Failure};
+use crate::{config::Secret, http::client_tls, limits};
 
 /// An import of many flows compiles and signs all of them before it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -173,6 +173,18 @@ pub(super) async fn ask(request: Request, patience: Duration) -> Result<(u16, Ve
         }
     }
     Ok((status, body))
+}
+
+/// The key that stands alone in a file.
+pub(super) fn key_in(file: &Path) -> Result<String, Failure> {
+    let bytes = archive::read(file, limits::HEAD_BYTES_MAX)?;
+    let text = String::from_utf8(bytes).map(|text| text.trim().to_owned());
+    text.ok().filter(|key| !key.is_empty()).ok_or_else(|| {
+        Failure::usage(format!(
+            "{} holds no key, expected one alone in it",
+            file.display()
+        ))
+    })
 }
 
 /// Why there is no answer.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{
     admin::dev_info,
     archive::{self, Number, Wanted},
-    asking::{self, Asking},
+    asking::{self, Asking, key_in},
     console::Console,
     failure::{Failure, Outcome},
     table::Output,
@@ -24,7 +24,6 @@ use crate::{
     clock::{Ambient, UnixMs},
     config::{DevInfo, Secret},
     evaluate::{Ask, Profile, Subject, SubjectView, Tag},
-    limits,
     receipt::{Inputs, Question, document},
     snapshot::{Deployment, Revision, Snapshot},
 };
@@ -314,18 +313,6 @@ impl EdgeTarget {
         let url = url.unwrap_or_else(|| "http://127.0.0.1:7070".to_owned());
         Asking::edge(&url, Secret::new(key))
     }
-}
-
-/// The key that stands alone in a file.
-fn key_in(file: &Path) -> Result<String, Failure> {
-    let bytes = archive::read(file, limits::HEAD_BYTES_MAX)?;
-    let text = String::from_utf8(bytes).map(|text| text.trim().to_owned());
-    text.ok().filter(|key| !key.is_empty()).ok_or_else(|| {
-        Failure::usage(format!(
-            "{} holds no key, expected one alone in it",
-            file.display()
-        ))
-    })
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {

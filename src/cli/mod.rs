@@ -10,6 +10,7 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod completions;
 mod config;
 mod console;
 mod deployment;
@@ -19,6 +20,7 @@ mod flags;
 mod flow;
 mod health;
 mod key;
+mod load;
 mod replay;
 mod serve;
 mod signing;
@@ -79,6 +81,10 @@ enum Command {
     Deployment(deployment::DeploymentCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
+    /// Send requests at a fixed rate, and tell how long the answers took.
+    Load(load::LoadArguments),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(completions::CompletionsArguments),
     /// Make a receipt again from an archived snapshot, and compare.
     Replay(replay::ReplayArguments),
 }
@@ -117,6 +123,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
+        Command::Load(arguments) => load::load(&arguments, console),
+        Command::Completions(arguments) => {
+            completions::completions::<Arguments>(&arguments, console)
+        }
         Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }

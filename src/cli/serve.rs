@@ -19,8 +19,11 @@ use super::{
 use crate::{
     app,
     clock::Ambient,
-    config::{DevConfig, DevInfo, EdgeConfig, Faults, LogConfig, Settings, StoreConfig, Variables},
-    telemetry::logs,
+    config::{
+        DevConfig, DevInfo, EdgeConfig, Faults, LogConfig, Settings, StoreConfig, TracesConfig,
+        Variables,
+    },
+    telemetry::{logs, traces::Exporter},
 };
 
 /// Arguments of `flowgate dev`.
@@ -69,7 +72,7 @@ pub(super) fn dev(
 ) -> Result<Outcome, Failure> {
     let read = || DevConfig::build(settings(&arguments.common, &arguments.flags, variables));
     let config = read()?;
-    let (signals, log) = prepare(config.log())?;
+    let (signals, log, _) = prepare(config.log(), None, "dev")?;
     let data = config.data().to_owned();
     let program = app::Dev::start(config, Ambient::system()).map_err(|e| not_started("dev", &e))?;
     let info = program.info();
@@ -93,7 +96,7 @@ pub(super) fn edge(
 ) -> Result<Outcome, Failure> {
     let read = || EdgeConfig::build(settings(&arguments.common, &arguments.flags, variables));
     let config = read()?;
-    let (signals, log) = prepare(config.log())?;
+    let (signals, log, _traces) = prepare(config.log(), config.traces(), "edge")?;
     let program =
         app::Edge::start(config, Ambient::system()).map_err(|e| not_started("edge", &e))?;
     let addresses = program.addresses();
@@ -111,7 +114,7 @@ pub(super) fn store(
 ) -> Result<Outcome, Failure> {
     let read = || StoreConfig::build(settings(&arguments.common, &arguments.flags, variables));
     let config = read()?;
-    let (signals, log) = prepare(config.log())?;
+    let (signals, log, _traces) = prepare(config.log(), config.traces(), "store")?;
     let program =
         app::Store::start(config, Ambient::system()).map_err(|e| not_started("store", &e))?;
     let addresses = program.addresses();
@@ -134,11 +137,22 @@ fn settings<S: SurfaceTable>(
     settings.variables(variables).flags(&flags.pairs)
 }
 
-fn prepare(log: &LogConfig) -> Result<(Signals, logs::LogHandle), Failure> {
+/// Signals, the log, and the exporter of traces, which sends what is left when
+/// it is dropped at the end.
+fn prepare(
+    log: &LogConfig,
+    traces: Option<&TracesConfig>,
+    role: &'static str,
+) -> Result<(Signals, logs::LogHandle, Option<Exporter>), Failure> {
     let signals = Signals::listen()
         .map_err(|error| Failure::undone("signals cannot be listened for").because(&error))?;
-    let log = logs::init(log).map_err(|error| Failure::undone("no log").because(&error))?;
-    Ok((signals, log))
+    let exporter = traces
+        .map(|traces| Exporter::start(traces, role))
+        .transpose();
+    let exporter = exporter.map_err(|error| Failure::undone("no traces").because(&error))?;
+    let log = logs::init(log, exporter.as_ref())
+        .map_err(|error| Failure::undone("no log").because(&error))?;
+    Ok((signals, log, exporter))
 }
 
 fn not_started(name: &str, error: &app::StartError) -> Failure {

@@ -18,6 +18,7 @@ mod print;
 mod reader;
 mod settings;
 mod store;
+mod telemetry;
 mod variables;
 
 pub use dev::{DEV, DevConfig};
@@ -32,6 +33,7 @@ pub use log::{LogConfig, LogFormat, LogLevel};
 pub use print::{print_defaults, variable_name};
 pub use settings::Settings;
 pub use store::{STORE, StoreConfig};
+pub use telemetry::TracesConfig;
 pub use variables::{ADMIN_KEY_VARIABLE, Variables};
 
 /// A text that never appears in logs, errors or debug output by accident.

@@ -9,12 +9,13 @@ use std::{
 };
 
 use super::{
-    LogConfig,
+    LogConfig, TracesConfig,
     fault::Faults,
     key::{Key, Kind, Preset, Surface},
     log,
     reader::Reader,
     settings::Settings,
+    telemetry,
 };
 
 /// Seconds of 400 days, the longest life any timestamp may have.
@@ -27,7 +28,7 @@ const DAYS_MAX: u64 = 36_500;
 pub const STORE: Surface = Surface {
     name: "store",
     about: "Settings of `flowgate store`, the reference upstream, each with its default.",
-    keys: &[KEYS, log::KEYS],
+    keys: &[KEYS, telemetry::KEYS, log::KEYS],
 };
 
 /// Without those of the log.
@@ -136,6 +137,7 @@ pub struct StoreConfig {
     webhooks_allow_private: bool,
     conversation_life: Duration,
     dead_letter_life: Duration,
+    traces: Option<TracesConfig>,
     log: LogConfig,
 }
 
@@ -155,6 +157,7 @@ impl StoreConfig {
             webhooks_allow_private: reader.truth("webhooks.allow_private"),
             conversation_life: days(reader.number("retention.conversation_days")),
             dead_letter_life: days(reader.number("retention.dead_letter_days")),
+            traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
         if config.fresh_for > config.timestamp_life {
@@ -209,6 +212,11 @@ impl StoreConfig {
     /// How long what did not fit is kept.
     pub fn dead_letter_life(&self) -> Duration {
         self.dead_letter_life
+    }
+
+    /// Where traces go; nowhere by default.
+    pub fn traces(&self) -> Option<&TracesConfig> {
+        self.traces.as_ref()
     }
 
     /// The log.

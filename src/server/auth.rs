@@ -84,6 +84,16 @@ pub(crate) fn authorize<'e>(
     Ok(Access { environment, key })
 }
 
+/// The name of the environment whose key this is.
+pub(crate) fn environment<'e>(
+    live: &'e Environments,
+    memory: &Memory,
+    headers: &HeaderMap,
+) -> Option<&'e str> {
+    let (environment, _) = live.key(&memory.hash(presented(headers)?))?;
+    Some(&environment.snapshot.environment)
+}
+
 /// The key as it was sent.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(key) = headers.get(&X_API_KEY) {

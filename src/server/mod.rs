@@ -28,6 +28,7 @@ pub use admin::{
 };
 
 pub use cors::Origins;
+use hyper::HeaderMap;
 
 use self::{
     asked::Asked,
@@ -42,7 +43,10 @@ use crate::{
     current::Current,
     http::{Answer, Body, Request, Service},
     progress::Progress,
-    telemetry::metrics::{Metrics, RequestCounters},
+    telemetry::{
+        metrics::{Metrics, RequestCounters},
+        traces::Chooser,
+    },
 };
 
 /// What the public listener needs.
@@ -58,6 +62,8 @@ pub struct Edge {
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// How many of a million requests are traced; none when none is.
+    pub traces_per_million: Option<u32>,
 }
 
 impl Edge {
@@ -70,6 +76,7 @@ impl Edge {
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
             origins: self.origins.clone(),
+            chooser: Chooser::new(self.traces_per_million),
         }
     }
 }
@@ -82,6 +89,7 @@ pub struct EdgeService {
     counters: Arc<RequestCounters>,
     stamps: Stamps,
     origins: Origins,
+    chooser: Chooser,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -98,6 +106,7 @@ impl Service for EdgeService {
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
             Ok(matched) => {
                 let asked = Asked {
@@ -116,6 +125,9 @@ impl Service for EdgeService {
         });
         cors::cross_origin(&self.origins, &head.headers, &mut answer);
         self.counters.answered(number, answer.status().as_u16());
+        if let Some(span) = span {
+            self.trace(&span, number, &memory.0, &head.headers, &answer);
+        }
         answer
     }
 }
@@ -166,6 +178,30 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+        }
+    }
+
+    /// What a trace says of a request. Its environment is found by its key once
+    /// more, which only traced requests pay for.
+    fn trace(
+        &self,
+        span: &tracing::Span,
+        number: usize,
+        memory: &Memory,
+        headers: &HeaderMap,
+        answer: &Answer,
+    ) {
+        span.record(
+            "http.route",
+            ROUTE_NAMES.get(number).copied().unwrap_or_default(),
+        );
+        span.record("http.response.status_code", answer.status().as_u16());
+        if let Some(revision) = answer.headers().get("flowgate-revision") {
+            span.record("flowgate.revision", revision.to_str().unwrap_or_default());
+        }
+        let live = self.current.load();
+        if let Some(environment) = auth::environment(&live, memory, headers) {
+            span.record("flowgate.environment", environment);
         }
     }
 

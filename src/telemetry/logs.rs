@@ -14,9 +14,11 @@ use tracing_subscriber::{
     filter::Targets,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
+    registry::LookupSpan,
     reload,
 };
 
+use super::traces::{Exporter, TARGET};
 use crate::{
     clock::Ambient,
     config::{LogConfig, LogFormat, LogLevel},
@@ -40,9 +42,11 @@ pub enum LogError {
     Gone(#[source] reload::Error),
 }
 
-/// Sets up the log of this process on standard error. Once.
-pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
+/// Sets up the log of this process on standard error, and beside it where its
+/// traces go. Once.
+pub fn init(config: &LogConfig, traces: Option<&Exporter>) -> Result<LogHandle, LogError> {
     let (subscriber, handle) = subscriber(config, io::stderr);
+    let subscriber = subscriber.with(traces.map(Exporter::layer));
     tracing::subscriber::set_global_default(subscriber).map_err(LogError::Taken)?;
     Ok(handle)
 }
@@ -58,7 +62,10 @@ impl LogHandle {
 fn subscriber<W>(
     config: &LogConfig,
     writer: W,
-) -> (impl tracing::Subscriber + Send + Sync, LogHandle)
+) -> (
+    impl tracing::Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
+    LogHandle,
+)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -87,6 +94,7 @@ fn targets(level: LogLevel) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("flowgate", level)
+        .with_target(TARGET, LevelFilter::OFF)
 }
 
 /// Writers whose control characters are escaped.

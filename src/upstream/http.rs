@@ -24,6 +24,7 @@ use crate::{
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
+    telemetry::traces,
 };
 
 /// Everything but letters, digits and `-._~` is encoded in a path segment.
@@ -104,6 +105,9 @@ impl HttpUpstream {
             .client
             .request(method, url)
             .timeout(self.timeout + wait);
+        let mut traced = header::HeaderMap::new();
+        traces::pass_on(&mut traced);
+        let request = request.headers(traced);
         match self.keys.get(environment) {
             Some(key) => request.header("x-api-key", key),
             None => request,

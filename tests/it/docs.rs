@@ -15,10 +15,11 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
     ("snapshots.md", "timestamp"),
+    ("load.md", "were answered"),
     ("operations.md", "exit code 64"),
     ("deployments.md", "enabled: support"),
     ("explain.md", "exit code 1"),

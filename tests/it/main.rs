@@ -23,6 +23,7 @@ mod kill;
 mod licences;
 mod reference;
 mod stories;
+mod traces;
 mod two_processes;
 mod v1;
 mod vectors;

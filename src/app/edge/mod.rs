@@ -110,6 +110,7 @@ impl Edge {
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
+            traces_per_million: config.traces().map(|traces| traces.per_million),
         };
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 

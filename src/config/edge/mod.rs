@@ -24,7 +24,10 @@ pub use self::{
     process::{StopConfig, UnknownSubject},
     upstream::UpstreamConfig,
 };
-use super::{LogConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings};
+use super::{
+    LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
+    telemetry,
+};
 
 /// Everything that can be set on `flowgate edge`.
 pub const EDGE: Surface = Surface {
@@ -40,6 +43,7 @@ pub const EDGE: Surface = Surface {
         limits::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
+        telemetry::KEYS,
         log::KEYS,
     ],
 };
@@ -59,6 +63,7 @@ pub struct EdgeConfig {
     limits: LimitsConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
+    traces: Option<TracesConfig>,
     log: LogConfig,
 }
 
@@ -79,6 +84,7 @@ impl EdgeConfig {
             limits: limits::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
+            traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
         if config.listen == config.admin_listen && config.listen.port() != 0 {
@@ -149,6 +155,11 @@ impl EdgeConfig {
     /// Who may call from a browser.
     pub fn cors_origins(&self) -> &CorsOrigins {
         &self.cors_origins
+    }
+
+    /// Where traces go; nowhere by default.
+    pub fn traces(&self) -> Option<&TracesConfig> {
+        self.traces.as_ref()
     }
 
     /// The log.

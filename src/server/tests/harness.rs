@@ -62,6 +62,7 @@ impl Harness {
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {

@@ -89,6 +89,11 @@ pub(super) const RULES: &[Rule] = &[
             ("upstream/", "faces the control plane"),
             ("store/", "faces edges and the command line"),
             ("cli/", "asks a store or an edge"),
+            ("load/", "sends requests at a rate"),
+            (
+                "telemetry/traces.rs",
+                "sends spans to a collector, and reads who caused a request from its head",
+            ),
             (
                 "app/store.rs",
                 "puts the store's answers behind the shared plumbing",
@@ -255,7 +260,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
     ("config", &["limits"]),
-    ("telemetry", &["clock", "config", "snapshot"]),
+    ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
         "progress",
         &[
@@ -281,6 +286,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["limits", "clock", "telemetry"]),
+    ("load", &["http"]),
     (
         "upstream",
         &[

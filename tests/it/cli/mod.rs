@@ -7,6 +7,7 @@ mod authoring;
 mod deployments;
 mod explaining;
 mod keys;
+mod loading;
 mod settings;
 mod snapshots;
 
