@@ -10,6 +10,7 @@
 mod architecture;
 mod bad_decisions;
 mod bad_documents;
+mod bounds;
 mod cli;
 mod demo;
 mod dev;

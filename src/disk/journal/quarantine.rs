@@ -149,3 +149,49 @@ fn copy_bytes(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<()> {
         offset += count as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::segment::Header, *};
+    use crate::disk::memory::MemoryDisk;
+
+    #[test]
+    fn the_oldest_copies_make_room_and_what_never_fits_is_refused() {
+        let disk = MemoryDisk::new(1);
+        let folder = Path::new("/data/journal");
+        disk.create_dir_all(folder).unwrap();
+        let segment = |id: u8, ordinal: u64, bytes: usize| {
+            let header = Header {
+                journal: [id; 16],
+                number: 0,
+                ordinal,
+                first_seq: 1,
+                durable_before: 0,
+            };
+            let name = segment::file_name(&[id; 16], 0);
+            let file = disk.create_new(&folder.join(&name)).unwrap();
+            file.write_all_at(&vec![0; bytes], 0).unwrap();
+            file.write_all_at(&header.encode(), 0).unwrap();
+            name
+        };
+        let open = || Quarantine::open(Arc::new(disk.clone()), folder, 40_000);
+        let copies = open();
+        // Named against the order in which they were begun.
+        let names = [
+            segment(9, 1, 4_000),
+            segment(5, 2, 4_000),
+            segment(1, 3, 4_000),
+        ];
+        for name in &names {
+            copies.copy(name).unwrap();
+            copies.copy(name).unwrap();
+        }
+        let held = || disk.list(&folder.join(QUARANTINE)).unwrap();
+        assert_eq!(held(), [names[2].clone(), names[1].clone()]);
+        assert_eq!(copies.bytes(), 8_000);
+        assert_eq!(open().bytes(), 8_000);
+        let huge = segment(7, 4, 10_001);
+        assert!(copies.copy(&huge).is_err());
+        assert_eq!(held().len(), 2);
+    }
+}
