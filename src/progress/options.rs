@@ -1,4 +1,7 @@
 //! With what bounds does progress run?
+//!
+//! What an operator chooses; ceilings that are the same everywhere stand in
+//! [`crate::limits`].
 
 use super::OnUnknownSubject;
 

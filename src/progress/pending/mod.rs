@@ -1,18 +1,13 @@
 //! Which steps does the ledger not have yet?
 //!
-//! A bounded, sharded map from subject to the newest state that our own
-//! records made. It lies over whatever the cache holds. A step is decided
-//! under its user's shard, which is what serialises the steps of one user; the
-//! lock is held for one pure transition and one enqueue, never over an await.
-//!
-//! Only so many subjects are pinned here with their whole state. Of others the
-//! places of their records are enough: the state goes to the cache, which may
-//! forget it, and then the records are read back from disk and laid over what
-//! the ledger says, as after a restart ([`super::tail`]).
-//!
-//! What would surprise: a writer sees the newest state, durable or not, and a
-//! reader only what is durable; and readers pass without the lock, so when an
-//! entry leaves the order of three stores matters (see `Locked::leave`).
+//! A bounded, sharded map from subject to the newest state our own records
+//! made, which lies over whatever the cache holds. A step is decided under its
+//! user's shard, held for one pure transition and one enqueue, never over an
+//! await. Only so many states are pinned here: of other subjects the places of
+//! their records are enough, to be read back from disk ([`super::tail`]).
+//! What would surprise: a writer sees the newest state, a reader only what is
+//! durable; and readers pass without the lock, so when an entry leaves the
+//! order of three stores matters (see `Locked::leave`).
 
 mod live;
 mod locked;
