@@ -26,22 +26,26 @@
 //! | [`evaluate`] | How do we decide? Pure: decisions, transitions, predicates. |
 //! | [`current`] | What is live right now? The only ArcSwap. |
 //! | [`refresh`] | How does a published revision reach the evaluators? |
+//! | [`guard`] | Would a new release turn away those who are served now? |
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
 //! | [`receipt`] | How is a decision written down so that anybody can make it again? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
+//! | [`distribution`] | What may other edges pull from this one? |
 //! | [`http`] | The HTTP plumbing that edge and store share. |
 //! | [`server`] | How does the edge face applications? Routes, keys, protocols, admin. |
 //! | [`upstream`] | How does the edge face the control plane? |
 //! | [`store`] | The control plane: authoring, publishing, the progress ledger. |
 //! | [`app`] | The only place where all parts meet: start and stop in order. |
 //! | [`config`], [`cli`] | What the operator typed, and what the program does with it. |
+//! | [`tls`] | Who is at the other end, and who are we? Certificates, read again while running. |
 //! | [`load`] | How does a server answer at a given rate? |
-//! | [`limits`], [`clock`], [`telemetry`] | Ceilings with reasons; time and randomness; logs and metrics. |
+//! | [`limits`], [`clock`], [`telemetry`], [`address`] | Ceilings with reasons; time and randomness; logs and metrics; where somebody listens. |
 //!
 //! Who may know whom: `cli → config, app`; `app → everything`; `server →
 //! current, evaluate, progress, http`; `upstream` and `store` implement traits
 //! that their consumers own ([`refresh::SnapshotSource`],
-//! [`progress::ProgressLedger`]); `refresh → current, snapshot, disk`;
+//! [`progress::ProgressLedger`]); `refresh → current, snapshot, disk, guard`;
+//! `guard → current, evaluate, receipt`;
 //! `progress → evaluate, disk`; `evaluate → snapshot`.
 //!
 //! # Four walks
@@ -69,13 +73,16 @@
 //!
 //! `tests/it/architecture/` reads the source and holds these.
 
+pub mod address;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod current;
 pub mod disk;
+pub mod distribution;
 pub mod evaluate;
+pub mod guard;
 pub mod http;
 pub mod limits;
 pub mod load;
@@ -86,4 +93,5 @@ pub mod server;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;

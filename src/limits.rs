@@ -48,6 +48,31 @@ pub const CONNECTION_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Number of request headers hyper parses before it answers 431.
 pub const HEADERS_MAX: usize = 100;
 
+/// Requests one HTTP/2 connection may have open: more than a page or a busy
+/// application asks for at once.
+pub const H2_STREAMS_MAX: u32 = 64;
+
+/// What a client may send of one HTTP/2 request before it is read.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// The same for all requests of the connection.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The largest piece of an answer given to HTTP/2 at a time: what waits for a
+/// client that does not read stays with us, where its deadline is seen.
+pub const H2_PIECE_BYTES: usize = 16 * 1024;
+
+/// Answers that HTTP/2 buffers for one request.
+pub const H2_SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// Requests of an HTTP/2 connection that may be reset before they are
+/// answered, beyond those that were answered since: whoever begins requests in
+/// order to drop them makes work for nothing.
+pub const H2_RESETS_MAX: u32 = 100;
+
+/// A file of certificates; the largest bundles of authorities have a quarter.
+pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
+
 /// Body of one evaluation, step or identify call.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
@@ -159,6 +184,29 @@ pub const PARTS_PER_REQUEST_MAX: usize = 4_096;
 /// the next request; the largest single part always fits.
 pub const PARTS_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+// ---- The guard -------------------------------------------------------------
+
+/// Sampled decisions of a flow below which no share of them holds a release
+/// back: one of three users is no third of all.
+pub const GUARD_DECISIONS_MIN: usize = 10;
+
+/// Contexts one environment keeps at the most: with the largest attributes
+/// that are sampled, some tens of megabytes.
+pub const GUARD_CONTEXTS_MAX: u64 = 10_000;
+
+/// Sampled contexts on their way from the workers; what finds the channel full
+/// is lost, and the next one comes.
+pub const GUARD_QUEUE_MAX: usize = 256;
+
+/// Attributes of a request that is sampled; who sends more is left out.
+pub const GUARD_ATTRIBUTES_MAX: usize = 32;
+
+/// The file of contexts beside the kept snapshots; the newest that fit.
+pub const GUARD_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Flows whose change is told in status; those that change most come first.
+pub const GUARD_FLOWS_TOLD_MAX: usize = 20;
+
 // ---- Authoring -------------------------------------------------------------
 
 /// One project file, and one import: thousands of flows with their copy text.
@@ -183,6 +231,13 @@ pub const WEBHOOK_HEADERS_MAX: usize = 32;
 
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Edges of one environment of which a store remembers what they reported:
+/// large fleets, and some hundred kilobytes.
+pub const EDGES_KEPT_MAX: usize = 1_024;
+
+/// A name or word in an edge's report; ours are shorter.
+pub const REPORT_WORD_BYTES_MAX: usize = 64;
 
 /// Longest time a request may wait for the next timestamp.
 pub const LONG_POLL_MS_MAX: u64 = 60_000;
@@ -235,6 +290,34 @@ pub const READ_QUEUE_MAX: usize = 4_096;
 
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
+
+/// Requests waiting for a revision they ask for. Each holds its connection and
+/// a few kilobytes; all of them are woken by every publish.
+pub const REVISION_WAITERS_MAX: usize = 4_096;
+
+/// Of them with one key, so that one application that asks for what does not
+/// come leaves room for the others.
+pub const REVISION_WAITERS_PER_KEY_MAX: usize = 512;
+
+/// Places in which those who wait are counted by their keys: with a few keys
+/// in use it is rare that two share one, and 32 KiB are nothing.
+pub const SEAT_COUNTS: usize = 4_096;
+
+/// Reads of the ledger for streams of changes at a time: after a gap all of
+/// them want to look, and a quarter of the reads is theirs.
+pub const STREAM_READS_MAX: usize = 64;
+
+/// Silence on a stream of changes before a comment breaks it: below the 30 s
+/// after which the first proxies give an idle connection up.
+pub const STREAM_BEAT_MS: u64 = 15_000;
+
+/// Before a stream looks again that could not be sure of what it saw; doubled
+/// each time, up to the beat.
+pub const STREAM_LOOK_MS_MIN: u64 = 250;
+
+/// How long a stream waits for the sync of a record whose handler has left.
+/// Syncs take milliseconds; one that failed never comes.
+pub const STREAM_SYNC_WAIT_MS: u64 = 2_000;
 
 /// How often a step may find that its user changed between reading and
 /// deciding before it is answered 503. Each try lost means another step of the
@@ -296,6 +379,8 @@ pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
+    assert!(H2_STREAM_WINDOW_BYTES <= H2_CONNECTION_WINDOW_BYTES);
+    assert!(H2_PIECE_BYTES <= H2_SEND_BYTES_MAX);
     assert!(RECORD_BYTES_MAX <= SHIP_BYTES_MAX);
     // A record holds the merged properties of one identify call.
     assert!(PROPERTIES_BYTES_MAX * 4 <= RECORD_BYTES_MAX);
@@ -306,7 +391,10 @@ const _: () = {
             + GROUPS_PER_USER_MAX * SUBJECT_ID_BYTES_MAX
             <= SHIP_BYTES_MAX
     );
+    assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
+    assert!(STREAM_LOOK_MS_MIN < STREAM_BEAT_MS);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);
+    assert!(REVISION_WAITERS_PER_KEY_MAX < REVISION_WAITERS_MAX);
     assert!(PART_BYTES_MAX <= SNAPSHOT_BYTES_MAX);
     assert!(PART_BYTES_MAX < PARTS_ANSWER_BYTES_MAX);
     assert!(SHARDS == 256);

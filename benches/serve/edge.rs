@@ -4,7 +4,7 @@
 //! on a real disk and syncs; the snapshot is compiled from the document below,
 //! and the ledger knows nobody and takes nothing, so that records stay pending.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use flowgate::{
     clock::Ambient,
@@ -18,7 +18,7 @@ use flowgate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger, ProgressOptions,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, Origins},
+    server::{self, ChangesOptions, Edge, Origins},
     snapshot::{
         Revision, Snapshot, compile::compile, parts::Content, sha256_hex, wire::VersionPart,
     },
@@ -42,11 +42,22 @@ pub(crate) fn serve() {
     // Kept until the process is killed; the folder is under the build's own.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let edge = Edge {
+        samples: None,
         current,
         progress: progress(&ambient, folder.path()),
+        changes: server::Changes::new(
+            ChangesOptions {
+                streams_max: 0,
+                streams_per_key_max: 0,
+                ticket_life: Duration::ZERO,
+                ticket_secret: None,
+            },
+            &ambient,
+        ),
         ambient,
         metrics: Metrics::new(),
         origins: Origins::Any,
+        distribution: None,
         traces_per_million: None,
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
@@ -147,7 +158,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a bench".to_owned())) })
     }
 }

@@ -78,7 +78,7 @@ impl Dev {
         }
         add_missing_keys(inner, &mut info)?;
         inner.publish()?;
-        info.store_url = url(store.addresses().store);
+        info.store_url = store.addresses().store.unwrap_or_default();
         let trust_root = signing.join("root.json");
         let keys = info.environments.iter().filter_map(|(name, keys)| {
             let key = keys.get(StoredKeyKind::Edge.name())?;
@@ -86,8 +86,8 @@ impl Dev {
         });
         let edge_config = config.edge(&info.store_url, &trust_root, keys)?;
         let edge = Edge::start(edge_config, ambient)?;
-        info.edge_url = url(edge.addresses().edge);
-        info.edge_admin_url = url(edge.addresses().admin);
+        info.edge_url = edge.addresses().edge.unwrap_or_default();
+        info.edge_admin_url = edge.addresses().admin.unwrap_or_default();
         let ready = info
             .write(&info_path)
             .map_err(|cause| StartError::File {
@@ -210,8 +210,4 @@ fn read_text(path: &Path) -> Result<String, StartError> {
             cause,
         }),
     }
-}
-
-fn url(address: Option<std::net::SocketAddr>) -> String {
-    address.map_or_else(String::new, |address| format!("http://{address}"))
 }

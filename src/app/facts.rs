@@ -3,22 +3,27 @@
 //! Gathers what refresh, journal, progress and shipping know into the one form
 //! that the admin listener asks for. Called for each scrape or status request.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
-use super::shipping::ShippingStatus;
+use super::{reporting::ReportStatus, shipping::ShippingStatus};
 use crate::{
-    config::EdgeConfig,
+    config::{EdgeConfig, UpstreamConfig},
     current::Current,
     disk::journal::Journal,
+    guard::FlowChange,
     progress::{Progress, Refuses, WatchStatus},
     refresh::SupplyStatus,
     server::{
-        ChangesFacts, EnvironmentFacts, Facts, JournalFacts, ProgressFacts, RefreshFacts,
-        StatusSource,
+        ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, JournalFacts, ProgressFacts,
+        RefreshFacts, StatusSource, UpstreamFacts,
     },
+    upstream::UpstreamVersion,
 };
 
 /// Everything there is to look at.
@@ -29,7 +34,10 @@ pub(super) struct Watched {
     journal: Journal,
     environments: Vec<WatchedEnvironment>,
     shipping: Option<Arc<Mutex<ShippingStatus>>>,
+    has_ledger: bool,
     task_panics: Option<Arc<AtomicU64>>,
+    upstream: UpstreamVersion,
+    reports: Arc<Mutex<ReportStatus>>,
 }
 
 struct WatchedEnvironment {
@@ -37,6 +45,7 @@ struct WatchedEnvironment {
     required: bool,
     supply: Option<Arc<Mutex<SupplyStatus>>>,
     changes: Option<Arc<Mutex<WatchStatus>>>,
+    silent_after_ms: u64,
 }
 
 impl Watched {
@@ -47,6 +56,7 @@ impl Watched {
         journal: &Journal,
     ) -> Self {
         let environments = config.environments().iter();
+        let silent_after_ms = silent_after_ms(config.upstream());
         Self {
             stopping: Arc::default(),
             current,
@@ -58,10 +68,14 @@ impl Watched {
                     required: own.required,
                     supply: None,
                     changes: None,
+                    silent_after_ms,
                 })
                 .collect(),
             shipping: None,
+            has_ledger: true,
             task_panics: None,
+            upstream: UpstreamVersion::default(),
+            reports: Arc::default(),
         }
     }
 
@@ -81,6 +95,16 @@ impl Watched {
         }
     }
 
+    /// Connects who answers as upstream.
+    pub(super) fn upstream(&mut self, version: UpstreamVersion) {
+        self.upstream = version;
+    }
+
+    /// Where it is noted how reporting to upstream goes.
+    pub(super) fn reports(&self) -> Arc<Mutex<ReportStatus>> {
+        self.reports.clone()
+    }
+
     /// Connects shipping and the control runtime.
     pub(super) fn shipping(
         &mut self,
@@ -89,6 +113,11 @@ impl Watched {
     ) {
         self.shipping = Some(status);
         self.task_panics = Some(task_panics);
+    }
+
+    /// Says whether progress is shipped at all.
+    pub(super) fn ledger(&mut self, is_there: bool) {
+        self.has_ledger = is_there;
     }
 
     /// Set once the edge is told to stop.
@@ -103,7 +132,7 @@ impl Watched {
         let missing = required.find(|own| live.named(&own.name).is_none())?;
         let why = missing.supply.as_ref().and_then(|supply| {
             let supply = supply.lock().unwrap_or_else(PoisonError::into_inner);
-            supply.error.as_ref().map(|(_, text)| text.clone())
+            supply.error.as_ref().map(|error| error.text.clone())
         });
         let why = why.unwrap_or_else(|| "no snapshot has come yet".to_owned());
         Some(format!("environment {}: {why}", missing.name))
@@ -117,16 +146,28 @@ impl StatusSource for Watched {
             required: own.required,
             refresh: own.supply.as_ref().map(refresh_facts).unwrap_or_default(),
             changes: own.changes.as_ref().map(changes_facts).unwrap_or_default(),
+            silent_after_ms: own.silent_after_ms,
         });
         Facts {
             stopping: self.stopping.load(Ordering::Acquire),
             environments: environments.collect(),
             progress: self.progress_facts(),
+            upstream: self.upstream_facts(),
         }
     }
 }
 
 impl Watched {
+    fn upstream_facts(&self) -> UpstreamFacts {
+        let version = self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        UpstreamFacts {
+            version: version.clone(),
+            reported_ms: reports.taken_ms,
+            error: reports.error.clone(),
+        }
+    }
+
     fn progress_facts(&self) -> ProgressFacts {
         let shipping = self.shipping.as_ref().map(|status| {
             let status = status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,6 +183,7 @@ impl Watched {
         let (resident, on_disk) = self.progress.users_outstanding();
         ProgressFacts {
             refuses: self.progress.refuses().map(Refuses::name),
+            has_ledger: self.has_ledger,
             backlog_records: self.progress.backlog() as u64,
             journal: self.journal_facts(),
             journals_open: shipping.journals_open as u64,
@@ -180,14 +222,45 @@ fn refresh_facts(supply: &Arc<Mutex<SupplyStatus>>) -> RefreshFacts {
     RefreshFacts {
         last_attempt_ms: supply.attempted_ms,
         last_success_ms: supply.confirmed_ms,
-        failures: supply.failures,
+        failures: pairs(&supply.failures),
+        refused: pairs(&supply.refused),
+        failures_in_a_row: supply.failures_in_a_row,
         from_disk: supply.from_disk,
         fell_back: supply.fell_back,
+        clock_problem: supply.clock_problem.clone(),
+        root_expires_ms: supply.root_expires_ms,
         error: supply
             .error
             .as_ref()
-            .map(|(name, text)| format!("{name}: {text}")),
+            .map(|error| (error.name, error.text.clone())),
+        held: supply.held.as_ref().map(|held| HeldFacts {
+            release: held.release,
+            revision: held.revision.to_string(),
+        }),
+        verdict: supply.verdict.iter().map(change_facts).collect(),
     }
+}
+
+fn change_facts(flow: &FlowChange) -> ChangeFacts {
+    ChangeFacts {
+        flow: flow.sid.to_string(),
+        judged: flow.judged as u64,
+        changed: flow.changed as u64,
+        moved: flow.moved as u64,
+    }
+}
+
+fn pairs(counts: &BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
+    counts.iter().map(|(name, count)| (*name, *count)).collect()
+}
+
+/// A try may wait as long as upstream is told to hold it, then fetch root,
+/// release, control and two levels of parts, and be followed by the longest
+/// pause. What takes longer than that is no try that goes on.
+fn silent_after_ms(upstream: &UpstreamConfig) -> u64 {
+    const CALLS: u32 = 6;
+    let longest = upstream.poll_wait + upstream.timeout * CALLS + upstream.backoff_max;
+    u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn changes_facts(status: &Arc<Mutex<WatchStatus>>) -> ChangesFacts {

@@ -9,10 +9,12 @@ mod control;
 mod dev;
 mod edge;
 mod facts;
+mod reporting;
 mod shipping;
 mod store;
+mod tls;
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, path::PathBuf};
 
 pub use dev::Dev;
 pub use edge::Edge;
@@ -24,18 +26,20 @@ use crate::{
     http::{BindError, ServeError},
     refresh::RefreshError,
     store::{ImportError, StoreError, signing::SigningError},
+    tls::TlsError,
     upstream::HttpUpstreamError,
 };
 
-/// Where a running program listens; absent for what it does not run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where a running program listens, as a client writes it; absent for what it
+/// does not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// The edge's public listener.
-    pub edge: Option<SocketAddr>,
+    pub edge: Option<String>,
     /// The edge's admin listener.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<String>,
     /// The store's listener.
-    pub store: Option<SocketAddr>,
+    pub store: Option<String>,
 }
 
 /// Why a start failed.
@@ -89,6 +93,15 @@ pub enum StartError {
     /// A thread cannot be started.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
+    /// Certificates or keys do not serve.
+    #[error("the certificates of {name} do not serve")]
+    Tls {
+        /// A listener, or upstream.
+        name: &'static str,
+        /// Why.
+        #[source]
+        cause: TlsError,
+    },
     /// The client towards upstream cannot be made.
     #[error(transparent)]
     Upstream(#[from] HttpUpstreamError),

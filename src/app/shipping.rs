@@ -118,6 +118,7 @@ impl Shipping {
             Err(error) => return self.unreadable(&id, &error),
         };
         let mut synced = self.journal.watch_synced();
+        let mut gaps = self.progress.watch_gaps();
         let mut failures = 0;
         loop {
             let stopping = *stop.borrow();
@@ -136,6 +137,8 @@ impl Shipping {
                 Ok(Shipped::Idle) => {
                     tokio::select! {
                         changed = synced.changed() => if changed.is_err() { return },
+                        // The lane knows why it was woken.
+                        _ = gaps.changed() => {}
                         _ = stop.changed() => {}
                     }
                 }

@@ -22,11 +22,14 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{Addresses, StartError, control::Control};
+use super::{Addresses, StartError, control::Control, tls::Secured};
 use crate::{
     clock::Ambient,
     config::StoreConfig,
-    http::{self, Answer, BodyError, Deadlines, Listener, Options, Service},
+    http::{
+        self, Answer, BodyError, Deadlines, Listener, Options, Service,
+        version::{VERSION, VERSION_HEADER},
+    },
     store::{
         self, Due, KeyName, Outbox, Retention, StoredKeyKind, Timing, WebhookKey, WebhookRules,
         api::{self, Api},
@@ -57,6 +60,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Store {
     store: Arc<store::Store>,
     server: http::Server,
+    secured: Secured,
     control: Control,
 }
 
@@ -90,8 +94,11 @@ impl Store {
         first_admin_key(&store, config.data())?;
         let store = Arc::new(store);
 
-        let listener = Listener::bind(config.listen())?;
+        let mut secured = Secured::new(&ambient);
+        let tls = secured.listener("store", config.tls())?;
+        let listener = Listener::open(config.listen())?.secured(tls);
         let metrics = Metrics::new();
+        secured.measure(&metrics);
         let options = Options {
             name: "store",
             workers: WORKERS,
@@ -106,6 +113,7 @@ impl Store {
             metrics: counted.clone(),
         })?;
         let mut control = Control::start("store-control").map_err(StartError::Thread)?;
+        control.spawn("certificates", secured.follow());
         control.spawn("publish", publish(store.clone()));
         control.spawn(
             "refresh timestamps",
@@ -121,6 +129,7 @@ impl Store {
         Ok(Self {
             store,
             server,
+            secured,
             control,
         })
     }
@@ -133,9 +142,14 @@ impl Store {
     /// Bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            store: Some(self.server.address()),
+            store: Some(self.server.url().to_owned()),
             ..Addresses::default()
         }
+    }
+
+    /// Reads certificates again.
+    pub fn renew(&self) {
+        self.secured.renew();
     }
 
     /// Stops everything in order; returns when it is done.
@@ -339,6 +353,7 @@ fn answer(response: api::Response) -> Answer {
     *answer.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();
+    headers.insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::try_from(text).ok()) {
             headers.insert(name, value);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     asking::{self, Asking},
     failure::Failure,
+    place::Trust,
 };
 use crate::config::{ADMIN_KEY_VARIABLE, DevInfo, Secret, Variables};
 
@@ -30,6 +31,8 @@ pub(super) struct Target {
     /// [default: ./.flowgate when it has one and no key is given].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl std::fmt::Debug for Target {
@@ -74,7 +77,7 @@ impl Admin {
                 ))
             })?;
         Ok(Self {
-            asking: Asking::store(&base, Secret::new(key))?,
+            asking: Asking::store(&base, Secret::new(key), &target.trust)?,
         })
     }
 
@@ -168,6 +171,7 @@ mod tests {
             to: to.map(ToOwned::to_owned),
             key: key.map(ToOwned::to_owned),
             data,
+            trust: Trust::default(),
         }
     }
 
@@ -208,13 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn https_is_refused_by_name() {
-        let found = Admin::find(
-            &target(Some("https://x"), Some("k"), None),
-            &Variables::default(),
-        );
-        let failure = found.err().expect("a refusal");
-        assert_eq!(failure.code(), 64);
-        assert!(failure.to_string().contains("https"), "{failure}");
+    fn a_store_is_http_or_https_or_a_socket_file() {
+        let find = |to: &str| {
+            let target = target(Some(to), Some("k"), None);
+            Admin::find(&target, &Variables::default())
+        };
+        for to in ["http://x/", "https://x:1/", "unix:/run/store.sock"] {
+            let admin = find(to).expect(to);
+            assert_eq!(admin.asking.aims().1, to);
+        }
+        for to in ["ftp://x", "unix:store.sock", "x:1", ""] {
+            let failure = find(to).err().expect("a refusal");
+            assert_eq!(failure.code(), 64);
+            assert!(failure.to_string().contains("unix:"), "{failure}");
+        }
     }
 }

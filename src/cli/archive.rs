@@ -6,12 +6,14 @@
 //! a folder is changed, so that it may be one of a running edge.
 
 use std::{
+    borrow::Cow,
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use base64::Engine;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -22,27 +24,52 @@ use crate::{
     snapshot::{
         Revision, Snapshot,
         compile::compile,
+        layout,
         pack::Pack,
+        parts::{self, Content},
         trust::{Checked, Marks, Origin, Trust, verify_pack},
-        wire::EnvelopeFile,
+        wire::{ControlDocument, EnvelopeFile, ReleaseDocument},
     },
+    store::offline::SnapshotFolder,
 };
 
 /// Something an edge might serve.
 pub(super) struct Candidate {
     /// None: the environment the pack says it is of.
     environment: Option<String>,
-    pack: Vec<u8>,
+    pack: Form,
     marks: Option<Marks>,
     origin: Origin,
+}
+
+/// The form in which it was found.
+enum Form {
+    /// One file.
+    Bytes(Vec<u8>),
+    /// The files of a folder.
+    Pack(Box<Pack>),
+}
+
+impl Candidate {
+    fn pack(&self) -> Result<Cow<'_, Pack>, Refused> {
+        match &self.pack {
+            Form::Pack(pack) => Ok(Cow::Borrowed(pack)),
+            Form::Bytes(bytes) => Pack::parse(bytes)
+                .map(Cow::Owned)
+                .map_err(|error| Refused::new(error.name(), &error)),
+        }
+    }
 }
 
 /// Where it was found, and what it is unless it is refused already.
 pub(super) type Found = (String, Result<Candidate, Refused>);
 
-/// What there is at a path: one pack, or what an edge's data folder keeps.
+/// What there is at a path: one pack, what an edge's data folder keeps, or the
+/// signed environments of a folder of snapshot files.
 pub(super) fn find(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failure> {
-    if path.is_dir() {
+    if SnapshotFolder::is_at(path) {
+        of_snapshot_folder(path, environment)
+    } else if path.is_dir() {
         of_folder(path, environment)
     } else {
         Ok(vec![of_file(path, environment)?])
@@ -52,11 +79,38 @@ pub(super) fn find(path: &Path, environment: Option<&str>) -> Result<Vec<Found>,
 fn of_file(path: &Path, environment: Option<&str>) -> Result<Found, Failure> {
     let candidate = Candidate {
         environment: environment.map(ToOwned::to_owned),
-        pack: read(path, limits::PACK_BYTES_MAX)?,
+        pack: Form::Bytes(read(path, limits::PACK_BYTES_MAX)?),
         marks: None,
         origin: Origin::Disk,
     };
     Ok((path.display().to_string(), Ok(candidate)))
+}
+
+/// The signed environments of a folder of snapshot files.
+fn of_snapshot_folder(path: &Path, only: Option<&str>) -> Result<Vec<Found>, Failure> {
+    let folder = SnapshotFolder::at(path);
+    let names = folder
+        .environments()
+        .map_err(|error| Failure::undone("the snapshots cannot be listed").because(&error))?;
+    let mut found = Vec::new();
+    for name in names {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        let candidate = match folder.pack(&name) {
+            Ok(Some(pack)) => Ok(Candidate {
+                environment: Some(name.clone()),
+                pack: Form::Pack(Box::new(pack)),
+                marks: None,
+                origin: Origin::Disk,
+            }),
+            Ok(None) => continue,
+            Err(error) => Err(Refused::new("folder", &error)),
+        };
+        let place = path.join(layout::environment(&name));
+        found.push((place.display().to_string(), candidate));
+    }
+    Ok(found)
 }
 
 /// What the folder keeps for each environment, judged against its own marks.
@@ -80,7 +134,7 @@ fn of_folder(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failu
                 let Some(pack) = kept.pack else { continue };
                 Ok(Candidate {
                     environment: Some(name),
-                    pack,
+                    pack: Form::Bytes(pack),
                     marks: Some(kept.marks),
                     origin: if kept.fell_back {
                         Origin::Fallback
@@ -116,7 +170,7 @@ impl Refused {
 
 /// The checks of an edge's boot.
 pub(super) fn judge(candidate: &Candidate, root: &[u8], now: UnixMs) -> Result<Judged, Refused> {
-    let pack = Pack::parse(&candidate.pack).map_err(|error| Refused::new(error.name(), &error))?;
+    let pack = candidate.pack()?;
     // Without a name given, the pack's own is taken: what is then verified is
     // that this root allows these signers to speak for it.
     let environment = candidate
@@ -144,6 +198,29 @@ pub(super) fn judge(candidate: &Candidate, root: &[u8], now: UnixMs) -> Result<J
     })
 }
 
+/// What it says, verified by nothing but its own hashes.
+pub(super) fn unverified(candidate: &Candidate) -> Result<(Content, ControlDocument), Refused> {
+    let pack = candidate.pack()?;
+    let malformed = || Refused {
+        rule: "malformed",
+        words: "a document cannot be read (expected an envelope of release and control)".to_owned(),
+    };
+    let release: ReleaseDocument = payload(&pack.release).ok_or_else(malformed)?;
+    let control: ControlDocument = payload(&pack.control).ok_or_else(malformed)?;
+    let find = |sha256: &str| pack.blobs.get(sha256).map(Vec::as_slice);
+    let content = parts::resolve_index(&release.index, find, limits::SNAPSHOT_BYTES_MAX)
+        .map_err(|error| Refused::new(error.name(), &error))?;
+    Ok((content, control))
+}
+
+/// What an envelope says, before anything is verified.
+fn payload<T: DeserializeOwned>(file: &[u8]) -> Option<T> {
+    let envelope: EnvelopeFile = serde_json::from_slice(file).ok()?;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let payload = engine.decode(envelope.payload).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
 /// What passed all checks.
 pub(super) struct Judged {
     pub(super) checked: Checked,
@@ -153,10 +230,7 @@ pub(super) struct Judged {
 
 /// The environment a pack says it is of, before anything is verified.
 fn environment_said(pack: &Pack) -> Option<String> {
-    let envelope: EnvelopeFile = serde_json::from_slice(&pack.timestamp).ok()?;
-    let engine = base64::engine::general_purpose::STANDARD;
-    let payload = engine.decode(envelope.payload).ok()?;
-    let document: Value = serde_json::from_slice(&payload).ok()?;
+    let document: Value = payload(&pack.timestamp)?;
     document["environment"].as_str().map(ToOwned::to_owned)
 }
 
@@ -237,8 +311,14 @@ pub(super) fn at_revision(
 ) -> Result<Snapshot, Failure> {
     let root = read(trust_root, limits::DOCUMENT_BYTES_MAX)?;
     let mut found = Vec::new();
-    for file in packs(path, wanted.environment)? {
-        let (place, candidate) = of_file(&file, wanted.environment)?;
+    let all = match SnapshotFolder::is_at(path) {
+        true => of_snapshot_folder(path, wanted.environment)?,
+        false => packs(path, wanted.environment)?
+            .iter()
+            .map(|file| of_file(file, wanted.environment))
+            .collect::<Result<_, _>>()?,
+    };
+    for (place, candidate) in all {
         match candidate.and_then(|candidate| judge(&candidate, &root, now)) {
             Ok(judged) if wanted.revision.fits(judged.snapshot.revision) => {
                 return Ok(judged.snapshot);

@@ -5,11 +5,15 @@
 
 use std::{path::Path, time::Duration};
 
-use reqwest::{Method, Request, Url};
+use reqwest::{ClientBuilder, Method, Request};
 use serde_json::Value;
 
-use super::{archive, failure::Failure};
-use crate::{config::Secret, http::client_tls, limits};
+use super::{
+    archive,
+    failure::Failure,
+    place::{Place, Trust},
+};
+use crate::{config::Secret, limits};
 
 /// An import of many flows compiles and signs all of them before it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,34 +27,36 @@ pub(super) struct Asking {
     name: &'static str,
     /// The flag that names another one.
     flag: &'static str,
-    base: Url,
+    place: Place,
     key: Secret,
+    trust: Trust,
 }
 
 impl Asking {
     /// A store at this address.
-    pub(super) fn store(url: &str, key: Secret) -> Result<Self, Failure> {
+    pub(super) fn store(url: &str, key: Secret, trust: &Trust) -> Result<Self, Failure> {
         Ok(Self {
             name: "store",
             flag: "--to",
-            base: http_base(url)?,
+            place: Place::read(url, "http://127.0.0.1:7080")?,
             key,
+            trust: trust.clone(),
         })
     }
 
     /// The public listener of an edge at this address.
-    pub(super) fn edge(url: &str, key: Secret) -> Result<Self, Failure> {
+    pub(super) fn edge(url: &str, key: Secret, trust: &Trust) -> Result<Self, Failure> {
         Ok(Self {
             name: "edge",
             flag: "--url",
-            ..Self::store(url, key)?
+            ..Self::store(url, key, trust)?
         })
     }
 
     /// Key and address, for tests.
     #[cfg(test)]
     pub(super) fn aims(&self) -> (String, String) {
-        (self.key.expose().to_owned(), self.base.to_string())
+        (self.key.expose().to_owned(), self.place.to_string())
     }
 
     /// Sends one request; each segment of the path is percent-encoded, since
@@ -62,7 +68,7 @@ impl Asking {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<(u16, Vec<u8>), Failure> {
-        let mut url = self.base.clone();
+        let mut url = self.place.url().clone();
         url.set_path("");
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -80,13 +86,14 @@ impl Asking {
             request.headers_mut().insert("content-type", json);
             *request.body_mut() = Some(body.to_string().into());
         }
+        let client = self.trust.client(&self.place)?;
         runtime()?
-            .block_on(ask(request, PATIENCE))
+            .block_on(ask(client, request, PATIENCE))
             .map_err(|error| {
                 let Self {
-                    name, flag, base, ..
+                    name, flag, place, ..
                 } = self;
-                Failure::undone(format!("the {name} at {base} cannot be asked"))
+                Failure::undone(format!("the {name} at {place} cannot be asked"))
                     .because(&error)
                     .mend(format!("is it running there? {flag} names another one"))
             })
@@ -135,34 +142,13 @@ fn problem_text(problem: &Value) -> String {
     words
 }
 
-fn http_base(text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).ok().filter(Url::has_host);
-    match url {
-        Some(url) if url.scheme() == "http" => Ok(url),
-        Some(url) if url.scheme() == "https" => Err(Failure::usage(format!(
-            "{text} is https, which is not supported by this version"
-        ))
-        .mend("use an http:// url, through a tunnel when it leaves the machine")),
-        _ => Err(Failure::usage(format!(
-            "{text:?} is not a url such as http://127.0.0.1:7080"
-        ))),
-    }
-}
-
 /// Sends one request and reads its bounded answer.
-pub(super) async fn ask(request: Request, patience: Duration) -> Result<(u16, Vec<u8>), AskError> {
-    // No proxy: a store or an edge is asked where the operator says it is, and
-    // a proxy variable meant for the internet would catch loopback as well.
-    let client = match client_tls() {
-        Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
-        None => reqwest::Client::builder(),
-    };
-    let client = client
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(patience)
-        .build()
-        .map_err(AskError::Http)?;
+pub(super) async fn ask(
+    client: ClientBuilder,
+    request: Request,
+    patience: Duration,
+) -> Result<(u16, Vec<u8>), AskError> {
+    let client = client.timeout(patience).build().map_err(AskError::Http)?;
     let mut answer = client.execute(request).await.map_err(AskError::Http)?;
     let status = answer.status().as_u16();
     let mut body = Vec::new();

@@ -15,7 +15,7 @@ use super::{
     failure::{Failure, Outcome},
     table::{self, Output},
 };
-use crate::config::Variables;
+use crate::{config::Variables, store::SourceFile};
 
 /// Arguments of `flowgate import`.
 #[derive(Debug, Args)]
@@ -85,7 +85,13 @@ pub(super) fn export(
     Ok(Outcome::Done)
 }
 
+/// A project file as it is sent.
 fn read_file(path: &PathBuf) -> Result<Value, Failure> {
+    project_file(path).map(|file| json!(file))
+}
+
+/// A project file by its path.
+pub(super) fn project_file(path: &PathBuf) -> Result<SourceFile, Failure> {
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text)
@@ -95,7 +101,10 @@ fn read_file(path: &PathBuf) -> Result<Value, Failure> {
     read.map_err(|error| {
         Failure::undone(format!("{} cannot be read as text", path.display())).because(&error)
     })?;
-    Ok(json!({"name": path.display().to_string(), "content": text}))
+    Ok(SourceFile {
+        name: path.display().to_string(),
+        content: text,
+    })
 }
 
 fn report(

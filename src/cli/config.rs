@@ -29,7 +29,7 @@ pub(super) enum ConfigCommand {
     },
     /// Print every key with its default and its reason.
     PrintDefaults {
-        /// Whose settings.
+        /// Whose settings: those of which command.
         surface: SurfaceName,
     },
 }
@@ -37,9 +37,9 @@ pub(super) enum ConfigCommand {
 /// Commands that have settings.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum SurfaceName {
-    /// The proxy.
+    /// The proxy that applications ask.
     Edge,
-    /// The upstream.
+    /// The upstream that edges hang on.
     Store,
     /// Both in one process.
     Dev,

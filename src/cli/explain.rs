@@ -17,6 +17,7 @@ use super::{
     asking::{self, Asking, key_in},
     console::Console,
     failure::{Failure, Outcome},
+    place::Trust,
     table::Output,
     told,
 };
@@ -106,6 +107,8 @@ struct EdgeTarget {
     /// [default: ./.flowgate when it has one and no key is given].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// `flowgate explain`.
@@ -311,7 +314,7 @@ impl EdgeTarget {
         let url = self.url.clone();
         let url = url.or_else(|| info.map(|info| info.edge_url));
         let url = url.unwrap_or_else(|| "http://127.0.0.1:7070".to_owned());
-        Asking::edge(&url, Secret::new(key))
+        Asking::edge(&url, Secret::new(key), &self.trust)
     }
 }
 

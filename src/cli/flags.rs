@@ -8,7 +8,7 @@ use std::{fmt, marker::PhantomData};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::config::{DEV, EDGE, Key, Preset, STORE, Surface, variable_name};
+use crate::config::{DEV, EDGE, Key, Kind, Preset, STORE, Surface, variable_name};
 
 /// A surface as a type, so that clap can ask for its flags.
 pub(super) trait SurfaceTable: 'static {
@@ -119,9 +119,13 @@ fn help(key: &Key) -> String {
         Preset::Optional(_) => String::new(),
         Preset::Required(_) => " [required]".to_owned(),
     };
+    let words = match key.kind {
+        Kind::Choice { now, .. } => format!(" [one of: {}]", now.join(", ")),
+        _ => String::new(),
+    };
     let variable = variable_name(key.name);
     format!(
-        "{}{default} [variable: {variable}]",
+        "{}{words}{default} [variable: {variable}]",
         short.trim_end_matches('.')
     )
 }

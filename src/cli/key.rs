@@ -10,10 +10,11 @@ use super::{
     admin::{Admin, Target},
     console::Console,
     failure::{Failure, Outcome},
+    hash::{self, GenerateArguments, HashArguments},
     signing::{self, SigningCommand},
     table::{self, Output},
 };
-use crate::{clock::Ambient, config::Variables};
+use crate::{clock::Ambient, config::Variables, store::StoredKeyKind};
 
 /// `flowgate key …`.
 #[derive(Debug, Subcommand)]
@@ -70,6 +71,11 @@ pub(super) enum KeyCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Make the text of a key that no store knows, for offline snapshots and
+    /// for edges below an edge.
+    Generate(GenerateArguments),
+    /// Print the SHA-256 of a key, which snapshots and settings know it by.
+    Hash(HashArguments),
     /// Keys that sign snapshots.
     #[command(subcommand)]
     Signing(SigningCommand),
@@ -119,6 +125,21 @@ pub(super) enum KindName {
     Edge,
     /// Authoring.
     Admin,
+}
+
+impl KindName {
+    /// As a store knows it.
+    pub(super) fn stored(self) -> StoredKeyKind {
+        match self {
+            Self::Blocks => StoredKeyKind::Blocks,
+            Self::Users => StoredKeyKind::Users,
+            Self::Client => StoredKeyKind::Client,
+            Self::Frontend => StoredKeyKind::Frontend,
+            Self::Server => StoredKeyKind::Server,
+            Self::Edge => StoredKeyKind::Edge,
+            Self::Admin => StoredKeyKind::Admin,
+        }
+    }
 }
 
 /// Columns of a listing.
@@ -194,6 +215,8 @@ pub(super) fn run(
             let count = ended.as_array().map_or(0, Vec::len);
             console.line(&format!("revoked: {count} secrets of {}", which.name))?;
         }
+        KeyCommand::Generate(arguments) => return hash::generate(&arguments, console),
+        KeyCommand::Hash(arguments) => return hash::hash(&arguments, console),
         KeyCommand::Signing(command) => return signing::run(&command, console),
     }
     Ok(Outcome::Done)

@@ -10,17 +10,24 @@ mod admin;
 mod archive;
 mod asking;
 mod author;
+mod backup;
 mod completions;
 mod config;
 mod console;
 mod deployment;
+mod diff;
+mod edges;
 mod explain;
 mod failure;
 mod flags;
 mod flow;
+mod hash;
 mod health;
 mod key;
 mod load;
+mod offline;
+mod place;
+mod release;
 mod replay;
 mod serve;
 mod signing;
@@ -38,9 +45,18 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 use crate::config::Variables;
 use failure::{Failure, Outcome};
 
+/// Where a newcomer begins, and what scripts go by.
+const AFTER_HELP: &str = "\
+Begin with `flowgate dev`: it prints addresses, keys and a line to try.
+Each command explains its own options: flowgate COMMAND --help
+
+Exit codes: 0 done, 1 the thing asked for is not so, 2 could not be done, 64 wrong usage or
+settings. Results go to standard output, everything else to standard error.";
+
 /// Evaluation proxy for versioned user flows.
 #[derive(Debug, Parser)]
 #[command(name = "flowgate", version, about, disable_help_subcommand = true)]
+#[command(after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -51,11 +67,11 @@ struct Arguments {
 enum Command {
     /// Start store and edge in one process, with a demo project.
     Dev(serve::DevArguments),
-    /// Start the evaluation proxy.
+    /// Start an edge: the proxy that applications ask.
     Edge(serve::EdgeArguments),
-    /// Start the reference upstream.
-    Store(serve::StoreArguments),
-    /// Ask a running edge whether it is well.
+    /// Start the store that edges hang on, or back it up and restore it.
+    Store(backup::StoreFamily),
+    /// Ask a running edge or store whether it is well.
     Health(health::HealthArguments),
     /// Check settings, or print all of them with their defaults.
     #[command(subcommand)]
@@ -67,7 +83,7 @@ enum Command {
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Look at signed snapshots without any server.
+    /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
     /// Look at one user's progress.
@@ -76,9 +92,14 @@ enum Command {
     /// Flows and where they are switched on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
+    /// Which edges the store hears of, and which need a look.
+    Edges(edges::EdgesArguments),
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Releases that edges hold back.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Tell why a user sees what they see.
     Explain(explain::ExplainArguments),
     /// Send requests at a fixed rate, and tell how long the answers took.
@@ -112,7 +133,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
     match command {
         Command::Dev(arguments) => serve::dev(&arguments, &variables, console),
         Command::Edge(arguments) => serve::edge(&arguments, &variables, console),
-        Command::Store(arguments) => serve::store(&arguments, &variables, console),
+        Command::Store(family) => backup::run(&family, &variables, console),
         Command::Health(arguments) => health::health(&arguments, &variables, console),
         Command::Config(command) => config::run(command, &variables, console),
         Command::Import(arguments) => author::import(&arguments, &variables, console),
@@ -120,8 +141,10 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
+        Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),
         Command::Completions(arguments) => {

@@ -1,7 +1,7 @@
 //! How does a server command start, tell where it is, and end?
 //!
 //! Settings → configuration → log → start → one line of addresses → wait for
-//! SIGINT or SIGTERM → stop. SIGHUP reads the log level again. Signals are
+//! SIGINT or SIGTERM → stop. SIGHUP reads log level and certificates again. Signals are
 //! listened for before anything starts: one that comes early ends the program
 //! in order right after its start instead of cutting it off.
 
@@ -83,7 +83,9 @@ pub(super) fn dev(
     } else {
         dev_text(&info, &data)
     })?;
-    signals.wait(&log, || read().map(|config| config.log().clone()));
+    // Both of its programs speak in the clear.
+    let renew = || ();
+    signals.wait(&log, || read().map(|config| config.log().clone()), renew);
     program.stop();
     Ok(Outcome::Done)
 }
@@ -101,7 +103,8 @@ pub(super) fn edge(
         app::Edge::start(config, Ambient::system()).map_err(|e| not_started("edge", &e))?;
     let addresses = program.addresses();
     console.print(&where_it_is("edge", &addresses, arguments.common.json))?;
-    signals.wait(&log, || read().map(|config| config.log().clone()));
+    let renew = || program.renew();
+    signals.wait(&log, || read().map(|config| config.log().clone()), renew);
     program.stop();
     Ok(Outcome::Done)
 }
@@ -119,7 +122,8 @@ pub(super) fn store(
         app::Store::start(config, Ambient::system()).map_err(|e| not_started("store", &e))?;
     let addresses = program.addresses();
     console.print(&where_it_is("store", &addresses, arguments.common.json))?;
-    signals.wait(&log, || read().map(|config| config.log().clone()));
+    let renew = || program.renew();
+    signals.wait(&log, || read().map(|config| config.log().clone()), renew);
     program.stop();
     Ok(Outcome::Done)
 }
@@ -161,15 +165,14 @@ fn not_started(name: &str, error: &app::StartError) -> Failure {
 
 /// The addresses of an edge or a store.
 fn where_it_is(name: &str, addresses: &app::Addresses, as_json: bool) -> String {
-    let url = |address: Option<std::net::SocketAddr>| address.map(|a| format!("http://{a}"));
     let urls = [
-        ("edge_url", url(addresses.edge)),
-        ("edge_admin_url", url(addresses.admin)),
-        ("store_url", url(addresses.store)),
+        ("edge_url", &addresses.edge),
+        ("edge_admin_url", &addresses.admin),
+        ("store_url", &addresses.store),
     ];
     let known = urls
         .into_iter()
-        .filter_map(|(member, url)| Some((member, url?)));
+        .filter_map(|(member, url)| Some((member, url.as_deref()?)));
     if as_json {
         let members = known.map(|(member, url)| (member.to_owned(), json!(url)));
         return one_line(&Value::Object(members.collect()));
@@ -238,13 +241,21 @@ impl Signals {
     }
 
     /// Returns when the process is asked to end.
-    fn wait(mut self, log: &logs::LogHandle, read: impl Fn() -> Result<LogConfig, Faults>) {
+    fn wait(
+        mut self,
+        log: &logs::LogHandle,
+        read: impl Fn() -> Result<LogConfig, Faults>,
+        renew: impl Fn(),
+    ) {
         self.runtime.block_on(async {
             loop {
                 tokio::select! {
                     _ = self.interrupt.recv() => return,
                     _ = self.terminate.recv() => return,
-                    _ = self.hangup.recv() => again(log, &read),
+                    _ = self.hangup.recv() => {
+                        again(log, &read);
+                        renew();
+                    }
                 }
             }
         });

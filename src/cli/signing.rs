@@ -27,11 +27,29 @@ pub(super) enum SigningCommand {
     Create {
         #[command(flatten)]
         folder: Folder,
+        /// Days a timestamp may live under this root: 1 for a store, more for
+        /// snapshots that are carried as files.
+        #[arg(long, value_name = "N", default_value_t = 1,
+              value_parser = clap::value_parser!(u64).range(1..=400))]
+        timestamp_life_days: u64,
     },
     /// Replace the key of one role by a fresh one, under a new root.
     Rotate {
         /// Whose key.
         role: RoleName,
+        #[command(flatten)]
+        folder: Folder,
+        /// Days a timestamp may live under the new root [default: as under the
+        /// old one].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=400))]
+        timestamp_life_days: Option<u64>,
+    },
+    /// Let the counters of environments begin again, under a new root: what
+    /// edges need after a store was restored from a backup.
+    RaiseEpoch {
+        /// Uids of the environments, as `flowgate store restore` names them.
+        #[arg(required = true, value_name = "UID")]
+        environments: Vec<String>,
         #[command(flatten)]
         folder: Folder,
     },
@@ -78,23 +96,53 @@ impl RoleName {
     }
 }
 
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Runs one of them.
 pub(super) fn run(command: &SigningCommand, console: &mut Console) -> Result<Outcome, Failure> {
     let ambient = Ambient::system();
     match command {
-        SigningCommand::Create { folder } => {
-            let signing = Signing::create(&folder.folder, &ambient).map_err(failed)?;
+        SigningCommand::Create {
+            folder,
+            timestamp_life_days,
+        } => {
+            let life_ms = timestamp_life_days * DAY_MS;
+            let signing = Signing::create_living(&folder.folder, life_ms, &ambient);
+            let signing = signing.map_err(failed)?;
             tell(console, "created", &signing.show())?;
             console.line(
                 "give root.json to every edge (upstream.trust_root); keep keys/ to yourself",
             )?;
         }
-        SigningCommand::Rotate { role, folder } => {
-            let signing = Signing::rotate(&folder.folder, role.role(), &ambient).map_err(failed)?;
+        SigningCommand::Rotate {
+            role,
+            folder,
+            timestamp_life_days,
+        } => {
+            let life_ms = timestamp_life_days.map(|days| days * DAY_MS);
+            let rotated = Signing::rotate_living(&folder.folder, role.role(), life_ms, &ambient);
+            let signing = rotated.map_err(failed)?;
             tell(console, "rotated", &signing.show())?;
             console.line("edges follow the chain of roots by themselves")?;
             console
                 .line("a store that is running signs with the new keys from its next start on")?;
+        }
+        SigningCommand::RaiseEpoch {
+            environments,
+            folder,
+        } => {
+            let wanted = environments.iter().map(|uid| (uid.clone(), 0)).collect();
+            let signing =
+                Signing::raise_epochs(&folder.folder, &wanted, &ambient).map_err(failed)?;
+            tell(console, "raised", &signing.show())?;
+            for uid in environments {
+                let epoch = signing.root().epochs.get(uid).copied().unwrap_or(0);
+                console.line(&format!("environment {uid} is in epoch {epoch}"))?;
+            }
+            console.line(
+                "bring root.json and roots/ to the store and start it again; edges follow by \
+                 themselves",
+            )?;
         }
         SigningCommand::Show { folder, output } => {
             let signing = Signing::load(&folder.folder).map_err(failed)?;

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::{
     archive::{self, Judged, Refused, judge},
     console::Console,
+    diff::{self, DiffArguments},
     failure::{Failure, Outcome},
+    offline::{self, BuildArguments, SignArguments},
     table::{self, Output},
 };
 use crate::{
@@ -25,6 +27,12 @@ use crate::{
 /// `flowgate snapshot …`.
 #[derive(Debug, Subcommand)]
 pub(super) enum SnapshotCommand {
+    /// Turn project files into a folder of parts, without a server.
+    Build(BuildArguments),
+    /// Number and sign what was built, or sign its timestamps anew.
+    Sign(SignArguments),
+    /// List what differs between two snapshots; ends with 1 when anything does.
+    Diff(DiffArguments),
     /// Say whether an edge would serve it, and which rule refuses it if not.
     Verify(Look),
     /// Verify it, and list its flows and versions.
@@ -34,7 +42,7 @@ pub(super) enum SnapshotCommand {
 /// What both take.
 #[derive(Debug, Args)]
 pub(super) struct Look {
-    /// A pack file, or an edge's data folder.
+    /// A pack file, an edge's data folder, or a folder of snapshot files.
     #[arg(value_name = "DIR|PACK")]
     path: PathBuf,
     /// The root document to trust, as the edge's upstream.trust_root.
@@ -51,6 +59,9 @@ pub(super) struct Look {
 /// Runs one of them.
 pub(super) fn run(command: SnapshotCommand, console: &mut Console) -> Result<Outcome, Failure> {
     let (look, in_full) = match command {
+        SnapshotCommand::Build(arguments) => return offline::build(&arguments, console),
+        SnapshotCommand::Sign(arguments) => return offline::sign(&arguments, console),
+        SnapshotCommand::Diff(arguments) => return diff::diff(&arguments, console),
         SnapshotCommand::Verify(look) => (look, false),
         SnapshotCommand::Inspect(look) => (look, true),
     };
@@ -67,7 +78,7 @@ pub(super) fn run(command: SnapshotCommand, console: &mut Console) -> Result<Out
     if reports.is_empty() {
         let place = look.path.display();
         return Err(Failure::undone(format!("nothing is kept in {place}"))
-            .mend("expected a pack file, or the data folder of an edge that has served"));
+            .mend("expected a pack file, the data folder of an edge that has served, or a folder of signed files"));
     }
     show(console, look.output, &reports, in_full)?;
     let refused = reports.iter().any(|report| report["verdict"] == "refused");

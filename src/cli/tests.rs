@@ -95,6 +95,9 @@ fn wrong_usage_ends_with_64_and_help_with_0() {
         &["import"],
         &["import", "x.json", "--format", "unleash"],
         &["health", "--url", "ftp://x"],
+        // About readiness, which is not asked for.
+        &["health", "--for", "write"],
+        &["health", "--ready", "--for", "cake"],
         &["edge", "--environment-key", "s3cret"],
     ] {
         let (code, results, complaints) = flowgate(words);

@@ -4,10 +4,7 @@
 //! suit one machine. [`DevConfig`] makes their configurations, through the same
 //! rules as a file would.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     EDGE, EdgeConfig, LogConfig, STORE, StoreConfig,
@@ -17,6 +14,7 @@ use super::{
     reader::Reader,
     settings::Settings,
 };
+use crate::address::Address;
 
 /// Everything that can be set on `flowgate dev`.
 pub const DEV: Surface = Surface {
@@ -70,9 +68,9 @@ pub const DEV: Surface = Surface {
 #[derive(Clone, Debug)]
 pub struct DevConfig {
     data: PathBuf,
-    edge_listen: SocketAddr,
-    store_listen: SocketAddr,
-    admin_listen: SocketAddr,
+    edge_listen: Address,
+    store_listen: Address,
+    admin_listen: Address,
     log: LogConfig,
 }
 
@@ -88,20 +86,24 @@ impl DevConfig {
             log: reader.log(),
         };
         let listeners = [
-            ("edge.listen", config.edge_listen),
-            ("store.listen", config.store_listen),
-            ("admin.listen", config.admin_listen),
+            ("edge.listen", &config.edge_listen),
+            ("store.listen", &config.store_listen),
+            ("admin.listen", &config.admin_listen),
         ];
         for (position, (key, address)) in listeners.iter().enumerate() {
             let earlier = listeners[..position]
                 .iter()
-                .find(|(_, other)| other == address);
-            if let Some((other, _)) = earlier.filter(|_| address.port() != 0) {
+                .find(|(_, other)| address.is_same(other));
+            if let Some((other, _)) = earlier {
                 reader.broken(
                     key,
                     &format!("is the same address as {other} (each needs its own)"),
                 );
             }
+        }
+        if config.store_listen.tcp().is_none() {
+            let rule = "has to be an address of the network (the edge reaches the store by it)";
+            reader.broken("store.listen", rule);
         }
         reader.finish(config)
     }

@@ -4,6 +4,8 @@
 //! flags and their help, variables, and the printed default files. A key with
 //! a `*` in its name stands once for every name the operator chooses.
 
+use crate::address::AddressError;
+
 /// All settings of one command.
 #[derive(Debug)]
 pub struct Surface {
@@ -37,7 +39,7 @@ pub struct Key {
 /// What the values of a key are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `IP:PORT`; port 0 picks a free one.
+    /// `IP:PORT`, port 0 picks a free one; or `unix:` and a path.
     Address,
     /// A path that need not exist yet.
     Path,
@@ -61,7 +63,7 @@ pub enum Kind {
         /// Those that a later version brings; refused by name.
         later: &'static [&'static str],
     },
-    /// `http://host[:port]`.
+    /// `http://host[:port]` or `https://host[:port]`.
     HttpUrl,
     /// A list of texts; in variables and flags separated by commas.
     Words,
@@ -82,14 +84,17 @@ impl Kind {
     /// What is expected, for messages and help.
     pub(crate) fn expected(self) -> String {
         match self {
-            Self::Address => "an address such as 127.0.0.1:7070".into(),
+            Self::Address => AddressError
+                .to_string()
+                .trim_start_matches("expected ")
+                .to_owned(),
             Self::Path => "a path".into(),
             Self::File => "the path of a file that exists".into(),
             Self::Text => "a text".into(),
             Self::Truth => "true or false".into(),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice { now, .. } => format!("one of {}", now.join(", ")),
-            Self::HttpUrl => "a url such as http://127.0.0.1:7080".into(),
+            Self::HttpUrl => "a url such as http://127.0.0.1:7080 or https://store.example".into(),
             Self::Words => "a list of texts".into(),
         }
     }

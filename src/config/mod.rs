@@ -19,12 +19,14 @@ mod reader;
 mod settings;
 mod store;
 mod telemetry;
+mod tls;
 mod variables;
 
 pub use dev::{DEV, DevConfig};
 pub use edge::{
-    Ack, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig, LimitsConfig, StopConfig,
-    SubjectsConfig, UnknownSubject, UpstreamConfig,
+    Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
+    LimitsConfig, OldSnapshot, ProxiesConfig, SnapshotOrigin, StopConfig, SubjectsConfig,
+    UnknownSubject, UpstreamConfig, UpstreamTls,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;
@@ -34,6 +36,7 @@ pub use print::{print_defaults, variable_name};
 pub use settings::Settings;
 pub use store::{STORE, StoreConfig};
 pub use telemetry::TracesConfig;
+pub use tls::ListenerTls;
 pub use variables::{ADMIN_KEY_VARIABLE, Variables};
 
 /// A text that never appears in logs, errors or debug output by accident.

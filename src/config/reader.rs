@@ -4,11 +4,7 @@
 //! rule becomes a fault and a placeholder; the placeholder is never seen,
 //! because [`Reader::finish`] gives no configuration while there are faults.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use toml::{Table, Value};
 
@@ -18,11 +14,12 @@ use super::{
     key::{Key, Kind, Preset},
     settings::{Settings, Written},
 };
+use crate::address::Address;
 
 /// A value that keeps the rule of its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Typed {
-    Address(SocketAddr),
+    Address(Address),
     Text(String),
     Truth(bool),
     Number(u64),
@@ -39,10 +36,10 @@ impl Reader {
         Self { settings }
     }
 
-    pub(crate) fn address(&mut self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&mut self, name: &str) -> Address {
         match self.typed(name) {
             Some(Typed::Address(address)) => address,
-            _ => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            _ => SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         }
     }
 
@@ -124,6 +121,19 @@ impl Reader {
         }
     }
 
+    /// Whether a key, or the file of a secret, was written at all.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        let values = &self.settings.values;
+        values.contains_key(name) || values.contains_key(&format!("{name}_file"))
+    }
+
+    /// Notes a key that has to be set because of another one.
+    pub(crate) fn require(&mut self, name: &str, why: &str) {
+        if let Some(key) = self.settings.surface.key(name) {
+            self.missing(key, name, &format!("is required {why}"));
+        }
+    }
+
     /// Names chosen by the operator in a section.
     pub(crate) fn instances(&self, section: &str) -> Vec<String> {
         let names = self.settings.instances.get(section);
@@ -152,6 +162,15 @@ impl Reader {
         let written = self.settings.values.get(key);
         let origin = written.map_or(Origin::Preset, |written| written.origin.clone());
         let value = written.map(|written| self.shown(key, &written.value));
+        self.settings
+            .fault(key.to_owned(), value, origin, rule.to_owned());
+    }
+
+    /// The same for a value in which a secret may stand by mistake.
+    pub(crate) fn broken_unshown(&mut self, key: &str, rule: &str) {
+        let written = self.settings.values.get(key);
+        let origin = written.map_or(Origin::Preset, |written| written.origin.clone());
+        let value = Some("(not shown)".to_owned());
         self.settings
             .fault(key.to_owned(), value, origin, rule.to_owned());
     }
@@ -195,21 +214,26 @@ impl Reader {
             Preset::Value(literal) => Some(literal_value(literal)),
             Preset::Optional(_) => None,
             Preset::Required(_) => {
-                let file = if key.secret.is_some() {
-                    format!(" or {name}_file")
-                } else {
-                    String::new()
-                };
-                let rule = format!(
-                    "is required and has no default (set {name}{file} in the file, by {} or by --{})",
-                    super::variable_name(name),
-                    key.flag,
-                );
-                self.settings
-                    .fault(name.to_owned(), None, Origin::Preset, rule);
+                self.missing(key, name, "is required and has no default");
                 None
             }
         }
+    }
+
+    /// Notes that a key has to be set, and where.
+    fn missing(&mut self, key: &Key, name: &str, rule: &str) {
+        let file = if key.secret.is_some() {
+            format!(" or {name}_file")
+        } else {
+            String::new()
+        };
+        let rule = format!(
+            "{rule} (set {name}{file} in the file, by {} or by --{})",
+            super::variable_name(name),
+            key.flag,
+        );
+        self.settings
+            .fault(name.to_owned(), None, Origin::Preset, rule);
     }
 
     /// A value as a message may show it.
@@ -266,16 +290,7 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Result<Typed, String> {
                 .then(|| Typed::Text(word.to_owned()))
                 .ok_or_else(expected)
         }
-        Kind::HttpUrl => http_url(text()?).map(Typed::Text).ok_or_else(|| {
-            if value
-                .as_str()
-                .is_some_and(|text| text.starts_with("https:"))
-            {
-                "https upstreams are not supported by this version (use an http:// url)".to_owned()
-            } else {
-                expected()
-            }
-        }),
+        Kind::HttpUrl => http_url(text()?).map(Typed::Text).ok_or_else(expected),
         Kind::Words => value
             .as_array()
             .and_then(|list| {
@@ -287,11 +302,11 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Result<Typed, String> {
     }
 }
 
-/// An http url without a trailing slash, query or fragment, so that paths can
+/// An http or https url without a trailing slash, query or fragment, so that paths can
 /// be put behind it.
 fn http_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
-    let plain = url.scheme() == "http"
+    let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.query().is_none()
         && url.fragment().is_none()

@@ -3,20 +3,20 @@
 //! The table of keys, and [`StoreConfig`] as the rest of the program uses it.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::{
-    LogConfig, TracesConfig,
+    ListenerTls, LogConfig, TracesConfig,
     fault::Faults,
     key::{Key, Kind, Preset, Surface},
     log,
     reader::Reader,
     settings::Settings,
-    telemetry,
+    telemetry, tls,
 };
+use crate::address::Address;
 
 /// Seconds of 400 days, the longest life any timestamp may have.
 const TIMESTAMP_LIFE_MAX_S: u64 = 400 * 24 * 60 * 60;
@@ -28,7 +28,7 @@ const DAYS_MAX: u64 = 36_500;
 pub const STORE: Surface = Surface {
     name: "store",
     about: "Settings of `flowgate store`, the reference upstream, each with its default.",
-    keys: &[KEYS, telemetry::KEYS, log::KEYS],
+    keys: &[KEYS, tls::KEYS, telemetry::KEYS, log::KEYS],
 };
 
 /// Without those of the log.
@@ -128,7 +128,8 @@ const KEYS: &[Key] = &[
 /// Settings of a store that cannot break a rule.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    listen: SocketAddr,
+    listen: Address,
+    tls: Option<ListenerTls>,
     data: PathBuf,
     signing: PathBuf,
     fresh_for: Duration,
@@ -149,6 +150,7 @@ impl StoreConfig {
         let signing = reader.optional_text("signing.folder");
         let config = Self {
             listen: reader.address("listen"),
+            tls: tls::listener(&mut reader, "tls."),
             signing: signing.map_or_else(|| data.join("signing"), PathBuf::from),
             data,
             fresh_for: reader.seconds("publish.fresh_for_s"),
@@ -160,6 +162,12 @@ impl StoreConfig {
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
+        if config.tls.is_some() && config.listen.tcp().is_none() {
+            reader.broken(
+                "tls.certificate",
+                "cannot be used while listen is a socket file (its mode says who may connect)",
+            );
+        }
         if config.fresh_for > config.timestamp_life {
             reader.broken(
                 "publish.fresh_for_s",
@@ -170,8 +178,13 @@ impl StoreConfig {
     }
 
     /// Where everybody connects.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    pub fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    /// How the listener shows who it is; none in the clear.
+    pub fn tls(&self) -> Option<&ListenerTls> {
+        self.tls.as_ref()
     }
 
     /// The data folder.

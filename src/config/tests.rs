@@ -110,12 +110,31 @@ fn every_flag_and_key_stands_once() {
 }
 
 #[test]
+fn what_is_refused_when_stale_is_not_served_when_expired() {
+    let build = |on_stale: &str, on_expired: &str| {
+        let (settings, _folder) = complete_edge();
+        let settings = settings
+            .set("environment.development.on_stale", on_stale)
+            .set("environment.development.on_expired", on_expired);
+        EdgeConfig::build(settings)
+    };
+    let config = build("refuse-new-users", "refuse").expect("stricter");
+    let own = &config.environments()[0];
+    assert_eq!(own.on_stale, OldSnapshot::RefuseNewUsers);
+    assert_eq!(own.on_expired, OldSnapshot::Refuse);
+    let faults = faults_of(build("refuse", "serve"));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].contains("on_expired") && faults[0].contains("lenient"));
+    assert!(build("sometimes", "serve").is_err());
+}
+
+#[test]
 fn all_faults_are_reported_at_once() {
     let text = r#"
         listen = "nonsense"
         jornal = 3
         [upstream]
-        url = "https://store.example.com"
+        url = "ftp://store.example.com"
         kind = "nats"
         [journal]
         segment_mb = 2
@@ -128,8 +147,8 @@ fn all_faults_are_reported_at_once() {
         "jornal (file edge.toml): there is no such key",
         "listen = \"nonsense\" (file edge.toml): expected an address such as 127.0.0.1:7070",
         "environment: no environment is configured",
-        "upstream.kind = \"nats\" (file edge.toml): nats is not supported by this version (expected one of http)",
-        "https upstreams are not supported by this version",
+        "upstream.kind = \"nats\" (file edge.toml): nats is not supported by this version (expected one of http, file)",
+        "upstream.url = \"ftp://store.example.com\" (file edge.toml): expected a url such as",
         "upstream.trust_root: is required and has no default",
         "journal.segment_mb = 2 (file edge.toml): expected a whole number from 4 to 1024",
         "journal.ack = \"upstream\" (file edge.toml): upstream is not supported by this version",
@@ -301,8 +320,79 @@ fn dev_makes_the_configurations_of_both_its_halves() {
             [("development", "edge-development-1")],
         )
         .expect("an edge");
-    assert_eq!(edge.upstream().url, "http://127.0.0.1:1");
+    let store = "http://127.0.0.1:1".to_owned();
+    assert_eq!(edge.upstream().ledger_url.as_ref(), Some(&store));
+    assert_eq!(edge.upstream().origin, SnapshotOrigin::Http(store));
     assert_eq!(edge.data(), folder.path().join("edge"));
+}
+
+/// An edge on a folder of signed files, which takes neither url nor key.
+fn file_edge() -> (Settings, tempfile::TempDir) {
+    let (_, folder) = complete_edge();
+    let root = folder.path().join("root.json");
+    let settings = Settings::new(&EDGE)
+        .set("upstream.kind", "file")
+        .set("upstream.path", "/srv/snapshots")
+        .set("upstream.trust_root", &root.to_string_lossy())
+        .set("environment.development.required", "true");
+    (settings, folder)
+}
+
+#[test]
+fn a_folder_needs_no_key_unless_there_is_a_ledger() {
+    let (settings, _folder) = file_edge();
+    let edge = EdgeConfig::build(settings.clone()).expect("an edge without network");
+    assert_eq!(edge.upstream().ledger_url, None);
+    assert!(edge.environments()[0].key.expose().is_empty());
+    let with_ledger = settings
+        .clone()
+        .set("upstream.ledger_url", "http://127.0.0.1:1");
+    let faults = faults_of(EdgeConfig::build(with_ledger.clone())).join("\n");
+    assert!(
+        faults.contains("environment.development.key: is required to ask upstream"),
+        "{faults}"
+    );
+    let with_key = with_ledger.set("environment.development.key", "k1");
+    let edge = EdgeConfig::build(with_key).expect("an edge with a ledger");
+    assert_eq!(edge.environments()[0].ledger_key.expose(), "k1");
+}
+
+#[test]
+fn each_kind_of_upstream_asks_for_what_it_needs() {
+    let (settings, _folder) = complete_edge();
+    let faults = |settings| faults_of(EdgeConfig::build(settings)).join("\n");
+    let file = faults(settings.clone().set("upstream.kind", "file"));
+    assert!(file.contains("upstream.path: is required for"), "{file}");
+    let both = faults(settings.clone().set("upstream.path", "/srv"));
+    assert!(both.contains("only read with upstream.kind"), "{both}");
+    let (settings, _folder) = file_edge();
+    let neither = faults(settings.set("upstream.kind", "http"));
+    assert!(
+        neither.contains("upstream.url: is required for"),
+        "{neither}"
+    );
+}
+
+#[test]
+fn a_downstream_key_in_place_of_its_hash_is_refused_and_not_repeated() {
+    let (settings, _folder) = complete_edge();
+    let name = "environment.development.downstream_key_hashes";
+    let hash = "ab".repeat(32);
+    let edge = EdgeConfig::build(settings.clone().set(name, &hash)).expect("a hash");
+    assert_eq!(edge.environments()[0].downstream, [[0xab; 32]]);
+    let twice = settings
+        .clone()
+        .set(name, &hash)
+        .set("environment.production.key", "k1")
+        .set("environment.production.downstream_key_hashes", &hash);
+    let faults = faults_of(EdgeConfig::build(twice)).join("\n");
+    assert!(faults.contains("opens one environment"), "{faults}");
+    for wrong in ["edge-development-s3cret", "+b", &"é".repeat(32)] {
+        let faults = faults_of(EdgeConfig::build(settings.clone().set(name, wrong)));
+        let faults = faults.join("\n");
+        assert!(faults.contains("no SHA-256"), "{faults}");
+        assert!(!faults.contains(wrong), "{faults}");
+    }
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub enum FolderError {
     },
 }
 
+/// A name and its line break.
+const IDENTITY_BYTES_MAX: u64 = 256;
+
 /// A data folder that this process owns until the value is dropped.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -85,6 +88,25 @@ impl DataFolder {
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A name of the folder that stays: the one it has, or else this one,
+    /// which it has from now on. A file that was cut off is written anew.
+    pub fn identity(&self, disk: &dyn Disk, fresh: &str) -> io::Result<String> {
+        let path = self.path.join("identity");
+        if disk.exists(&path)? {
+            let bytes = disk.read(&path, IDENTITY_BYTES_MAX)?;
+            let text = String::from_utf8_lossy(&bytes);
+            if let Some(name) = text.strip_suffix('\n').filter(|name| !name.is_empty()) {
+                return Ok(name.to_owned());
+            }
+            disk.remove(&path)?;
+        }
+        let file = disk.create_new(&path)?;
+        file.write_all_at(format!("{fresh}\n").as_bytes(), 0)?;
+        file.sync_all()?;
+        disk.sync_dir(&self.path)?;
+        Ok(fresh.to_owned())
     }
 
     /// Where journals of progress are.
@@ -147,6 +169,19 @@ mod tests {
         let again = DataFolder::open(&RealDisk, &path).unwrap();
         let text = std::fs::read_to_string(again.path().join("lock")).unwrap();
         assert_eq!(text.trim(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn the_name_of_a_folder_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(&RealDisk, &root.path().join("data")).unwrap();
+        let name = |fresh| folder.identity(&RealDisk, fresh).unwrap();
+        assert_eq!(name("edge-1"), "edge-1");
+        assert_eq!(name("edge-2"), "edge-1");
+        // Cut off by a crash.
+        std::fs::write(folder.path().join("identity"), "edg").unwrap();
+        assert_eq!(name("edge-3"), "edge-3");
+        assert_eq!(name("edge-4"), "edge-3");
     }
 
     #[test]

@@ -54,6 +54,12 @@ impl Subject {
         }
     }
 
+    /// Whether nothing was ever stored about them: no step, no property, no
+    /// first time they were seen.
+    pub fn is_new(&self) -> bool {
+        self.flows.is_empty() && self.profile.created_ms.is_none()
+    }
+
     /// The stored state, if this version was ever visited.
     pub fn state(
         &self,

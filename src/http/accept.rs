@@ -7,19 +7,24 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use rustc_hash::FxHashMap;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, UnixListener},
     sync::{mpsc, watch},
 };
 
-use super::{listen::Listener, server::Stage};
-use crate::telemetry::metrics::HttpCounters;
+use super::{
+    listen::{Bound, Listener},
+    proxies::Peer,
+    server::Stage,
+    socket_file::SocketFile,
+};
+use crate::{telemetry::metrics::HttpCounters, tls::ServerTls};
 
 /// How long accept rests when the process is out of a resource: connections
 /// end all the time, and trying without a pause would burn a core.
@@ -27,9 +32,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection on its way to a worker.
 pub(super) struct Handover {
-    pub(super) tcp: std::net::TcpStream,
-    pub(super) peer: SocketAddr,
+    pub(super) stream: Arrived,
+    pub(super) peer: Peer,
     pub(super) place: Place,
+    /// What its handshake uses; none speaks in the clear.
+    pub(super) tls: Option<ServerTls>,
+}
+
+/// A connection that belongs to no runtime: the worker's own takes it.
+pub(super) enum Arrived {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 pub(super) struct Acceptor {
@@ -38,6 +51,49 @@ pub(super) struct Acceptor {
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) caps: Caps,
     pub(super) counters: Arc<HttpCounters>,
+}
+
+/// A listener in this thread's runtime. The file goes last.
+enum Door {
+    Tcp(TcpListener),
+    Unix(
+        UnixListener,
+        #[allow(dead_code, reason = "removes the file when dropped")] SocketFile,
+    ),
+}
+
+impl Door {
+    fn of(bound: Bound) -> io::Result<Self> {
+        Ok(match bound {
+            Bound::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Bound::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener)?, file),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<(Arrived, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (tcp, address) = listener.accept().await?;
+                let peer = Peer {
+                    address,
+                    local: false,
+                };
+                // Small answers leave at once instead of waiting for an
+                // acknowledgement. It fails when the peer is gone already.
+                let moved = tcp.set_nodelay(true).and_then(|()| tcp.into_std());
+                let gone = |error| io::Error::new(io::ErrorKind::ConnectionAborted, error);
+                Ok((Arrived::Tcp(moved.map_err(gone)?), peer))
+            }
+            Self::Unix(listener, _) => {
+                let (unix, _) = listener.accept().await?;
+                let peer = Peer {
+                    address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+                    local: true,
+                };
+                Ok((Arrived::Unix(unix.into_std()?), peer))
+            }
+        }
+    }
 }
 
 impl Acceptor {
@@ -51,8 +107,9 @@ impl Acceptor {
             caps,
             counters,
         } = self;
-        let listener = match TcpListener::from_std(listener.into_std()) {
-            Ok(listener) => listener,
+        let Listener { bound, tls, .. } = listener;
+        let door = match Door::of(bound) {
+            Ok(door) => door,
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
                 return;
@@ -61,12 +118,23 @@ impl Acceptor {
         let mut turn = 0;
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = door.accept() => accepted,
                 // A closed channel means the server was dropped.
                 _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
             };
             match accepted {
-                Ok((tcp, peer)) => hand_over(tcp, peer, &handovers, &mut turn, &caps, &counters),
+                Ok((stream, peer)) => match caps.enter(peer.address.ip()) {
+                    Some(place) => {
+                        let handover = Handover {
+                            stream,
+                            peer,
+                            place,
+                            tls: tls.as_ref().map(|tls| tls.borrow().clone()),
+                        };
+                        hand_over(handover, &handovers, &mut turn, &counters);
+                    }
+                    None => counters.refused.add(1),
+                },
                 Err(error) => {
                     counters.accept_errors.add(1);
                     if !is_about_one_connection(&error) {
@@ -81,26 +149,11 @@ impl Acceptor {
 
 /// Gives the connection to the next worker that has room.
 fn hand_over(
-    tcp: TcpStream,
-    peer: SocketAddr,
+    mut handover: Handover,
     handovers: &[mpsc::Sender<Handover>],
     turn: &mut usize,
-    caps: &Caps,
     counters: &HttpCounters,
 ) {
-    let Some(place) = caps.enter(peer.ip()) else {
-        counters.refused.add(1);
-        return;
-    };
-    // Small answers leave at once instead of waiting for an acknowledgement.
-    // Leaving this runtime lets the worker's own take the socket.
-    let moved = tcp.set_nodelay(true).and_then(|()| tcp.into_std());
-    let Ok(tcp) = moved else {
-        // The peer is gone already.
-        counters.accept_errors.add(1);
-        return;
-    };
-    let mut handover = Handover { tcp, peer, place };
     for _ in 0..handovers.len() {
         *turn = (*turn + 1) % handovers.len();
         match handovers[*turn].try_send(handover) {

@@ -7,6 +7,7 @@
 //! asked can read it, and nobody ever gets HTML or nothing.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     pin::Pin,
     rc::Rc,
@@ -14,7 +15,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     body::{Body, Frame, SizeHint},
@@ -22,20 +22,25 @@ use hyper::{
 };
 use tokio::sync::mpsc;
 
-use super::pulse::Pulse;
-use crate::telemetry::metrics::Metrics;
+use super::pulse::{Fate, Pulse};
+use crate::{limits::H2_PIECE_BYTES, telemetry::metrics::Metrics};
 
 /// An answer on its way out.
 pub type Answer = Response<AnswerBody>;
 
 /// What an answer says.
 #[derive(Debug)]
-pub struct AnswerBody(Content);
+pub struct AnswerBody {
+    content: Content,
+    /// Of the connection that carries a stream, or of one request of many.
+    pulse: Option<Rc<Pulse>>,
+}
 
 #[derive(Debug)]
 enum Content {
-    Whole(Full<Bytes>),
-    Stream(mpsc::Receiver<Bytes>, Option<Rc<Pulse>>),
+    Whole(Bytes),
+    Pieces(VecDeque<Bytes>),
+    Stream(mpsc::Receiver<Bytes>),
 }
 
 impl AnswerBody {
@@ -43,21 +48,64 @@ impl AnswerBody {
     /// sender is dropped, and the sender is closed when the client has gone or
     /// serving ends.
     pub fn stream(pieces: mpsc::Receiver<Bytes>) -> Self {
-        Self(Content::Stream(pieces, None))
+        Self {
+            content: Content::Stream(pieces),
+            pulse: None,
+        }
+    }
+
+    /// A body that lies in several places and is not put together in one: what
+    /// is large and shared is sent from where it is.
+    pub fn pieces(pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        Self {
+            content: Content::Pieces(pieces.collect()),
+            pulse: None,
+        }
     }
 
     /// Tells the connection that it carries a stream, if it does.
     pub(super) fn attach(&mut self, connection: &Rc<Pulse>) {
-        if let Content::Stream(_, pulse) = &mut self.0 {
+        if let Content::Stream(_) = self.content {
             connection.streaming();
-            *pulse = Some(Rc::clone(connection));
+            self.pulse = Some(Rc::clone(connection));
+        }
+    }
+
+    /// Ties the body to its request, one of many on the connection: a whole
+    /// body leaves in pieces, so that one that is not taken can be told.
+    pub(super) fn attach_request(&mut self, request: Rc<Pulse>) {
+        match &self.content {
+            Content::Stream(_) => {
+                request.streaming();
+                // It was answered, however long it goes on.
+                request.finished();
+            }
+            Content::Whole(_) | Content::Pieces(_) if self.is_end_stream() => {
+                request.finished();
+                return;
+            }
+            Content::Whole(_) | Content::Pieces(_) => {}
+        }
+        self.pulse = Some(request);
+    }
+
+    /// Leaves out a body that belongs to a HEAD request; returns its length.
+    pub(super) fn leave_out(&mut self) -> Option<u64> {
+        match std::mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
+            Content::Whole(whole) => Some(whole.len() as u64),
+            Content::Pieces(pieces) => Some(length(&pieces)),
+            Content::Stream(_) => None,
         }
     }
 }
 
 impl<T: Into<Bytes>> From<T> for AnswerBody {
     fn from(whole: T) -> Self {
-        Self(Content::Whole(Full::new(whole.into())))
+        Self {
+            content: Content::Whole(whole.into()),
+            pulse: None,
+        }
     }
 }
 
@@ -66,15 +114,30 @@ impl Body for AnswerBody {
     type Error = Infallible;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
-            Content::Whole(whole) => Pin::new(whole).poll_frame(cx),
-            Content::Stream(pieces, pulse) => {
-                // The connection's task is woken when its fate is decided, and
-                // polls this again.
-                if pulse.as_ref().is_some_and(|pulse| pulse.is_ending()) {
+        let Self { content, pulse } = self.get_mut();
+        match content {
+            Content::Whole(whole) => {
+                let piece = piece_of(whole, pulse.as_deref(), true);
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
+            Content::Pieces(pieces) => {
+                let is_last = pieces.len() == 1;
+                let Some(first) = pieces.front_mut() else {
+                    return Poll::Ready(None);
+                };
+                let piece = piece_of(first, pulse.as_deref(), is_last);
+                if first.is_empty() {
+                    pieces.pop_front();
+                }
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
+            Content::Stream(pieces) => {
+                // Whoever decides the fate wakes the task that polls this.
+                let ends = |pulse: &Rc<Pulse>| pulse.fate(cx.waker()) != Fate::Live;
+                if pulse.as_ref().is_some_and(ends) {
                     pieces.close();
                     return Poll::Ready(None);
                 }
@@ -88,16 +151,55 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Content::Whole(whole) => whole.is_end_stream(),
+        match &self.content {
+            Content::Whole(whole) => whole.is_empty(),
+            Content::Pieces(pieces) => pieces.is_empty(),
             Content::Stream(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Content::Whole(whole) => whole.size_hint(),
+        match &self.content {
+            Content::Whole(whole) => SizeHint::with_exact(whole.len() as u64),
+            Content::Pieces(pieces) => SizeHint::with_exact(length(pieces)),
             Content::Stream(..) => SizeHint::default(),
+        }
+    }
+}
+
+/// What is sent next of some bytes: all of them, or, for one request of many on
+/// a connection, no more than a piece, so that one that is not taken can be told.
+fn piece_of(rest: &mut Bytes, request: Option<&Pulse>, is_last: bool) -> Option<Bytes> {
+    if rest.is_empty() {
+        return None;
+    }
+    match request {
+        Some(request) if rest.len() > H2_PIECE_BYTES || !is_last => {
+            // One more piece is taken: its time begins anew.
+            request.answered();
+            Some(rest.split_to(rest.len().min(H2_PIECE_BYTES)))
+        }
+        Some(request) => {
+            request.finished();
+            Some(std::mem::take(rest))
+        }
+        None => Some(std::mem::take(rest)),
+    }
+}
+
+fn length(pieces: &VecDeque<Bytes>) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        let has_rest = match &self.content {
+            Content::Whole(whole) => !whole.is_empty(),
+            Content::Pieces(pieces) => !pieces.is_empty(),
+            Content::Stream(_) => false,
+        };
+        if let (true, Some(request)) = (has_rest, &self.pulse) {
+            request.abandoned();
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A body is read whole, within the cap its route sets. An announced length
 //! above the cap is refused before a byte is read. How long it may take is the
-//! reaper's matter.
+//! reaper's matter. With it comes whom the request is from.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -17,6 +17,7 @@ use super::pulse::Pulse;
 pub struct Body {
     incoming: Incoming,
     pulse: Rc<Pulse>,
+    client: IpAddr,
 }
 
 /// Why a body was not read.
@@ -36,8 +37,18 @@ pub enum BodyError {
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, pulse: Rc<Pulse>) -> Self {
-        Self { incoming, pulse }
+    pub(super) fn new(incoming: Incoming, pulse: Rc<Pulse>, client: IpAddr) -> Self {
+        Self {
+            incoming,
+            pulse,
+            client,
+        }
+    }
+
+    /// The address of whom the request is from: the peer's, unless it is a
+    /// trusted proxy that asks for somebody else. Loopback for a socket file.
+    pub fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Reads all of it, at most `limit` bytes. The usual small body, which
@@ -76,6 +87,7 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         while let Some(frame) = self.incoming.frame().await {
             if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() {
+                self.pulse.body_piece(data.len());
                 return Ok(Some(data));
             }
         }

@@ -3,7 +3,8 @@
 //! Two looks at it: at the raw bytes as they arrive, for what hyper's parser
 //! forgives and then hides (bare line feeds; a Content-Length beside a
 //! Transfer-Encoding, which hyper drops), and at the parsed head. Ambiguous
-//! heads are how requests are smuggled past a proxy in front of us.
+//! heads are how requests are smuggled past a proxy in front of us. HTTP/2 has
+//! no lines and no second length; its codec refuses what is malformed there.
 
 use std::io::BufRead;
 
@@ -12,6 +13,8 @@ use hyper::{
     header::{CONTENT_ENCODING, HOST},
     http::request::Parts,
 };
+
+use crate::limits::HEADERS_MAX;
 
 /// What the raw bytes of a head showed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +120,10 @@ pub(super) enum Inadmissible {
     OtherAuthority,
     #[error("the request target has a scheme that is not served; expected http or https")]
     Scheme,
+    #[error("the request has no authority; expected :authority, or a Host header")]
+    NoAuthority,
+    #[error("found {0} headers, expected at most {HEADERS_MAX}")]
+    TooMany(usize),
     #[error("method {0} is not served")]
     Method(Method),
     #[error("the body has a Content-Encoding; expected none")]
@@ -129,6 +136,7 @@ impl Inadmissible {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooMany(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -148,6 +156,34 @@ pub(super) fn admit(head: &Parts, marks: HeadMarks) -> Result<(), Inadmissible> 
         return Err(Inadmissible::Method(head.method.clone()));
     }
     check_authority(&head.uri, host)?;
+    if head.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Inadmissible::Encoded);
+    }
+    Ok(())
+}
+
+/// The same for HTTP/2, where `:authority` stands in for Host and may come
+/// beside it, saying the same.
+pub(super) fn admit_multiplexed(head: &Parts) -> Result<(), Inadmissible> {
+    if head.headers.len() > HEADERS_MAX {
+        return Err(Inadmissible::TooMany(head.headers.len()));
+    }
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(Inadmissible::Method(head.method.clone()));
+    }
+    let hosted = head.headers.contains_key(HOST);
+    match head.uri.authority() {
+        Some(authority) if !is_host(authority.as_str().as_bytes()) => {
+            return Err(Inadmissible::Host);
+        }
+        None if !hosted => return Err(Inadmissible::NoAuthority),
+        _ => {}
+    }
+    if hosted {
+        check_authority(&head.uri, one_host(&head.headers)?)?;
+    } else {
+        check_scheme(&head.uri)?;
+    }
     if head.headers.contains_key(CONTENT_ENCODING) {
         return Err(Inadmissible::Encoded);
     }
@@ -176,13 +212,15 @@ fn is_host(bytes: &[u8]) -> bool {
     bytes.iter().all(fits)
 }
 
-fn check_authority(uri: &Uri, host: &[u8]) -> Result<(), Inadmissible> {
-    if uri
-        .scheme_str()
-        .is_some_and(|scheme| !matches!(scheme, "http" | "https"))
-    {
-        return Err(Inadmissible::Scheme);
+fn check_scheme(uri: &Uri) -> Result<(), Inadmissible> {
+    match uri.scheme_str() {
+        None | Some("http" | "https") => Ok(()),
+        Some(_) => Err(Inadmissible::Scheme),
     }
+}
+
+fn check_authority(uri: &Uri, host: &[u8]) -> Result<(), Inadmissible> {
+    check_scheme(uri)?;
     match uri.authority() {
         None => Ok(()),
         Some(named) if named.as_str().as_bytes().eq_ignore_ascii_case(host) => Ok(()),
@@ -200,6 +238,36 @@ mod tests {
             scan.feed(part);
         }
         scan.marks()
+    }
+
+    #[test]
+    fn a_multiplexed_head_names_one_authority() {
+        let head = |uri: &str, headers: &[(&str, &str)]| {
+            let mut request = hyper::Request::builder().uri(uri);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.body(()).expect("a request").into_parts().0
+        };
+        let host = |host| [("host", host)];
+        assert_eq!(admit_multiplexed(&head("https://a:1/", &[])), Ok(()));
+        assert_eq!(admit_multiplexed(&head("https://a/", &host("A"))), Ok(()));
+        assert_eq!(admit_multiplexed(&head("/", &host("a"))), Ok(()));
+        let two = [("host", "a"), ("host", "a")];
+        let encoded = [("content-encoding", "gzip")];
+        let many = vec![("x", "y"); HEADERS_MAX + 1];
+        let refused: [(&str, &[(&str, &str)], Inadmissible); 7] = [
+            ("/", &[], Inadmissible::NoAuthority),
+            ("https://a/", &host("b"), Inadmissible::OtherAuthority),
+            ("https://a/", &two, Inadmissible::Hosts(2)),
+            ("https://u@a/", &[], Inadmissible::Host),
+            ("ftp://a/", &[], Inadmissible::Scheme),
+            ("https://a/", &encoded, Inadmissible::Encoded),
+            ("https://a/", &many, Inadmissible::TooMany(HEADERS_MAX + 1)),
+        ];
+        for (uri, headers, why) in refused {
+            assert_eq!(admit_multiplexed(&head(uri, headers)), Err(why), "{uri}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How do requests get in and answers out?
 //!
 //! The plumbing that the edge's listeners and the store share: binding, one
-//! acceptor, workers of one thread each, hyper's settings and everything hyper
-//! leaves to its user (deadlines, caps, strict heads). What a request *means*
+//! acceptor, workers of one thread each, TLS, hyper's settings and everything
+//! hyper leaves to its user (deadlines, caps, strict heads). What a request *means*
 //! is the matter of a [`Service`]; this folder knows no route and no key.
 //!
 //! A worker is one thread with a `current_thread` runtime, so futures and
@@ -11,27 +11,34 @@
 mod accept;
 mod answer;
 mod body;
+mod connection;
+mod handshake;
 mod head;
 pub mod json;
 mod listen;
+mod proxies;
 mod pulse;
+mod request;
 mod server;
+mod socket_file;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub mod version;
 mod worker;
 
 use std::{future::Future, net::SocketAddr, rc::Rc};
 
+pub use crate::tls::client_tls;
 pub use answer::{Answer, AnswerBody, empty, json_bytes, problem, scrape};
 pub use body::{Body, BodyError};
 pub use listen::{BindError, Listener};
+pub use proxies::{HopHeader, Proxies};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
-pub use tls::client_tls;
 
-/// A request whose head was admitted and whose body waits to be read.
+/// A request whose head was admitted and whose body waits to be read; the body
+/// also knows whom the request is from ([`Body::client`]).
 pub type Request = hyper::Request<Body>;
 
 /// Answers requests; one value for each worker.
@@ -39,7 +46,7 @@ pub trait Service: 'static {
     /// What is remembered between the requests of one connection.
     type Memory: 'static;
 
-    /// A new connection's memory.
+    /// A new connection's memory. The peer of a socket file is loopback.
     fn connected(&self, peer: SocketAddr) -> Self::Memory;
 
     /// Answers one request. A panic in here costs this request a 500.

@@ -3,8 +3,9 @@
 //! Instead of one timer for each request and direction, every worker ticks
 //! once a second and looks at the [`Pulse`] of its connections: a few cells
 //! which the stream and the service set while they work anyway. One mechanism
-//! covers slow heads, slow bodies, answers nobody takes, idle connections and
-//! the end of serving. Deadlines are therefore coarse: up to one tick late.
+//! covers handshakes, slow heads, slow bodies, answers nobody takes, idle
+//! connections and the end of serving. Deadlines are therefore coarse: up to
+//! one tick late. The requests of an HTTP/2 connection have a pulse each.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,14 +15,18 @@ use std::{
 };
 
 use super::head::{HeadMarks, HeadScan};
-use crate::telemetry::metrics::{HttpCounters, Reaped};
+use crate::{
+    limits::H2_RESETS_MAX,
+    telemetry::metrics::{HttpCounters, Reaped},
+};
 
 /// How long a peer may take for what. Defaults in `Deadlines::default`.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
     /// How often connections are looked at.
     pub tick: Duration,
-    /// From the first byte (or the connection) to the end of the head.
+    /// From the first byte (or the connection) to the end of the head; and for
+    /// the handshake before it.
     pub head: Duration,
     /// For the whole body.
     pub body: Duration,
@@ -51,6 +56,12 @@ impl Default for Deadlines {
 /// What the connection is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// TLS is being agreed on.
+    Handshake,
+    /// HTTP/2 was agreed on and nothing was asked yet.
+    Opening,
+    /// HTTP/2: the requests have a pulse each.
+    Shared,
     /// Nothing was read since the last answer.
     Idle,
     /// Bytes of a head came; it is not complete.
@@ -89,9 +100,95 @@ pub(super) struct Pulse {
     fate: Cell<Fate>,
     scan: RefCell<HeadScan>,
     waker: RefCell<Option<Waker>>,
+    /// Of an HTTP/2 connection: a pulse for each request, used again when
+    /// nobody else holds it. As many as there were requests at one time.
+    requests: RefCell<Vec<Rc<Pulse>>>,
+    /// Of an HTTP/2 request: its connection.
+    connection: Option<Weak<Pulse>>,
+    /// Requests that were begun and dropped, less those that were answered.
+    resets: Cell<u32>,
 }
 
 impl Pulse {
+    fn new(clock: &Rc<Cell<u32>>, connection: Option<Weak<Self>>) -> Rc<Self> {
+        Rc::new(Self {
+            clock: Rc::clone(clock),
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(clock.get()),
+            body_bytes: Cell::new(0),
+            blocked: Cell::new(None),
+            fate: Cell::new(Fate::Live),
+            scan: RefCell::default(),
+            waker: RefCell::default(),
+            requests: RefCell::default(),
+            connection,
+            resets: Cell::new(0),
+        })
+    }
+
+    /// TLS is to be agreed on first.
+    pub(super) fn handshake(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// The handshake is done; the first head may take its time anew.
+    pub(super) fn agreed(&self, multiplexed: bool) {
+        self.enter(if multiplexed {
+            Phase::Opening
+        } else {
+            Phase::Head
+        });
+    }
+
+    /// A pulse for one more request of this connection.
+    pub(super) fn request(self: &Rc<Self>) -> Rc<Self> {
+        self.enter(Phase::Shared);
+        let mut requests = self.requests.borrow_mut();
+        let free = requests.iter().find(|pulse| Rc::strong_count(pulse) == 1);
+        let pulse = if let Some(free) = free {
+            Rc::clone(free)
+        } else {
+            let fresh = Self::new(&self.clock, Some(Rc::downgrade(self)));
+            requests.push(Rc::clone(&fresh));
+            fresh
+        };
+        // A request that comes while serving ends is one of the last.
+        pulse.fate.set(self.fate.get());
+        pulse
+    }
+
+    /// The answer of this request was given away whole.
+    pub(super) fn finished(&self) {
+        if let Some(connection) = self.parent() {
+            let resets = connection.resets.get();
+            connection.resets.set(resets.saturating_sub(1));
+        }
+    }
+
+    /// This request was dropped before it had its answer. Too many of them end
+    /// the connection: politely first, then at once.
+    pub(super) fn abandoned(&self) {
+        let Some(connection) = self.parent() else {
+            return;
+        };
+        let resets = connection.resets.get() + 1;
+        connection.resets.set(resets);
+        if resets > 2 * H2_RESETS_MAX {
+            connection.condemn(Fate::Cut);
+        } else if resets > H2_RESETS_MAX && connection.fate.get() == Fate::Live {
+            connection.condemn(Fate::Drain);
+        }
+    }
+
+    /// Whether requests were dropped beyond measure.
+    pub(super) fn is_abused(&self) -> bool {
+        self.resets.get() > H2_RESETS_MAX
+    }
+
+    fn parent(&self) -> Option<Rc<Self>> {
+        self.connection.as_ref().and_then(Weak::upgrade)
+    }
+
     /// Bytes came in.
     pub(super) fn received(&self, bytes: &[u8]) {
         match self.phase.get() {
@@ -100,13 +197,17 @@ impl Pulse {
                 self.scan.borrow_mut().feed(bytes);
             }
             Phase::Head => self.scan.borrow_mut().feed(bytes),
-            Phase::Body => self
-                .body_bytes
-                .set(self.body_bytes.get() + bytes.len() as u64),
-            // The start of a pipelined request: its time begins when the
-            // answer before it is out.
-            Phase::Handling | Phase::Writing | Phase::Streaming => {}
+            // A body is counted as it is read. Otherwise the start of a
+            // pipelined request: its time begins when the answer before it is
+            // out. The frames of HTTP/2 say nothing by themselves.
+            _ => {}
         }
+    }
+
+    /// A piece of the body was read.
+    pub(super) fn body_piece(&self, length: usize) {
+        let bytes = self.body_bytes.get() + length as u64;
+        self.body_bytes.set(bytes);
     }
 
     /// The head is complete and the handler begins. Returns what the raw bytes
@@ -134,11 +235,6 @@ impl Pulse {
     /// What the handler answered is a stream.
     pub(super) fn streaming(&self) {
         self.enter(Phase::Streaming);
-    }
-
-    /// Whether the connection is to end.
-    pub(super) fn is_ending(&self) -> bool {
-        self.fate.get() != Fate::Live
     }
 
     /// A write went through, or found the socket full.
@@ -177,6 +273,17 @@ impl Pulse {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
+        for request in self.open_requests() {
+            request.condemn(fate);
+        }
+    }
+
+    /// Those of its requests that are under way. Waking their tasks does not
+    /// run them: the list is not touched meanwhile.
+    fn open_requests(&self) -> Vec<Rc<Self>> {
+        let requests = self.requests.borrow();
+        let open = requests.iter().filter(|one| Rc::strong_count(one) > 1);
+        open.cloned().collect()
     }
 }
 
@@ -226,16 +333,7 @@ impl Reaper {
     /// A new connection. It has the head's time for its first request: a
     /// client that connects and says nothing is no better than a slow one.
     pub(super) fn watch(&self) -> Rc<Pulse> {
-        let pulse = Rc::new(Pulse {
-            clock: Rc::clone(&self.clock),
-            phase: Cell::new(Phase::Head),
-            since: Cell::new(self.clock.get()),
-            body_bytes: Cell::new(0),
-            blocked: Cell::new(None),
-            fate: Cell::new(Fate::Live),
-            scan: RefCell::default(),
-            waker: RefCell::default(),
-        });
+        let pulse = Pulse::new(&self.clock, None);
         self.pulses.borrow_mut().push(Rc::downgrade(&pulse));
         pulse
     }
@@ -248,14 +346,51 @@ impl Reaper {
             let Some(pulse) = weak.upgrade() else {
                 return false;
             };
-            if pulse.fate.get() != Fate::Cut
-                && let Some(why) = self.ticks.overdue(&pulse, now)
-            {
+            if pulse.fate.get() == Fate::Cut {
+                return true;
+            }
+            if pulse.phase.get() == Phase::Shared {
+                self.tick_requests(&pulse, now, counters);
+            }
+            if let Some(why) = self.ticks.overdue(&pulse, now) {
                 counters.reaped(why);
                 pulse.condemn(Fate::Cut);
             }
             true
         });
+    }
+
+    /// The same for the requests of an HTTP/2 connection, each by itself. A
+    /// slow body costs its request; an answer that is not taken costs the
+    /// connection, because nothing else wakes what waits for its client.
+    fn tick_requests(&self, connection: &Pulse, now: u32, counters: &HttpCounters) {
+        let open = connection.open_requests();
+        for request in &open {
+            if request.fate.get() == Fate::Cut {
+                continue;
+            }
+            match self.ticks.overdue(request, now) {
+                Some(Reaped::Write) => {
+                    counters.reaped(Reaped::Write);
+                    connection.condemn(Fate::Cut);
+                    return;
+                }
+                Some(why) => {
+                    counters.reaped(why);
+                    request.condemn(Fate::Cut);
+                }
+                None => {}
+            }
+        }
+        if !open.is_empty() {
+            connection.since.set(now);
+        } else if connection.fate.get() == Fate::Drain
+            && now.wrapping_sub(connection.since.get()) > 1
+        {
+            // Told to go and with nothing left: a client that does not hang
+            // up by itself is not waited for.
+            connection.condemn(Fate::Cut);
+        }
     }
 
     /// Decides the fate of all connections that are still free to be told.
@@ -280,8 +415,12 @@ impl Ticks {
             return Some(Reaped::Write);
         }
         match pulse.phase.get() {
-            Phase::Idle if age > self.idle => Some(Reaped::Idle),
-            Phase::Head if age > self.head => Some(Reaped::Head),
+            Phase::Handshake if age > self.head => Some(Reaped::Handshake),
+            Phase::Idle | Phase::Shared if age > self.idle => Some(Reaped::Idle),
+            Phase::Head | Phase::Opening if age > self.head => Some(Reaped::Head),
+            // Each piece that HTTP/2 takes begins anew; the socket of HTTP/1
+            // is looked at above.
+            Phase::Writing if pulse.connection.is_some() && age > self.write => Some(Reaped::Write),
             Phase::Body if age > self.body => Some(Reaped::Body),
             Phase::Body
                 if age > self.body / 2

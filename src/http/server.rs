@@ -63,6 +63,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    url: String,
     stage: watch::Sender<Stage>,
     /// Closed when the last thread has ended: every thread holds a sender.
     ended: mpsc::Receiver<()>,
@@ -70,9 +71,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// The real address.
+    /// The real address of the network; unspecified for a socket file.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How a client writes where this is.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Stops accepting, lets requests in flight finish within the deadline,
@@ -110,7 +116,7 @@ where
         name: options.name,
         cause,
     };
-    let address = listener.address();
+    let (address, url) = (listener.address(), listener.url());
     let (stage, watching) = watch::channel(Stage::Serving);
     let (alive, ended) = mpsc::channel::<()>(1);
     let make = Arc::new(make);
@@ -124,6 +130,7 @@ where
             connections,
             stage: watching.clone(),
             deadlines: options.deadlines,
+            proxies: listener.proxies.clone(),
             counters: metrics.http(options.name),
         };
         let (make, alive) = (Arc::clone(&make), alive.clone());
@@ -147,6 +154,7 @@ where
     threads.push(thread.map_err(failed)?);
     Ok(Server {
         address,
+        url,
         stage,
         ended,
         threads,

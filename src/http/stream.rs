@@ -1,7 +1,9 @@
 //! What does hyper read from and write to?
 //!
-//! The TCP stream with its [`Pulse`]: every read and write tells the reaper
-//! that the connection moves. It adds nothing to the bytes.
+//! A stream with its [`Pulse`]: every read and write tells the reaper that the
+//! connection moves. It adds nothing to the bytes. With TLS it stands outside,
+//! where the bytes are those of HTTP; the stream within holds back what the
+//! socket does not take, and says so by a flush that waits.
 
 use std::{
     io::{self, IoSlice},
@@ -10,38 +12,35 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
 
 /// A connection's stream.
-pub(super) struct Stream {
-    tcp: TcpStream,
+pub(super) struct Stream<T> {
+    io: T,
     pulse: Rc<Pulse>,
 }
 
-impl Stream {
-    pub(super) fn new(tcp: TcpStream, pulse: Rc<Pulse>) -> Self {
-        Self { tcp, pulse }
+impl<T> Stream<T> {
+    pub(super) fn new(io: T, pulse: Rc<Pulse>) -> Self {
+        Self { io, pulse }
     }
 
-    fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote<N>(&self, outcome: Poll<io::Result<N>>) -> Poll<io::Result<N>> {
         self.pulse.wrote(outcome.is_ready());
         outcome
     }
 }
 
-impl AsyncRead for Stream {
+impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buffer))?;
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
         let read = &buffer.filled()[before..];
         if !read.is_empty() {
             self.pulse.received(read);
@@ -50,13 +49,13 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        let outcome = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.wrote(outcome)
     }
 
@@ -65,21 +64,23 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.wrote(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.io.is_write_vectored()
     }
 
-    /// TCP has nothing to flush; hyper asks when all it had is written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// hyper asks when all it had is written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.io).poll_flush(cx);
+        ready!(self.wrote(outcome))?;
         self.pulse.flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

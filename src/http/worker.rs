@@ -4,29 +4,9 @@
 //! have ended. Every connection is a task of its own: what goes wrong in one
 //! (a panic included) ends there.
 
-use std::{
-    cell::Cell,
-    convert::Infallible,
-    future::poll_fn,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use futures_util::FutureExt;
-use hyper::{
-    StatusCode,
-    body::{Body as _, Incoming},
-    header::{CONNECTION, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
 use tokio::{
-    net::TcpStream,
     runtime::Runtime,
     sync::{Notify, mpsc, watch},
     task::LocalSet,
@@ -34,34 +14,31 @@ use tokio::{
 };
 
 use super::{
-    Answer, Service,
-    accept::{Handover, Place},
-    answer::problem,
-    body::Body,
-    head,
-    pulse::{Deadlines, Fate, Pulse, Reaper},
+    Service,
+    accept::Handover,
+    connection::{Protocols, connection},
+    proxies::Proxies,
+    pulse::{Deadlines, Fate, Reaper},
     server::Stage,
-    stream::Stream,
 };
-use crate::{
-    limits::{CONNECTION_BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX},
-    telemetry::metrics::HttpCounters,
-};
+use crate::telemetry::metrics::HttpCounters;
 
 /// What a worker is made of, beside its service.
 pub(super) struct Parts {
     pub(super) connections: mpsc::Receiver<Handover>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) deadlines: Deadlines,
+    pub(super) proxies: Option<Arc<Proxies>>,
     pub(super) counters: Arc<HttpCounters>,
 }
 
 /// What the connections of a worker share.
-struct Shared<S> {
-    service: Rc<S>,
+pub(super) struct Shared<S> {
+    pub(super) service: Rc<S>,
+    pub(super) counters: Arc<HttpCounters>,
+    pub(super) protocols: Protocols,
+    pub(super) proxies: Option<Arc<Proxies>>,
     reaper: Reaper,
-    counters: Arc<HttpCounters>,
-    http: http1::Builder,
     open: Cell<usize>,
     /// Told whenever a connection ends.
     ended: Notify,
@@ -73,7 +50,8 @@ pub(super) fn run<S: Service>(runtime: &Runtime, parts: Parts, service: S) {
         service: Rc::new(service),
         reaper: Reaper::new(&parts.deadlines),
         counters: parts.counters,
-        http: settings(),
+        protocols: Protocols::new(),
+        proxies: parts.proxies,
         open: Cell::new(0),
         ended: Notify::new(),
     });
@@ -82,20 +60,6 @@ pub(super) fn run<S: Service>(runtime: &Runtime, parts: Parts, service: S) {
         runtime,
         work(&shared, parts.connections, parts.stage, parts.deadlines),
     );
-}
-
-/// hyper's settings. The reaper stands in for its header timer, which would
-/// box a timer for each request; without `pipeline_flush` hyper sends its own
-/// 400 and 431 before it closes. The number of headers is left at hyper's
-/// default, because a number set here would cost an allocation per request.
-fn settings() -> http1::Builder {
-    const { assert!(HEADERS_MAX == 100, "hyper's default") };
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
-        .half_close(false)
-        .max_buf_size(CONNECTION_BUFFER_BYTES_MAX)
-        .max_header_size(HEAD_BYTES_MAX);
-    http
 }
 
 async fn work<S: Service>(
@@ -138,114 +102,23 @@ async fn work<S: Service>(
 
 /// Starts the task of one connection.
 fn begin<S: Service>(shared: &Rc<Shared<S>>, handover: Handover) {
-    let Handover { tcp, peer, place } = handover;
-    let Ok(tcp) = TcpStream::from_std(tcp) else {
-        // Only when the runtime's poller is out of memory: drop the connection.
-        shared.counters.accept_errors.add(1);
-        shared.counters.closed.add(1);
-        return;
-    };
     shared.open.set(shared.open.get() + 1);
     let pulse = shared.reaper.watch();
     // Nobody waits for the task: it ends by itself, and the reaper knows it.
     drop(tokio::task::spawn_local(connection(
         Rc::clone(shared),
-        tcp,
-        peer,
+        handover,
         pulse,
-        place,
     )));
 }
 
 /// Counts the connection's end however it ends.
-struct Ending<'a, S>(&'a Shared<S>);
+pub(super) struct Ending<S>(pub(super) Rc<Shared<S>>);
 
-impl<S> Drop for Ending<'_, S> {
+impl<S> Drop for Ending<S> {
     fn drop(&mut self) {
         self.0.counters.closed.add(1);
         self.0.open.set(self.0.open.get() - 1);
         self.0.ended.notify_one();
     }
-}
-
-async fn connection<S: Service>(
-    shared: Rc<Shared<S>>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    pulse: Rc<Pulse>,
-    _place: Place,
-) {
-    let _ending = Ending(&shared);
-    let memory = Rc::new(shared.service.connected(peer));
-    let stream = TokioIo::new(Stream::new(tcp, Rc::clone(&pulse)));
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        answer(
-            Rc::clone(&shared),
-            Rc::clone(&memory),
-            Rc::clone(&pulse),
-            request,
-        )
-    });
-    let mut serving = pin!(shared.http.serve_connection(stream, service));
-    let mut draining = false;
-    let outcome = poll_fn(|cx: &mut Context<'_>| {
-        match pulse.fate(cx.waker()) {
-            Fate::Live => {}
-            Fate::Drain if draining => {}
-            Fate::Drain => {
-                draining = true;
-                serving.as_mut().graceful_shutdown();
-            }
-            Fate::Cut => return Poll::Ready(Ok(())),
-        }
-        serving.as_mut().poll(cx)
-    })
-    .await;
-    // Everything else is a peer that went away, which is no news.
-    if outcome.is_err_and(|error: hyper::Error| error.is_parse()) {
-        shared.counters.malformed.add(1);
-    }
-}
-
-/// Admits a request, lets the service answer it, and survives its panic.
-async fn answer<S: Service>(
-    shared: Rc<Shared<S>>,
-    memory: Rc<S::Memory>,
-    pulse: Rc<Pulse>,
-    request: hyper::Request<Incoming>,
-) -> Result<Answer, Infallible> {
-    let (head, incoming) = request.into_parts();
-    let marks = pulse.head_complete(!incoming.is_end_stream());
-    let mut answer = match head::admit(&head, marks) {
-        Ok(()) => {
-            let body = Body::new(incoming, Rc::clone(&pulse));
-            let request = hyper::Request::from_parts(head, body);
-            let answering = Rc::clone(&shared.service).call(memory, request);
-            AssertUnwindSafe(answering)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| {
-                    shared.counters.panics.add(1);
-                    tracing::error!("a handler panicked; its request is answered with 500");
-                    let text = "the request could not be answered because of a fault in the server";
-                    problem(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "internal_server_error",
-                        text,
-                    )
-                })
-        }
-        Err(why) => {
-            shared.counters.inadmissible.add(1);
-            let mut refusal = problem(why.status(), "invalid_request_error", &why.to_string());
-            // Where this request ends is what client and server may disagree
-            // about: nothing that follows on the connection can be trusted.
-            let headers = refusal.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            refusal
-        }
-    };
-    pulse.answered();
-    answer.body_mut().attach(&pulse);
-    Ok(answer)
 }

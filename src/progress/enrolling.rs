@@ -244,7 +244,10 @@ impl Progress {
             })?;
             match self.attempt_enrol(&request, &found)? {
                 Attempt::Raced => {}
-                Attempt::Decided { told, ticket } => return self.acknowledged(told, ticket).await,
+                Attempt::Decided { told, ticket } => {
+                    let news = self.news(request.user, &[]);
+                    return self.acknowledged(told, ticket, news).await;
+                }
             }
         }
         Err(WriteError::Unavailable("the decision changes too quickly"))

@@ -26,6 +26,8 @@ use crate::{current::EnvironmentSlot, limits::STEP_TRIES_MAX};
 pub(super) struct Found<T> {
     pub(super) cached: Cached<T>,
     pub(super) generation: u64,
+    /// Others have changed it since, and the ledger could not be asked.
+    pub(super) is_behind: bool,
 }
 
 /// A subject as memory holds it.
@@ -52,6 +54,7 @@ impl Progress {
             subject: known.subject.clone(),
             group: group.map(|group| group.profile.clone()),
             assumed: known.assumed,
+            behind: false,
         })
     }
 
@@ -66,18 +69,25 @@ impl Progress {
             return Ok(read);
         }
         let key = SubjectKey::new(Kind::User, place.slot, user);
-        let known = self.user(place, &key, user).await?.cached.document;
+        let Found {
+            cached: known,
+            is_behind: mut behind,
+            ..
+        } = self.user(place, &key, user).await?;
         let group = match group {
             Some(group) => {
                 let key = SubjectKey::new(Kind::Group, place.slot, group);
-                Some(self.group(place, &key, group).await?.cached.document)
+                let found = self.group(place, &key, group).await?;
+                behind |= found.is_behind;
+                Some(found.cached.document.profile.clone())
             }
             None => None,
         };
         Ok(Read {
-            subject: known.subject.clone(),
-            group: group.map(|group| group.profile.clone()),
-            assumed: known.assumed,
+            subject: known.document.subject.clone(),
+            group,
+            assumed: known.document.assumed,
+            behind,
         })
     }
 
@@ -119,10 +129,17 @@ impl Progress {
                 Some(Held {
                     cached,
                     is_stale: false,
-                }) => return Ok(Found { cached, generation }),
+                }) => {
+                    return Ok(Found {
+                        cached,
+                        generation,
+                        is_behind: false,
+                    });
+                }
                 held => held.map(|held| held.cached),
             };
             let answer = self.ask(place, key, name, generation).await;
+            let is_behind = !matches!(answer, Ok(Answer::Known(..)));
             let (below, tail) = match (answer, stale) {
                 (Ok(Answer::Known(below, tail)), _) => (T::of_below(below), tail),
                 // It cannot be asked, or not now: what was known goes on.
@@ -137,7 +154,11 @@ impl Progress {
             let raised = below.and_then(|below| self.raise(key, below, tail, generation));
             if let Some(cached) = raised {
                 self.relieve();
-                return Ok(Found { cached, generation });
+                return Ok(Found {
+                    cached,
+                    generation,
+                    is_behind,
+                });
             }
         }
         Err(ReadError::Busy)

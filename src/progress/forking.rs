@@ -17,7 +17,13 @@ impl Lane {
     /// The ledger refused a batch as a fork.
     pub(super) async fn forked(&mut self, why: &str) -> Result<Shipped, ShipError> {
         let stands = self.question().await?;
-        let watermark = stands.watermark.unwrap_or(0);
+        let watermark = self.found(&stands);
+        if watermark < self.watermark {
+            self.rewind(watermark);
+            self.watermark = watermark;
+            self.previous = Some(stands.hash);
+            return Ok(Shipped::Moved { outcomes: [0; 4] });
+        }
         let refused = self.load.as_ref().map(|load| load.batch.previous.as_str());
         let news = refused != Some(stands.hash.as_str());
         let is_live = *self.journal == *self.progress.journal.id();
@@ -27,7 +33,7 @@ impl Lane {
             Theirs::Other => false,
         };
         if news && is_ours {
-            self.watermark = self.watermark.max(watermark);
+            self.watermark = watermark;
             self.previous = Some(stands.hash);
             if let Some(load) = &mut self.load {
                 load.ready = false;

@@ -37,8 +37,14 @@ pub trait ProgressLedger: Send + Sync + 'static {
     ) -> LedgerFuture<'a, Changes>;
     /// Applies a batch, or (with no records) says where the ledger stands.
     fn ship<'a>(&'a self, environment: &'a str, batch: &'a Batch) -> LedgerFuture<'a, BatchAnswer>;
-    /// Tells the ledger that nothing follows in this journal.
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()>;
+    /// Tells the ledger that nothing follows in this journal, whose last batch
+    /// has this hash.
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()>;
 }
 
 /// Why the ledger did not answer.

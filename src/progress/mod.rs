@@ -7,6 +7,7 @@
 //! ([`stepping`]). Until the ledger has it, [`pending`] lies over what was read.
 //! [`shipper`] carries the journal to the [`ProgressLedger`], [`watching`] hears
 //! what others changed there ([`ticks`]), [`recovery`] restores at boot.
+//! Whoever follows a subject is woken by [`listening`].
 
 mod deciding;
 mod enrolling;
@@ -18,12 +19,14 @@ mod journals;
 mod keys;
 mod known;
 mod ledger;
+mod listening;
 mod options;
 mod pending;
 mod reading;
 mod recording;
 mod recovery;
 mod request;
+mod seats;
 pub mod shipper;
 mod stepping;
 mod subjects;
@@ -35,6 +38,7 @@ mod watching;
 mod writing;
 
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
+pub use listening::{Listener, ListeningCounts};
 pub use options::ProgressOptions;
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
@@ -42,5 +46,6 @@ pub use request::{
     Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
     Stepped, Token, WriteError,
 };
+pub use seats::{Asker, Seat, Seats};
 pub use stepping::{Progress, Refuses};
 pub use watching::{WatchStatus, Watcher};

@@ -7,7 +7,13 @@
 //! ledger is away, further calls are not even tried for a moment, so that a
 //! dead upstream costs a request nothing but its miss.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -109,7 +115,9 @@ struct Desk {
     journal: Journal,
     readings: HashMap<Box<[u8]>, Reading>,
     calls: FuturesUnordered<Call>,
-    away_until: Option<Instant>,
+    /// The ledger was away: until when that is believed, and what it had taken
+    /// by then.
+    away: Option<(Instant, u64)>,
 }
 
 /// The channel between workers and the reader.
@@ -141,7 +149,7 @@ impl Reader {
             journal: self.journal,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
-            away_until: None,
+            away: None,
         };
         loop {
             tokio::select! {
@@ -150,7 +158,8 @@ impl Reader {
                 biased;
                 Some(done) = desk.calls.next() => {
                     if let Some(Err(LedgerError::Away(_))) = &done.said {
-                        desk.away_until = Some(Instant::now() + self.away_pause);
+                        let taken = desk.memory.taken.load(Ordering::Acquire);
+                        desk.away = Some((Instant::now() + self.away_pause, taken));
                     }
                     desk.answer(done);
                 }
@@ -174,7 +183,7 @@ impl Desk {
             }
             return;
         }
-        let is_away = self.away_until.is_some_and(|until| Instant::now() < until);
+        let is_away = self.is_away();
         if is_away && !self.is_on_disk(&job) {
             tell(vec![job.answer], &Answer::Away(None));
             return;
@@ -212,6 +221,15 @@ impl Desk {
             OwnedName::Group(_) => tail::is_on_disk::<KnownGroup>(memory, journal, key),
             OwnedName::Membership(..) => tail::is_on_disk::<KnownMembership>(memory, journal, key),
         }
+    }
+
+    /// Whether it is spared the next call. A ledger that has taken records since
+    /// is back, and what was settled by that must be read from it: nobody may be
+    /// taken for new whose steps were acknowledged.
+    fn is_away(&self) -> bool {
+        let taken = self.memory.taken.load(Ordering::Acquire);
+        self.away
+            .is_some_and(|(until, before)| taken == before && Instant::now() < until)
     }
 
     fn answer(&mut self, done: Done) {

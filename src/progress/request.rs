@@ -33,6 +33,9 @@ pub struct Read {
     pub group: Option<Arc<Profile>>,
     /// Upstream was away: served as if new.
     pub assumed: bool,
+    /// Others have changed it since it was read, and upstream could not be
+    /// asked: as it was known before.
+    pub behind: bool,
 }
 
 /// A step as a request asks for it.

@@ -4,10 +4,17 @@
 //! stands, then sends what follows in hash-chained batches, one at a time, and
 //! repeats a batch unchanged until it has a definite answer. Each step is one
 //! call, driven from outside, so that a simulation can interleave them. Only
-//! synced records are ever sent. What happens when somebody else writes under
-//! the same journal id stands in [`super::forking`].
+//! synced records are ever sent. A ledger that has less than it said before was
+//! restored from a backup: the lane goes back with it. What happens when
+//! somebody else writes under the same journal id stands in [`super::forking`].
 
-use std::{io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::sync::watch;
 
 use super::{
     LedgerError, ProgressLedger,
@@ -36,12 +43,23 @@ pub struct Lane {
     pub(super) reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
     pub(super) previous: Option<String>,
-    /// What the ledger had of this journal when it was asked.
+    /// What the ledger is known to have of this journal.
     pub(super) watermark: u64,
     /// What was read and is not settled.
     pub(super) load: Option<Load>,
     /// Everything up to this seq has been dealt with here.
     pub(super) done_through: u64,
+    /// Up to this seq memory was told what became of our records. Above
+    /// `done_through` after the ledger has gone back.
+    told_through: u64,
+    /// What was dealt with before the ledger went back; it may be gone here.
+    gone_through: u64,
+    /// The ledger may not be the one that was asked.
+    is_doubtful: bool,
+    /// Told of gaps in the change stream.
+    gaps: watch::Receiver<u64>,
+    /// Bytes of what was read and memory was not told of, by seq.
+    lengths: BTreeMap<u64, usize>,
     /// Records that this release cannot read; they stay on disk.
     unread: u64,
 }
@@ -52,8 +70,6 @@ pub(super) struct Load {
     /// as it is until there is a definite answer: repeated unchanged, it
     /// cannot be applied twice and cannot look like a fork.
     pub(super) batch: Batch,
-    /// Lengths of their bodies.
-    bodies: Vec<usize>,
     /// The last seq read, whoever's record it was.
     last: u64,
     /// Whether the batch has been made up.
@@ -114,6 +130,8 @@ impl Lane {
     ) -> Self {
         Self {
             alias: progress.memory.journals.alias(environment, journal),
+            gaps: progress.watch_gaps(),
+            lengths: BTreeMap::new(),
             progress,
             ledger,
             environment: environment.into(),
@@ -124,6 +142,9 @@ impl Lane {
             watermark: 0,
             load: None,
             done_through: 0,
+            told_through: 0,
+            gone_through: 0,
+            is_doubtful: false,
             unread: 0,
         }
     }
@@ -157,6 +178,10 @@ impl Lane {
             _ => through,
         };
         self.progress.sweep();
+        self.is_doubtful |= self.gaps.has_changed().unwrap_or(false);
+        if self.is_doubtful {
+            self.ask_again().await?;
+        }
         if self.load.is_none() {
             if self.done_through >= through {
                 return Ok(Shipped::Idle);
@@ -185,19 +210,14 @@ impl Lane {
                 expected: load.batch.records.len(),
             });
         }
+        self.progress.memory.taken.fetch_add(1, Ordering::Release);
         let mut outcomes = [0; 4];
-        if let Some(Load {
-            batch,
-            bodies,
-            last,
-            ..
-        }) = self.load.take()
-        {
+        if let Some(Load { batch, last, .. }) = self.load.take() {
             for (record, outcome) in batch.records.iter().zip(&answer.outcomes) {
                 outcomes[outcome.outcome as usize] += 1;
                 self.settle(&record.event, outcome);
+                self.watermark = record.seq;
             }
-            self.discharge(&bodies);
             self.done_through = last;
         }
         self.previous = Some(answer.hash);
@@ -206,11 +226,14 @@ impl Lane {
 
     /// Tells the ledger that nothing follows in this journal, unless it never
     /// heard of it.
-    pub async fn close(&self) -> Result<(), LedgerError> {
-        if self.previous.is_none() {
+    pub async fn close(&mut self) -> Result<(), LedgerError> {
+        let Some(hash) = &self.previous else {
             return Ok(());
-        }
-        self.ledger.close(&self.environment, self.name()).await
+        };
+        let closed = self.ledger.close(&self.environment, self.name(), hash);
+        let closed = closed.await;
+        self.is_doubtful |= matches!(closed, Err(LedgerError::Fork(_)));
+        closed
     }
 
     /// The name records travel under.
@@ -222,9 +245,7 @@ impl Lane {
     /// Asks where the ledger stands with this journal.
     async fn ask(&mut self) -> Result<(), LedgerError> {
         let answer = self.question().await?;
-        // What came before the alias was settled.
-        let before = self.alias.as_ref().map_or(0, |alias| alias.after);
-        self.watermark = answer.watermark.unwrap_or(0).max(before);
+        self.watermark = self.found(&answer);
         self.previous = Some(answer.hash);
         Ok(())
     }
@@ -237,6 +258,52 @@ impl Lane {
             records: Vec::new(),
         };
         self.ledger.ship(&self.environment, &question).await
+    }
+
+    /// Up to where the answer to a question says that there is nothing to send.
+    pub(super) fn found(&self, answer: &BatchAnswer) -> u64 {
+        // What came before the alias was settled.
+        let before = self.alias.as_ref().map_or(0, |alias| alias.after);
+        answer.watermark.unwrap_or(0).max(before)
+    }
+
+    /// Asks a ledger again that was asked before and may be another one since.
+    async fn ask_again(&mut self) -> Result<(), LedgerError> {
+        self.gaps.mark_unchanged();
+        if self.previous.is_some() {
+            // A call that is dropped or fails leaves the doubt.
+            self.is_doubtful = true;
+            let answer = self.question().await?;
+            let found = self.found(&answer);
+            if found < self.watermark {
+                self.rewind(found);
+            }
+            // Above what it was told somebody else writes under our id. While
+            // there is something to send, the refusal of that leads on; of an
+            // earlier journal that has nothing left, all is there.
+            let is_empty = self.load.is_none() && *self.journal != *self.progress.journal.id();
+            if found <= self.watermark || is_empty {
+                self.watermark = found;
+                self.previous = Some(answer.hash);
+                if let Some(load) = &mut self.load {
+                    load.ready = false;
+                }
+            }
+        }
+        self.is_doubtful = false;
+        Ok(())
+    }
+
+    /// The ledger has only what stands up to here, as after a restore: sends
+    /// again what follows, as far as it is still on our disk.
+    pub(super) fn rewind(&mut self, watermark: u64) {
+        tracing::warn!(journal = %self.journal, environment = %self.environment,
+            had = self.watermark, has = watermark,
+            "the ledger has gone back; records it lacks are sent again, as far as they are still here");
+        self.gone_through = self.gone_through.max(self.done_through);
+        self.done_through = self.done_through.min(watermark);
+        self.reader.seek_after(watermark);
+        self.load = None;
     }
 
     /// Makes up the batch of what was read, unless it was sent before. What
@@ -263,7 +330,6 @@ impl Lane {
         }
         if rest.is_empty() {
             self.done_through = load.last;
-            self.discharge(&load.bodies);
             return;
         }
         load.batch.records = rest;
@@ -280,13 +346,19 @@ impl Lane {
             .reader
             .read(through, SHIP_RECORDS_MAX, SHIP_BYTES_MAX / 2)?;
         let Some(last) = records.last().map(|record| record.seq) else {
+            if through <= self.gone_through {
+                // The ledger had it once and it was removed here.
+                self.done_through = through;
+                return Ok(None);
+            }
             return Err(ShipError::Missing { through, position });
         };
         let mut own = Vec::with_capacity(records.len());
-        let mut bodies = Vec::with_capacity(records.len());
         for record in &records {
             if let Some(event) = self.own(record) {
-                bodies.push(record.body.len());
+                if record.seq > self.told_through {
+                    self.lengths.insert(record.seq, record.body.len());
+                }
                 own.push(ShippedRecord {
                     seq: record.seq,
                     wall_ms: record.wall_ms,
@@ -305,7 +377,6 @@ impl Lane {
         };
         Ok(Some(Load {
             batch,
-            bodies,
             last,
             ready: false,
         }))
@@ -334,19 +405,21 @@ impl Lane {
         Some(event)
     }
 
-    /// Gives back what settled records took of the environment's share.
-    fn discharge(&self, bodies: &[usize]) {
-        let owner = self.progress.owner(&self.environment);
-        let journal = &self.progress.journal;
-        journal.discharge(owner, bodies.iter().copied());
-    }
-
     /// Tells memory what became of a record.
-    fn settle(&self, event: &Event, outcome: &RecordOutcome) {
+    fn settle(&mut self, event: &Event, outcome: &RecordOutcome) {
         if matches!(outcome.outcome, Outcome::Dead | Outcome::Superseded) {
             tracing::warn!(journal = %self.journal, seq = outcome.seq, outcome = ?outcome.outcome,
                 why = outcome.why.as_deref().unwrap_or(""), "a record was not applied");
         }
+        if outcome.seq <= self.told_through {
+            // Sent again: memory counts it no more, and may have read what the
+            // ledger had without it.
+            return self.progress.read_again(event);
+        }
+        self.told_through = outcome.seq;
+        let owner = self.progress.owner(&self.environment);
+        let bytes = self.lengths.remove(&outcome.seq);
+        self.progress.journal.discharge(owner, bytes.into_iter());
         let slot = self.current.slot(&event.environment_uid);
         // A longer id was never written by us, and nothing was put back for it.
         let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
@@ -369,6 +442,13 @@ impl Lane {
             let doc_rev = stands.map_or(0, |stands| stands.doc_rev);
             self.settle_subject::<KnownMembership>(key.bytes(), doc_rev, as_recorded);
         }
+        // What the ledger made of it, and what others changed while it lay
+        // over that, can be read from here on.
+        let groups: &[_] = match &event.operation {
+            Operation::Identify { groups, .. } => groups,
+            _ => &[],
+        };
+        drop(self.progress.news(&event.user, groups));
     }
 
     fn settle_subject<T: Kept>(&self, key: &[u8], doc_rev: u64, as_recorded: bool) {

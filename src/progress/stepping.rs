@@ -10,15 +10,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     OnUnknownSubject, ProgressLedger, ProgressOptions, Reader,
     enrolling::KnownMembership,
+    event::GroupDocument,
     identifying::FoundGroup,
     journals::Journals,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
+    listening::{Listener, Listening, ListeningCounts, News},
     pending::Pending,
     reading::{self, Job},
     request::{IdentifyRequest, StepRequest, Stepped, Token, WriteError},
@@ -45,6 +47,12 @@ pub(crate) struct Memory {
     pub(super) ticks: Ticks,
     /// Which journals records of ours are in.
     pub(super) journals: Journals,
+    /// Who is told of changes.
+    pub(super) listening: Arc<Listening>,
+    /// Counts batches that a ledger has taken.
+    pub(super) taken: AtomicU64,
+    /// Counts gaps in the change streams, for whoever ships.
+    pub(super) gaps: watch::Sender<u64>,
     #[cfg(test)]
     pub(super) flaw: Option<Flaw>,
 }
@@ -140,6 +148,9 @@ impl Memory {
             ),
             ticks: Ticks::new(),
             journals: Journals::new(journal.shared_id(), journal.aliases()),
+            listening: Listening::new(),
+            taken: AtomicU64::new(0),
+            gaps: watch::Sender::new(0),
             subjects,
             #[cfg(test)]
             flaw,
@@ -197,7 +208,10 @@ impl Progress {
             let found = self.user(place, &key, request.user).await?;
             match self.attempt_step(&request, &key, &found, group, decided.as_ref())? {
                 Attempt::Raced => {}
-                Attempt::Decided { told, ticket } => return self.acknowledged(told, ticket).await,
+                Attempt::Decided { told, ticket } => {
+                    let news = self.news(request.user, &[]);
+                    return self.acknowledged(told, ticket, news).await;
+                }
             }
         }
         Err(WriteError::Unavailable("the user changes too quickly"))
@@ -218,7 +232,10 @@ impl Progress {
             let found = self.user(place, &key, &request.user).await?;
             match self.attempt_identify(&request, &key, &found, &groups)? {
                 Attempt::Raced => {}
-                Attempt::Decided { told, ticket } => return self.acknowledged(told, ticket).await,
+                Attempt::Decided { told, ticket } => {
+                    let news = self.news(&request.user, &request.groups);
+                    return self.acknowledged(told, ticket, news).await;
+                }
             }
         }
         Err(WriteError::Unavailable("the user changes too quickly"))
@@ -285,20 +302,62 @@ impl Progress {
         self.capped.load(Ordering::Relaxed)
     }
 
-    /// Waits for the sync, then says so.
+    /// A listener is woken whenever this user, or this group, may have changed.
+    pub fn listen(&self, user: &str, group: Option<&str>) -> Listener {
+        self.memory.listening.listen(user, group)
+    }
+
+    /// What the hub of listeners has counted.
+    pub fn listening(&self) -> ListeningCounts {
+        self.memory.listening.counts()
+    }
+
+    /// Waits until what was queued up to `seq` is synced. For ever, when a
+    /// commit failed and nothing follows it.
+    pub async fn synced(&self, seq: u64) {
+        // The journal outlives whoever waits for it.
+        drop(
+            self.journal
+                .watch_synced()
+                .wait_for(|synced| *synced >= seq)
+                .await,
+        );
+    }
+
+    /// What is to be told of a write about these.
+    pub(super) fn news<'a>(&'a self, user: &'a str, groups: &'a [GroupDocument]) -> News<'a> {
+        News {
+            listening: &self.memory.listening,
+            user,
+            groups,
+            unsynced: 0,
+        }
+    }
+
+    /// Told whenever a change stream has had a gap: what the ledger is known to
+    /// have may have to be asked again.
+    pub fn watch_gaps(&self) -> watch::Receiver<u64> {
+        self.memory.gaps.subscribe()
+    }
+
+    /// Waits for the sync, then says so, also to who listens.
     pub(super) async fn acknowledged<A>(
         &self,
         told: A,
         ticket: Option<Ticket>,
+        mut news: News<'_>,
     ) -> Result<A, WriteError> {
         #[cfg(test)]
         if self.flaw == Some(Flaw::AcknowledgeEarly) {
             return Ok(told);
         }
         if let Some(ticket) = ticket {
+            news.unsynced = ticket.seq;
             ticket.durable().await.map_err(|_| WriteError::Unclear)?;
+            news.unsynced = 0;
             self.relieve();
         }
+        drop(news);
         Ok(told)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! One [`Watcher`] for each environment asks the ledger, again and again, what
 //! has changed since it asked last, and raises the ticks of whatever others
-//! changed, so that it is read again before it is used. What our own journals
+//! changed, so that it is read again before it is used, and whoever listens is
+//! woken. What our own journals
 //! changed we know. After a gap, and at the beginning, anything may have
 //! changed. While the ledger is away nothing is heard, and what was known goes
 //! on; afterwards the stream resumes where it was.
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 
 use super::{
     LedgerError, Progress, ProgressLedger,
-    event::{Change, Changes},
+    event::{Change, Changes, Event, Operation},
+    keys::{MembershipName, Name},
     stepping::Memory,
 };
 use crate::clock::{Ambient, UnixMs};
@@ -156,6 +158,10 @@ impl Watcher {
         if gap {
             self.raise_all();
         }
+        if answer.gap {
+            // It may be another ledger, which lacks what we have shipped.
+            self.memory.gaps.send_modify(|count| *count += 1);
+        }
         (count, gap)
     }
 
@@ -169,6 +175,7 @@ impl Watcher {
             return;
         }
         self.memory.ticks.raise(subject);
+        self.memory.listening.wake(subject);
     }
 
     fn raise_all(&self) {
@@ -177,5 +184,23 @@ impl Watcher {
             return;
         }
         self.memory.ticks.raise_all();
+        self.memory.listening.wake_all();
+    }
+}
+
+impl Progress {
+    /// The ledger has taken this record of ours once more, so that whatever was
+    /// read in between lacks it.
+    pub(super) fn read_again(&self, event: &Event) {
+        let groups = match &event.operation {
+            Operation::Identify { groups, .. } => groups.as_slice(),
+            _ => &[],
+        };
+        let groups = groups.iter().map(|group| Name::Group(&group.identifier));
+        let membership = event.membership.as_ref().map(MembershipName::of);
+        let names = groups.chain(membership.map(Name::Membership));
+        for name in names.chain([Name::User(&event.user)]) {
+            self.memory.ticks.raise(name.hash());
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Inputs {
     }
 
     /// The user with the states of this flow.
-    pub(super) fn user(&self, flow: Option<&Flow>) -> Result<Subject, InputsError> {
+    pub(crate) fn user(&self, flow: Option<&Flow>) -> Result<Subject, InputsError> {
         let mut user = Subject {
             profile: Arc::new(self.subject.to_profile()),
             flows: Vec::new(),
@@ -161,13 +161,13 @@ impl Inputs {
         })
     }
 
-    pub(super) fn tag(&self) -> Result<Tag, InputsError> {
+    pub(crate) fn tag(&self) -> Result<Tag, InputsError> {
         Tag::from_str(&self.tag).map_err(|_| InputsError::Tag {
             found: self.tag.clone(),
         })
     }
 
-    pub(super) fn record(&self) -> Option<Membership> {
+    pub(crate) fn record(&self) -> Option<Membership> {
         self.membership.map(|record| Membership {
             is_in: record.is_in,
             basis_points: record.basis_points,
@@ -185,7 +185,7 @@ impl ProfileDocument {
         }
     }
 
-    pub(super) fn to_profile(&self) -> Profile {
+    pub(crate) fn to_profile(&self) -> Profile {
         Profile {
             identifier: self.identifier.as_str().into(),
             created_ms: self.created_ms,

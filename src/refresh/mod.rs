@@ -4,16 +4,23 @@
 //! → publish. Whatever fails, the snapshot in force keeps serving, the failure
 //! has a name in `/status` and the metrics, and the next try comes after a
 //! jittered pause. This file has what others implement ([`SnapshotSource`])
-//! and what they see; the work is in [`refresher`].
+//! and what they see; the work is in [`refresher`], [`boot`], [`taking`] and [`holding`].
 
+mod boot;
+mod holding;
 mod refresher;
+mod supply;
+mod taking;
+#[cfg(test)]
+mod tests;
 
-pub use refresher::Refresher;
+pub use holding::{Guard, HeldStatus};
+pub use refresher::{Beside, Refresher};
+pub use supply::{Failure, SupplyStatus};
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
 
 use crate::{
-    clock::UnixMs,
     disk::keep::KeepError,
     snapshot::{
         Revision,
@@ -113,6 +120,19 @@ pub enum RefreshError {
     /// The data folder failed.
     #[error(transparent)]
     Keep(#[from] KeepError),
+    /// Upstream answers, but only with what it said before, and that is past
+    /// the time until which it called itself fresh: a frozen cache, or a store
+    /// that no longer signs.
+    #[error(
+        "upstream says nothing newer than {age_s} s ago, which it called fresh for {fresh_s} s \
+         (a frozen cache, or a store that cannot sign)"
+    )]
+    Old {
+        /// Since it was signed.
+        age_s: u64,
+        /// How long it was to be fresh.
+        fresh_s: u64,
+    },
     /// The compiling thread died.
     #[error("compiling the snapshot panicked")]
     Panicked,
@@ -130,7 +150,32 @@ impl RefreshError {
             Self::Pack(error) => error.name(),
             Self::Compile(_) => "compile",
             Self::Keep(_) => "data_folder",
+            Self::Old { .. } => "upstream_old",
             Self::Panicked => "panicked",
+        }
+    }
+
+    /// Whether something came and was refused, rather than nothing came or we
+    /// failed ourselves.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Trust(_)
+            | Self::Verify(_)
+            | Self::Parts(_)
+            | Self::Pack(_)
+            | Self::Compile(_) => true,
+            Self::Source(SourceError::TooLarge { .. }) => true,
+            Self::Source(_) | Self::Old { .. } | Self::Keep(_) | Self::Panicked => false,
+        }
+    }
+
+    /// Whether a wrong clock is the likely cause.
+    pub fn is_clock_problem(&self) -> bool {
+        match self {
+            Self::Trust(error) | Self::Verify(VerifyError::Trust(error)) => {
+                error.is_clock_problem()
+            }
+            _ => false,
         }
     }
 }
@@ -144,21 +189,6 @@ pub enum Refreshed {
     Fresher,
     /// A new revision is live.
     Published(Revision),
-}
-
-/// What `/status` and the metrics say about one environment's supply.
-#[derive(Clone, Debug, Default)]
-pub struct SupplyStatus {
-    /// Start of the last try.
-    pub attempted_ms: Option<UnixMs>,
-    /// Last time upstream confirmed or replaced what is live.
-    pub confirmed_ms: Option<UnixMs>,
-    /// Stable name and text of the last failure, until the next success.
-    pub error: Option<(&'static str, String)>,
-    /// Failures so far.
-    pub failures: u64,
-    /// What is live came from our own disk and was not confirmed since.
-    pub from_disk: bool,
-    /// The current pack was damaged and the one before it is live.
-    pub fell_back: bool,
+    /// Its control document is in force, and its release is held back.
+    Held(Revision),
 }

@@ -1,56 +1,83 @@
 //! How is one environment kept up to date?
 //!
 //! Boot puts the last good snapshot in force, verified again; each step asks
-//! upstream once and takes in what is new. Parsing, compiling and freeing
-//! happen on blocking threads, so that the control runtime never waits for
-//! them.
+//! upstream once and takes in what is new, which is told in [`super::taking`].
+//! Parsing, compiling and freeing happen on blocking threads, so that the
+//! control runtime never waits for them.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use super::{Blobs, RefreshError, Refreshed, SnapshotSource, SupplyStatus};
+use tokio::sync::Notify;
+
+use super::{
+    FetchedTimestamp, Guard, RefreshError, Refreshed, SnapshotSource, SourceError, SupplyStatus,
+    holding::Held,
+};
 use crate::{
     clock::{Ambient, UnixMs},
-    current::{Current, Freshness},
+    current::{Age, Current, Freshness},
     disk::keep::Keep,
-    limits::ROOT_STEPS_MAX,
+    distribution::{Roots, Shelf},
     snapshot::{
-        Snapshot, compile,
-        pack::Pack,
-        parts, sha256_hex,
-        trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust, verify_pack},
+        Revision, Snapshot,
+        parts::{Inventory, PartsError},
+        trust::{CheckedTimestamp, Trust},
     },
 };
 
 /// Keeps one environment up to date.
 pub struct Refresher {
-    environment: String,
-    source: Arc<dyn SnapshotSource>,
-    current: Arc<Current>,
-    keep: Arc<Keep>,
-    ambient: Ambient,
-    trust: Trust,
+    pub(super) environment: String,
+    pub(super) source: Arc<dyn SnapshotSource>,
+    pub(super) current: Arc<Current>,
+    /// Rung by who wants something newer than what is here.
+    asked: Arc<Notify>,
+    pub(super) keep: Arc<Keep>,
+    pub(super) ambient: Ambient,
+    pub(super) trust: Trust,
     /// Files of the revision in force, for the pack.
-    files: Files,
-    live: Option<Arc<Snapshot>>,
-    validator: Option<String>,
+    pub(super) files: Files,
+    pub(super) live: Option<Arc<Snapshot>>,
+    /// What the release in force is made of; the next one is read and compiled
+    /// beside it.
+    pub(super) inventory: Arc<Inventory>,
+    /// The pack on disk has every blob of the inventory, as far as is known.
+    pub(super) pack_is_whole: bool,
+    /// SHA-256 of the release in force.
+    pub(super) serves: String,
+    /// The revision that was accepted last, in force or held.
+    pub(super) taken: Option<Revision>,
+    pub(super) guard: Option<Guard>,
+    /// The newest release, while it does not serve.
+    pub(super) held: Option<Held>,
+    pub(super) contexts_kept_ms: UnixMs,
+    pub(super) validator: Option<String>,
     status: Arc<Mutex<SupplyStatus>>,
     /// When the pack on disk was written last.
-    kept_ms: UnixMs,
+    pub(super) kept_ms: UnixMs,
+    /// Where what was verified is offered to other edges; none when it is not.
+    pub(super) shelf: Option<Arc<Shelf>>,
 }
 
+/// What an environment's supply has beside it, where configured.
+#[derive(Default)]
+pub struct Beside {
+    /// What a new release is judged by before it serves.
+    pub guard: Option<Guard>,
+    /// Where what was verified is offered to other edges.
+    pub shelf: Option<Arc<Shelf>>,
+}
+
+/// The signed files of one revision.
 #[derive(Clone, Default)]
-struct Files {
-    timestamp: Vec<u8>,
-    release: Vec<u8>,
-    control: Vec<u8>,
+pub(super) struct Files {
+    pub(super) timestamp: Vec<u8>,
+    pub(super) release: Vec<u8>,
+    pub(super) control: Vec<u8>,
 }
-
-/// A pack is written again for a fresher timestamp only this often: restarts
-/// then find a timestamp at most this much older than the last confirmed one.
-const KEEP_TIMESTAMP_MS: u64 = 60 * 60 * 1000;
 
 impl Refresher {
     /// Starts from the configured trust root and the marks kept on disk; then
@@ -63,10 +90,12 @@ impl Refresher {
         current: Arc<Current>,
         keep: Arc<Keep>,
         ambient: Ambient,
+        beside: Beside,
     ) -> Result<(Self, Option<RefreshError>), RefreshError> {
         let marks = keep.marks()?;
         let trust = Trust::new(environment, trust_root, marks)?;
         let mut refresher = Self {
+            asked: current.asked(environment),
             environment: environment.to_owned(),
             source,
             current,
@@ -75,13 +104,23 @@ impl Refresher {
             trust,
             files: Files::default(),
             live: None,
+            inventory: Arc::default(),
+            pack_is_whole: false,
+            serves: String::new(),
+            taken: None,
+            guard: beside.guard,
+            held: None,
+            contexts_kept_ms: 0,
             validator: None,
             status: Arc::default(),
             kept_ms: 0,
+            shelf: beside.shelf,
         };
         let problem = refresher.boot_from_disk().err();
+        refresher.watch_root();
         if let Some(problem) = &problem {
-            refresher.failed(problem);
+            // Whoever boots tells it.
+            refresher.status_mut().failed(problem);
         }
         Ok((refresher, problem))
     }
@@ -105,20 +144,24 @@ impl Refresher {
                 }
                 Ok(refreshed) => {
                     failures = 0;
-                    if let Refreshed::Published(revision) = refreshed {
-                        tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                    match refreshed {
+                        Refreshed::Published(revision) => {
+                            tracing::info!(environment = %self.environment, %revision, "snapshot in force");
+                        }
+                        Refreshed::Held(revision) => {
+                            tracing::info!(environment = %self.environment, %revision, "control in force, release held");
+                        }
+                        Refreshed::Unchanged | Refreshed::Fresher => {}
                     }
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    // Told once at full voice and then quietly: an outage of
-                    // an hour is one fact, not a thousand.
-                    if failures == 1 {
-                        tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
-                    } else {
-                        tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
-                    }
-                    tokio::time::sleep(self.pause(failures, pause_first, pause_max)).await;
+                    tracing::debug!(environment = %self.environment, reason = error.name(), %error, failures, "refresh failed");
+                    let pause = self.pause(failures, pause_first, pause_max);
+                    // Who waits for something newer ends the pause, but does
+                    // not make us ask without a breath.
+                    tokio::time::sleep_until(begun + pause_first).await;
+                    drop(tokio::time::timeout(pause, self.asked.notified()).await);
                 }
             }
         }
@@ -128,280 +171,99 @@ impl Refresher {
     pub async fn step(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
         self.status_mut().attempted_ms = Some(self.ambient.now_ms());
         let result = self.fetch_and_publish(wait).await;
+        self.watch_root();
         match &result {
             Ok(_) => {
                 let now = self.ambient.now_ms();
-                let mut status = self.status_mut();
-                status.confirmed_ms = Some(now);
-                status.error = None;
-                status.from_disk = false;
+                let age = self.freshness().map_or(Age::Fresh, |live| live.age(now));
+                self.status_mut().succeeded(age, now);
             }
             Err(error) => {
                 // What the validator stands for may not have been taken in.
                 self.validator = None;
+                if let RefreshError::Parts(PartsError::Missing { .. }) = error {
+                    // Something was to be on disk and is not.
+                    self.pack_is_whole = false;
+                }
                 self.failed(error);
             }
         }
+        self.keep_contexts().await;
         result
     }
 
     fn failed(&self, error: &RefreshError) {
-        let mut status = self.status_mut();
-        status.failures += 1;
-        status.error = Some((error.name(), error.to_string()));
+        // Told once at full voice: an outage of an hour is one fact, not a
+        // thousand.
+        if self.status_mut().failed(error) {
+            tracing::warn!(environment = %self.environment, reason = error.name(), %error, "refresh failed");
+        }
     }
 
-    fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
+    /// The signed times of what is live.
+    fn freshness(&self) -> Option<Freshness> {
+        let live = self.current.load();
+        live.named(&self.environment).map(|live| live.freshness)
+    }
+
+    /// Upstream has nothing newer. That confirms what is live as long as it is
+    /// fresh; a copy of what was said before confirms nothing.
+    pub(super) fn unchanged(&self) -> Result<Refreshed, RefreshError> {
+        let now = self.ambient.now_ms();
+        match self.freshness() {
+            Some(live) if matches!(live.age(now), Age::Stale | Age::Expired) => {
+                Err(RefreshError::Old {
+                    age_s: now.saturating_sub(live.issued_ms) / 1_000,
+                    fresh_s: live.fresh_until_ms.saturating_sub(live.issued_ms) / 1_000,
+                })
+            }
+            _ => Ok(Refreshed::Unchanged),
+        }
+    }
+
+    /// Tells in time that the root in force ends.
+    fn watch_root(&self) {
+        let (expires_ms, now) = (self.trust.root().expires_ms, self.ambient.now_ms());
+        let told = self.status_mut().root_ends(expires_ms, now);
+        let environment = &self.environment;
+        match told {
+            Some(0) => {
+                tracing::error!(%environment, "the root has expired: nothing new is accepted until a new one is published");
+            }
+            Some(days) => {
+                tracing::warn!(%environment, days, "the root expires within so many days; publish a new one");
+            }
+            None => {}
+        }
+    }
+
+    /// What upstream has that is newer, waiting for it as long as upstream is
+    /// told to; who wants something newer now ends the wait.
+    pub(super) async fn fetch_timestamp(
+        &self,
+        wait: Duration,
+    ) -> Result<Option<FetchedTimestamp>, SourceError> {
+        let (environment, unless) = (&self.environment, self.validator.as_deref());
+        let waiting = self.source.timestamp(environment, unless, wait);
+        tokio::select! {
+            biased;
+            fetched = waiting => fetched,
+            () = self.asked.notified() => {
+                self.source.timestamp(environment, unless, Duration::ZERO).await
+            }
+        }
+    }
+
+    pub(super) fn status_mut(&self) -> std::sync::MutexGuard<'_, SupplyStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pause(&self, failures: u32, first: Duration, longest: Duration) -> Duration {
         self.ambient.backoff(failures, first, longest)
     }
-
-    fn boot_from_disk(&mut self) -> Result<(), RefreshError> {
-        let kept = self.keep.load()?;
-        let Some((bytes, fell_back)) = kept.and_then(|kept| Some((kept.pack?, kept.fell_back)))
-        else {
-            return Ok(());
-        };
-        let now = self.ambient.now_ms();
-        let pack = Pack::parse(&bytes)?;
-        let origin = if fell_back {
-            Origin::Fallback
-        } else {
-            Origin::Disk
-        };
-        let checked = verify_pack(&mut self.trust, &pack, now, origin)?;
-        if let Some(problem) = checked.clock_problem() {
-            tracing::warn!(environment = %self.environment, %problem, "the clock and the kept snapshot disagree");
-        }
-        let timestamp = &checked.timestamp;
-        let snapshot = compile::compile(
-            &self.environment,
-            &timestamp.document().environment_uid,
-            timestamp.revision(),
-            &checked.content,
-            checked.control.document(),
-        )?;
-        let snapshot = Arc::new(snapshot);
-        self.current.publish(snapshot.clone(), freshness(timestamp));
-        self.live = Some(snapshot);
-        self.files = Files {
-            timestamp: pack.timestamp,
-            release: pack.release,
-            control: pack.control,
-        };
-        self.kept_ms = timestamp.document().issued_ms;
-        let mut status = self.status_mut();
-        status.from_disk = true;
-        status.fell_back = fell_back;
-        Ok(())
-    }
-
-    async fn fetch_and_publish(&mut self, wait: Duration) -> Result<Refreshed, RefreshError> {
-        self.fetch_roots().await?;
-        let fetched = self
-            .source
-            .timestamp(&self.environment, self.validator.as_deref(), wait)
-            .await?;
-        let Some(fetched) = fetched else {
-            return Ok(Refreshed::Unchanged);
-        };
-        // A root may have come while we waited for the timestamp it signs.
-        self.fetch_roots().await?;
-        let now = self.ambient.now_ms();
-        let Some(timestamp) = self.trust.timestamp(&fetched.file, now, Origin::Fetched)? else {
-            self.validator = fetched.validator;
-            return Ok(Refreshed::Unchanged);
-        };
-        let mut files = self.files.clone();
-        files.timestamp = fetched.file;
-        let document = timestamp.document();
-        if sha256_hex(&files.release) != document.release.sha256 {
-            files.release = self
-                .source
-                .release(
-                    &self.environment,
-                    document.release.version,
-                    document.release.length,
-                )
-                .await?;
-        }
-        if sha256_hex(&files.control) != document.control.sha256 {
-            files.control = self
-                .source
-                .control(
-                    &self.environment,
-                    document.control.version,
-                    document.control.length,
-                )
-                .await?;
-        }
-        let release = self.trust.release(&timestamp, &files.release)?;
-        let control = self.trust.control(&timestamp, &files.control)?;
-        let same = self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.revision == timestamp.revision());
-        let refreshed = if same {
-            self.keep_fresher(&timestamp, &release, &control, &files)
-                .await?;
-            Refreshed::Fresher
-        } else {
-            self.take_in(&timestamp, &release, &control, &files).await?;
-            Refreshed::Published(timestamp.revision())
-        };
-        self.files = files;
-        self.validator = fetched.validator;
-        Ok(refreshed)
-    }
-
-    async fn fetch_roots(&mut self) -> Result<(), RefreshError> {
-        for _ in 0..ROOT_STEPS_MAX {
-            let next = self.trust.root().version + 1;
-            let Some(file) = self.source.root(&self.environment, next).await? else {
-                return Ok(());
-            };
-            self.trust.step_root(&file)?;
-        }
-        Ok(())
-    }
-
-    /// The same revision under a newer timestamp.
-    async fn keep_fresher(
-        &mut self,
-        timestamp: &CheckedTimestamp,
-        release: &CheckedRelease,
-        control: &CheckedControl,
-        files: &Files,
-    ) -> Result<(), RefreshError> {
-        let Some(live) = self.live.clone() else {
-            return Ok(());
-        };
-        let mut trust = self.trust.clone();
-        trust.accept(timestamp, release, control);
-        if timestamp.document().issued_ms >= self.kept_ms + KEEP_TIMESTAMP_MS {
-            let blobs = self.fetch_blobs(release).await?;
-            self.keep_pack(&trust, timestamp, files, blobs).await?;
-        }
-        self.trust = trust;
-        self.publish(live, timestamp);
-        Ok(())
-    }
-
-    /// A new revision: blobs, compile, keep, publish.
-    async fn take_in(
-        &mut self,
-        timestamp: &CheckedTimestamp,
-        release: &CheckedRelease,
-        control: &CheckedControl,
-        files: &Files,
-    ) -> Result<(), RefreshError> {
-        let blobs = self.fetch_blobs(release).await?;
-        let environment = self.environment.clone();
-        let (checked, narrowed, at) = (release.clone(), control.clone(), timestamp.clone());
-        let (snapshot, blobs) = off_thread(move || {
-            let content = parts::resolve(&checked, |sha256| blobs.get(sha256).map(Vec::as_slice))?;
-            let snapshot = compile::compile(
-                &environment,
-                &at.document().environment_uid,
-                at.revision(),
-                &content,
-                narrowed.document(),
-            )?;
-            Ok((snapshot, blobs))
-        })
-        .await?;
-        for aside in &snapshot.set_aside {
-            tracing::warn!(environment = %self.environment, flow = %aside.flow, version = ?aside.version, why = %aside.why, "set aside");
-        }
-        // The marks are raised on a copy first: when the disk refuses, the same
-        // timestamp must still count as new at the next try.
-        let mut trust = self.trust.clone();
-        trust.accept(timestamp, release, control);
-        self.keep_pack(&trust, timestamp, files, blobs).await?;
-        self.trust = trust;
-        let snapshot = Arc::new(snapshot);
-        self.live = Some(snapshot.clone());
-        self.publish(snapshot, timestamp);
-        Ok(())
-    }
-
-    fn publish(&self, snapshot: Arc<Snapshot>, timestamp: &CheckedTimestamp) {
-        let old = self.current.publish(snapshot, freshness(timestamp));
-        // Freeing a large snapshot takes tens of milliseconds; requests that
-        // still hold it go on, and whoever is last frees it. This task is
-        // usually the last, so it does that off the control runtime.
-        drop(tokio::task::spawn_blocking(move || drop(old)));
-    }
-
-    /// Everything the release refers to: what the kept pack has is not fetched.
-    async fn fetch_blobs(&self, release: &CheckedRelease) -> Result<Blobs, RefreshError> {
-        let mut known = self.kept_blobs().await?;
-        let mut blobs = Blobs::new();
-        loop {
-            let checked = release.clone();
-            let (missing, kept, rest) = off_thread(move || {
-                let missing =
-                    parts::missing(&checked, |sha256| blobs.get(sha256).map(Vec::as_slice))?;
-                Ok((missing, known, blobs))
-            })
-            .await?;
-            (known, blobs) = (kept, rest);
-            if missing.is_empty() {
-                return Ok(blobs);
-            }
-            let mut wanted = Vec::new();
-            for blob in missing {
-                match known.remove(&blob.sha256) {
-                    Some(bytes) => drop(blobs.insert(blob.sha256, bytes)),
-                    None => wanted.push(blob),
-                }
-            }
-            if !wanted.is_empty() {
-                let fetched = self.source.parts(&self.environment, &wanted).await?;
-                blobs.extend(fetched);
-            }
-        }
-    }
-
-    async fn kept_blobs(&self) -> Result<Blobs, RefreshError> {
-        let keep = self.keep.clone();
-        off_thread(move || {
-            // A damaged pack is no reason not to fetch everything anew.
-            let kept = keep.load().ok().flatten();
-            let pack = kept.and_then(|kept| Pack::parse(&kept.pack?).ok());
-            Ok(pack.map(|pack| pack.blobs).unwrap_or_default())
-        })
-        .await
-    }
-
-    async fn keep_pack(
-        &mut self,
-        trust: &Trust,
-        timestamp: &CheckedTimestamp,
-        files: &Files,
-        blobs: Blobs,
-    ) -> Result<(), RefreshError> {
-        let Some(marks) = trust.marks().cloned() else {
-            return Ok(());
-        };
-        let keep = self.keep.clone();
-        let pack = Pack {
-            roots: trust.root_chain().to_vec(),
-            timestamp: files.timestamp.clone(),
-            release: files.release.clone(),
-            control: files.control.clone(),
-            blobs,
-        };
-        off_thread(move || Ok(keep.store(&marks, &pack.to_bytes())?)).await?;
-        self.kept_ms = timestamp.document().issued_ms;
-        Ok(())
-    }
 }
 
-fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
+pub(super) fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
     let document = timestamp.document();
     Freshness {
         issued_ms: document.issued_ms,
@@ -410,10 +272,24 @@ fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
     }
 }
 
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RefreshError> + Send + 'static,
 ) -> Result<T, RefreshError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| RefreshError::Panicked)?
+}
+
+/// The roots as they are offered to other edges.
+pub(super) fn roots(trust: &Trust) -> Roots {
+    Roots {
+        version: trust.root().version,
+        files: trust.root_files().to_vec(),
+    }
+}
+
+/// Of release and control document.
+pub(super) fn versions(timestamp: &CheckedTimestamp) -> (u64, u64) {
+    let document = timestamp.document();
+    (document.release.version, document.control.version)
 }

@@ -35,6 +35,11 @@ struct Hashed {
 }
 
 impl Memory {
+    /// The hash of the key of a request; none without one.
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
+        presented(headers).map(|key| self.hash(key))
+    }
+
     /// The hash of a key, computed once for each key of a connection.
     fn hash(&self, key: &[u8]) -> [u8; 32] {
         let mut last = self.last.borrow_mut();

@@ -33,7 +33,8 @@ pub(crate) fn preflight() -> Answer {
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "x-api-key, authorization, content-type, idempotency-key, x-pkg-name, x-pkg-version, \
+            "x-api-key, authorization, content-type, idempotency-key, flowgate-min-revision, \
+             flowgate-token, last-event-id, x-pkg-name, x-pkg-version, \
              x-fern-language, x-fern-sdk-name, x-fern-sdk-version, x-fern-runtime, \
              x-fern-runtime-version",
         ),

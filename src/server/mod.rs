@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod openapi;
 mod protocol;
 mod query;
 mod respond;
@@ -22,25 +23,30 @@ mod tests;
 
 use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
+use tokio::sync::mpsc;
+
 pub use admin::{
-    Admin, AdminService, ChangesFacts, EnvironmentFacts, Facts, JournalFacts, ProgressFacts,
-    RefreshFacts, StatusSource,
+    Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
+    JournalFacts, ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;
 use hyper::HeaderMap;
+pub use protocol::distribution::Distribution;
+pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
     asked::Asked,
     auth::Memory,
     error::{AuthError, Fault},
-    protocol::{dopt, flows},
+    protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
 };
 use crate::{
     clock::{Ambient, UnixMs},
     current::Current,
+    guard::{Context, Sampler},
     http::{Answer, Body, Request, Service},
     progress::Progress,
     telemetry::{
@@ -58,15 +64,31 @@ pub struct Edge {
     pub progress: Progress,
     /// Wall time.
     pub ambient: Ambient,
+    /// Where sampled contexts go; none where nothing is guarded.
+    pub samples: Option<mpsc::Sender<Context>>,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Whose pages may read answers.
     pub origins: Origins,
+    /// What other edges may pull; none when nothing.
+    pub distribution: Option<Arc<Distribution>>,
     /// How many of a million requests are traced; none when none is.
     pub traces_per_million: Option<u32>,
+    /// Streams of changes.
+    pub changes: Changes,
 }
 
 impl Edge {
+    /// Registers what is measured of streams of changes at a scrape. Once.
+    pub fn register(&self) {
+        let heard = admin::Heard {
+            changes: self.changes.clone(),
+            progress: self.progress.clone(),
+        };
+        self.metrics
+            .register(|registry| registry.register_collector(Box::new(heard)));
+    }
+
     /// The service of one worker.
     pub fn service(&self) -> EdgeService {
         EdgeService {
@@ -75,8 +97,11 @@ impl Edge {
             ambient: self.ambient.clone(),
             counters: self.metrics.requests(ROUTE_NAMES),
             stamps: Stamps::default(),
+            sampler: Sampler::new(self.samples.clone()),
             origins: self.origins.clone(),
+            distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
+            changes: self.changes.clone(),
         }
     }
 }
@@ -88,8 +113,11 @@ pub struct EdgeService {
     ambient: Ambient,
     counters: Arc<RequestCounters>,
     stamps: Stamps,
+    sampler: Sampler,
     origins: Origins,
+    distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
+    changes: Changes,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -142,6 +170,10 @@ impl EdgeService {
         let current = &self.current;
         match asked.route {
             Route::Preflight => Ok(cors::preflight()),
+            Route::OpenApi => Ok(openapi::document()),
+            Route::Distribution(document) => {
+                distribution::answer(self, asked, body, document).await
+            }
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of
@@ -178,6 +210,11 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 flows::explain(self, &posted).await
             }
+            Route::Changes => flows::hear(self, asked).await,
+            Route::Ticket => {
+                let posted = asked.posted(current, body).await?;
+                flows::sell(self, &posted)
+            }
         }
     }
 
@@ -211,7 +248,7 @@ impl EdgeService {
 
     fn count(&self, fault: &Fault) {
         match fault {
-            Fault::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Fault::Auth(AuthError::Missing | AuthError::Unknown) | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}

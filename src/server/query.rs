@@ -43,8 +43,7 @@ impl<'q> Query<'q> {
     /// Reads the raw query of a request.
     pub(crate) fn parse(raw: &'q str, plus: Plus) -> Result<Self, Invalid> {
         let mut query = Self::default();
-        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (key, value) in raw_pairs(raw) {
             let key = decode(key, plus, "query")?;
             let (what, place) = match &*key {
                 USER => (USER, &mut query.user),
@@ -138,6 +137,23 @@ impl<'q> Query<'q> {
         transition_names(&self.transitions)?;
         Ok(&self.transitions)
     }
+}
+
+/// Names and values of a raw query, not decoded.
+fn raw_pairs(raw: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = raw.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Names and values of a query, decoded.
+pub(crate) fn pairs(
+    raw: &str,
+    plus: Plus,
+) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_, str>), Invalid>> {
+    raw_pairs(raw).map(move |(name, value)| {
+        let decoded = |text| decode(text, plus, "query");
+        Ok((decoded(name)?, decoded(value)?))
+    })
 }
 
 const VERSION_EXPECTED: &str = "a version number from 0, uncommitted or latest";

@@ -9,7 +9,10 @@ use std::borrow::Cow;
 
 use hyper::Method;
 
-use super::error::{Invalid, RouteError};
+use super::{
+    error::{Invalid, RouteError},
+    protocol::distribution::Document,
+};
 use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
 
 /// A set of key kinds.
@@ -141,6 +144,14 @@ pub(crate) enum Route {
     Identify,
     /// `POST /v1/explain`.
     Explain,
+    /// `GET /v1/openapi.json`.
+    OpenApi,
+    /// `GET /v1/changes`.
+    Changes,
+    /// `POST /v1/changes/tickets`.
+    Ticket,
+    /// `/edge/v1/environments/:name/…`, for other edges.
+    Distribution(Document),
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -157,6 +168,10 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "transition",
     "identify",
     "explain",
+    "openapi",
+    "changes",
+    "ticket",
+    "distribution",
 ];
 
 impl Route {
@@ -174,19 +189,25 @@ impl Route {
             Self::Transition => 9,
             Self::Identify => 10,
             Self::Explain => 11,
+            Self::OpenApi => 12,
+            Self::Changes => 13,
+            Self::Ticket => 14,
+            Self::Distribution(_) => 15,
         }
     }
 
     /// Which keys open it.
     pub(crate) const fn permission(self) -> Kinds {
         match self {
-            // A preflight carries no key, and gives nothing away.
-            Self::Preflight => Kinds::of(&[]),
+            // They take no key, and give nothing away.
+            Self::Preflight | Self::OpenApi => Kinds::of(&[]),
+            // Keys of edges are in no snapshot.
+            Self::Distribution(_) => Kinds::of(&[]),
             Self::DoptFlow | Self::DoptIntent(_) | Self::DoptBlock | Self::DoptTransition => {
                 Kinds::of(&[KeyKind::Blocks])
             }
             Self::DoptIdentify => Kinds::of(&[KeyKind::Users]),
-            Self::Evaluate | Self::Intent(_) | Self::Transition => {
+            Self::Evaluate | Self::Intent(_) | Self::Transition | Self::Changes | Self::Ticket => {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
             }
             Self::Identify => Kinds::of(&[KeyKind::Users, KeyKind::Server]),
@@ -197,7 +218,8 @@ impl Route {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Preflight | Self::DoptFlow | Self::DoptBlock => 0,
+            Self::Preflight | Self::OpenApi | Self::DoptFlow | Self::DoptBlock | Self::Changes => 0,
+            Self::Distribution(document) => document.body_bytes_max(),
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
@@ -205,7 +227,8 @@ impl Route {
             | Self::Intent(_)
             | Self::Transition
             | Self::Identify
-            | Self::Explain => BODY_BYTES_MAX,
+            | Self::Explain
+            | Self::Ticket => BODY_BYTES_MAX,
         }
     }
 }
@@ -219,7 +242,7 @@ pub(crate) struct Matched<'p> {
 }
 
 /// Longest path in segments, plus one that tells a longer one apart.
-const SEGMENTS: usize = 5;
+const SEGMENTS: usize = 8;
 
 /// Finds the route of a raw path.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
@@ -244,7 +267,17 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         },
         ["v1", "blocks", uid, "transition"] => (Method::POST, Route::Transition, *uid, false),
         ["v1", "identify"] => (Method::POST, Route::Identify, "", true),
+        ["v1", "openapi.json"] => (Method::GET, Route::OpenApi, "", true),
         ["v1", "explain"] => (Method::POST, Route::Explain, "", true),
+        ["v1", "changes"] => (Method::GET, Route::Changes, "", true),
+        ["v1", "changes", "tickets"] => (Method::POST, Route::Ticket, "", true),
+        ["edge", "v1", "environments", _, document @ ..] => {
+            match Document::of(method, document) {
+                // The path has names without anything to decode.
+                Some((allowed, document)) => (allowed, Route::Distribution(document), "", true),
+                None => return Err(RouteError::NoSuchPath),
+            }
+        }
         _ => return Err(RouteError::NoSuchPath),
     };
     if method == Method::OPTIONS {
@@ -366,6 +399,34 @@ mod tests {
             (&post, "/v1/blocks/b/transition", "Transition b"),
             (&post, "/v1/identify", "Identify "),
             (&post, "/v1/explain", "Explain "),
+            (&get, "/v1/changes", "Changes "),
+            (&post, "/v1/changes", "405 GET, OPTIONS"),
+            (&post, "/v1/changes/tickets", "Ticket "),
+            (&get, "/v1/changes/x", "404"),
+            (
+                &get,
+                "/edge/v1/environments/e/timestamp",
+                "Distribution(Timestamp) ",
+            ),
+            (
+                &get,
+                "/edge/v1/environments/e/parts/a",
+                "Distribution(Part) ",
+            ),
+            (
+                &post,
+                "/edge/v1/environments/e/parts",
+                "Distribution(Parts) ",
+            ),
+            (
+                &post,
+                "/edge/v1/environments/e/progress",
+                "Distribution(Progress) ",
+            ),
+            (&post, "/edge/v1/environments/e/root/1", "405 GET, OPTIONS"),
+            (&get, "/edge/v1/environments/e/keys", "404"),
+            (&get, "/edge/v1/environments/e/releases/1/2", "404"),
+            (&get, "/edge/v1/environments/e", "404"),
         ];
         for (method, path, expected) in cases {
             assert_eq!(found(method.clone(), path), expected, "{method} {path}");
@@ -380,6 +441,8 @@ mod tests {
         assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
         assert_eq!(Route::Explain.permission().describe(), "server");
         assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
+        assert!(!Route::Changes.permission().contains(KeyKind::Users));
         assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
+        assert_eq!(ROUTE_NAMES[Route::Ticket.number()], "ticket");
     }
 }

@@ -51,9 +51,7 @@ impl FrameWriter {
         if self.count > 0 && after > limits::PARTS_ANSWER_BYTES_MAX {
             return false;
         }
-        self.body.extend_from_slice(sha256);
-        self.body
-            .extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.body.extend_from_slice(&head(sha256, bytes.len()));
         self.body.extend_from_slice(bytes);
         self.count += 1;
         true
@@ -63,6 +61,15 @@ impl FrameWriter {
     pub fn finish(self) -> Vec<u8> {
         self.body
     }
+}
+
+/// What stands before each blob.
+pub fn head(sha256: &[u8; 32], length: usize) -> [u8; HEAD_BYTES] {
+    let mut head = [0; HEAD_BYTES];
+    let (hash, rest) = head.split_at_mut(32);
+    hash.copy_from_slice(sha256);
+    rest.copy_from_slice(&(length as u64).to_be_bytes());
+    head
 }
 
 /// Takes a body apart: the claimed hash (hexadecimal) and the bytes of each blob.

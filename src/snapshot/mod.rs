@@ -14,6 +14,7 @@ pub(crate) mod fixture;
 mod fragment;
 pub mod frame;
 mod json;
+pub mod layout;
 mod model;
 pub mod pack;
 pub mod parts;
@@ -45,6 +46,22 @@ pub fn hex(bytes: &[u8]) -> String {
 /// hexadecimal digits. Only one spelling, because hashes are compared as text.
 pub(crate) fn is_sha256_hex(text: &str) -> bool {
     text.len() == 64 && is_lower_hex(text)
+}
+
+/// The bytes that a SHA-256 as documents write it stands for.
+pub fn sha256_of_hex(text: &str) -> Option<[u8; 32]> {
+    if !is_sha256_hex(text) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => digit - b'0',
+            _ => digit - b'a' + 10,
+        };
+        *byte = value(pair[0]) << 4 | value(pair[1]);
+    }
+    Some(hash)
 }
 
 /// Whether a text has lower-case hexadecimal digits only.

@@ -387,11 +387,8 @@ fn fresh(
     channel: Option<String>,
     ambient: &Ambient,
 ) -> (StoredKey, String) {
-    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
-    let text = match &name.environment {
-        Some(environment) => format!("{}-{environment}-{secret}", name.kind.name()),
-        None => format!("{}-{secret}", name.kind.name()),
-    };
+    let text = key_text(name.kind, name.environment.as_deref(), ambient);
+    let last = text.len() - SHOWN_CHARACTERS;
     let key = StoredKey {
         sha256: sha256_hex(text.as_bytes()),
         kind: name.kind,
@@ -399,13 +396,22 @@ fn fresh(
         name: name.name.clone(),
         projects,
         channel,
-        last: secret[secret.len() - SHOWN_CHARACTERS..].to_owned(),
+        last: text[last..].to_owned(),
         created_ms: ambient.now_ms(),
         expires_ms: None,
         rotated_ms: None,
         revoked_ms: None,
     };
     (key, text)
+}
+
+/// The text of a new key.
+pub fn key_text(kind: StoredKeyKind, environment: Option<&str>, ambient: &Ambient) -> String {
+    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
+    match environment {
+        Some(environment) => format!("{}-{environment}-{secret}", kind.name()),
+        None => format!("{}-{secret}", kind.name()),
+    }
 }
 
 fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {

@@ -3,10 +3,7 @@
 //! The publishing half of [`Store`]: when to publish, one transaction for all
 //! environments, and what edges fetch. Watching never blocks; the rest does.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -14,6 +11,7 @@ use super::{
     Current, Due, Environment, PublishError, Store, StoreError, Workspace,
     engine::{DocumentName, DocumentRole, Publication, Write},
     keys, locked, publish,
+    shelf::Shelves,
 };
 use crate::{clock::UnixMs, snapshot::Revision};
 
@@ -21,19 +19,38 @@ impl Store {
     /// Publishes everything accepted so far and says which environments have a
     /// new revision.
     pub fn publish(&self) -> Result<BTreeMap<String, Revision>, StoreError> {
-        let mut in_force = locked(&self.publishing);
+        let mut shelves = locked(&self.publishing);
         let now = self.ambient.now_ms();
         // Before the workspace is read: what is accepted from here on may miss
         // this publish and must find the plan changed.
         locked(&self.plan).publishing(now);
         let workspace = self.workspace();
-        match self.publish_workspace(&workspace, &mut in_force, now) {
+        match self.publish_workspace(&workspace, &mut shelves, None, now) {
             Ok(revisions) => Ok(revisions),
             Err(error) => {
                 locked(&self.plan).changed();
                 Err(error)
             }
         }
+    }
+
+    /// Says in a signed control document that the newest release of an
+    /// environment may serve wherever it is held back. Only this release:
+    /// another one was perhaps published since somebody looked.
+    pub fn confirm_release(&self, environment: &str, version: u64) -> Result<Revision, StoreError> {
+        let mut shelves = locked(&self.publishing);
+        let now = self.ambient.now_ms();
+        locked(&self.plan).publishing(now);
+        let workspace = self.workspace();
+        let known = super::known_environment(&workspace, environment)?;
+        let confirmed = Some((known.uid.as_str(), version));
+        let done = self.publish_workspace(&workspace, &mut shelves, confirmed, now);
+        if done.is_err() {
+            locked(&self.plan).changed();
+        }
+        done?;
+        let published = self.published(known).unwrap_or_default();
+        Ok(revision(&published))
     }
 
     /// Publishes if something is due, and says what remains.
@@ -134,44 +151,54 @@ impl Store {
     fn publish_workspace(
         &self,
         workspace: &Workspace,
-        in_force: &mut BTreeSet<String>,
+        shelves: &mut Shelves,
+        confirmed: Option<(&str, u64)>,
         now: UnixMs,
     ) -> Result<BTreeMap<String, Revision>, StoreError> {
         let mut writes = Vec::new();
-        let mut wanted = BTreeMap::new();
+        let mut stocked = Vec::new();
         let mut next = Vec::new();
         for environment in &workspace.environments {
             let before = self.published(environment);
+            let confirmed = confirmed.filter(|(uid, _)| *uid == environment.uid);
             let issue = publish::issue(
                 &self.signing,
                 workspace,
                 environment,
-                before.as_ref(),
+                (before.as_ref(), shelves.of(environment)),
+                confirmed.map(|(_, version)| version),
                 now,
                 &self.timing,
             )?;
-            wanted.extend(issue.blobs);
+            let expected = issue.publication.release.version;
+            if let Some((_, found)) = confirmed.filter(|(_, found)| *found != expected) {
+                return Err(PublishError::NotInForce {
+                    environment: environment.name.clone(),
+                    found,
+                    expected,
+                }
+                .into());
+            }
+            stocked.push((environment.uid.clone(), issue.stock));
             if before.as_ref() != Some(&issue.publication) {
                 writes.extend(issue.documents);
                 writes.push(Write::Publication(Box::new(issue.publication.clone())));
                 next.push((environment, issue.publication, issue.changed));
             }
         }
-        let keep: BTreeSet<String> = wanted.keys().cloned().collect();
-        for gone in in_force.difference(&keep) {
+        let moved = shelves.moved(&mut stocked);
+        for sha256 in &moved.gone {
             writes.push(Write::RetireBlob {
-                sha256: gone.clone(),
+                sha256: sha256.clone(),
                 at_ms: now,
             });
         }
-        let fresh = wanted
-            .into_iter()
-            .filter(|(sha, _)| !in_force.contains(sha));
+        let fresh = moved.fresh.into_iter();
         writes.extend(fresh.map(|(sha256, bytes)| Write::Blob { sha256, bytes }));
         if !writes.is_empty() {
             self.engine.commit(&writes)?;
         }
-        *in_force = keep;
+        shelves.keep(stocked, &moved.gone);
         let mut revisions = BTreeMap::new();
         for (environment, publication, changed) in next {
             if changed {
@@ -182,7 +209,7 @@ impl Store {
         Ok(revisions)
     }
 
-    fn published(&self, environment: &Environment) -> Option<Publication> {
+    pub(super) fn published(&self, environment: &Environment) -> Option<Publication> {
         let current = self.current.get(&environment.name)?.borrow().clone();
         (current.serial > 0).then(|| current.publication.clone())
     }

@@ -7,18 +7,23 @@
 //! and then. Everything durable goes through an [`engine`].
 
 pub mod api;
+pub mod backup;
 mod demo;
 mod deploying;
+mod edges;
 pub mod engine;
 mod export;
 mod import;
 mod keys;
 mod ledger;
 mod live;
+mod naming;
+pub mod offline;
 mod outbox;
 mod project_file;
 mod publish;
 mod records;
+mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
@@ -26,8 +31,9 @@ mod workspace;
 
 pub use demo::DEMO;
 pub use deploying::DeployError;
+pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
-pub use keys::{KeyError, KeyListing, KeyName, NewKey};
+pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
@@ -36,7 +42,7 @@ pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -45,6 +51,7 @@ use bytes::Bytes;
 use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
 use keys::Changed;
 use ledger::Versions;
+use shelf::Shelves;
 use signing::Signing;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
@@ -69,8 +76,8 @@ pub struct Store {
     workspace: RwLock<Arc<Workspace>>,
     /// Serialises authors: held from reading the workspace to replacing it.
     authoring: Mutex<()>,
-    /// Serialises publishers, and knows which blobs are in force.
-    publishing: Mutex<BTreeSet<String>>,
+    /// Serialises publishers, and knows what is in force and what of.
+    publishing: Mutex<Shelves>,
     plan: Mutex<PublishPlan>,
     /// Counts accepted changes, for whoever publishes them.
     changes: watch::Sender<u64>,
@@ -82,6 +89,8 @@ pub struct Store {
     /// By environment name.
     current: BTreeMap<String, watch::Sender<Arc<Current>>>,
     compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
+    /// What edges said last about themselves.
+    edges: edges::Edges,
 }
 
 /// What is published for one environment right now.
@@ -183,13 +192,14 @@ impl Store {
             retention: Retention::default(),
             workspace: RwLock::new(Arc::new(workspace)),
             authoring: Mutex::default(),
-            publishing: Mutex::new(in_force),
+            publishing: Mutex::new(Shelves::new(in_force)),
             plan: Mutex::default(),
             changes: watch::Sender::new(0),
             progress,
             all_progress: watch::Sender::new(0),
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
+            edges: edges::Edges::default(),
         };
         match store.publish() {
             Ok(_) => {}

@@ -4,10 +4,11 @@
 //! workspace goes in, documents and blobs come out, and the store writes all
 //! of them in one transaction. Content that did not change makes no release.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     engine::{DocumentName, DocumentRole, Publication, PublishedDocument, Write},
+    shelf::{Shelf, Stocked},
     signing::Signing,
     workspace::{Environment, Workspace},
 };
@@ -17,8 +18,8 @@ use crate::{
         envelope::Role,
         parts, sha256_hex,
         wire::{
-            ChannelPart, ControlDocument, DocumentReference, FlowPart, KeyPart, PartKind, READER,
-            ReleaseDocument, SettingsPart, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
+            Blob, ControlDocument, DocumentReference, READER, ReleaseDocument,
+            TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
         },
     },
 };
@@ -115,6 +116,18 @@ pub enum PublishError {
     /// No edge would take the content.
     #[error(transparent)]
     Parts(#[from] parts::PartsError),
+    /// Confirmed was what no timestamp names any more, or not yet.
+    #[error(
+        "release {found} of environment {environment} is not in force (expected {expected}, the newest)"
+    )]
+    NotInForce {
+        /// Which environment.
+        environment: String,
+        /// As asked.
+        found: u64,
+        /// The newest.
+        expected: u64,
+    },
     /// A document cannot be written as JSON.
     #[error("a document cannot be written: {0}")]
     Encode(String),
@@ -126,8 +139,8 @@ pub(super) struct Issue {
     pub(super) publication: Publication,
     /// Signed documents that are new.
     pub(super) documents: Vec<Write>,
-    /// Every blob of the release, by hash.
-    pub(super) blobs: BTreeMap<String, Vec<u8>>,
+    /// What the release has that the last one has not.
+    pub(super) stock: Stocked,
     /// Whether there is a new revision, and not just nothing to do.
     pub(super) changed: bool,
 }
@@ -138,35 +151,91 @@ pub(super) fn issue(
     signing: &Signing,
     workspace: &Workspace,
     environment: &Environment,
-    before: Option<&Publication>,
+    (before, shelf): (Option<&Publication>, &Shelf),
+    confirmed: Option<u64>,
     now: UnixMs,
     timing: &Timing,
 ) -> Result<Issue, PublishError> {
     let before = continued(signing, environment, before)?;
-    let built = parts::build_index(content(workspace, environment)?)?;
-    let mut next = before.clone();
+    let stock = shelf.stock(workspace, environment)?;
+    let control = control(workspace, environment, &before, confirmed);
+    let sealed = seal(
+        signing,
+        environment,
+        (stock.index().clone(), control),
+        before,
+        now,
+        timing,
+    )?;
+    Ok(Issue {
+        publication: sealed.publication,
+        documents: sealed.documents,
+        stock,
+        changed: sealed.changed,
+    })
+}
+
+/// What [`issue`] would sign of an environment that was never published.
+pub(super) fn unsigned(
+    workspace: &Workspace,
+    environment: &Environment,
+) -> Result<(parts::Built, ControlDocument), PublishError> {
+    let stock = Shelf::default().stock(workspace, environment)?;
+    let control = control(workspace, environment, &Publication::default(), None);
+    Ok((stock.into_built(), control))
+}
+
+/// Documents over an index and a control document, where they say anything new.
+pub(super) struct Sealed {
+    /// What holds from now on.
+    pub(super) publication: Publication,
+    /// Signed documents that are new.
+    pub(super) documents: Vec<Write>,
+    /// Whether there is a new revision.
+    pub(super) changed: bool,
+}
+
+/// Numbers and signs content, following on what was published before.
+pub(super) fn seal(
+    signing: &Signing,
+    environment: &Environment,
+    (index, control): (Blob, ControlDocument),
+    before: Publication,
+    now: UnixMs,
+    timing: &Timing,
+) -> Result<Sealed, PublishError> {
+    let mut next = before;
     let mut documents = Vec::new();
     let release_key = signing.keyid(Role::Release);
     if next.release.version == 0
-        || built.index.sha256 != next.index_sha256
+        || index.sha256 != next.index_sha256
         || next.release.keyid != release_key
     {
-        next.index_sha256.clone_from(&built.index.sha256);
+        next.index_sha256.clone_from(&index.sha256);
         let document = ReleaseDocument {
             environment: environment.name.clone(),
             environment_uid: environment.uid.clone(),
             epoch: next.epoch,
             version: next.release.version + 1,
             created_ms: now,
-            previous_sha256: (next.release.version > 0).then(|| next.release.sha256.clone()),
-            index: built.index,
+            previous_sha256: (!next.release.sha256.is_empty()).then(|| next.release.sha256.clone()),
+            index,
             min_reader: READER,
         };
         let file = signing.seal(Role::Release, &encode(&document)?);
         next.release = published(document.version, &file, release_key);
         documents.push(kept(&next, DocumentRole::Release, document.version, file));
     }
-    let control = control(workspace, environment, &next);
+    let control = ControlDocument {
+        // Of releases that no timestamp names any more nobody asks.
+        confirmed_releases: control
+            .confirmed_releases
+            .iter()
+            .copied()
+            .filter(|version| *version == next.release.version)
+            .collect(),
+        ..control
+    };
     let control_key = signing.keyid(Role::Control);
     if next.control.version == 0
         || !says_the_same(&control, &next.control_content)
@@ -189,10 +258,9 @@ pub(super) fn issue(
     if changed || must_sign_again(signing, &next) {
         sign_timestamp(signing, environment, &mut next, now, timing)?;
     }
-    Ok(Issue {
+    Ok(Sealed {
         publication: next,
         documents,
-        blobs: built.blobs,
         changed,
     })
 }
@@ -278,73 +346,6 @@ fn sign_timestamp(
     Ok(())
 }
 
-/// The parts of one environment.
-fn content(
-    workspace: &Workspace,
-    environment: &Environment,
-) -> Result<Vec<(PartKind, String, Vec<u8>)>, PublishError> {
-    let settings = SettingsPart {
-        environment_type: environment.kind,
-        drafts: environment.drafts,
-        channels: workspace
-            .channels
-            .values()
-            .map(|channel| ChannelPart {
-                name: channel.name.clone(),
-                exclusive: channel.exclusive,
-            })
-            .collect(),
-    };
-    let mut parts = vec![(
-        PartKind::Settings,
-        "settings".to_owned(),
-        encode(&settings)?,
-    )];
-    for flow in workspace.flows.values() {
-        let shown = || {
-            let versions = flow.versions.iter();
-            versions.filter(|(number, _)| **number > 0 || environment.drafts)
-        };
-        let part = FlowPart {
-            uid: flow.uid.clone(),
-            sid: flow.sid.clone(),
-            name: flow.name.clone(),
-            project: flow.project.clone(),
-            // What is switched off stands in the control document.
-            enabled: true,
-            versions: shown().map(|(number, _)| *number).collect(),
-            refuse_public_force: flow.refuse_public_force,
-            deployments_only: flow.deployments_only,
-        };
-        parts.push((PartKind::Flow, flow.uid.clone(), encode(&part)?));
-        for (number, version) in shown() {
-            let id = format!("{}:{number}", flow.uid);
-            parts.push((PartKind::Version, id, encode(&version.part)?));
-        }
-    }
-    for deployment in workspace.deployments_in(&environment.uid) {
-        let part = encode(&deployment.part())?;
-        parts.push((PartKind::Deployment, deployment.uid.clone(), part));
-    }
-    for key in &workspace.keys {
-        let (Some(kind), Some(uid)) = (key.kind.published(), &key.environment_uid) else {
-            continue;
-        };
-        if *uid != environment.uid || key.revoked_ms.is_some() {
-            continue;
-        }
-        let part = KeyPart {
-            sha256: key.sha256.clone(),
-            kind,
-            name: key.name.clone(),
-            projects: key.projects.clone(),
-            channel: key.channel.clone(),
-        };
-        parts.push((PartKind::Key, key.sha256.clone(), encode(&part)?));
-    }
-    Ok(parts)
-}
-
 /// What the control document says: everything that is switched off. Revoked
 /// keys and inactive deployments that were deleted stay listed: an edge may
 /// hold a release that still has them.
@@ -352,7 +353,10 @@ fn control(
     workspace: &Workspace,
     environment: &Environment,
     publication: &Publication,
+    confirmed: Option<u64>,
 ) -> ControlDocument {
+    let listed = publication.control_content.confirmed_releases.iter();
+    let confirmed_releases: BTreeSet<u64> = listed.copied().chain(confirmed).collect();
     let revoked = workspace.keys.iter().filter(|key| {
         key.kind.published().is_some()
             && key.revoked_ms.is_some()
@@ -380,6 +384,7 @@ fn control(
         disabled_flows: disabled.map(|flow| flow.uid.clone()).collect(),
         inactive_deployments: inactive.into_iter().collect(),
         revoked_keys: revoked.map(|key| key.sha256.clone()).collect(),
+        confirmed_releases: confirmed_releases.into_iter().collect(),
         ..ControlDocument::default()
     }
 }
@@ -420,6 +425,6 @@ fn reference(document: &PublishedDocument) -> DocumentReference {
     }
 }
 
-fn encode(document: &impl serde::Serialize) -> Result<Vec<u8>, PublishError> {
+pub(super) fn encode(document: &impl serde::Serialize) -> Result<Vec<u8>, PublishError> {
     serde_json::to_vec(document).map_err(|error| PublishError::Encode(error.to_string()))
 }

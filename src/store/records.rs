@@ -151,14 +151,20 @@ impl Store {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Notes that nothing follows in a journal.
-    pub fn close_journal(&self, environment: &str, journal: &str) -> Result<(), StoreError> {
+    /// Notes that nothing follows in a journal; with a hash, only if that batch
+    /// is its last.
+    pub fn close_journal(
+        &self,
+        environment: &str,
+        journal: &str,
+        hash: Option<&str>,
+    ) -> Result<(), StoreError> {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         Ok(ledger::close(
             &*self.engine,
             environment,
-            journal,
+            (journal, hash),
             self.ambient.now_ms(),
         )?)
     }

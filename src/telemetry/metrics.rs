@@ -40,6 +40,8 @@ impl Counter {
 /// Why a connection was cut by the reaper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {
+    /// The handshake took too long.
+    Handshake,
     /// The head of a request came too slowly.
     Head,
     /// The body of a request came too slowly.
@@ -48,17 +50,67 @@ pub enum Reaped {
     Write,
     /// Nothing was asked for a long time.
     Idle,
+    /// Requests were begun and dropped beyond measure.
+    Resets,
 }
 
 impl Reaped {
-    const ALL: [Self; 4] = [Self::Head, Self::Body, Self::Write, Self::Idle];
+    const ALL: [Self; 6] = [
+        Self::Handshake,
+        Self::Head,
+        Self::Body,
+        Self::Write,
+        Self::Idle,
+        Self::Resets,
+    ];
 
     fn name(self) -> &'static str {
         match self {
+            Self::Handshake => "handshake",
             Self::Head => "head",
             Self::Body => "body",
             Self::Write => "write",
             Self::Idle => "idle",
+            Self::Resets => "resets",
+        }
+    }
+}
+
+/// Why a handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unagreed {
+    /// What came is not TLS, or HTTP in the clear.
+    NotTls,
+    /// Versions, algorithms or protocols have nothing in common.
+    Incompatible,
+    /// A client's certificate was asked for and not shown.
+    NoCertificate,
+    /// A client's certificate was shown and refused.
+    Certificate,
+    /// The client refused us; most often it does not know our authority.
+    Alert,
+    /// The client went away.
+    Gone,
+}
+
+impl Unagreed {
+    const ALL: [Self; 6] = [
+        Self::NotTls,
+        Self::Incompatible,
+        Self::NoCertificate,
+        Self::Certificate,
+        Self::Alert,
+        Self::Gone,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::NotTls => "not_tls",
+            Self::Incompatible => "incompatible",
+            Self::NoCertificate => "no_certificate",
+            Self::Certificate => "certificate",
+            Self::Alert => "alert",
+            Self::Gone => "gone",
         }
     }
 }
@@ -80,7 +132,10 @@ pub struct HttpCounters {
     pub inadmissible: Counter,
     /// Handlers that panicked (worker).
     pub panics: Counter,
-    reaped: [Counter; 4],
+    /// Addresses of a trusted proxy that could not be read (worker).
+    pub unreadable_hops: Counter,
+    reaped: [Counter; Reaped::ALL.len()],
+    unagreed: [Counter; Unagreed::ALL.len()],
 }
 
 impl HttpCounters {
@@ -92,6 +147,11 @@ impl HttpCounters {
     /// How many connections were cut for this reason.
     pub fn reaped_count(&self, why: Reaped) -> u64 {
         self.reaped[why as usize].get()
+    }
+
+    /// Counts a handshake that failed.
+    pub fn unagreed(&self, why: Unagreed) {
+        self.unagreed[why as usize].add(1);
     }
 }
 
@@ -214,7 +274,7 @@ impl Collector for Threads {
 /// A counter's name, its help and where its value stands.
 type HttpRow = (&'static str, &'static str, fn(&HttpCounters) -> u64);
 
-const HTTP_ROWS: [HttpRow; 6] = [
+const HTTP_ROWS: [HttpRow; 7] = [
     ("connections_accepted", "Connections taken", |c| {
         c.accepted.get()
     }),
@@ -235,6 +295,11 @@ const HTTP_ROWS: [HttpRow; 6] = [
     ("handler_panics", "Handlers that panicked", |c| {
         c.panics.get()
     }),
+    (
+        "proxy_hops_unreadable",
+        "Requests of a trusted proxy whose client could not be read",
+        |c| c.unreadable_hops.get(),
+    ),
 ];
 
 /// What reads could not keep: its name, its help and where its value stands.
@@ -287,6 +352,22 @@ impl Threads {
                 let value = ConstCounter::new(sum(listener, &|c| c.reaped_count(why)));
                 let labels = [("listener", listener), ("why", why.name())];
                 value.encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "handshakes_failed",
+            "TLS handshakes that failed",
+            None,
+            MetricType::Counter,
+        )?;
+        for &listener in &listeners {
+            for why in Unagreed::ALL {
+                let value = sum(listener, &|c| c.unagreed[why as usize].get());
+                // Listeners in the clear have no such time series.
+                if value > 0 {
+                    let labels = [("listener", listener), ("why", why.name())];
+                    ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+                }
             }
         }
         let mut family = encoder.encode_descriptor(

@@ -11,9 +11,14 @@ use std::{collections::HashMap, time::Duration};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
+use super::{
+    client::{Clients, HttpUpstreamError},
+    reporting::UpstreamVersion,
+};
 use crate::{
-    http::client_tls,
+    http::version::{VERSION, VERSION_HEADER},
     limits::{
         DOCUMENT_BYTES_MAX, PART_BYTES_MAX, PARTS_ANSWER_BYTES_MAX, PARTS_PER_REQUEST_MAX,
         SHIP_BYTES_MAX,
@@ -25,6 +30,7 @@ use crate::{
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
     telemetry::traces,
+    tls::ClientTls,
 };
 
 /// Everything but letters, digits and `-._~` is encoded in a path segment.
@@ -40,29 +46,28 @@ const USER_BYTES_MAX: usize = SHIP_BYTES_MAX;
 /// Where upstream is and how it is asked.
 #[derive(Clone, Debug)]
 pub struct HttpUpstreamOptions {
-    /// `http://host:port`, without a path.
+    /// `http://host:port` or `https://host:port`, without a path.
     pub url: String,
+    /// What is shown and believed over https, and every later value; none for
+    /// the system's authorities alone.
+    pub tls: Option<watch::Receiver<ClientTls>>,
     /// Edge key by environment name.
     pub keys: HashMap<String, String>,
     /// Deadline of one call, waiting for news not counted.
     pub timeout: Duration,
 }
 
-/// The client could not be built.
-#[derive(Debug, thiserror::Error)]
-#[error("the upstream client cannot be set up")]
-pub struct HttpUpstreamError(#[from] reqwest::Error);
-
 /// Upstream over HTTP.
 pub struct HttpUpstream {
-    client: reqwest::Client,
+    clients: Clients,
     url: String,
     keys: HashMap<String, String>,
     timeout: Duration,
+    pub(super) version: UpstreamVersion,
 }
 
 /// What went wrong with one call, before it is put into the caller's terms.
-enum CallError {
+pub(super) enum CallError {
     Away(String),
     Refused(StatusCode, String),
     TooLarge(usize),
@@ -71,25 +76,21 @@ enum CallError {
 impl HttpUpstream {
     /// Builds the client; connects when first used.
     pub fn new(options: HttpUpstreamOptions) -> Result<Self, HttpUpstreamError> {
-        let client = match client_tls() {
-            Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
-            None => reqwest::Client::builder(),
-        };
-        let client = client
-            .connect_timeout(options.timeout)
-            // A key must never follow a redirect to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
         Ok(Self {
-            client,
+            clients: Clients::new(options.tls, options.timeout)?,
             url: options.url.trim_end_matches('/').to_owned(),
             keys: options.keys,
             timeout: options.timeout,
+            version: UpstreamVersion::default(),
         })
     }
 
-    fn request(
+    /// Puts new certificates into force; a task for as long as it runs.
+    pub fn follow_tls(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.clients.follow()
+    }
+
+    pub(super) fn request(
         &self,
         method: Method,
         environment: &str,
@@ -102,9 +103,11 @@ impl HttpUpstream {
             segment(environment)
         );
         let request = self
-            .client
+            .clients
+            .current()
             .request(method, url)
-            .timeout(self.timeout + wait);
+            .timeout(self.timeout + wait)
+            .header(VERSION_HEADER, VERSION);
         let mut traced = header::HeaderMap::new();
         traces::pass_on(&mut traced);
         let request = request.headers(traced);
@@ -164,6 +167,7 @@ impl HttpUpstream {
             request = request.header(header::IF_NONE_MATCH, validator);
         }
         let response = send(request).await?;
+        self.heard(&response);
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -333,9 +337,14 @@ impl ProgressLedger for HttpUpstream {
         })
     }
 
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()> {
         Box::pin(async move {
-            let path = format!("journals/{}/close", segment(journal));
+            let path = format!("journals/{}/close?hash={}", segment(journal), segment(hash));
             let request = self.request(Method::POST, environment, &path, Duration::ZERO);
             send(request).await.map(drop).map_err(ledger_error)
         })
@@ -347,7 +356,7 @@ fn segment(text: &str) -> String {
 }
 
 /// Sends and sorts by status; 304 passes as an answer.
-async fn send(request: RequestBuilder) -> Result<Response, CallError> {
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, CallError> {
     let response = request
         .send()
         .await
@@ -423,7 +432,7 @@ fn source_error(what: &str, error: CallError) -> SourceError {
     }
 }
 
-fn ledger_error(error: CallError) -> LedgerError {
+pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),
@@ -456,6 +465,7 @@ mod tests {
             .build()
             .expect("a runtime");
         let upstream = HttpUpstream::new(HttpUpstreamOptions {
+            tls: None,
             // Nobody listens there.
             url: "http://127.0.0.1:1".to_owned(),
             keys: HashMap::new(),

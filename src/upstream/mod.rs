@@ -3,8 +3,16 @@
 //! Implementations of the traits that `refresh` and `progress` own. All of
 //! them run on the control runtime: a client shared between runtimes hangs.
 
+mod absent;
+mod client;
+mod file;
 mod http;
+mod reporting;
 #[cfg(test)]
 mod tests;
 
-pub use http::{HttpUpstream, HttpUpstreamError, HttpUpstreamOptions};
+pub use absent::NoLedger;
+pub use client::HttpUpstreamError;
+pub use file::FileUpstream;
+pub use http::{HttpUpstream, HttpUpstreamOptions};
+pub use reporting::UpstreamVersion;

@@ -21,6 +21,7 @@ async fn asked(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = listener.local_addr().expect("an address");
     let upstream = HttpUpstream::new(HttpUpstreamOptions {
+        tls: None,
         url: format!("http://{address}"),
         keys: HashMap::new(),
         timeout: Duration::from_secs(20),

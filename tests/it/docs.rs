@@ -15,14 +15,18 @@ use std::{
 use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: &[(&str, &str)] = &[
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
-    ("snapshots.md", "timestamp"),
+    ("snapshots.md", "refused: the root key is away"),
+    ("offline.md", "changed  version  welcome 1"),
     ("load.md", "were answered"),
     ("operations.md", "exit code 64"),
+    ("tls.md", "certificate_expires_seconds"),
     ("deployments.md", "enabled: support"),
+    ("freshness.md", "snapshot-stale"),
     ("explain.md", "exit code 1"),
+    ("backup.md", "is in epoch 2"),
 ];
 
 fn docs() -> PathBuf {
@@ -45,8 +49,16 @@ fn script(page: &str) -> String {
     script
 }
 
-fn has_curl() -> bool {
-    Command::new("curl").arg("--version").output().is_ok()
+/// What pages may use beside `flowgate`, and how it says that it is there.
+const TOOLS: [(&str, &str); 2] = [("curl", "--version"), ("openssl", "version")];
+
+/// The first tool of a script that this machine has not.
+fn missing_tool(script: &str) -> Option<&'static str> {
+    let used = TOOLS
+        .iter()
+        .filter(|(tool, _)| script.contains(&format!("{tool} ")));
+    let mut missing = used.filter(|(tool, says)| Command::new(tool).arg(says).output().is_err());
+    missing.next().map(|(tool, _)| *tool)
 }
 
 /// Ports nobody listens on at the moment.
@@ -58,13 +70,13 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 #[test]
 fn the_shell_blocks_of_the_pages_run_as_they_are_written() {
-    for (page, expected) in PAGES {
+    for (page, expected) in PAGES.iter().copied() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut blocks = script(page);
         assert!(!blocks.is_empty(), "{page} has no sh block");
-        if blocks.contains("curl ") && !has_curl() {
-            // `tests/run` installs it; a plain `cargo test` goes on without.
-            println!("{page} was NOT run: there is no curl on this machine");
+        if let Some(tool) = missing_tool(&blocks) {
+            // `tests/run` installs them; a plain `cargo test` goes on without.
+            println!("{page} was NOT run: there is no {tool} on this machine");
             continue;
         }
         for (port, free) in [7070, 7071, 7080].into_iter().zip(free_ports::<3>()) {

@@ -5,29 +5,28 @@
 //! every record of earlier runs back under its user. Nothing here waits for
 //! upstream.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use super::super::{StartError, facts::Watched};
+use super::{
+    super::{StartError, facts::Watched, tls::Secured},
+    supply::Supply,
+};
 use crate::{
     clock::Ambient,
-    config::{Ack, EdgeConfig, EnvironmentConfig, UnknownSubject},
-    current::Current,
+    config::{Ack, EdgeConfig, EnvironmentConfig, OldSnapshot, UnknownSubject},
+    current::{Current, Policies, Policy},
     disk::{
         Disk, RealDisk,
         folder::DataFolder,
         journal::{Committer, Durability, Journal, JournalOptions, Quota, Recovered},
         keep::Keep,
     },
+    guard::Reservoirs,
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
     progress::{
         OnUnknownSubject, Progress, ProgressOptions, Reader, event::Event, note_journal, restore,
     },
-    refresh::Refresher,
-    upstream::{HttpUpstream, HttpUpstreamOptions},
+    refresh::{Beside, Guard, RefreshError, Refresher},
 };
 
 /// Records put back at a time.
@@ -41,25 +40,38 @@ pub(super) struct Ground {
     pub(super) recovered: Vec<Recovered>,
     /// Journals with records of environments this edge does not serve.
     pub(super) kept: BTreeSet<String>,
-    pub(super) upstream: Arc<HttpUpstream>,
+    pub(super) supply: Supply,
     pub(super) current: Arc<Current>,
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     pub(super) refreshers: Vec<Refresher>,
+    /// Where sampled contexts go.
+    pub(super) reservoirs: Reservoirs,
     pub(super) watched: Watched,
+    /// Names the data folder.
+    pub(super) identity: String,
 }
 
 impl Ground {
     /// In the written order; the first failure ends it and releases the lock.
-    pub(super) fn lay(config: &EdgeConfig, ambient: &Ambient) -> Result<Self, StartError> {
+    pub(super) fn lay(
+        config: &EdgeConfig,
+        secured: &mut Secured,
+        ambient: &Ambient,
+    ) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let folder = DataFolder::open(&*disk, config.data())?;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let upstream = Arc::new(upstream(config)?);
-        let current = Arc::new(Current::expecting(config.environments().len()));
+        let supply = Supply::of(config, secured.upstream(config.upstream())?.as_ref())?;
+        let identity = folder.identity(&*disk, &edge_name(ambient));
+        let identity = identity.map_err(|cause| StartError::File {
+            path: folder.path().join("identity"),
+            cause,
+        })?;
+        let current = Arc::new(current(config));
         let (progress, reader) = Progress::new(
             journal.clone(),
-            upstream.clone(),
+            supply.ledger_or_none(),
             ProgressOptions {
                 users_max: config.subjects().cached_max,
                 resident_max: config.subjects().resident_max,
@@ -70,7 +82,13 @@ impl Ground {
             },
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
+        if let Some(store) = &supply.store {
+            watched.upstream(store.upstream_version());
+        }
         let root = read_root(&*disk, &config.upstream().trust_root)?;
+        let guarded = config.environments().iter();
+        let guarded = guarded.map(|own| (own.name.as_str(), own.guard_contexts));
+        let reservoirs = Reservoirs::new(guarded);
         let mut refreshers = Vec::new();
         for environment in config.environments() {
             let name = &environment.name;
@@ -79,8 +97,23 @@ impl Ground {
                 environment: name.clone(),
                 cause,
             })?;
-            let source = upstream.clone();
-            let refresher = boot(name, &root, source, current.clone(), keep, ambient)?;
+            let guard = reservoirs.of(name).map(|reservoir| Guard {
+                reservoir,
+                percent: environment.guard_percent,
+            });
+            let boot = Refresher::boot(
+                name,
+                &root,
+                Arc::clone(&supply.source),
+                current.clone(),
+                Arc::new(keep),
+                ambient.clone(),
+                Beside {
+                    guard,
+                    shelf: supply.shelf(name),
+                },
+            );
+            let refresher = booted(name, boot)?;
             watched.supply(name, refresher.status());
             refreshers.push(refresher);
         }
@@ -92,12 +125,14 @@ impl Ground {
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
             refreshers,
+            reservoirs,
             watched,
+            identity,
         })
     }
 }
@@ -163,34 +198,12 @@ fn quota(config: &EdgeConfig, folder: &DataFolder, disk: &dyn Disk) -> Result<Qu
     Ok(chosen)
 }
 
-fn upstream(config: &EdgeConfig) -> Result<HttpUpstream, StartError> {
-    let keys: HashMap<String, String> = config
-        .environments()
-        .iter()
-        .map(|environment| {
-            let key = environment.key.expose().to_owned();
-            (environment.name.clone(), key)
-        })
-        .collect();
-    Ok(HttpUpstream::new(HttpUpstreamOptions {
-        url: config.upstream().url.clone(),
-        keys,
-        timeout: config.upstream().timeout,
-    })?)
-}
-
-/// The last good snapshot of one environment, verified again and in force.
-fn boot(
+/// The refresher with its last good snapshot, verified again and in force.
+fn booted(
     environment: &str,
-    root: &[u8],
-    source: Arc<HttpUpstream>,
-    current: Arc<Current>,
-    keep: Keep,
-    ambient: &Ambient,
+    boot: Result<(Refresher, Option<RefreshError>), RefreshError>,
 ) -> Result<Refresher, StartError> {
-    let keep = Arc::new(keep);
-    let booted = Refresher::boot(environment, root, source, current, keep, ambient.clone());
-    let (refresher, problem) = booted.map_err(|cause| StartError::Trust {
+    let (refresher, problem) = boot.map_err(|cause| StartError::Trust {
         environment: environment.to_owned(),
         cause,
     })?;
@@ -273,6 +286,27 @@ fn put_back_journal(
 fn names(config: &EdgeConfig) -> Vec<String> {
     let environments = config.environments().iter();
     environments.map(|own| own.name.clone()).collect()
+}
+
+/// Nothing live yet, and what is done when it is and gets old.
+fn current(config: &EdgeConfig) -> Current {
+    let environments = config.environments();
+    let current = Current::expecting(environments.len()).patient(config.limits().min_revision_wait);
+    environments.iter().fold(current, |current, own| {
+        let policies = Policies {
+            on_stale: policy(own.on_stale),
+            on_expired: policy(own.on_expired),
+        };
+        current.governed(&own.name, policies)
+    })
+}
+
+fn policy(old: OldSnapshot) -> Policy {
+    match old {
+        OldSnapshot::Serve => Policy::Serve,
+        OldSnapshot::RefuseNewUsers => Policy::RefuseNewUsers,
+        OldSnapshot::Refuse => Policy::Refuse,
+    }
 }
 
 fn on_unknown_subject(config: &EdgeConfig) -> OnUnknownSubject {

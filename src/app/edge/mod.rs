@@ -7,6 +7,7 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 mod ground;
+mod supply;
 
 use std::{
     num::NonZeroUsize,
@@ -24,24 +25,28 @@ use super::{
     Addresses, StartError,
     control::Control,
     facts::Watched,
+    reporting::Reporting,
     shipping::{Shipping, ShippingParts},
+    tls::{Secured, proxies},
 };
 use crate::{
     clock::Ambient,
-    config::{CorsOrigins, EdgeConfig},
+    config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{
         folder::DataFolder,
         journal::{Journal, Pressure},
     },
+    guard::{Collector, Context, Reservoirs},
     http::{self, Deadlines, Listener, Options},
-    progress::{Progress, Watcher},
+    limits::GUARD_QUEUE_MAX,
+    progress::{Progress, ProgressLedger, Watcher},
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
-    upstream::HttpUpstream,
 };
 use ground::Ground;
+use supply::Supply;
 
 /// The admin listener answers a handful of probes and scrapers.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
@@ -59,6 +64,8 @@ pub struct Edge {
     committer: JoinHandle<()>,
     current: Arc<Current>,
     watched: Arc<Watched>,
+    supply: Supply,
+    secured: Secured,
     grace: Duration,
     drain: Duration,
     /// Released last: nobody else may use the folder before everything ended.
@@ -68,23 +75,33 @@ pub struct Edge {
 impl Edge {
     /// Starts everything; returns when the listeners are bound.
     pub fn start(config: EdgeConfig, ambient: Ambient) -> Result<Self, StartError> {
-        let ground = Ground::lay(&config, &ambient)?;
-        let public = Listener::bind(config.listen())?;
-        let admin = Listener::bind(config.admin_listen())?;
+        let mut secured = Secured::new(&ambient);
+        let tls = secured.listener("edge", config.tls())?;
+        let admin_tls = secured.listener("admin", config.admin_tls())?;
+        let ground = Ground::lay(&config, &mut secured, &ambient)?;
+        let public = Listener::open(config.listen())?.secured(tls);
+        let public = public.behind(proxies(config.proxies()));
+        let admin = Listener::open(config.admin_listen())?.secured(admin_tls);
         let Ground {
             folder,
             journal,
             committer,
             recovered,
             kept,
-            upstream,
+            supply,
             current,
             progress,
             reader,
             refreshers,
+            reservoirs,
             mut watched,
+            identity,
         } = ground;
-        let watchers = watchers(&config, &progress, &upstream, &ambient, &mut watched);
+        let following = supply.follow_tls();
+        let watchers = match &supply.ledger {
+            Some(ledger) => watchers(&config, &progress, ledger, &ambient, &mut watched),
+            None => Vec::new(),
+        };
         let committer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || committer.run())
@@ -92,7 +109,7 @@ impl Edge {
         let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
         let shipping = Shipping::new(ShippingParts {
             progress: progress.clone(),
-            ledger: upstream,
+            ledger: supply.ledger_or_none(),
             current: current.clone(),
             journal: journal.clone(),
             recovered,
@@ -102,22 +119,50 @@ impl Edge {
             pause_first: config.upstream().backoff_min,
             pause_max: config.upstream().backoff_max,
         });
+        control.spawn("certificates", secured.follow());
+        for following in following {
+            control.spawn("upstream certificates", following);
+        }
         watched.shipping(shipping.status.clone(), control.panics());
+        watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
+        let (samples, collector) = sampling(&current, reservoirs);
+        let reporting = supply.store.clone().map(|store| Reporting {
+            watched: watched.clone(),
+            current: current.clone(),
+            store,
+            ambient: ambient.clone(),
+            edge: identity,
+            status: watched.reports(),
+        });
         let service = server::Edge {
             current: current.clone(),
+            samples,
             progress,
+            changes: changes(&config, &ambient),
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
+            distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
         };
+        secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
         control.spawn("journal-pressure", say_pressure(journal.clone()));
+        if let Some(collector) = collector {
+            control.spawn("sampling", collector.run());
+        }
+        if let Some(reporting) = reporting {
+            control.spawn("reporting", reporting.run());
+        }
         listen(&config, refreshers, watchers, &mut control);
-        let (stop_shipping, shipped) = ship(&config, &shipping, &mut control);
+        let lanes = supply
+            .ledger
+            .as_ref()
+            .map_or(Vec::new(), |_| names(&config));
+        let (stop_shipping, shipped) = ship(lanes, &shipping, &mut control);
         Ok(Self {
             public,
             admin,
@@ -129,6 +174,8 @@ impl Edge {
             committer,
             current,
             watched,
+            supply,
+            secured,
             grace: config.stop().grace,
             drain: config.stop().drain,
             folder,
@@ -138,8 +185,8 @@ impl Edge {
     /// Bound addresses.
     pub fn addresses(&self) -> Addresses {
         Addresses {
-            edge: Some(self.public.address()),
-            admin: Some(self.admin.address()),
+            edge: Some(self.public.url().to_owned()),
+            admin: Some(self.admin.url().to_owned()),
             store: None,
         }
     }
@@ -165,6 +212,11 @@ impl Edge {
         });
     }
 
+    /// Reads certificates again.
+    pub fn renew(&self) {
+        self.secured.renew();
+    }
+
     /// Stops everything in order; returns when it is done.
     pub fn stop(self) {
         let Self {
@@ -176,6 +228,7 @@ impl Edge {
             mut shipped,
             journal,
             committer,
+            supply,
             grace,
             drain,
             folder,
@@ -183,6 +236,7 @@ impl Edge {
         } = self;
         stopping.store(true, Ordering::Release);
         std::thread::sleep(grace);
+        supply.end();
         // None only when the control thread has died; then nothing runs there.
         control.run(async move { public.drain(drain).await });
         journal.shutdown();
@@ -217,6 +271,7 @@ fn serve(
         status: watched.clone(),
     };
     operators.register();
+    service.register();
     let public = http::serve(public, public_options(config), &metrics, move |_| {
         service.service()
     })?;
@@ -226,17 +281,31 @@ fn serve(
     Ok((public, admin))
 }
 
+/// The way of sampled contexts to where releases are judged by them; none where
+/// nothing is guarded.
+fn sampling(
+    current: &Arc<Current>,
+    reservoirs: Reservoirs,
+) -> (Option<mpsc::Sender<Context>>, Option<Collector>) {
+    if reservoirs.is_empty() {
+        return (None, None);
+    }
+    let (samples, contexts) = mpsc::channel(GUARD_QUEUE_MAX);
+    let collector = Collector::new(current.clone(), reservoirs, contexts);
+    (Some(samples), Some(collector))
+}
+
 /// Who hears of the changes of other edges, one for each environment.
 fn watchers(
     config: &EdgeConfig,
     progress: &Progress,
-    upstream: &Arc<HttpUpstream>,
+    ledger: &Arc<dyn ProgressLedger>,
     ambient: &Ambient,
     watched: &mut Watched,
 ) -> Vec<Watcher> {
     let environments = config.environments().iter().map(|environment| {
         let name = &environment.name;
-        let watcher = Watcher::new(progress, upstream.clone(), name, ambient.clone());
+        let watcher = Watcher::new(progress, ledger.clone(), name, ambient.clone());
         watched.changes(name, watcher.status());
         watcher
     });
@@ -285,13 +354,13 @@ async fn say_pressure(journal: Journal) {
 /// Starts a lane for each environment: how to stop them, and a channel that
 /// closes when all have ended.
 fn ship(
-    config: &EdgeConfig,
+    environments: Vec<String>,
     shipping: &Arc<Shipping>,
     control: &mut Control,
 ) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
     let (stop_shipping, stop) = watch::channel(false);
     let (alive, shipped) = mpsc::channel(1);
-    for name in names(config) {
+    for name in environments {
         let lane = shipping.clone().run(name, stop.clone());
         let alive = alive.clone();
         control.spawn("shipping", async move {
@@ -300,6 +369,17 @@ fn ship(
         });
     }
     (stop_shipping, shipped)
+}
+
+/// What streams of changes share.
+fn changes(config: &EdgeConfig, ambient: &Ambient) -> server::Changes {
+    let options = server::ChangesOptions {
+        streams_max: config.limits().streams_max,
+        streams_per_key_max: config.limits().streams_per_key_max,
+        ticket_life: config.changes().ticket_life,
+        ticket_secret: config.changes().ticket_secret.as_ref().map(Secret::expose),
+    };
+    server::Changes::new(options, ambient)
 }
 
 fn origins(config: &EdgeConfig) -> server::Origins {

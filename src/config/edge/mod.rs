@@ -5,29 +5,34 @@
 //! them, and the rules between them. Ceilings that protect the process and are
 //! the same everywhere are in `limits`; what stands here is a choice.
 
+mod changes;
+mod distribution;
 mod environment;
 mod journal;
 mod limits;
 mod process;
+mod tls;
 mod upstream;
 
 use std::{
-    net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
 pub use self::{
-    environment::EnvironmentConfig,
+    changes::ChangesConfig,
+    environment::{EnvironmentConfig, OldSnapshot},
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
-    upstream::UpstreamConfig,
+    tls::{ProxiesConfig, UpstreamTls},
+    upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
-    LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader, settings::Settings,
-    telemetry,
+    ListenerTls, LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader,
+    settings::Settings, telemetry, tls as shared_tls,
 };
+use crate::address::Address;
 
 /// Everything that can be set on `flowgate edge`.
 pub const EDGE: Surface = Surface {
@@ -36,11 +41,18 @@ pub const EDGE: Surface = Surface {
     keys: &[
         process::KEYS,
         process::ADMIN_KEYS,
+        tls::ADMIN_KEYS,
         upstream::KEYS,
+        tls::UPSTREAM_KEYS,
         environment::KEYS,
+        distribution::ENVIRONMENT_KEYS,
+        distribution::KEYS,
         journal::KEYS,
         journal::SUBJECT_KEYS,
         limits::KEYS,
+        shared_tls::KEYS,
+        tls::PROXY_KEYS,
+        changes::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         telemetry::KEYS,
@@ -51,16 +63,21 @@ pub const EDGE: Surface = Surface {
 /// Settings of an edge that cannot break a rule.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
-    listen: SocketAddr,
-    admin_listen: SocketAddr,
+    listen: Address,
+    tls: Option<ListenerTls>,
+    admin_listen: Address,
+    admin_tls: Option<ListenerTls>,
+    proxies: ProxiesConfig,
     data: PathBuf,
     workers: usize,
     on_unknown_subject: UnknownSubject,
     environments: Vec<EnvironmentConfig>,
     upstream: UpstreamConfig,
+    distribution: bool,
     journal: JournalConfig,
     subjects: SubjectsConfig,
     limits: LimitsConfig,
+    changes: ChangesConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     traces: Option<TracesConfig>,
@@ -71,23 +88,30 @@ impl EdgeConfig {
     /// Checks settings; the error holds every fault.
     pub fn build(settings: Settings) -> Result<Self, Faults> {
         let mut reader = Reader::new(settings);
+        let upstream = upstream::read(&mut reader);
+        let (listen, admin_listen) = (reader.address("listen"), reader.address("admin.listen"));
         let config = Self {
-            listen: reader.address("listen"),
-            admin_listen: reader.address("admin.listen"),
+            tls: tls::listener(&mut reader, ("listen", &listen), "tls."),
+            listen,
+            admin_tls: tls::listener(&mut reader, ("admin.listen", &admin_listen), "admin.tls_"),
+            admin_listen,
+            proxies: tls::proxies(&mut reader),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),
-            environments: environment::read(&mut reader),
-            upstream: upstream::read(&mut reader),
+            environments: environment::read(&mut reader, upstream.needs_keys()),
+            upstream,
+            distribution: reader.truth("distribution.serve"),
             journal: journal::read(&mut reader),
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
+            changes: changes::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
-        if config.listen == config.admin_listen && config.listen.port() != 0 {
+        if config.listen.is_same(&config.admin_listen) {
             reader.broken(
                 "admin.listen",
                 "is the same address as listen (each needs its own)",
@@ -97,13 +121,28 @@ impl EdgeConfig {
     }
 
     /// Where applications connect.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    pub fn listen(&self) -> &Address {
+        &self.listen
+    }
+
+    /// How the public listener shows who it is; none in the clear.
+    pub fn tls(&self) -> Option<&ListenerTls> {
+        self.tls.as_ref()
     }
 
     /// Where health and metrics are served.
-    pub fn admin_listen(&self) -> SocketAddr {
-        self.admin_listen
+    pub fn admin_listen(&self) -> &Address {
+        &self.admin_listen
+    }
+
+    /// How the admin listener shows who it is; none in the clear.
+    pub fn admin_tls(&self) -> Option<&ListenerTls> {
+        self.admin_tls.as_ref()
+    }
+
+    /// Which proxies are believed.
+    pub fn proxies(&self) -> &ProxiesConfig {
+        &self.proxies
     }
 
     /// The data folder.
@@ -132,6 +171,11 @@ impl EdgeConfig {
         &self.upstream
     }
 
+    /// Whether other edges may pull snapshots from here.
+    pub fn distribution(&self) -> bool {
+        self.distribution
+    }
+
     /// The journal.
     pub fn journal(&self) -> JournalConfig {
         self.journal
@@ -142,9 +186,14 @@ impl EdgeConfig {
         self.subjects
     }
 
-    /// Bounds of connections.
+    /// Bounds of what applications may take.
     pub fn limits(&self) -> LimitsConfig {
         self.limits
+    }
+
+    /// Tickets for streams of changes.
+    pub fn changes(&self) -> &ChangesConfig {
+        &self.changes
     }
 
     /// Deadlines of a stop.

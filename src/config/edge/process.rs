@@ -17,8 +17,9 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Address,
         preset: Preset::Value("\"127.0.0.1:7070\""),
         secret: None,
-        doc: "Where applications connect. Port 0 picks a free one. Loopback by default, because opening it to a \
-              network is a decision.",
+        doc: "Where applications connect: an address (port 0 picks a free one), or unix: and the absolute path of a \
+              socket file, which owner and group may use. Loopback by default, because opening it to a network is \
+              a decision.",
     },
     Key {
         name: "data",

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::KeepError;
+use super::{HeldRelease, KeepError};
 use crate::snapshot::{sha256_hex, trust::Marks};
 
 /// The format that is written and read.
@@ -39,8 +39,13 @@ pub(super) struct Body {
     pub(super) marks: Option<MarksEntry>,
     pub(super) current: Option<PackEntry>,
     pub(super) previous: Option<PackEntry>,
-    /// Releases that wait for a confirmation; reserved.
+    /// The release of the current pack, while it waits for a confirmation.
     pub(super) held: Vec<HeldEntry>,
+    /// While a release is held: the pack of the one that serves. A reader
+    /// which does not know the member refuses the manifest, and so does not
+    /// serve what is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) in_force: Option<PackEntry>,
 }
 
 /// One pack file.
@@ -85,6 +90,7 @@ impl Body {
             current: None,
             previous: None,
             held: Vec::new(),
+            in_force: None,
         }
     }
 }
@@ -131,6 +137,24 @@ pub(super) fn parse(path: &Path, environment: &str, bytes: &[u8]) -> Result<Body
         )));
     }
     Ok(body)
+}
+
+impl From<&HeldRelease> for HeldEntry {
+    fn from(held: &HeldRelease) -> Self {
+        Self {
+            release_version: held.version,
+            release_sha256: held.sha256.clone(),
+        }
+    }
+}
+
+impl From<HeldEntry> for HeldRelease {
+    fn from(entry: HeldEntry) -> Self {
+        Self {
+            version: entry.release_version,
+            sha256: entry.release_sha256,
+        }
+    }
 }
 
 impl From<&Marks> for MarksEntry {

@@ -17,10 +17,10 @@ use std::{
     sync::Arc,
 };
 
-use self::manifest::{Body, PackEntry};
+use self::manifest::{Body, HeldEntry, PackEntry};
 use super::Disk;
 use crate::{
-    limits::{DOCUMENT_BYTES_MAX, SID_BYTES_MAX, SNAPSHOT_BYTES_MAX},
+    limits::{DOCUMENT_BYTES_MAX, GUARD_FILE_BYTES_MAX, SID_BYTES_MAX, SNAPSHOT_BYTES_MAX},
     snapshot::{sha256_hex, trust::Marks},
 };
 
@@ -41,6 +41,15 @@ pub struct Kept {
     /// The current pack is damaged and this is the one before it: older than
     /// the marks say.
     pub fell_back: bool,
+}
+
+/// A release that was accepted and does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRelease {
+    /// Its version.
+    pub version: u64,
+    /// SHA-256 of its envelope file.
+    pub sha256: String,
 }
 
 /// Why nothing can be kept, or what was kept cannot be used.
@@ -95,6 +104,7 @@ pub enum KeepError {
 }
 
 const MANIFEST: &str = "manifest.json";
+const CONTEXTS: &str = "contexts.jsonl";
 const PACK_SUFFIX: &str = ".pack";
 /// Ends names of files that are not complete yet.
 const PARTIAL_SUFFIX: &str = ".tmp";
@@ -166,6 +176,36 @@ impl Keep {
         })
     }
 
+    /// The release of the current pack, if it is held, and the pack of the one
+    /// that serves; none when that is damaged.
+    pub fn held(&self) -> Result<Option<(HeldRelease, Option<Vec<u8>>)>, KeepError> {
+        let body = self.read_manifest()?;
+        let Some(held) = body.held.into_iter().next() else {
+            return Ok(None);
+        };
+        let serves = body.in_force.as_ref();
+        let pack = serves.and_then(|entry| self.read_pack(entry).ok());
+        Ok(Some((held.into(), pack)))
+    }
+
+    /// Keeps sampled contexts beside the packs; they are not in the manifest,
+    /// because nothing depends on them.
+    pub fn store_contexts(&self, bytes: &[u8]) -> Result<(), KeepError> {
+        self.replace(CONTEXTS, bytes)
+    }
+
+    /// The contexts kept last; none when there are none or they are too large.
+    pub fn contexts(&self) -> Option<Vec<u8>> {
+        let path = self.folder.join(CONTEXTS);
+        self.disk.read(&path, GUARD_FILE_BYTES_MAX as u64).ok()
+    }
+
+    /// Forgets them: nothing is sampled any more.
+    pub fn forget_contexts(&self) {
+        // Not there is as good; what cannot be removed is tried at each start.
+        self.disk.remove(&self.folder.join(CONTEXTS)).ok();
+    }
+
     /// Raises the marks and leaves the packs as they are.
     pub fn raise(&self, marks: &Marks) -> Result<(), KeepError> {
         let mut body = self.read_manifest()?;
@@ -178,6 +218,26 @@ impl Keep {
     /// The pack that was current becomes the previous one if it is still
     /// whole; packs that are not named any more are removed last.
     pub fn store(&self, marks: &Marks, pack: &[u8]) -> Result<(), KeepError> {
+        self.store_as(marks, pack, None)
+    }
+
+    /// As [`Self::store`], for a pack whose release does not serve: the pack of
+    /// the one that does stays.
+    pub fn store_held(
+        &self,
+        marks: &Marks,
+        pack: &[u8],
+        held: &HeldRelease,
+    ) -> Result<(), KeepError> {
+        self.store_as(marks, pack, Some(held))
+    }
+
+    fn store_as(
+        &self,
+        marks: &Marks,
+        pack: &[u8],
+        held: Option<&HeldRelease>,
+    ) -> Result<(), KeepError> {
         if pack.len() > SNAPSHOT_BYTES_MAX {
             return Err(KeepError::TooLarge(pack.len()));
         }
@@ -198,13 +258,19 @@ impl Keep {
         // Reading the old pack costs a few milliseconds and keeps a damaged
         // one from pushing out the last good one.
         let whole = |old: &PackEntry| *old != entry && self.read_pack(old).is_ok();
+        let in_force = held.and_then(|_| match before.in_force {
+            Some(ref serves) => Some(serves.clone()),
+            None => before.current.clone(),
+        });
         let previous = before.current.filter(whole);
         let previous = previous.or_else(|| before.previous.filter(|old| *old != entry));
         let body = Body {
             marks: Some(marks.into()),
             current: Some(entry),
             previous,
-            ..before
+            held: held.into_iter().map(HeldEntry::from).collect(),
+            in_force,
+            environment: before.environment,
         };
         self.write_manifest(&body)?;
         self.remove_unnamed(&body);
@@ -280,7 +346,8 @@ impl Keep {
     /// completed. What cannot be removed costs space, and is tried again.
     fn remove_unnamed(&self, body: &Body) {
         let named = |name: &str| {
-            let mut entries = body.current.iter().chain(&body.previous);
+            let packs = body.current.iter().chain(&body.previous);
+            let mut entries = packs.chain(&body.in_force);
             entries.any(|entry| entry.file == name)
         };
         for name in self.names().unwrap_or_default() {

@@ -155,7 +155,8 @@ pub(crate) fn state_bytes(conversation: Option<&str>, taken: impl Iterator<Item 
 pub struct UserDocument {
     /// User id.
     pub identifier: String,
-    /// Grows by one with every applied record of this user; 0: never seen.
+    /// Grows with every applied record of this user, by one unless documents
+    /// were forgotten; 0: never seen.
     pub doc_rev: u64,
     /// First applied record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +185,16 @@ pub struct UserDocument {
     pub mixed: bool,
 }
 
+impl UserDocument {
+    /// Of a user nobody has heard of.
+    pub fn new(identifier: &str) -> Self {
+        Self {
+            identifier: identifier.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The answer of `GET environments/{env}/groups/{id}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupRecord {
@@ -203,4 +214,14 @@ pub struct GroupRecord {
     /// (journal, seq) of the last record applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(String, u64)>,
+}
+
+impl GroupRecord {
+    /// Of a group nobody has heard of.
+    pub fn new(identifier: &str) -> Self {
+        Self {
+            identifier: identifier.to_owned(),
+            ..Self::default()
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod document;
 mod membership;
 mod outcome;
 mod record;
+mod report;
 
 pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash, next_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
@@ -18,3 +19,4 @@ pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocum
 pub use membership::{MembershipDocument, MembershipRecord};
 pub use outcome::{OutcomeDocument, TargetDocument};
 pub use record::{Assumption, Base, Event, EventId, GroupDocument, Intent, Operation};
+pub use report::EdgeReport;

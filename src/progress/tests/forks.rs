@@ -25,12 +25,15 @@ const SEEDS: u64 = 60;
 const TICKS: usize = 250;
 const TICKS_TO_REST: usize = 3_000;
 
+/// At which edge, by whom, and the answer.
+type Asked = (usize, &'static str, Task<Result<Stepped, WriteError>>);
+
 struct Copies {
     world: World,
     ledger: SimLedger,
     seats: Vec<(MemoryDisk, SimEdge, Setup)>,
     random: Random,
-    asked: Vec<(usize, &'static str, Task<Result<Stepped, WriteError>>)>,
+    asked: Vec<Asked>,
     /// User, journal and seq.
     acknowledged: Vec<(&'static str, String, u64)>,
     aliases: Vec<Alias>,

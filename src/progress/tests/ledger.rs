@@ -83,7 +83,7 @@ enum Request {
     Membership(String, String, Option<String>),
     Changes(Option<String>),
     Ship(Batch),
-    Close(String),
+    Close(String, String),
 }
 
 enum Reply {
@@ -118,7 +118,7 @@ impl SimLedger {
     pub(super) fn is_shipment(&self, at: usize) -> bool {
         let inner = self.look();
         let call = inner.calls.get(at);
-        call.is_some_and(|call| matches!(call.request, Request::Ship(_) | Request::Close(_)))
+        call.is_some_and(|call| matches!(call.request, Request::Ship(_) | Request::Close(..)))
     }
 
     /// Executes a held call, or answers one that was executed. With `lose` the
@@ -194,12 +194,13 @@ impl Inner {
                 let cursor = cursor.as_deref().filter(|_| !gap);
                 let changes = self.ledger.changes(cursor);
                 let changes = changes.map_err(|_| LedgerError::Refused("cursor".to_owned()))?;
+                let gap = gap || changes.gap;
                 Ok(Reply::Changes(Changes { gap, ..changes }))
             }
-            Request::Close(journal) => {
-                self.ledger.close(journal);
-                Ok(Reply::Closed)
-            }
+            Request::Close(journal, hash) => match self.ledger.close(journal, hash) {
+                Ok(()) => Ok(Reply::Closed),
+                Err(error) => Err(LedgerError::Fork(error.to_string())),
+            },
             Request::Ship(batch) => {
                 let answer = self
                     .ledger
@@ -313,9 +314,10 @@ impl ProgressLedger for SimLedger {
         })
     }
 
-    fn close<'a>(&'a self, _: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, journal: &'a str, hash: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async move {
-            match self.call(Request::Close(journal.to_owned())).await? {
+            let request = Request::Close(journal.to_owned(), hash.to_owned());
+            match self.call(request).await? {
                 Reply::Closed => Ok(()),
                 _ => Err(LedgerError::Refused("not closed".to_owned())),
             }

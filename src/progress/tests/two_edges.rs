@@ -6,9 +6,11 @@
 //! more and the stream is drained, what either edge holds is what the ledger
 //! has, and everything acknowledged had exactly one outcome there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     edge::{Setup, SimEdge, Task, poll},
-    ledger::SimLedger,
+    ledger::{SimLedger, Taken},
     scene::{
         Act, At, decision, enrol_task, enrolled_task, enrolment_of, read_task, remembered_task,
     },
@@ -22,6 +24,7 @@ use crate::{
         known::Known,
         stepping::Flaw,
     },
+    store::memory::MemoryLedger,
 };
 
 const USERS: [&str; 2] = ["ann", "bob"];
@@ -51,6 +54,23 @@ struct Pair {
     asked: Vec<Asked>,
     /// Journal and seq of acknowledged records.
     acknowledged: Vec<(String, u64)>,
+    restores: Restores,
+}
+
+/// A ledger and the outcomes that made it.
+type LedgerCopy = (MemoryLedger, BTreeMap<(String, u64), Taken>);
+
+/// What becomes of the ledger.
+#[derive(Default)]
+struct Restores {
+    /// Whether it is restored at all.
+    wanted: bool,
+    /// The ledger as it was, and the outcomes until then.
+    copy: Option<LedgerCopy>,
+    done: u64,
+    /// Records that came back because an edge still had them.
+    returned: usize,
+    lost: BTreeSet<(String, u64)>,
 }
 
 impl Pair {
@@ -76,7 +96,35 @@ impl Pair {
             random: Random(seed ^ 0x7e0_ed6e),
             asked: Vec::new(),
             acknowledged: Vec::new(),
+            restores: Restores::default(),
         }
+    }
+
+    fn restoring(seed: u64, world: &World) -> Self {
+        let mut pair = Self::new(seed, None, world);
+        pair.restores.wanted = true;
+        pair
+    }
+
+    /// Puts a copy of the ledger aside, or the ledger back to that copy.
+    fn copy_or_restore(&mut self) {
+        let mut inner = self.ledger.look();
+        let Some((ledger, taken)) = self.restores.copy.take() else {
+            self.restores.copy = Some((inner.ledger.clone(), inner.taken.clone()));
+            return;
+        };
+        self.restores.done += 1;
+        inner.ledger = ledger;
+        inner.ledger.lives = self.restores.done;
+        inner.ledger.forgotten_rev = self.restores.done * 1_000_000;
+        let had = std::mem::replace(&mut inner.taken, taken);
+        // Whatever the old one had and this one has not may be gone.
+        self.acknowledged
+            .retain(|place| !had.contains_key(place) || inner.taken.contains_key(place));
+        let lost = had
+            .into_keys()
+            .filter(|place| !inner.taken.contains_key(place));
+        self.restores.lost.extend(lost);
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -132,6 +180,7 @@ impl Pair {
             }
             97 => self.ledger.look().gap = true,
             98 => self.crash(at),
+            _ if self.restores.wanted => self.copy_or_restore(),
             _ => {}
         }
     }
@@ -234,6 +283,10 @@ impl Pair {
         if let Some(place) = lost {
             return Err(format!("the acknowledged record {place:?} is lost"));
         }
+        let returned = self.restores.lost.iter();
+        self.restores.returned = returned
+            .filter(|own| inner.taken.contains_key(*own))
+            .count();
         for taken in inner.taken.values() {
             let is_start = matches!(taken.event.operation, Operation::Start { .. });
             let Some(carried) = &taken.event.membership else {
@@ -299,7 +352,7 @@ fn two_edges_and_the_ledger_agree_when_nothing_moves_any_more() {
         None => 0..number("FLOWGATE_SEEDS").unwrap_or(SEEDS),
     };
     let world = World::new();
-    let mut met = std::collections::BTreeMap::<&str, usize>::new();
+    let mut met = BTreeMap::<&str, usize>::new();
     for seed in seeds {
         let mut pair = Pair::new(seed, None, &world);
         if let Err(error) = pair.run() {
@@ -330,6 +383,29 @@ fn two_edges_and_the_ledger_agree_when_nothing_moves_any_more() {
         "merged",
     ];
     assert!(wanted.iter().all(|what| met.contains_key(what)), "{met:?}");
+}
+
+#[test]
+fn edges_go_back_with_a_ledger_that_was_restored_and_agree_with_it() {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seeds = match number("FLOWGATE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("FLOWGATE_SEEDS").unwrap_or(SEEDS),
+    };
+    let world = World::new();
+    let (mut restored, mut lost, mut returned) = (0, 0, 0);
+    for seed in seeds {
+        let mut pair = Pair::restoring(seed, &world);
+        if let Err(error) = pair.run() {
+            panic!("seed {seed}: {error}");
+        }
+        restored += pair.restores.done;
+        lost += pair.restores.lost.len();
+        returned += pair.restores.returned;
+    }
+    // Segments are small here, so that much is gone from the disks as well.
+    let met = (restored, lost, returned);
+    assert!(restored > 0 && lost > returned && returned > 0, "{met:?}");
 }
 
 /// Passes when some seed notices the mistake.

@@ -20,6 +20,19 @@ pub struct Facts {
     pub environments: Vec<EnvironmentFacts>,
     /// How progress is doing.
     pub progress: ProgressFacts,
+    /// Who is upstream, and whether it hears of us.
+    pub upstream: UpstreamFacts,
+}
+
+/// Who is upstream, and whether it hears of us.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamFacts {
+    /// The version it said last.
+    pub version: Option<String>,
+    /// When it took a report of ours last.
+    pub reported_ms: Option<UnixMs>,
+    /// Why it did not take the last one.
+    pub error: Option<String>,
 }
 
 /// One environment as configuration and refresh know it.
@@ -33,6 +46,17 @@ pub struct EnvironmentFacts {
     pub refresh: RefreshFacts,
     /// How it hears of what other edges change.
     pub changes: ChangesFacts,
+    /// After so long without a sign of life a task that asks upstream is
+    /// silent: each try ends within it, however it ends. 0 for never.
+    pub silent_after_ms: u64,
+}
+
+impl EnvironmentFacts {
+    /// Whether something that happened at that time last is overdue.
+    pub(super) fn is_silent(&self, last_ms: Option<UnixMs>, now: UnixMs) -> bool {
+        let since = last_ms.map(|last| now.saturating_sub(last));
+        self.silent_after_ms > 0 && since.is_some_and(|since| since > self.silent_after_ms)
+    }
 }
 
 /// How an environment hears of what other edges change.
@@ -55,16 +79,57 @@ pub struct ChangesFacts {
 pub struct RefreshFacts {
     /// When upstream was asked last.
     pub last_attempt_ms: Option<UnixMs>,
-    /// When it answered last with something that was accepted or not newer.
+    /// When it last confirmed or replaced what is live with something fresh.
     pub last_success_ms: Option<UnixMs>,
-    /// Failures so far.
-    pub failures: u64,
+    /// Failures so far, by name.
+    pub failures: Vec<(&'static str, u64)>,
+    /// Of them documents that came and were refused.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Failures since the last success.
+    pub failures_in_a_row: u64,
     /// What is live came from disk; upstream has not confirmed it yet.
     pub from_disk: bool,
     /// The newest kept snapshot was damaged, and the one before it serves.
     pub fell_back: bool,
-    /// Why the last attempt failed; none after a success.
-    pub error: Option<String>,
+    /// The clock is behind what was signed.
+    pub clock_problem: Option<String>,
+    /// When the root in force ends.
+    pub root_expires_ms: Option<UnixMs>,
+    /// Why the last attempt failed, by name and in words; none after a success.
+    pub error: Option<(&'static str, String)>,
+    /// The newest release, while it is held back.
+    pub held: Option<HeldFacts>,
+    /// What the release that was judged last changes, by flow.
+    pub verdict: Vec<ChangeFacts>,
+}
+
+/// A release that is held back.
+#[derive(Clone, Debug, Default)]
+pub struct HeldFacts {
+    /// What has to be confirmed.
+    pub release: u64,
+    /// The revision that does not come into force by it.
+    pub revision: String,
+}
+
+/// What a release changes for those who ask for one flow.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeFacts {
+    /// The flow's sid.
+    pub flow: String,
+    /// Decisions that were made again.
+    pub judged: u64,
+    /// Of them: somebody is served who was not, or the other way round.
+    pub changed: u64,
+    /// Of them: another version is served.
+    pub moved: u64,
+}
+
+impl RefreshFacts {
+    /// Failures so far, of every name.
+    pub(super) fn failures_in_all(&self) -> u64 {
+        self.failures.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// How progress is doing.
@@ -72,6 +137,8 @@ pub struct RefreshFacts {
 pub struct ProgressFacts {
     /// Why no write is taken; none while writes are.
     pub refuses: Option<&'static str>,
+    /// Whether there is a ledger; without one steps stay in the journal.
+    pub has_ledger: bool,
     /// Records that are not applied upstream yet.
     pub backlog_records: u64,
     /// The journal.

@@ -3,7 +3,7 @@
 //! Values that are the state of something, looked up at the scrape, beside
 //! what was counted while it happened.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -13,9 +13,13 @@ use prometheus_client::{
 
 use super::{
     Admin, age_s,
-    facts::{OUTCOMES, ProgressFacts, REFUSES},
+    facts::{EnvironmentFacts, OUTCOMES, ProgressFacts, REFUSES},
+    supply,
 };
-use crate::{clock::UnixMs, current::Environment};
+use crate::{
+    clock::UnixMs,
+    current::{Age, Environment, WAIT_OUTCOMES},
+};
 
 /// What is looked up at the scrape instead of being counted.
 pub(super) struct Measured(pub(super) Admin);
@@ -29,7 +33,15 @@ impl fmt::Debug for Measured {
 /// A gauge of an environment: its name, its help and where its value stands.
 type EnvironmentRow = (&'static str, &'static str, fn(&Environment, UnixMs) -> u64);
 
-const ENVIRONMENT_ROWS: [EnvironmentRow; 4] = [
+const ENVIRONMENT_ROWS: [EnvironmentRow; 6] = [
+    ("snapshot_epoch", "Epoch of the revision", |live, _| {
+        u64::from(live.snapshot.revision.epoch)
+    }),
+    (
+        "snapshot_clock_behind",
+        "1 while the clock is behind what was signed, so that expiry is not judged",
+        |live, now| u64::from(live.freshness.age(now) == Age::Unjudged),
+    ),
     ("snapshot_revision", "Number of the revision", |live, _| {
         live.snapshot.revision.number
     }),
@@ -58,19 +70,70 @@ impl Collector for Measured {
                 gauge(of(environment, now)).encode(family.encode_family(&labels)?)?;
             }
         }
+        encode_states(&mut encoder, live.all(), now)?;
+        supply::encode(&mut encoder, &facts.environments, now)?;
         let mut family = encoder.encode_descriptor(
-            "refresh_failures",
-            "Failed attempts to refresh",
+            "min_revision_waits",
+            "Requests that asked for a revision that was not here, by what came of it",
             None,
             MetricType::Counter,
         )?;
-        for environment in &facts.environments {
-            let labels = [("environment", environment.name.as_str())];
-            let value = ConstCounter::new(environment.refresh.failures);
-            value.encode(family.encode_family(&labels)?)?;
+        for (outcome, count) in WAIT_OUTCOMES.into_iter().zip(self.0.current.waits()) {
+            ConstCounter::new(count).encode(family.encode_family(&[("outcome", outcome)])?)?;
         }
+        encode_guard(&mut encoder, &facts.environments)?;
         encode_progress(&mut encoder, &facts.progress)
     }
+}
+
+fn encode_guard(
+    encoder: &mut DescriptorEncoder<'_>,
+    environments: &[EnvironmentFacts],
+) -> Result<(), fmt::Error> {
+    let rows: [(&str, &str, fn(&EnvironmentFacts) -> u64); 2] = [
+        (
+            "release_held",
+            "1 while the newest release is held back",
+            |own| u64::from(own.refresh.held.is_some()),
+        ),
+        (
+            "release_changed_percent",
+            "Of the flow of which the release judged last changes most decisions",
+            |own| {
+                let worst = own.refresh.verdict.first();
+                worst.map_or(0, |flow| flow.changed * 100 / flow.judged.max(1))
+            },
+        ),
+    ];
+    for (name, help, of) in rows {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for environment in environments {
+            let labels = [("environment", environment.name.as_str())];
+            gauge(of(environment)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// One of each environment's states is 1.
+fn encode_states(
+    encoder: &mut DescriptorEncoder<'_>,
+    live: &[Arc<Environment>],
+    now: UnixMs,
+) -> Result<(), fmt::Error> {
+    let help = "1 for what the signed times and the clock make of what is live";
+    let mut family = encoder.encode_descriptor("snapshot_state", help, None, MetricType::Gauge)?;
+    for environment in live {
+        let age = environment.freshness.age(now);
+        for state in Age::ALL {
+            let labels = [
+                ("environment", &*environment.snapshot.environment),
+                ("state", state.name()),
+            ];
+            gauge(u64::from(age == state)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 fn encode_progress(
@@ -194,6 +257,6 @@ fn encode_progress(
     Ok(())
 }
 
-fn gauge(value: u64) -> ConstGauge<i64> {
+pub(super) fn gauge(value: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }

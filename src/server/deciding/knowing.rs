@@ -109,7 +109,8 @@ impl<'r> Inquiry<'r> {
         cached.or_else(|| (!self.asks_record(read, sid)).then_some(FORGOTTEN))
     }
 
-    /// What decisions about these flows rest on, if memory has all of it.
+    /// What decisions about these flows rest on, if memory has all of it. Who
+    /// answers by it asks [`Self::admit`] first.
     pub(crate) fn known_now<'q>(
         &self,
         edge: &EdgeService,
@@ -143,7 +144,7 @@ impl<'r> Inquiry<'r> {
         sids: impl Iterator<Item = &'q str> + Clone,
     ) -> Result<Known, Fault> {
         if let Some(known) = self.known_now(edge, sids.clone()) {
-            return Ok(known);
+            return self.admit(known);
         }
         let place = place(self.access.environment);
         let (read, early) = match self.read_now(edge) {
@@ -161,7 +162,7 @@ impl<'r> Inquiry<'r> {
             }
         });
         let remembered = join_all(late).await;
-        Ok(Known::new(read, remembered.into_iter()))
+        self.admit(Known::new(read, remembered.into_iter()))
     }
 
     async fn read_at_once<'q>(

@@ -2,7 +2,8 @@
 //!
 //! Every route goes the same way: who asks, over which channel → the user, the
 //! group and what is remembered of them, from memory without waiting or else
-//! read at once ([`knowing`]) → one decision for each flow → what of it is kept
+//! read at once ([`knowing`]) → whether they are served by what is this old →
+//! one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
 //! [`Door`].
 
@@ -21,12 +22,15 @@ pub(crate) use self::{
 };
 
 use super::{
+    EdgeService,
     auth::Access,
-    error::{AuthError, Fault, Invalid},
+    error::{AuthError, Fault, Invalid, Old},
 };
 use crate::{
     clock::UnixMs,
+    current::{Environment, Policy},
     evaluate::{Ask, Decision, Membership, SubjectView, Tag, decide, deployment_of},
+    guard::Context,
     progress::Read,
     snapshot::{Deployment, Key, Snapshot, compile::channel_fault},
 };
@@ -46,7 +50,23 @@ pub(crate) struct Inquiry<'r> {
     pub(crate) access: Access<'r>,
     pub(crate) who: Who<'r>,
     pub(crate) channel: Option<&'r str>,
+    /// The time the decision is made for.
     pub(crate) now: UnixMs,
+    /// The time it is: another one only where somebody asks about another time.
+    clock: UnixMs,
+}
+
+/// The refusal of who is not served by what is old.
+fn old(environment: &Environment, clock: UnixMs, whom: &'static str) -> Fault {
+    let freshness = &environment.freshness;
+    let seconds = |until: UnixMs| until.saturating_sub(freshness.issued_ms) / 1_000;
+    Fault::Old(Box::new(Old {
+        environment: environment.snapshot.environment.clone(),
+        age: freshness.age(clock),
+        age_s: seconds(clock),
+        fresh_s: seconds(freshness.fresh_until_ms),
+        whom,
+    }))
 }
 
 /// The channel of a request: its key's where the key is bound to one, else the
@@ -75,6 +95,39 @@ pub(crate) fn channel<'a>(key: &'a Key, named: Option<&'a str>) -> Result<Option
 }
 
 impl<'r> Inquiry<'r> {
+    /// The inquiry, unless the environment is too old to answer anybody:
+    /// before anything is read for it.
+    pub(crate) fn open(
+        access: Access<'r>,
+        who: Who<'r>,
+        channel: Option<&'r str>,
+        (now, clock): (UnixMs, UnixMs),
+    ) -> Result<Self, Fault> {
+        let environment = access.environment;
+        if environment.judged(clock).1 == Policy::Refuse {
+            return Err(old(environment, clock, "and nobody is served by it then"));
+        }
+        Ok(Self {
+            access,
+            who,
+            channel,
+            now,
+            clock,
+        })
+    }
+
+    /// Whether this user is served: of whom nothing is known is not, where the
+    /// environment is too old for new users.
+    pub(crate) fn admit(&self, known: Known) -> Result<Known, Fault> {
+        let environment = self.access.environment;
+        let is_new = known.read.subject.is_new();
+        if is_new && environment.judged(self.clock).1 == Policy::RefuseNewUsers {
+            let whom = "and users of whom nothing is known here are not served by it then";
+            return Err(old(environment, self.clock, whom));
+        }
+        Ok(known)
+    }
+
     fn snapshot(&self) -> &'r Snapshot {
         &self.access.environment.snapshot
     }
@@ -95,6 +148,25 @@ impl<'r> Inquiry<'r> {
             attributes: self.who.attributes,
             conversation: self.who.conversation,
         }
+    }
+
+    /// Lets the guard have what a decision is made of, every so often. What was
+    /// only assumed of a user is nothing to judge a release by.
+    pub(crate) fn sample(&self, edge: &EdgeService, known: &Known, at: usize, asked: (&str, Tag)) {
+        if !known.is_certain(at) {
+            return;
+        }
+        edge.sampler.offer(|| Context {
+            slot: self.access.environment.slot,
+            sid: asked.0.into(),
+            tag: asked.1,
+            channel: self.channel.map(Into::into),
+            membership: known.remembered(at).membership,
+            user: Arc::clone(&known.read.subject),
+            group: known.read.group.clone(),
+            attributes: self.who.attributes.cloned(),
+            conversation: self.who.conversation.map(Into::into),
+        });
     }
 
     /// Decides one flow.

@@ -11,8 +11,13 @@ use hyper::{
     header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::route::{Kinds, Protocol};
+use super::{
+    protocol::distribution::DistributionError,
+    protocol::flows::TicketError,
+    route::{Kinds, Protocol},
+};
 use crate::{
+    current::{Age, NotHere},
     http::{self, Answer, BodyError, json::JsonError},
     progress::{ReadError, WriteError},
     snapshot::wire::KeyKind,
@@ -130,6 +135,23 @@ pub(crate) enum Missing {
     Deployment { name: String, environment: String },
 }
 
+/// The environment is older than its operator lets this request be served by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what environment {environment} is evaluated against is {}: signed {age_s} s ago, fresh for {fresh_s} s, {whom}",
+    age.name()
+)]
+pub(crate) struct Old {
+    pub(crate) environment: Box<str>,
+    pub(crate) age: Age,
+    /// Since it was signed.
+    pub(crate) age_s: u64,
+    /// How long it was to be fresh.
+    pub(crate) fresh_s: u64,
+    /// Who is refused by that.
+    pub(crate) whom: &'static str,
+}
+
 /// Everything that can be wrong with a request, or with us.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -154,9 +176,19 @@ pub(crate) enum Fault {
         channel: String,
     },
     #[error(transparent)]
+    Old(#[from] Box<Old>),
+    #[error(transparent)]
+    NotHere(#[from] NotHere),
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    #[error("as many streams of changes are open as this edge, or this key, may have")]
+    Streams,
+    #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
 }
 
 /// A row of the table.
@@ -179,6 +211,8 @@ const fn row(status: StatusCode, kind: &'static str, title: &'static str) -> Row
 /// away is not so for long, and a set-aside version waits for the next publish.
 const RETRY_SOON: &str = "1";
 const RETRY_LATER: &str = "30";
+/// Upstream is asked again within the longest pause between two attempts.
+const RETRY_REFRESHED: &str = "10";
 
 impl Fault {
     /// The table.
@@ -235,8 +269,22 @@ impl Fault {
                 "deployment-not-in-force",
                 "Another deployment decides",
             ),
+            Self::Old(old) if old.age == Age::Expired => row(
+                S::SERVICE_UNAVAILABLE,
+                "snapshot-expired",
+                "Snapshot expired",
+            ),
+            Self::Old(_) => row(S::SERVICE_UNAVAILABLE, "snapshot-stale", "Snapshot stale"),
+            Self::NotHere(_) => row(
+                S::SERVICE_UNAVAILABLE,
+                "revision-not-here",
+                "Revision not here",
+            ),
+            Self::Ticket(_) => row(S::UNAUTHORIZED, "ticket", "Ticket not good"),
+            Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
+            Self::Distribution(error) => distribution_row(error),
         }
     }
 
@@ -264,6 +312,7 @@ impl Fault {
             Self::Auth(AuthError::Kind { expected, .. }) => Some(expected.describe()),
             Self::Auth(AuthError::Channel { expected, .. }) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
+            Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
             }
@@ -293,10 +342,11 @@ impl Fault {
     fn extra_header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Route(RouteError::Method { allow }) => Some((ALLOW, allow)),
-            Self::Auth(AuthError::Missing | AuthError::Unknown) => {
+            Self::Auth(AuthError::Missing | AuthError::Unknown) | Self::Ticket(_) => {
                 Some((WWW_AUTHENTICATE, "Bearer"))
             }
             Self::SetAside { .. } => Some((RETRY_AFTER, RETRY_LATER)),
+            Self::Old(_) => Some((RETRY_AFTER, RETRY_REFRESHED)),
             other if other.row().status == StatusCode::SERVICE_UNAVAILABLE => {
                 Some((RETRY_AFTER, RETRY_SOON))
             }
@@ -343,6 +393,21 @@ fn read_row(error: ReadError) -> Row {
         ReadError::Unreadable => row(status, "steps-unreadable", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
+}
+
+/// The rows of what another edge cannot pull.
+fn distribution_row(error: &DistributionError) -> Row {
+    use StatusCode as S;
+    let (status, kind, title) = match error {
+        DistributionError::Environment => (S::FORBIDDEN, "environment", "Another environment"),
+        DistributionError::ApplicationKey => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
+        DistributionError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        DistributionError::NoDocument { .. } => {
+            (S::NOT_FOUND, "unknown-document", "Unknown document")
+        }
+        DistributionError::NoLedger => (S::NOT_FOUND, "no-ledger", "No ledger here"),
+    };
+    row(status, kind, title)
 }
 
 /// The rows of what is not stored.

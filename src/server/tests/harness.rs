@@ -12,7 +12,7 @@ use tokio::{
 use super::installation::snapshot;
 use crate::{
     clock::Ambient,
-    current::{Current, Freshness},
+    current::{Current, Freshness, Policies},
     disk::{
         journal::{Durability, Journal, JournalOptions},
         memory::MemoryDisk,
@@ -22,7 +22,7 @@ use crate::{
         LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger, ProgressOptions,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
-    server::{Edge, Origins},
+    server::{self, ChangesOptions, Edge, Origins},
     telemetry::metrics::Metrics,
 };
 
@@ -38,17 +38,26 @@ impl Harness {
     }
 
     pub(super) fn with_drafts(drafts: bool) -> Self {
-        Self::with(drafts, NobodyKnown { has_records: true })
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(drafts, nobody, Current::default())
     }
 
     /// The ledger answers for users, and for nothing else.
     pub(super) fn without_records() -> Self {
-        Self::with(true, NobodyKnown { has_records: false })
+        let nobody = NobodyKnown { has_records: false };
+        Self::with(true, nobody, Current::default())
     }
 
-    fn with(drafts: bool, ledger: NobodyKnown) -> Self {
+    /// Under these policies, with little patience for revisions to come.
+    pub(super) fn governed(policies: Policies, patience: Duration) -> Self {
+        let current = Current::default().governed("development", policies);
+        let nobody = NobodyKnown { has_records: true };
+        Self::with(true, nobody, current.patient(patience))
+    }
+
+    fn with(drafts: bool, ledger: NobodyKnown, current: Current) -> Self {
         let ambient = Ambient::system();
-        let current = Arc::new(Current::default());
+        let current = Arc::new(current);
         let freshness = Freshness {
             issued_ms: ambient.now_ms(),
             fresh_until_ms: u64::MAX,
@@ -57,11 +66,22 @@ impl Harness {
         current.publish(Arc::new(snapshot(drafts)), freshness);
         let (progress, journal) = progress(&ambient, ledger);
         let edge = Edge {
+            samples: None,
             current,
             progress,
+            changes: server::Changes::new(
+                ChangesOptions {
+                    streams_max: 3,
+                    streams_per_key_max: 2,
+                    ticket_life: Duration::from_secs(60),
+                    ticket_secret: None,
+                },
+                &ambient,
+            ),
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,
+            distribution: None,
             traces_per_million: None,
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
@@ -113,7 +133,7 @@ impl Drop for Harness {
 pub(super) struct Reply {
     pub(super) status: u16,
     head: String,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Reply {
@@ -255,7 +275,7 @@ impl ProgressLedger for NobodyKnown {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 
-    fn close<'a>(&'a self, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> LedgerFuture<'a, ()> {
         Box::pin(async { Err(LedgerError::Away("a test".to_owned())) })
     }
 }

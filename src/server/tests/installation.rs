@@ -80,6 +80,15 @@ fn deployments() -> Vec<Value> {
 }
 
 pub(super) fn snapshot(drafts: bool) -> Snapshot {
+    let revision = Revision {
+        epoch: 0,
+        number: 17,
+    };
+    snapshot_at(revision, drafts)
+}
+
+/// The same under another revision.
+pub(super) fn snapshot_at(revision: Revision, drafts: bool) -> Snapshot {
     let mut flows = Vec::new();
     let mut versions = Vec::new();
     for (sid, numbers) in FLOWS {
@@ -136,10 +145,6 @@ pub(super) fn snapshot(drafts: bool) -> Snapshot {
         "inactive_deployments": ["d_paused_web", "d_paused_intercom_quiet", "d_chat_web_old"],
     });
     let control = serde_json::from_value(control).expect("a control document");
-    let revision = Revision {
-        epoch: 0,
-        number: 17,
-    };
     let compiled = compile("development", "env_1", revision, &content, &control);
     let compiled = compiled.expect("it compiles");
     assert_eq!(compiled.set_aside, []);

@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::DeploymentFault;
+use super::{
+    DeploymentFault,
+    input::{Given, Input},
+};
 use crate::{
     evaluate::predicate::{Asked, Places, Predicate},
     limits::{
@@ -23,7 +26,7 @@ use crate::{
             Alternative, Audience, Channel, Deployment, DeploymentKey, Flow, FlowKey,
             RolloutSource, Rule, Scheduled, SetAside,
         },
-        parts::Content,
+        parts::Place,
         wire::{ControlDocument, DeploymentPart, RolloutId, RolloutPart, RulePart, VersionPolicy},
     },
 };
@@ -41,11 +44,13 @@ pub(super) struct Deployed {
     pub(super) deployments: Vec<Arc<Deployment>>,
     pub(super) channels: FxHashMap<Box<str>, Channel>,
     pub(super) set_aside: Vec<SetAside>,
+    /// Those that were compiled anew.
+    pub(super) made: Vec<(Option<Place>, Arc<Deployment>)>,
 }
 
 /// Compiles and links all of them.
 pub(super) fn assemble(
-    content: &Content,
+    input: &Input<'_>,
     control: &ControlDocument,
     flows: &FxHashMap<Box<str>, Arc<Flow>>,
 ) -> Deployed {
@@ -57,18 +62,19 @@ pub(super) fn assemble(
         .map(String::as_str)
         .collect();
     let mut deployed = Deployed::default();
-    for channel in &content.settings.channels {
+    for channel in &input.settings.channels {
         let own = deployed.channels.entry(channel.name.as_str().into());
         // Described twice, the stricter word counts.
         own.or_default().exclusive |= channel.exclusive;
     }
     let mut uids: FxHashMap<DeploymentKey, &str> = FxHashMap::default();
-    for part in &content.deployments {
+    for given in &input.deployments {
+        let part = given.part;
         let active = !inactive.contains(part.uid.as_str());
         let added = match by_uid.get(part.flow_uid.as_str()) {
             None => Err(format!("the flow {:?} is not served", part.flow_uid)),
             Some(flow) => match uids.insert(DeploymentKey::of(&part.uid), &part.uid) {
-                None => deployed.add(part, flow, active),
+                None => deployed.add(given, flow, active),
                 Some(other) => {
                     deployed.hold(part, flow);
                     Err(if other == part.uid {
@@ -93,13 +99,28 @@ pub(super) fn assemble(
 }
 
 impl Deployed {
-    fn add(&mut self, part: &DeploymentPart, flow: &Flow, active: bool) -> Result<(), String> {
-        let compiled = match compile_deployment(part, &flow.sid, active) {
-            Ok(compiled) => Arc::new(compiled),
-            Err(faults) => {
-                self.hold(part, flow);
-                return Err(told(&faults));
-            }
+    fn add(
+        &mut self,
+        given: &Given<'_, DeploymentPart, Deployment>,
+        flow: &Flow,
+        active: bool,
+    ) -> Result<(), String> {
+        let part = given.part;
+        // A compiled deployment depends on its part and on these two.
+        let same = |last: &&Arc<Deployment>| last.active == active && last.flow_sid == flow.sid;
+        let compiled = match given.last.filter(same) {
+            Some(last) => Arc::clone(last),
+            None => match compile_deployment(part, &flow.sid, active) {
+                Ok(compiled) => {
+                    let compiled = Arc::new(compiled);
+                    self.made.push((given.place, Arc::clone(&compiled)));
+                    compiled
+                }
+                Err(faults) => {
+                    self.hold(part, flow);
+                    return Err(told(&faults));
+                }
+            },
         };
         let channel = self.channels.entry(compiled.channel.clone()).or_default();
         let in_force = channel.by_flow.get(&flow.key);

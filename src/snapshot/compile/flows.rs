@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{check::sid_fault, compile_version};
+use super::{
+    Made,
+    check::sid_fault,
+    compile_version,
+    input::{Given, Input, Source, Versions},
+};
 use crate::snapshot::{
     model::{Flow, FlowKey, SetAside, Version, VersionSlot},
-    parts::Content,
+    parts::Outcome,
     wire::{ControlDocument, FlowPart, VersionPart},
 };
 
@@ -25,37 +30,36 @@ pub(super) struct Assembly<'c> {
     pub(super) by_block: FxHashMap<Box<str>, Arc<Flow>>,
     /// What was left out.
     pub(super) set_aside: Vec<SetAside>,
+    /// What was compiled and linked anew.
+    pub(super) made: Made,
     keys: FxHashMap<FlowKey, &'c str>,
     /// Block uid to the sid of the flow that has it, logic blocks included.
     claims: FxHashMap<Box<str>, &'c str>,
-    versions: FxHashMap<(&'c str, u32), &'c VersionPart>,
+    versions: Versions<'c>,
     broken: FxHashMap<&'c str, &'c str>,
     disabled: FxHashSet<&'c str>,
 }
 
 impl<'c> Assembly<'c> {
     /// Nothing added yet.
-    pub(super) fn new(content: &'c Content, control: &'c ControlDocument) -> Self {
-        let versions = content.versions.iter();
-        let broken = content.broken.iter();
+    pub(super) fn new(input: &'c Input<'c>, control: &'c ControlDocument) -> Self {
+        let broken = input.broken.iter();
         Self {
             by_sid: FxHashMap::default(),
             by_block: FxHashMap::default(),
             set_aside: Vec::new(),
+            made: Made::default(),
             keys: FxHashMap::default(),
             claims: FxHashMap::default(),
-            versions: versions
-                .map(|(_, part)| ((part.flow_uid.as_str(), part.number), part))
-                .collect(),
-            broken: broken
-                .map(|(id, why)| (id.as_str(), why.as_str()))
-                .collect(),
+            versions: input.versions.clone(),
+            broken: broken.map(|(id, why)| (id.as_str(), *why)).collect(),
             disabled: control.disabled_flows.iter().map(String::as_str).collect(),
         }
     }
 
     /// Adds a flow with its versions, or sets it aside.
-    pub(super) fn add(&mut self, part: &'c FlowPart) {
+    pub(super) fn add(&mut self, given: &Given<'c, FlowPart, Flow>) {
+        let part = given.part;
         if let Some(why) = self.fault(part) {
             // Its versions go with it, unless it only repeats another flow's uid.
             for number in &part.versions {
@@ -71,7 +75,7 @@ impl<'c> Assembly<'c> {
             .into_iter()
             .map(|number| VersionSlot {
                 number,
-                version: self.version(part, number).map(Arc::new),
+                version: self.version(part, number),
             })
             .collect();
         if let Some((uid, owner)) = self.foreign_claim(part, &slots) {
@@ -79,16 +83,20 @@ impl<'c> Assembly<'c> {
             self.leave_out(&part.sid, None, why);
             return;
         }
-        self.insert(part, slots.into());
+        self.insert(given, slots.into());
     }
 
     /// Names versions that no flow asked for and parts that belong to none.
     pub(super) fn note_left_over(&mut self) {
-        let mut left: Vec<_> = std::mem::take(&mut self.versions).into_values().collect();
-        left.sort_unstable_by_key(|part| (&part.flow_sid, part.number));
-        for part in left {
+        let left = std::mem::take(&mut self.versions);
+        let left = left.iter();
+        let mut left: Vec<_> = left
+            .map(|((_, number), (source, _))| (source.flow_sid(), *number))
+            .collect();
+        left.sort_unstable();
+        for (sid, number) in left {
             let why = "no flow lists this version".to_owned();
-            self.leave_out(&part.flow_sid, Some(part.number), why);
+            self.leave_out(sid, Some(number), why);
         }
         let mut broken: Vec<_> = std::mem::take(&mut self.broken).into_iter().collect();
         broken.sort_unstable();
@@ -97,18 +105,29 @@ impl<'c> Assembly<'c> {
         }
     }
 
-    fn insert(&mut self, part: &'c FlowPart, versions: Box<[VersionSlot]>) {
-        let flow = Arc::new(Flow {
-            uid: part.uid.as_str().into(),
-            key: FlowKey::of(&part.uid),
-            sid: part.sid.as_str().into(),
-            name: part.name.as_str().into(),
-            project: part.project.as_str().into(),
-            enabled: part.enabled && !self.disabled.contains(part.uid.as_str()),
-            refuse_public_force: part.refuse_public_force,
-            deployments_only: part.deployments_only,
-            versions,
-        });
+    fn insert(&mut self, given: &Given<'c, FlowPart, Flow>, versions: Box<[VersionSlot]>) {
+        let part = given.part;
+        let enabled = part.enabled && !self.disabled.contains(part.uid.as_str());
+        let same =
+            |last: &&Arc<Flow>| last.enabled == enabled && are_same(&last.versions, &versions);
+        let flow = match given.last.filter(same) {
+            Some(last) => Arc::clone(last),
+            None => {
+                let flow = Arc::new(Flow {
+                    uid: part.uid.as_str().into(),
+                    key: FlowKey::of(&part.uid),
+                    sid: part.sid.as_str().into(),
+                    name: part.name.as_str().into(),
+                    project: part.project.as_str().into(),
+                    enabled,
+                    refuse_public_force: part.refuse_public_force,
+                    deployments_only: part.deployments_only,
+                    versions,
+                });
+                self.made.flows.push((given.place, Arc::clone(&flow)));
+                flow
+            }
+        };
         self.keys.insert(flow.key, &part.uid);
         for version in flow
             .versions
@@ -139,16 +158,26 @@ impl<'c> Assembly<'c> {
     }
 
     /// Compiles a version, or sets it aside.
-    fn version(&mut self, flow: &'c FlowPart, number: u32) -> Option<Version> {
+    fn version(&mut self, flow: &'c FlowPart, number: u32) -> Option<Arc<Version>> {
         let broken = self
             .broken
             .remove(format!("version:{}:{number}", flow.uid).as_str());
         let compiled = match self.versions.remove(&(flow.uid.as_str(), number)) {
-            Some(part) if part.flow_sid != flow.sid => Err(format!(
+            Some((source, _)) if source.flow_sid() != flow.sid => Err(format!(
                 "it names the flow {:?}, expected {:?}",
-                part.flow_sid, flow.sid
+                source.flow_sid(),
+                flow.sid
             )),
-            Some(part) => self.compile(part),
+            Some((Source::Compiled(outcome), _)) => told(outcome),
+            Some((Source::Parsed(part), place)) => {
+                let outcome = Arc::new(Outcome {
+                    flow_sid: part.flow_sid.as_str().into(),
+                    version: compiled(part),
+                });
+                let told = told(&outcome);
+                self.made.versions.push((place, outcome));
+                told
+            }
             None => Err(broken.map_or_else(
                 || "the flow lists this version, but it is missing".to_owned(),
                 |why| format!("the part cannot be read: {why}"),
@@ -157,21 +186,6 @@ impl<'c> Assembly<'c> {
         compiled
             .map_err(|why| self.leave_out(&flow.sid, Some(number), why))
             .ok()
-    }
-
-    fn compile(&self, part: &'c VersionPart) -> Result<Version, String> {
-        compile_version(part).map_err(|faults| {
-            let named: Vec<String> = faults
-                .iter()
-                .take(FAULTS_NAMED)
-                .map(ToString::to_string)
-                .collect();
-            let more = match faults.len().checked_sub(FAULTS_NAMED) {
-                None | Some(0) => String::new(),
-                Some(more) => format!(", and {more} more"),
-            };
-            format!("{}{more}", named.join("; "))
-        })
     }
 
     /// The first block uid that another flow has, if any; otherwise all of
@@ -202,4 +216,40 @@ impl<'c> Assembly<'c> {
             why,
         });
     }
+}
+
+/// The version, or its faults in words.
+fn compiled(part: &VersionPart) -> Result<Arc<Version>, Box<str>> {
+    compile_version(part).map(Arc::new).map_err(|faults| {
+        let named: Vec<String> = faults
+            .iter()
+            .take(FAULTS_NAMED)
+            .map(ToString::to_string)
+            .collect();
+        let more = match faults.len().checked_sub(FAULTS_NAMED) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(", and {more} more"),
+        };
+        format!("{}{more}", named.join("; ")).into()
+    })
+}
+
+fn told(outcome: &Outcome) -> Result<Arc<Version>, String> {
+    match &outcome.version {
+        Ok(version) => Ok(Arc::clone(version)),
+        Err(why) => Err(why.to_string()),
+    }
+}
+
+/// Whether a flow was linked with these very versions.
+fn are_same(last: &[VersionSlot], now: &[VersionSlot]) -> bool {
+    let same = |(one, other): (&VersionSlot, &VersionSlot)| {
+        one.number == other.number
+            && match (&one.version, &other.version) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (None, None) => true,
+                _ => false,
+            }
+    };
+    last.len() == now.len() && last.iter().zip(now).all(same)
 }

@@ -9,17 +9,21 @@
 mod check;
 mod deployments;
 mod flows;
+mod input;
 mod link;
 #[cfg(test)]
 mod tests;
 
 pub use deployments::{channel_fault, compile_deployment};
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashSet;
 
+use self::input::Input;
 use super::{
-    model::{Key, Revision, Snapshot, Version},
-    parts::Content,
+    model::{Deployment, Flow, Key, Revision, Snapshot, Version},
+    parts::{Body, Content, Inventory, Outcome, PartsError, Place},
     wire::{ControlDocument, KeyPart, VersionPart},
 };
 use crate::limits::KEYS_PER_ENVIRONMENT_MAX;
@@ -47,6 +51,9 @@ pub enum CompileError {
         /// What stands there.
         found: String,
     },
+    /// An inventory without settings; resolving makes none.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// More keys than an edge holds.
     #[error("{found} keys found, expected at most {KEYS_PER_ENVIRONMENT_MAX}")]
     TooManyKeys {
@@ -97,31 +104,120 @@ pub fn compile(
     content: &Content,
     control: &ControlDocument,
 ) -> Result<Snapshot, CompileError> {
-    let keys = keys(&content.keys, &control.revoked_keys)?;
-    let mut flows = flows::Assembly::new(content, control);
-    for part in &content.flows {
-        flows.add(part);
+    let name = Name {
+        environment,
+        environment_uid,
+        revision,
+    };
+    let (snapshot, _) = assemble(&name, &Input::of_content(content), control)?;
+    Ok(snapshot)
+}
+
+/// Which snapshot of which environment this is.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'n> {
+    /// The environment's name.
+    pub environment: &'n str,
+    /// Its uid.
+    pub environment_uid: &'n str,
+    /// The snapshot's revision.
+    pub revision: Revision,
+}
+
+/// How much there was to do. What was compiled before is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Versions compiled.
+    pub versions: usize,
+    /// Deployments compiled.
+    pub deployments: usize,
+    /// Flows linked.
+    pub flows: usize,
+}
+
+/// As [`compile`], from an inventory: what was compiled of it before goes into
+/// the snapshot by the same `Arc`, and what is compiled now is noted for the
+/// next one. The snapshot is the one [`compile`] makes of the same parts.
+pub fn compile_inventory(
+    name: &Name<'_>,
+    inventory: &mut Inventory,
+    control: &ControlDocument,
+) -> Result<(Snapshot, Work), CompileError> {
+    let input = Input::of_inventory(inventory)?;
+    let (snapshot, made) = assemble(name, &input, control)?;
+    let work = Work {
+        versions: made.versions.len(),
+        deployments: made.deployments.len(),
+        flows: made.flows.len(),
+    };
+    drop(input);
+    note(inventory, made);
+    Ok((snapshot, work))
+}
+
+/// What was made anew, by the place of its part.
+#[derive(Default)]
+struct Made {
+    versions: Vec<(Option<Place>, Arc<Outcome>)>,
+    flows: Vec<(Option<Place>, Arc<Flow>)>,
+    deployments: Vec<(Option<Place>, Arc<Deployment>)>,
+}
+
+fn assemble(
+    name: &Name<'_>,
+    input: &Input<'_>,
+    control: &ControlDocument,
+) -> Result<(Snapshot, Made), CompileError> {
+    let keys = keys(&input.keys, &control.revoked_keys)?;
+    let mut flows = flows::Assembly::new(input, control);
+    for given in &input.flows {
+        flows.add(given);
     }
     flows.note_left_over();
-    let deployed = deployments::assemble(content, control, &flows.by_sid);
+    let deployed = deployments::assemble(input, control, &flows.by_sid);
     flows.set_aside.extend(deployed.set_aside);
-    Ok(Snapshot {
-        environment: environment.into(),
-        environment_uid: environment_uid.into(),
-        environment_type: content.settings.environment_type,
-        revision,
-        drafts: content.settings.drafts,
+    let mut made = flows.made;
+    made.deployments = deployed.made;
+    let by_key = flows.by_sid.values();
+    let by_key = by_key.map(|flow| (flow.key, Arc::clone(flow))).collect();
+    let snapshot = Snapshot {
+        environment: name.environment.into(),
+        environment_uid: name.environment_uid.into(),
+        environment_type: input.settings.environment_type,
+        revision: name.revision,
+        drafts: input.settings.drafts,
         flows: flows.by_sid,
+        flows_by_key: by_key,
         block_flows: flows.by_block,
         deployments: deployed.deployments,
         channels: deployed.channels,
         keys,
         set_aside: flows.set_aside,
-    })
+    };
+    Ok((snapshot, made))
+}
+
+fn note(inventory: &mut Inventory, made: Made) {
+    for (place, outcome) in made.versions {
+        if let Some(place) = place {
+            inventory.became(place, Body::Compiled(outcome));
+        }
+    }
+    for (place, flow) in made.flows {
+        if let Some(place) = place {
+            inventory.linked(place, flow);
+        }
+    }
+    for (place, deployment) in made.deployments {
+        if let Some(place) = place {
+            inventory.deployed(place, deployment);
+        }
+    }
+    inventory.forget_parsed();
 }
 
 /// The keys that are not revoked.
-fn keys(parts: &[KeyPart], revoked: &[String]) -> Result<Vec<Key>, CompileError> {
+fn keys(parts: &[&KeyPart], revoked: &[String]) -> Result<Vec<Key>, CompileError> {
     if parts.len() > KEYS_PER_ENVIRONMENT_MAX {
         return Err(CompileError::TooManyKeys { found: parts.len() });
     }

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub drafts: bool,
     /// By sid.
     pub flows: FxHashMap<Box<str>, Arc<Flow>>,
+    /// By key, for whoever holds progress and wants its name.
+    pub flows_by_key: FxHashMap<FlowKey, Arc<Flow>>,
     /// The flow each shown block's uid belongs to; logic blocks cannot be asked for.
     pub block_flows: FxHashMap<Box<str>, Arc<Flow>>,
     /// Ascending by uid; those that were set aside are missing.

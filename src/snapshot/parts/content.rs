@@ -1,17 +1,18 @@
-//! What do the parts say, and do they fit together?
+//! What do the parts say?
 //!
 //! Which parts exist is the index's word and must be consistent; what a part
 //! says is its own, and a part that says nothing sensible is set aside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{PartsError, decode, part_name, version_id};
-use crate::{
-    limits::{KEYS_PER_ENVIRONMENT_MAX, PART_BYTES_MAX},
-    snapshot::{
-        json,
-        wire::{DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart},
-    },
+use super::{
+    PartsError,
+    inventory::{Body, Part},
+    version_id,
+};
+use crate::snapshot::{
+    json,
+    wire::{DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart},
 };
 
 /// Everything a release holds, parsed and not yet compiled.
@@ -33,124 +34,23 @@ pub struct Content {
     pub broken: Vec<(String, String)>,
 }
 
-/// Parses the parts of an index. Their ids are known to be sound and unique.
-pub(super) fn read<'a>(
-    parts: Vec<PartEntry>,
-    find: impl Fn(&str) -> Result<&'a [u8], PartsError>,
-) -> Result<Content, PartsError> {
-    let mut reading = Reading::default();
-    let mut settings = None;
-    for part in parts {
-        let bytes = decode(&part.blob, find(&part.blob.sha256)?, PART_BYTES_MAX)?;
-        if part.kind == PartKind::Settings {
-            let parsed = json::parse(&bytes);
-            settings = Some(parsed.map_err(|source| PartsError::Settings { source })?);
-        } else {
-            reading.part(part, &bytes);
+/// Reads a part whose bytes were checked. Only settings may not be broken:
+/// nothing can be served without them.
+pub(super) fn read(entry: Arc<PartEntry>, bytes: &[u8]) -> Result<Part, PartsError> {
+    let id = entry.id.as_str();
+    let body = match entry.kind {
+        PartKind::Flow => flow(id, bytes).map(|own| Body::Flow(own.into(), None)),
+        PartKind::Version => version(id, bytes).map(|own| Body::Parsed(own.into())),
+        PartKind::Deployment => deployment(id, bytes).map(|own| Body::Deployment(own.into(), None)),
+        PartKind::Key => key(id, bytes).map(|own| Body::Key(own.into())),
+        PartKind::Settings => {
+            let settings = json::parse::<SettingsPart>(bytes);
+            let settings = settings.map_err(|source| PartsError::Settings { source })?;
+            Ok(Body::Settings(settings.into()))
         }
-    }
-    reading.finish(settings.ok_or(PartsError::NoSettings)?)
-}
-
-/// What has been read so far. The maps hold every id of the index, with none
-/// for a part that is broken.
-#[derive(Default)]
-struct Reading {
-    flows: BTreeMap<String, Option<FlowPart>>,
-    versions: BTreeMap<(String, u32), Option<(String, VersionPart)>>,
-    deployments: Vec<DeploymentPart>,
-    keys: BTreeMap<String, Option<KeyPart>>,
-    broken: Vec<(String, String)>,
-}
-
-impl Reading {
-    fn part(&mut self, part: PartEntry, bytes: &[u8]) {
-        let PartEntry { kind, id, blob } = part;
-        let name = part_name(kind, &id);
-        match kind {
-            PartKind::Flow => {
-                let flow = self.keep(name, flow(&id, bytes));
-                self.flows.insert(id, flow);
-            }
-            PartKind::Version => {
-                let Some((uid, number)) = version_id(&id) else {
-                    return;
-                };
-                let key = (uid.to_owned(), number);
-                let version = self.keep(name, version(uid, number, bytes));
-                self.versions
-                    .insert(key, version.map(|version| (blob.sha256, version)));
-            }
-            PartKind::Deployment => {
-                let deployment = self.keep(name, deployment(&id, bytes));
-                self.deployments.extend(deployment);
-            }
-            PartKind::Key => {
-                let key = self.keep(name, key(&id, bytes));
-                self.keys.insert(id, key);
-            }
-            // Read by the caller, who cannot go on without.
-            PartKind::Settings => {}
-        }
-    }
-
-    fn keep<T>(&mut self, name: String, parsed: Result<T, String>) -> Option<T> {
-        parsed.map_err(|why| self.broken.push((name, why))).ok()
-    }
-
-    fn finish(mut self, settings: SettingsPart) -> Result<Content, PartsError> {
-        if self.keys.len() > KEYS_PER_ENVIRONMENT_MAX {
-            return Err(PartsError::TooManyKeys {
-                found: self.keys.len(),
-                expected: KEYS_PER_ENVIRONMENT_MAX,
-            });
-        }
-        self.check_links()?;
-        self.deployments.sort_by(|a, b| a.uid.cmp(&b.uid));
-        let flows: Vec<FlowPart> = self.flows.into_values().flatten().collect();
-        let served: BTreeSet<&str> = flows.iter().map(|flow| flow.uid.as_str()).collect();
-        let versions = self
-            .versions
-            .into_values()
-            .flatten()
-            .filter(|(_, version)| served.contains(version.flow_uid.as_str()))
-            .collect();
-        Ok(Content {
-            settings,
-            versions,
-            deployments: self.deployments,
-            keys: self.keys.into_values().flatten().collect(),
-            broken: self.broken,
-            flows,
-        })
-    }
-
-    /// Flows and versions name each other completely. A broken flow says
-    /// nothing about its versions, so nothing is asked of them.
-    fn check_links(&self) -> Result<(), PartsError> {
-        for flow in self.flows.values().flatten() {
-            for number in &flow.versions {
-                let key = (flow.uid.clone(), *number);
-                if !self.versions.contains_key(&key) {
-                    return Err(PartsError::VersionMissing {
-                        flow: key.0,
-                        number: *number,
-                    });
-                }
-            }
-        }
-        for (uid, number) in self.versions.keys() {
-            let (flow, number) = (uid.clone(), *number);
-            match self.flows.get(uid) {
-                None => return Err(PartsError::VersionWithoutFlow { flow, number }),
-                Some(Some(part)) if part.versions.binary_search(&number).is_err() => {
-                    return Err(PartsError::VersionUnlisted { flow, number });
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
+    };
+    let body = body.unwrap_or_else(|why| Body::Broken(why.into()));
+    Ok(Part { entry, body })
 }
 
 fn flow(id: &str, bytes: &[u8]) -> Result<FlowPart, String> {
@@ -165,7 +65,9 @@ fn flow(id: &str, bytes: &[u8]) -> Result<FlowPart, String> {
     Ok(part)
 }
 
-fn version(uid: &str, number: u32, bytes: &[u8]) -> Result<VersionPart, String> {
+fn version(id: &str, bytes: &[u8]) -> Result<VersionPart, String> {
+    // A shard's ids were checked when it was read.
+    let (uid, number) = version_id(id).unwrap_or((id, 0));
     let part: VersionPart = json::parse(bytes).map_err(|error| error.to_string())?;
     same("flow_uid", &part.flow_uid, uid)?;
     same("number", &part.number.to_string(), &number.to_string())?;

@@ -10,18 +10,25 @@ mod blob;
 mod build;
 mod content;
 mod error;
+mod inventory;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::de::DeserializeOwned;
 
+use self::inventory::Shard;
+pub(super) use self::inventory::{Body, Outcome, Place};
 pub use self::{
     blob::{decode, encode},
-    build::{Built, build_index},
+    build::{Built, Offer, build_beside, build_index},
     content::Content,
     error::PartsError,
+    inventory::Inventory,
 };
 use super::{
     is_sha256_hex, json, sha256,
@@ -82,28 +89,89 @@ pub fn resolve_index<'a>(
     blob: impl Fn(&str) -> Option<&'a [u8]>,
     bytes_max: usize,
 ) -> Result<Content, PartsError> {
+    let (inventory, _) = take_stock(index, blob, &Inventory::default(), bytes_max)?;
+    inventory.into_content()
+}
+
+/// As [`resolve`], beside the inventory of an earlier release: what it has
+/// under the same address is taken as it is. Also says how many parts were read.
+pub fn resolve_beside<'a>(
+    release: &CheckedRelease,
+    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    last: &Inventory,
+) -> Result<(Inventory, usize), PartsError> {
+    take_stock(release.index(), blob, last, SNAPSHOT_BYTES_MAX)
+}
+
+fn take_stock<'a>(
+    index: &Blob,
+    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    last: &Inventory,
+    bytes_max: usize,
+) -> Result<(Inventory, usize), PartsError> {
     let find = |sha256: &str| {
         blob(sha256).ok_or_else(|| PartsError::Missing {
             sha256: sha256.to_owned(),
         })
     };
-    let document = self::index(index, find(&index.sha256)?)?;
-    // Counted before anything is decoded, and once for every reference, so
-    // that naming one blob a thousand times is no way around the limit.
+    // Counted once for every reference, so that naming one blob a thousand
+    // times is no way around the limit, and before any part is decoded.
     let mut total = 0;
     add_blob(&mut total, index, bytes_max)?;
-    let mut parts = Vec::new();
-    for (name, blob) in &document.shards {
-        add_blob(&mut total, blob, bytes_max)?;
-        let number = shard_number(name)?;
-        let shard = shard(blob, find(&blob.sha256)?)?;
-        check_shard(name, number, &shard)?;
-        for part in &shard.parts {
-            add_blob(&mut total, &part.blob, bytes_max)?;
+    let mut listed = Vec::new();
+    for (name, address) in shards(index, last, &find)? {
+        add_blob(&mut total, &address, bytes_max)?;
+        let number = shard_number(&name)?;
+        let entries: Vec<Arc<PartEntry>> = match last.shard(number, &address) {
+            Some(known) => known.parts.iter().map(|part| part.entry.clone()).collect(),
+            None => {
+                let shard = shard(&address, find(&address.sha256)?)?;
+                check_shard(&name, number, &shard)?;
+                shard.parts.into_iter().map(Arc::new).collect()
+            }
+        };
+        for entry in &entries {
+            add_blob(&mut total, &entry.blob, bytes_max)?;
         }
-        parts.extend(shard.parts);
+        listed.push((number, address, entries));
     }
-    content::read(parts, find)
+    let mut inventory = Inventory {
+        index: Some(index.clone()),
+        ..Inventory::default()
+    };
+    let mut read = 0;
+    for (number, blob, entries) in listed {
+        let mut parts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let known = last.part(number, &entry);
+            let part = match known.filter(|known| !matches!(known.body, Body::Unread)) {
+                Some(known) => known.clone(),
+                None => {
+                    let bytes = decode(&entry.blob, find(&entry.blob.sha256)?, PART_BYTES_MAX)?;
+                    read += 1;
+                    content::read(entry, &bytes)?
+                }
+            };
+            parts.push(part);
+        }
+        inventory.shards.insert(number, Shard { blob, parts });
+    }
+    inventory.check()?;
+    Ok((inventory, read))
+}
+
+/// The shards of an index, which is not read again when it is the last one's.
+fn shards<'a>(
+    index: &Blob,
+    last: &Inventory,
+    find: &impl Fn(&str) -> Result<&'a [u8], PartsError>,
+) -> Result<BTreeMap<String, Blob>, PartsError> {
+    if last.index.as_ref() == Some(index) {
+        let shards = last.shards.iter();
+        let named = shards.map(|(number, shard)| (shard_name(*number), shard.blob.clone()));
+        return Ok(named.collect());
+    }
+    Ok(self::index(index, find(&index.sha256)?)?.shards)
 }
 
 /// Blobs of the next level that `blob` lacks: the index, then shards, then
@@ -113,7 +181,19 @@ pub fn missing<'a>(
     release: &CheckedRelease,
     blob: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<Vec<Blob>, PartsError> {
+    missing_beside(release, blob, &Inventory::default())
+}
+
+/// As [`missing`], where whoever asks has every blob of an earlier release.
+pub fn missing_beside<'a>(
+    release: &CheckedRelease,
+    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    last: &Inventory,
+) -> Result<Vec<Blob>, PartsError> {
     let index = release.index();
+    if last.index.as_ref() == Some(index) {
+        return Ok(Vec::new());
+    }
     let Some(encoded) = blob(&index.sha256) else {
         blob::check(index, INDEX_BYTES_MAX)?;
         return Ok(vec![index.clone()]);
@@ -122,9 +202,17 @@ pub fn missing<'a>(
     let mut seen = BTreeSet::new();
     let mut lacking = Vec::new();
     let mut shards = Vec::new();
-    for shard in document.shards.into_values() {
+    let mut total = 0;
+    for (name, shard) in document.shards {
+        let number = shard_number(&name)?;
+        if let Some(known) = last.shard(number, &shard) {
+            for part in &known.parts {
+                add_blob(&mut total, &part.entry.blob, SNAPSHOT_BYTES_MAX)?;
+            }
+            continue;
+        }
         match blob(&shard.sha256) {
-            Some(encoded) => shards.push((shard, encoded)),
+            Some(encoded) => shards.push((number, shard, encoded)),
             None if seen.insert(shard.sha256.clone()) => lacking.push(shard),
             None => {}
         }
@@ -132,11 +220,11 @@ pub fn missing<'a>(
     if !lacking.is_empty() {
         return Ok(lacking);
     }
-    let mut total = 0;
-    for (shard, encoded) in shards {
+    for (number, shard, encoded) in shards {
         for part in self::shard(&shard, encoded)?.parts {
             add_blob(&mut total, &part.blob, SNAPSHOT_BYTES_MAX)?;
-            if blob(&part.blob.sha256).is_none() && seen.insert(part.blob.sha256.clone()) {
+            let had = last.part(number, &part).is_some() || blob(&part.blob.sha256).is_some();
+            if !had && seen.insert(part.blob.sha256.clone()) {
                 lacking.push(part.blob);
             }
         }
@@ -196,11 +284,15 @@ fn check_shard(name: &str, number: u8, shard: &ShardDocument) -> Result<(), Part
     Ok(())
 }
 
+fn shard_name(number: u8) -> String {
+    format!("{number:02x}")
+}
+
 fn shard_number(name: &str) -> Result<u8, PartsError> {
     let number = u8::from_str_radix(name, 16).ok();
     // One spelling only: `+a` and `0A` parse as well.
     number
-        .filter(|number| format!("{number:02x}") == name)
+        .filter(|number| shard_name(*number) == name)
         .ok_or_else(|| PartsError::ShardName {
             found: name.to_owned(),
         })

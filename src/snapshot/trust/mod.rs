@@ -20,7 +20,7 @@ pub use self::{
     error::TrustError,
     root::RootFault,
     timestamp::CheckedTimestamp,
-    verify::{Checked, VerifyError, verify_pack},
+    verify::{Checked, CheckedDocuments, VerifyError, verify_documents, verify_pack},
 };
 use super::{
     envelope::{EnvelopeError, Role, Unverified, VerifiedBytes},
@@ -116,6 +116,11 @@ impl Trust {
     pub fn root_file(&self) -> &[u8] {
         // The configured root is always there.
         self.root_files.last().map_or(&[], Vec::as_slice)
+    }
+
+    /// Every root file from the configured one on, up to the one in force.
+    pub fn root_files(&self) -> &[Vec<u8>] {
+        &self.root_files
     }
 
     /// Every root file after the configured one, up to the one in force: what

@@ -58,6 +58,27 @@ impl Checked {
     }
 }
 
+/// The documents of a pack, checked against each other.
+#[derive(Clone, Debug)]
+pub struct CheckedDocuments {
+    /// What is current.
+    pub timestamp: CheckedTimestamp,
+    /// What it contains.
+    pub release: CheckedRelease,
+    /// What is switched off.
+    pub control: CheckedControl,
+}
+
+impl CheckedDocuments {
+    /// The first sign that our clock is behind the documents.
+    pub fn clock_problem(&self) -> Option<&TrustError> {
+        self.timestamp
+            .clock_problem()
+            .or(self.release.clock_problem())
+            .or(self.control.clock_problem())
+    }
+}
+
 /// Checks a pack. Steps through its roots, but raises no mark: that is for the
 /// caller to do with [`Trust::accept`], when the content has compiled too.
 pub fn verify_pack(
@@ -66,16 +87,34 @@ pub fn verify_pack(
     now: UnixMs,
     origin: Origin,
 ) -> Result<Checked, VerifyError> {
-    trust.follow_roots(&pack.roots)?;
-    let (document, sha256) = trust.open_timestamp(&pack.timestamp)?;
-    let timestamp = CheckedTimestamp::check(trust, document, sha256, now, origin)?;
-    let release = trust.release(&timestamp, &pack.release)?;
-    let control = trust.control(&timestamp, &pack.control)?;
+    let CheckedDocuments {
+        timestamp,
+        release,
+        control,
+    } = verify_documents(trust, pack, now, origin)?;
     let content = parts::resolve(&release, |sha256| pack.blobs.get(sha256).map(Vec::as_slice))?;
     Ok(Checked {
         timestamp,
         release,
         control,
         content,
+    })
+}
+
+/// Checks the documents of a pack and leaves its parts to the caller, who
+/// resolves them beside what is compiled already.
+pub fn verify_documents(
+    trust: &mut Trust,
+    pack: &Pack,
+    now: UnixMs,
+    origin: Origin,
+) -> Result<CheckedDocuments, VerifyError> {
+    trust.follow_roots(&pack.roots)?;
+    let (document, sha256) = trust.open_timestamp(&pack.timestamp)?;
+    let timestamp = CheckedTimestamp::check(trust, document, sha256, now, origin)?;
+    Ok(CheckedDocuments {
+        release: trust.release(&timestamp, &pack.release)?,
+        control: trust.control(&timestamp, &pack.control)?,
+        timestamp,
     })
 }

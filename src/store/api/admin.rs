@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Api, Response, deployments, flows,
@@ -101,6 +101,10 @@ pub(super) async fn answer(
             let [environment] = parameters(query, ["environment"])?;
             return Response::json(200, &api.store.keys(environment.as_deref())?);
         }
+        Admin::Edges => {
+            let [environment] = parameters(query, ["environment"])?;
+            return Response::json(200, &api.store.edges(environment.as_deref())?);
+        }
         Admin::User(id) => {
             let [environment] = parameters(query, ["environment"])?;
             let environment = environment.ok_or_else(|| {
@@ -156,8 +160,10 @@ pub(super) async fn answer(
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
+        Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
         // The rest was answered above.
         Admin::Environments
+        | Admin::Edges
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)
@@ -208,6 +214,17 @@ fn environments(api: &Api) -> Result<Response, Problem> {
         }
     });
     Response::json(200, &environments.collect::<Vec<_>>())
+}
+
+/// Ends the hold of a release wherever edges hold it back.
+async fn confirm(api: &Api, environment: String, version: u64) -> Result<Response, Problem> {
+    let name = environment.clone();
+    let revision = api
+        .blocking(move |store| store.confirm_release(&name, version))
+        .await?;
+    let revision = revision.to_string();
+    let answer = json!({"environment": environment, "release": version, "revision": revision});
+    Response::json(200, &answer)
 }
 
 async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {

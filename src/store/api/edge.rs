@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     limits,
-    progress::event::Batch,
-    snapshot::frame::FrameWriter,
+    progress::event::{Batch, EdgeReport},
+    snapshot::{frame::FrameWriter, sha256_of_hex},
     store::{Current, Store, StoreError, engine::DocumentRole, ledger::changes::until_news},
 };
 
@@ -43,6 +43,13 @@ pub(super) async fn answer(
                 .await?;
             Response::json(200, &found)
         }
+        Edge::CloseJournal(id) => {
+            let [hash] = parameters(query, ["hash"])?;
+            let close =
+                move |store: &Store| store.close_journal(&environment, &id, hash.as_deref());
+            api.blocking(close).await?;
+            Ok(Response::empty(204))
+        }
         route => {
             let [] = parameters(query, [])?;
             plain(api, environment, route, request.body).await
@@ -59,7 +66,9 @@ async fn plain(
 ) -> Result<Response, Problem> {
     match route {
         // They take parameters.
-        Edge::Timestamp | Edge::Changes | Edge::Membership(..) => Ok(Response::empty(304)),
+        Edge::Timestamp | Edge::Changes | Edge::Membership(..) | Edge::CloseJournal(_) => {
+            Ok(Response::empty(304))
+        }
         Edge::Root(number) => {
             let file = api.store.signing().root_file(number);
             document(file.map(<[u8]>::to_vec), "root", number)
@@ -105,9 +114,9 @@ async fn plain(
                 .await?;
             Response::json(200, &taken)
         }
-        Edge::CloseJournal(id) => {
-            api.blocking(move |store| store.close_journal(&environment, &id))
-                .await?;
+        Edge::Status => {
+            let report = report(&body)?;
+            api.store.edge_reports(&environment, report)?;
             Ok(Response::empty(204))
         }
     }
@@ -225,7 +234,7 @@ fn hashes(body: &Bytes) -> Result<Vec<String>, Problem> {
     if wanted.len() > limits::PARTS_PER_REQUEST_MAX {
         return Err(malformed(&format!("{} hashes", wanted.len())));
     }
-    if let Some(wrong) = wanted.iter().find(|hash| raw_hash(hash).is_none()) {
+    if let Some(wrong) = wanted.iter().find(|hash| sha256_of_hex(hash).is_none()) {
         return Err(malformed(wrong));
     }
     Ok(wanted)
@@ -234,7 +243,7 @@ fn hashes(body: &Bytes) -> Result<Vec<String>, Problem> {
 fn framed(store: &Store, wanted: &[String]) -> Result<Vec<u8>, StoreError> {
     let mut writer = FrameWriter::default();
     for sha256 in wanted {
-        let (Some(hash), Some(bytes)) = (raw_hash(sha256), store.blob(sha256)?) else {
+        let (Some(hash), Some(bytes)) = (sha256_of_hex(sha256), store.blob(sha256)?) else {
             continue;
         };
         if !writer.push(&hash, &bytes) {
@@ -242,24 +251,6 @@ fn framed(store: &Store, wanted: &[String]) -> Result<Vec<u8>, StoreError> {
         }
     }
     Ok(writer.finish())
-}
-
-/// The 32 bytes that 64 lower-case hexadecimal digits stand for.
-fn raw_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Some(hash)
 }
 
 fn batch(body: &Bytes) -> Result<Batch, Problem> {
@@ -276,6 +267,28 @@ fn batch(body: &Bytes) -> Result<Batch, Problem> {
         return Err(malformed(&found, &expected));
     }
     Ok(batch)
+}
+
+/// What an edge says about itself. An edge one minor newer may say more.
+fn report(body: &Bytes) -> Result<EdgeReport, Problem> {
+    let malformed = |found: &str, expected: &str| {
+        Problem::new(400, "malformed-body", "the body is not an edge's report")
+            .found(found)
+            .expected(expected)
+    };
+    let report: EdgeReport = serde_json::from_slice(body)
+        .map_err(|error| malformed(&error.to_string(), "a report as JSON"))?;
+    if report.edge.is_empty() {
+        return Err(malformed("no edge", "the edge's name"));
+    }
+    let optional = [&report.revision, &report.reason].into_iter().flatten();
+    let words = [&report.edge, &report.version, &report.state].into_iter();
+    let longest = words.chain(optional).map(String::len).max();
+    if longest > Some(limits::REPORT_WORD_BYTES_MAX) {
+        let expected = format!("words of at most {} bytes", limits::REPORT_WORD_BYTES_MAX);
+        return Err(malformed("a longer word", &expected));
+    }
+    Ok(report)
 }
 
 /// `30s` or `500ms`, at most what a long poll may take.

@@ -6,7 +6,9 @@
 use serde::Serialize;
 
 use super::Response;
-use crate::store::{DeployError, ImportError, KeyError, StoreError, ledger::ShipError};
+use crate::store::{
+    DeployError, ImportError, KeyError, PublishError, StoreError, ledger::ShipError,
+};
 
 /// A problem document in the making; one word wide, because every step of an
 /// answer may return one.
@@ -86,6 +88,11 @@ impl From<StoreError> for Problem {
             StoreError::Engine(error) | StoreError::Ship(ShipError::Engine(error)) => {
                 Self::internal(&error)
             }
+            StoreError::Publish(PublishError::NotInForce {
+                found, expected, ..
+            }) => Self::new(409, "release-not-in-force", error.to_string())
+                .found(&found.to_string())
+                .expected(&expected.to_string()),
             StoreError::Publish(error) => {
                 let mut problem = Self::internal(&error);
                 problem.0.detail = format!("accepted, and not published: {error}");

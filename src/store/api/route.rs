@@ -32,6 +32,7 @@ pub(super) enum Edge {
     Membership(String, String),
     Changes,
     Progress,
+    Status,
     CloseJournal(String),
 }
 
@@ -45,11 +46,14 @@ pub(super) enum Admin {
     RotateKey,
     RevokeKey,
     Environments,
+    Edges,
     User(String),
     Deployments(Asked),
     Flows,
     Flow(String),
     FlowStatus(String),
+    /// Environment and release version.
+    ConfirmRelease(String, u64),
 }
 
 /// A query, decoded, in order.
@@ -98,6 +102,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
         }
         ["changes"] => ("GET", Edge::Changes),
         ["progress"] => ("POST", Edge::Progress),
+        ["status"] => ("POST", Edge::Status),
         ["journals", id, "close"] => ("POST", Edge::CloseJournal(decoded(id)?)),
         _ => return Ok(None),
     };
@@ -114,6 +119,11 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["keys", "rotate"] => ("POST", Admin::RotateKey),
         ["keys", "revoke"] => ("POST", Admin::RevokeKey),
         ["environments"] => ("GET", Admin::Environments),
+        ["environments", environment, "releases", number, "confirm"] => {
+            let environment = decoded(environment)?;
+            ("POST", Admin::ConfirmRelease(environment, version(number)?))
+        }
+        ["edges"] => ("GET", Admin::Edges),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows"] => ("GET", Admin::Flows),
         ["flows", sid] => ("GET", Admin::Flow(decoded(sid)?)),

@@ -15,7 +15,7 @@ pub use kept::{
     Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept,
     WebhookEffect,
 };
-pub use sqlite::SqliteEngine;
+pub use sqlite::{Copied, SqliteEngine};
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -138,8 +138,9 @@ pub trait LedgerTransaction {
     fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError>;
     /// What stands under a membership key.
     fn membership(&mut self, key: &MembershipKey) -> Result<Option<MembershipRecord>, EngineError>;
-    /// The highest revision that a forgotten membership had in this
-    /// environment; 0 when none was forgotten.
+    /// The highest revision that a document had in this environment of which
+    /// nothing is left: a membership that was forgotten, whatever a backup did
+    /// not have. 0 when there is none.
     fn forgotten_rev(&mut self) -> Result<u64, EngineError>;
     /// Notes that a conversation goes on, whoever it is of.
     fn touch_conversation(&mut self, conversation: &str, now: UnixMs) -> Result<(), EngineError>;

@@ -20,7 +20,7 @@ use super::{
     version::VersionFile,
 };
 use crate::{
-    clock::{Ambient, UnixMs},
+    clock::UnixMs,
     limits,
     snapshot::{
         check_part,
@@ -28,8 +28,8 @@ use crate::{
         wire::VersionPart,
     },
     store::{
-        deploying::fresh_uid,
         environment_names,
+        naming::Naming,
         workspace::{AuthoredVersion, Flow, Project, WebhookSettings, Workspace},
     },
 };
@@ -38,7 +38,7 @@ use crate::{
 pub(super) struct Apply<'a> {
     before: &'a Workspace,
     workspace: Workspace,
-    ambient: &'a Ambient,
+    naming: Naming<'a>,
     now: UnixMs,
     /// Block uid to the sid of the flow that has it; uids are unique over all
     /// flows, because a step names nothing but the block.
@@ -52,7 +52,7 @@ pub(super) struct Apply<'a> {
 
 impl<'a> Apply<'a> {
     /// Starts from what the store has.
-    pub(super) fn new(workspace: &'a Workspace, ambient: &'a Ambient) -> Self {
+    pub(super) fn new(workspace: &'a Workspace, naming: Naming<'a>, now: UnixMs) -> Self {
         let mut block_flows = HashMap::new();
         for flow in workspace.flows.values() {
             for block in flow.versions.values().flat_map(|v| &v.part.blocks) {
@@ -62,8 +62,8 @@ impl<'a> Apply<'a> {
         Self {
             before: workspace,
             workspace: workspace.clone(),
-            ambient,
-            now: ambient.now_ms(),
+            naming,
+            now,
             block_flows,
             seen: BTreeSet::new(),
             versions: BTreeMap::new(),
@@ -76,7 +76,7 @@ impl<'a> Apply<'a> {
         std::mem::take(&mut self.deploy).finish(
             self.before,
             &mut self.workspace,
-            self.ambient,
+            self.naming,
             faults,
         );
         for (places, ring) in rings(&self.workspace) {
@@ -230,7 +230,10 @@ impl<'a> Apply<'a> {
             return None;
         }
         Some(Flow {
-            uid: given.uid.clone().unwrap_or_else(|| fresh_uid(self.ambient)),
+            uid: given
+                .uid
+                .clone()
+                .unwrap_or_else(|| self.naming.uid("flow", &[&given.sid])),
             sid: given.sid.clone(),
             name: given.sid.clone(),
             project: project.to_owned(),
@@ -249,7 +252,7 @@ impl<'a> Apply<'a> {
             author: given.author.clone(),
             created_ms: given.created_ms,
         };
-        let (part, webhooks) = resolve::version(file, flow, given, self.ambient, faults);
+        let (part, webhooks) = resolve::version(file, flow, given, self.naming, faults);
         self.check(file, &position, flow, &part, faults);
         let known = flow.versions.get(&number).cloned();
         match &known {

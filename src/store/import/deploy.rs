@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use super::{Faults, deployments::DeploymentFile};
 use crate::{
-    clock::Ambient,
     snapshot::wire::{RolloutId, RolloutPart},
     store::{
-        deploying::{BASIS_POINTS, check, fresh_salt, fresh_uid, full_launch},
+        deploying::{BASIS_POINTS, check, full_launch},
         environment_names,
+        naming::Naming,
         workspace::{Channel, Deployment, Workspace},
     },
 };
@@ -53,13 +53,13 @@ impl Deploy {
         self,
         before: &Workspace,
         workspace: &mut Workspace,
-        ambient: &Ambient,
+        naming: Naming<'_>,
         faults: &mut Faults,
     ) {
         let mut touched: BTreeMap<String, (String, String)> = BTreeMap::new();
         for (file, flow, given) in self.waiting {
             let position = given.position(&flow);
-            let resolved = resolve(workspace, &file, &flow, given, ambient, faults);
+            let resolved = resolve(workspace, &file, &flow, given, naming, faults);
             let Some(deployment) = resolved else {
                 continue;
             };
@@ -102,7 +102,7 @@ fn resolve(
     file: &str,
     flow: &str,
     given: DeploymentFile,
-    ambient: &Ambient,
+    naming: Naming<'_>,
     faults: &mut Faults,
 ) -> Option<Deployment> {
     let position = given.position(flow);
@@ -142,6 +142,8 @@ fn resolve(
         }
     }
     let old = known.map(|known| &known.rollout);
+    // Names of deployments are unique within their environment.
+    let names = [environment.uid.as_str(), &given.name];
     let rollout = RolloutPart {
         alternatives: given.alternatives,
         basis_points: given
@@ -152,7 +154,7 @@ fn resolve(
         salt: given
             .salt
             .or_else(|| old.map(|old| old.salt.clone()))
-            .unwrap_or_else(|| fresh_salt(ambient)),
+            .unwrap_or_else(|| naming.salt(&names)),
         id: given.id,
         remember: given.remember,
     };
@@ -160,7 +162,7 @@ fn resolve(
         uid: known
             .map(|known| known.uid.clone())
             .or(given.uid)
-            .unwrap_or_else(|| fresh_uid(ambient)),
+            .unwrap_or_else(|| naming.uid("deployment", &names)),
         name: given.name,
         environment_uid: environment.uid.clone(),
         flow_uid,

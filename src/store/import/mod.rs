@@ -28,10 +28,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     engine::Write,
+    naming::Naming,
     project_file,
     workspace::{Flow, Workspace},
 };
-use crate::{clock::Ambient, limits, snapshot::wire::VersionPart};
+use crate::{
+    clock::{Ambient, UnixMs},
+    limits,
+    snapshot::wire::VersionPart,
+};
 
 /// A file as it was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,14 +222,24 @@ pub(super) fn read_files(files: &[SourceFile]) -> Files {
     }
 }
 
-/// Applies files to a workspace.
+/// Applies files to a workspace that remembers what it calls things.
 pub(super) fn import(
     workspace: &Workspace,
     files: Files,
     ambient: &Ambient,
 ) -> Result<Imported, ImportError> {
+    import_named(workspace, files, Naming::Random(ambient), ambient.now_ms())
+}
+
+/// Applies files to a workspace.
+pub(super) fn import_named(
+    workspace: &Workspace,
+    files: Files,
+    naming: Naming<'_>,
+    now: UnixMs,
+) -> Result<Imported, ImportError> {
     let mut faults = files.faults;
-    let mut apply = apply::Apply::new(workspace, ambient);
+    let mut apply = apply::Apply::new(workspace, naming, now);
     for (file, project) in files.projects {
         apply.project(&file, project, &mut faults);
     }

@@ -3,7 +3,7 @@
 //! A uid that the file gives stands. Else the nearest version of the flow that
 //! has a block with this sid (or a path between the same ends) lends its own,
 //! so that blocks keep their identity across versions and importing a file
-//! twice changes nothing. What is new gets a random one.
+//! twice changes nothing. What is new is named anew (see `naming`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,10 +14,9 @@ use super::{
     version::VersionFile,
 };
 use crate::{
-    clock::Ambient,
     snapshot::wire::{BlockPart, PathPart, VersionPart},
     store::{
-        deploying::fresh_uid,
+        naming::Naming,
         workspace::{Flow, WebhookSettings},
     },
 };
@@ -28,15 +27,15 @@ pub(super) fn version(
     file: &str,
     flow: &Flow,
     given: VersionFile,
-    ambient: &Ambient,
+    naming: Naming<'_>,
     faults: &mut Faults,
 ) -> (VersionPart, BTreeMap<String, WebhookSettings>) {
     let position = given.position(&flow.sid);
-    let known = Known::of(flow, given.number);
+    let known = Known::of(flow, given.number, naming);
     let uids: HashMap<String, String> = given
         .blocks
         .iter()
-        .map(|block| (block.sid.clone(), known.block_uid(block, ambient)))
+        .map(|block| (block.sid.clone(), known.block_uid(block)))
         .collect();
     let mut blocks = Vec::with_capacity(given.blocks.len());
     let mut webhooks = BTreeMap::new();
@@ -66,14 +65,7 @@ pub(super) fn version(
             fields: block.fields,
         });
     }
-    let paths = paths(
-        file,
-        &position,
-        given.paths,
-        (&known, &uids),
-        ambient,
-        faults,
-    );
+    let paths = paths(file, &position, given.paths, (&known, &uids), faults);
     let part = VersionPart {
         flow_uid: flow.uid.clone(),
         flow_sid: flow.sid.clone(),
@@ -92,7 +84,6 @@ fn paths(
     position: &str,
     given: Vec<PathFile>,
     (known, uids): (&Known<'_>, &HashMap<String, String>),
-    ambient: &Ambient,
     faults: &mut Faults,
 ) -> Vec<PathPart> {
     let mut paths = Vec::with_capacity(given.len());
@@ -110,7 +101,7 @@ fn paths(
         };
         let from = path.from.as_deref().map(&mut end);
         let to = end(&path.to);
-        let uid = known.path_uid(&path, from.as_deref(), &to, ambient);
+        let uid = known.path_uid(&path, from.as_deref(), &to);
         paths.push(PathPart {
             uid,
             from,
@@ -126,13 +117,17 @@ type Ends<'a> = (Option<&'a str>, &'a str, &'a [String]);
 
 /// What the flow's versions know, the nearest first.
 struct Known<'a> {
+    flow: &'a Flow,
+    naming: Naming<'a>,
     blocks: HashMap<&'a str, &'a str>,
     paths: HashMap<Ends<'a>, &'a str>,
 }
 
 impl<'a> Known<'a> {
-    fn of(flow: &'a Flow, number: u32) -> Self {
+    fn of(flow: &'a Flow, number: u32, naming: Naming<'a>) -> Self {
         let mut known = Self {
+            flow,
+            naming,
             blocks: HashMap::new(),
             paths: HashMap::new(),
         };
@@ -147,17 +142,23 @@ impl<'a> Known<'a> {
         known
     }
 
-    fn block_uid(&self, block: &BlockFile, ambient: &Ambient) -> String {
+    fn block_uid(&self, block: &BlockFile) -> String {
         block.uid.clone().unwrap_or_else(|| {
             let known = self.blocks.get(block.sid.as_str());
-            known.map_or_else(|| fresh_uid(ambient), |uid| (*uid).to_owned())
+            let fresh = || self.naming.uid("block", &[&self.flow.uid, &block.sid]);
+            known.map_or_else(fresh, |uid| (*uid).to_owned())
         })
     }
 
-    fn path_uid(&self, path: &PathFile, from: Option<&str>, to: &str, ambient: &Ambient) -> String {
+    fn path_uid(&self, path: &PathFile, from: Option<&str>, to: &str) -> String {
         path.uid.clone().unwrap_or_else(|| {
             let known = self.paths.get(&(from, to, path.on.as_slice()));
-            known.map_or_else(|| fresh_uid(ambient), |uid| (*uid).to_owned())
+            let fresh = || {
+                let mut names = vec![self.flow.uid.as_str(), from.unwrap_or_default(), to];
+                names.extend(path.on.iter().map(String::as_str));
+                self.naming.uid("path", &names)
+            };
+            known.map_or_else(fresh, |uid| (*uid).to_owned())
         })
     }
 }

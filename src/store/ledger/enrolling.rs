@@ -56,12 +56,9 @@ impl Run<'_> {
         let is_in = standing.membership.as_ref().is_some_and(|own| own.is_in);
         standing.started |= started && is_in;
         if standing != before {
-            if standing.doc_rev == 0 {
-                // The key may have been forgotten: an edge that still has its
-                // old record must not take that one for the newer.
-                standing.doc_rev = self.transaction.forgotten_rev()?;
-            }
-            standing.doc_rev += 1;
+            // The key may have been forgotten: an edge that still has its old
+            // record must not take that one for the newer.
+            standing.doc_rev = self.next_rev(standing.doc_rev)?;
             standing.last = Some((self.journal.to_owned(), record.seq));
             self.notes.insert(key.subject(), standing.doc_rev);
         }

@@ -69,7 +69,6 @@ pub(super) fn merge(
             return Verdict::Dead(why);
         }
         record.identifier.clone_from(&group.identifier);
-        record.doc_rev += 1;
         record.created_ms.get_or_insert(when);
         record.updated_ms = Some(when);
         merged.push(record);

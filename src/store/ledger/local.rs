@@ -89,9 +89,15 @@ impl ProgressLedger for LocalLedger {
         self.run(move |store| store.ship(&environment, &batch))
     }
 
-    fn close<'a>(&'a self, environment: &'a str, journal: &'a str) -> LedgerFuture<'a, ()> {
+    fn close<'a>(
+        &'a self,
+        environment: &'a str,
+        journal: &'a str,
+        hash: &'a str,
+    ) -> LedgerFuture<'a, ()> {
         let (environment, journal) = (environment.to_owned(), journal.to_owned());
-        self.run(move |store| store.close_journal(&environment, &journal))
+        let hash = hash.to_owned();
+        self.run(move |store| store.close_journal(&environment, &journal, Some(&hash)))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     DeadLetter, EngineError, Environment, JournalMark, LedgerTransaction, MembershipKey, Retention,
     ShipError, Versions, apply,
     changes::{self, Cursor, CursorError},
-    unseen,
+    other_end, unseen,
 };
 use crate::{
     clock::UnixMs,
@@ -36,6 +36,10 @@ pub(crate) struct MemoryLedger {
     pub(crate) marks: BTreeMap<String, JournalMark>,
     refuted: BTreeMap<(String, String), BTreeSet<String>>,
     pub(crate) dead: Vec<DeadLetter>,
+    /// How often it was restored from a copy.
+    pub(crate) lives: u64,
+    /// Up to here no revision is given out.
+    pub(crate) forgotten_rev: u64,
 }
 
 /// An environment as the ledger asks for it.
@@ -70,8 +74,13 @@ impl MemoryLedger {
     }
 
     /// As the store does it.
-    pub(crate) fn close(&mut self, journal: &str) {
-        self.marks.entry(journal.to_owned()).or_default().closed_ms = Some(1);
+    pub(crate) fn close(&mut self, journal: &str, hash: &str) -> Result<(), ShipError> {
+        let mark = self.marks.entry(journal.to_owned()).or_default();
+        if let Some(fork) = other_end(journal, Some(hash), mark) {
+            return Err(fork);
+        }
+        mark.closed_ms = Some(1);
+        Ok(())
     }
 
     /// A user's document.
@@ -114,7 +123,7 @@ impl MemoryLedger {
         let first = self.noted.keys().next().copied();
         let rows = self.noted.range(after.saturating_add(1)..);
         let found = ChangeRows {
-            ledger: "memory".to_owned(),
+            ledger: format!("memory{}", self.lives),
             first: first.unwrap_or(last + 1),
             last,
             rows: rows
@@ -152,7 +161,7 @@ impl LedgerTransaction for MemoryLedger {
     }
 
     fn forgotten_rev(&mut self) -> Result<u64, EngineError> {
-        Ok(0)
+        Ok(self.forgotten_rev)
     }
 
     fn touch_conversation(&mut self, _conversation: &str, _now: UnixMs) -> Result<(), EngineError> {

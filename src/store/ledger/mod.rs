@@ -7,6 +7,7 @@
 //! the engine's.
 
 mod again;
+mod chain;
 pub(crate) mod changes;
 mod effects;
 mod enrolling;
@@ -20,6 +21,10 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::close;
+use chain::fork;
+#[cfg(test)]
+use chain::other_end;
 pub use changes::CursorError;
 pub use local::LocalLedger;
 pub use retention::Retention;
@@ -147,25 +152,11 @@ fn apply(
         journal: &batch.journal,
         users: BTreeMap::new(),
         notes: BTreeMap::new(),
+        forgotten_rev: None,
     };
     let answer = run.batch(batch, hash)?;
     let changed = !run.notes.is_empty();
     Ok(answer.map(|answer| Shipped { answer, changed }))
-}
-
-/// Notes that nothing follows in a journal. Doing it twice is fine.
-pub(crate) fn close(
-    engine: &dyn Engine,
-    environment: &Environment,
-    journal: &str,
-    now: UnixMs,
-) -> Result<(), EngineError> {
-    engine.ledger(&environment.uid, &mut |transaction| {
-        let mut mark = transaction.mark(journal)?.unwrap_or_default();
-        mark.closed_ms.get_or_insert(now);
-        transaction.put_mark(journal, &mark)?;
-        Ok(Ending::Commit)
-    })
 }
 
 /// One pass over one batch.
@@ -180,6 +171,8 @@ struct Run<'a> {
     users: BTreeMap<String, Known>,
     /// Hashes of the documents that changed, with their last revision.
     notes: BTreeMap<u64, u64>,
+    /// As the engine says; none until it was asked.
+    forgotten_rev: Option<u64>,
 }
 
 /// A user as this batch has seen and changed it.
@@ -298,7 +291,7 @@ impl Run<'_> {
                 as_recorded,
             } => {
                 document.identifier.clone_from(&event.user);
-                document.doc_rev += 1;
+                document.doc_rev = self.next_rev(document.doc_rev)?;
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
                 // What ends here ended unseen by the edge: it reads again.
@@ -309,6 +302,7 @@ impl Run<'_> {
                     self.transaction.touch_conversation(conversation, now)?;
                 }
                 for group in &mut groups {
+                    group.doc_rev = self.next_rev(group.doc_rev)?;
                     group.last.clone_from(&document.last);
                     self.transaction.put_group(group)?;
                     let subject = subject_hash("group", &[&group.identifier]);
@@ -354,6 +348,16 @@ impl Run<'_> {
                 Ok(outcome(record, Outcome::Dead, doc_rev, false, Some(why)))
             }
         }
+    }
+
+    /// The revision after this one: above every revision whose document was
+    /// forgotten, because an edge may still hold that one.
+    fn next_rev(&mut self, rev: u64) -> Result<u64, EngineError> {
+        let forgotten = match self.forgotten_rev {
+            Some(forgotten) => forgotten,
+            None => *self.forgotten_rev.insert(self.transaction.forgotten_rev()?),
+        };
+        Ok(rev.max(forgotten) + 1)
     }
 
     /// An identify call that was not seen before, with its groups' records.
@@ -432,23 +436,6 @@ pub(crate) fn unseen(user: &str) -> UserDocument {
         identifier: user.to_owned(),
         ..UserDocument::default()
     }
-}
-
-/// Whether the batch does not follow on what the ledger has of this journal.
-fn fork(batch: &Batch, mark: &JournalMark) -> Option<ShipError> {
-    if mark.closed_ms.is_some() {
-        return Some(ShipError::Fork(format!(
-            "journal {} was closed (expected nothing to follow)",
-            batch.journal
-        )));
-    }
-    if batch.previous != mark.hash {
-        return Some(ShipError::Fork(format!(
-            "journal {} continues after batch {:?} (expected {:?})",
-            batch.journal, batch.previous, mark.hash
-        )));
-    }
-    None
 }
 
 fn answer(mark: &JournalMark, outcomes: Vec<RecordOutcome>) -> BatchAnswer {

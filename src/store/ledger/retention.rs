@@ -111,7 +111,7 @@ pub(crate) fn sweep(
                 rows.put_user(&document)?;
                 continue;
             }
-            document.doc_rev += 1;
+            document.doc_rev = document.doc_rev.max(rows.forgotten_rev()?) + 1;
             rows.put_user(&document)?;
             rows.note(&Change {
                 subject: format!("{:016x}", subject_hash("user", &[user])),

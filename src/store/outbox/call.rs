@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use super::{WebhookRules, address};
-use crate::{http::client_tls, limits};
+use crate::{limits, tls::client_tls};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

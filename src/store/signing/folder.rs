@@ -171,17 +171,25 @@ pub(in crate::store) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), S
 }
 
 /// Replaces a file, durable when this returns.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), SigningError> {
+pub(in crate::store) fn rename(from: &Path, to: &Path) -> Result<(), SigningError> {
     fs::rename(from, to).map_err(failed(to))?;
-    let Some(folder) = to.parent() else {
-        return Ok(());
+    to.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes the names in a folder durable.
+pub(in crate::store) fn sync_folder(folder: &Path) -> Result<(), SigningError> {
+    // The parent of a bare name.
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
     };
     let opened = fs::File::open(folder).map_err(failed(folder))?;
     opened.sync_all().map_err(failed(folder))
 }
 
 /// Creates a folder only its owner may enter.
-pub(super) fn private_folder(path: &Path) -> Result<(), SigningError> {
+pub(in crate::store) fn private_folder(path: &Path) -> Result<(), SigningError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -189,7 +197,9 @@ pub(super) fn private_folder(path: &Path) -> Result<(), SigningError> {
     builder.create(path).map_err(failed(path))
 }
 
-/// Refuses a secret that others may have read.
+/// Refuses a secret that others may have read. One that nobody may write and
+/// only a group may read is what orchestrators mount: their files belong to
+/// root, and the group is how this process gets at them.
 #[cfg(unix)]
 pub(in crate::store) fn refuse_readable(path: &Path) -> Result<(), SigningError> {
     use std::os::unix::fs::PermissionsExt;
@@ -198,7 +208,7 @@ pub(in crate::store) fn refuse_readable(path: &Path) -> Result<(), SigningError>
         .permissions()
         .mode()
         & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && mode != 0o440 {
         return Err(SigningError::Readable {
             path: path.display().to_string(),
             mode,

@@ -15,10 +15,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use folder::{
-    key_file, key_path, private_folder, read_key, read_root, rename, write_key, write_root,
+use folder::{key_file, key_path, read_key, read_root, write_key, write_root};
+pub(in crate::store) use folder::{
+    private_folder, read, refuse_readable, rename, sync_folder, write_private,
 };
-pub(in crate::store) use folder::{read, refuse_readable, write_private};
 use serde::Serialize;
 
 use crate::{
@@ -111,6 +111,15 @@ impl Signing {
     /// Makes a folder with fresh keys and their first root. Refuses to touch
     /// one that holds a root or keys.
     pub fn create(folder: &Path, ambient: &Ambient) -> Result<Self, SigningError> {
+        Self::create_living(folder, TIMESTAMP_LIFE_DEFAULT_MS, ambient)
+    }
+
+    /// The same with a root that lets timestamps live this long.
+    pub fn create_living(
+        folder: &Path,
+        timestamp_life_ms: u64,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
         if folder.join("root.json").exists() || folder.join("keys").exists() {
             return Err(SigningError::Exists(folder.display().to_string()));
         }
@@ -140,7 +149,7 @@ impl Signing {
                 control: rule(control),
             },
             epochs: BTreeMap::new(),
-            timestamp_life_ms_max: TIMESTAMP_LIFE_DEFAULT_MS,
+            timestamp_life_ms_max: timestamp_life_ms,
         };
         for (role, key) in ROLES.into_iter().zip(&keys) {
             write_key(folder, role, key)?;
@@ -187,6 +196,16 @@ impl Signing {
     /// and (when it is the root's own) its new one. The old key loses its role
     /// at once; a store signs everything again when it starts next.
     pub fn rotate(folder: &Path, role: Role, ambient: &Ambient) -> Result<Self, SigningError> {
+        Self::rotate_living(folder, role, None, ambient)
+    }
+
+    /// The same; the new root lets timestamps live this long, if it is said.
+    pub fn rotate_living(
+        folder: &Path,
+        role: Role,
+        timestamp_life_ms: Option<u64>,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
         let old = Self::load(folder)?;
         let Some(root_key) = &old.root_key else {
             return Err(SigningError::RootKeyMissing(folder.display().to_string()));
@@ -196,6 +215,7 @@ impl Signing {
         let mut root = old.root.clone();
         root.version += 1;
         root.expires_ms = ambient.now_ms().saturating_add(ROOT_LIFE_DEFAULT_MS);
+        root.timestamp_life_ms_max = timestamp_life_ms.unwrap_or(root.timestamp_life_ms_max);
         root.keys.insert(fresh.id(), fresh.public_base64());
         replace_key(&mut root, role, &before, &fresh.id());
         let named = named_keys(&root);
@@ -213,6 +233,30 @@ impl Signing {
         Self::load(folder)
     }
 
+    /// Lets the counters of these environments (by uid, with an epoch they are
+    /// known to be in) begin again under a new root, and accept nothing from
+    /// before: for a store that was restored, or whose counters were driven to
+    /// their end. A store signs everything again when it starts next.
+    pub fn raise_epochs(
+        folder: &Path,
+        environments: &BTreeMap<String, u32>,
+        ambient: &Ambient,
+    ) -> Result<Self, SigningError> {
+        let old = Self::load(folder)?;
+        let Some(root_key) = &old.root_key else {
+            return Err(SigningError::RootKeyMissing(folder.display().to_string()));
+        };
+        let mut root = old.root.clone();
+        root.version += 1;
+        root.expires_ms = ambient.now_ms().saturating_add(ROOT_LIFE_DEFAULT_MS);
+        for (uid, known) in environments {
+            let epoch = root.epochs.entry(uid.clone()).or_insert(0);
+            *epoch = (*epoch).max(*known).saturating_add(1);
+        }
+        write_root(folder, &root, &[root_key])?;
+        Self::load(folder)
+    }
+
     /// The root in force.
     pub fn root(&self) -> &RootDocument {
         &self.root
@@ -221,6 +265,11 @@ impl Signing {
     /// The file of a root.
     pub fn root_file(&self, version: u64) -> Option<&[u8]> {
         self.roots.get(&version).map(Vec::as_slice)
+    }
+
+    /// The files of all roots that are here, by version.
+    pub(crate) fn roots(&self) -> &BTreeMap<u64, Vec<u8>> {
+        &self.roots
     }
 
     /// The file of the root in force: what an edge is given to trust.

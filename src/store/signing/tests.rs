@@ -33,10 +33,15 @@ fn a_key_that_others_can_read_is_refused_with_the_fix() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, _) = fresh();
     let path = folder.path().join("signing/keys/timestamp.json");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let error = Signing::load(&folder.path().join("signing")).unwrap_err();
-    assert!(matches!(error, SigningError::Readable { mode: 0o640, .. }));
-    assert!(error.to_string().contains("chmod 600"), "{error}");
+    for refused in [0o640, 0o444, 0o441, 0o460, 0o604] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(refused)).unwrap();
+        let error = Signing::load(&folder.path().join("signing")).unwrap_err();
+        assert!(matches!(error, SigningError::Readable { mode, .. } if mode == refused));
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+    // As orchestrators mount a secret.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440)).unwrap();
+    Signing::load(&folder.path().join("signing")).unwrap();
 }
 
 #[cfg(unix)]

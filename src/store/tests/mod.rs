@@ -3,6 +3,7 @@
 
 mod deploying;
 mod keys;
+mod publishing;
 
 use std::{
     path::Path,

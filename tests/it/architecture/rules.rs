@@ -66,6 +66,12 @@ pub(super) const RULES: &[Rule] = &[
                 "makes the data folder and leaves the first admin key in it",
             ),
             ("app/dev.rs", "finds that key again for dev.json"),
+            ("upstream/file.rs", "reads snapshots from a folder"),
+            ("tls/", "reads certificates and keys"),
+            (
+                "http/socket_file.rs",
+                "replaces what a dead process left, and removes its own",
+            ),
         ],
     },
     Rule {
@@ -160,6 +166,10 @@ pub(super) const RULES: &[Rule] = &[
                 "store/",
                 "calls to the engine block and are kept off the async threads",
             ),
+            (
+                "upstream/file.rs",
+                "reading a folder blocks and is kept off the control runtime",
+            ),
         ],
     },
     Rule {
@@ -167,7 +177,7 @@ pub(super) const RULES: &[Rule] = &[
         says: "one value is live, behind one swap",
         words: &["ArcSwap", "ArcSwapAny", "ArcSwapOption", "ArcSwapWeak"],
         within: &[],
-        except: &[("current.rs", "the live snapshots of all environments")],
+        except: &[("current/mod.rs", "the live snapshots of all environments")],
     },
     Rule {
         says: "no channel is unbounded: it would be an outage with a delay",
@@ -259,7 +269,10 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
     ("evaluate", &["snapshot", "limits", "clock"]),
     ("current", &["snapshot", "clock", "limits"]),
     ("disk", &["limits", "clock", "snapshot"]),
-    ("config", &["limits"]),
+    ("address", &[]),
+    ("distribution", &["snapshot"]),
+    ("config", &["limits", "address"]),
+    ("tls", &["limits", "clock", "telemetry"]),
     ("telemetry", &["clock", "config", "snapshot", "http"]),
     (
         "progress",
@@ -278,14 +291,22 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         "refresh",
         &[
             "current",
+            "distribution",
             "snapshot",
             "disk",
+            "guard",
             "limits",
             "clock",
             "telemetry",
         ],
     ),
-    ("http", &["limits", "clock", "telemetry"]),
+    (
+        "guard",
+        &[
+            "current", "evaluate", "receipt", "snapshot", "limits", "clock",
+        ],
+    ),
+    ("http", &["limits", "clock", "telemetry", "address", "tls"]),
     ("load", &["http"]),
     (
         "upstream",
@@ -297,13 +318,16 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "clock",
             "telemetry",
             "http",
+            "tls",
         ],
     ),
     (
         "server",
         &[
             "current",
+            "distribution",
             "evaluate",
+            "guard",
             "progress",
             "receipt",
             "snapshot",
@@ -323,6 +347,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "limits",
             "clock",
             "telemetry",
+            "tls",
         ],
     ),
 ];

@@ -5,7 +5,7 @@
 //! large, expired or garbage. Each is refused and named in `/status`, the last
 //! good snapshot keeps serving, and a later good update works.
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::{
     path::PathBuf,
@@ -128,7 +128,7 @@ impl Scene {
     }
 }
 
-fn signing_key(path: &PathBuf) -> SigningKey {
+pub(crate) fn signing_key(path: &PathBuf) -> SigningKey {
     let text = std::fs::read(path).expect("a key file");
     let file: Value = serde_json::from_slice(&text).expect("JSON");
     let seed = file["seed"].as_str().expect("a seed");
@@ -136,7 +136,7 @@ fn signing_key(path: &PathBuf) -> SigningKey {
     SigningKey::from_seed(&seed.try_into().expect("32 bytes"))
 }
 
-fn sealed(document: &TimestampDocument, key: &SigningKey) -> Vec<u8> {
+pub(crate) fn sealed(document: &TimestampDocument, key: &SigningKey) -> Vec<u8> {
     let payload = serde_json::to_vec(document).expect("it serialises");
     seal(Role::Timestamp, &payload, &[key])
 }

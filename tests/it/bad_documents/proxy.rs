@@ -15,46 +15,68 @@ use std::{
 use crate::harness::{DEADLINE, RawAnswer};
 
 /// What to answer to a path instead of what the store says; none leaves it.
-pub(super) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
+pub(crate) type Tamper = Arc<dyn Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync>;
+
+/// How it treats who connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// It answers.
+    #[default]
+    Serve,
+    /// It hangs up.
+    Away,
+    /// It takes the request and says nothing.
+    Silent,
+    /// It answers as a store of this version does, which knows no reports.
+    Version(String),
+}
 
 /// The running proxy; ends when dropped.
-pub(super) struct Proxy {
-    pub(super) url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     /// Requests for timestamps so far.
-    pub(super) asked: Arc<AtomicUsize>,
+    pub(crate) asked: Arc<AtomicUsize>,
     tamper: Arc<Mutex<Option<Tamper>>>,
+    mood: Arc<Mutex<Mood>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Proxy {
     /// Stands before the store at this address.
-    pub(super) fn before(store: &str) -> Self {
+    pub(crate) fn before(store: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let proxy = Self {
             url,
             asked: Arc::default(),
             tamper: Arc::default(),
+            mood: Arc::default(),
             stop: Arc::default(),
         };
         let store = store.trim_start_matches("http://").to_owned();
         let (tamper, stop) = (proxy.tamper.clone(), proxy.stop.clone());
-        let asked = proxy.asked.clone();
+        let (asked, mood) = (proxy.asked.clone(), proxy.mood.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let (store, tamper, asked) = (store.clone(), tamper.clone(), asked.clone());
+                let (mood, stop) = (mood.clone(), stop.clone());
                 // A connection that breaks is one the edge has to live with.
-                std::thread::spawn(move || drop(serve(stream, &store, &tamper, &asked)));
+                std::thread::spawn(move || {
+                    let Some(mood) = attended(&mood, &stop) else {
+                        return;
+                    };
+                    drop(serve(stream, &store, (&tamper, &mood), &asked));
+                });
             }
         });
         proxy
     }
 
     /// From now on answers are changed like this.
-    pub(super) fn tamper(
+    pub(crate) fn tamper(
         &self,
         change: impl Fn(&str, &RawAnswer) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
@@ -62,8 +84,13 @@ impl Proxy {
     }
 
     /// From now on answers are left as they are.
-    pub(super) fn behave(&self) {
+    pub(crate) fn behave(&self) {
         *self.tamper.lock().expect("the proxy") = None;
+    }
+
+    /// From now on it treats who connects like this.
+    pub(crate) fn set(&self, mood: Mood) {
+        *self.mood.lock().expect("the proxy") = mood;
     }
 }
 
@@ -79,7 +106,7 @@ impl Drop for Proxy {
 fn serve(
     stream: std::io::Result<TcpStream>,
     store: &str,
-    tamper: &Mutex<Option<Tamper>>,
+    (tamper, mood): (&Mutex<Option<Tamper>>, &Mood),
     asked: &AtomicUsize,
 ) -> std::io::Result<()> {
     let mut edge = stream?;
@@ -89,7 +116,18 @@ fn serve(
     if path.contains("/timestamp") {
         asked.fetch_add(1, Ordering::Relaxed);
     }
-    let forwarded = forward(store, &request)?;
+    let forwarded = match mood {
+        Mood::Version(_) if path.ends_with("/status") => RawAnswer {
+            status: 404,
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+        },
+        _ => forward(store, &request)?,
+    };
+    let version = match mood {
+        Mood::Version(version) => Some(version.as_str()),
+        _ => forwarded.header("flowgate-version"),
+    };
     let change = tamper.lock().expect("the proxy").clone();
     let changed = change.and_then(|change| change(&path, &forwarded));
     let (status, body) = match changed {
@@ -104,9 +142,26 @@ fn serve(
     if let Some(etag) = forwarded.header("etag") {
         head.push_str(&format!("etag: {etag}\r\n"));
     }
+    if let Some(version) = version {
+        head.push_str(&format!("flowgate-version: {version}\r\n"));
+    }
     head.push_str("\r\n");
     edge.write_all(head.as_bytes())?;
     edge.write_all(&body)
+}
+
+/// The mood a connection is served in; none when it is not. Silence lasts as
+/// long as the mood does.
+fn attended(mood: &Mutex<Mood>, stop: &AtomicBool) -> Option<Mood> {
+    while !stop.load(Ordering::Relaxed) {
+        match mood.lock().expect("the proxy").clone() {
+            Mood::Silent => {}
+            Mood::Away => return None,
+            mood => return Some(mood),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    None
 }
 
 struct Request {

@@ -16,7 +16,7 @@ fn wrong_usage_ends_with_64_in_every_family() {
         &["config", "print-defaults", "nothing"],
         &["import"],
         &["import", "--format", "unleash", "file"],
-        &["export", "--to", "https://127.0.0.1", "--key", "k"],
+        &["export", "--to", "ftp://127.0.0.1", "--key", "k"],
         &["key", "create", "--kind", "nothing", "--name", "n"],
         &["key", "signing", "rotate"],
         &["snapshot", "verify", "folder"],

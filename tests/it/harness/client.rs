@@ -50,14 +50,20 @@ pub(crate) fn body_of(answer: &Answer, status: u16) -> Value {
 
 impl Client {
     pub(crate) fn new(url: &str, key: &str) -> Self {
+        let tls = flowgate::http::client_tls().expect("settings of TLS");
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls);
+        Self::with(builder, url, key)
+    }
+
+    /// The same with other settings of the connection.
+    pub(crate) fn with(builder: reqwest::ClientBuilder, url: &str, key: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         Self {
             runtime,
-            http: reqwest::Client::builder()
-                .tls_backend_preconfigured(flowgate::http::client_tls().expect("settings of TLS"))
+            http: builder
                 .no_proxy()
                 .timeout(super::DEADLINE)
                 .build()

@@ -31,10 +31,6 @@ impl Edge {
         let arguments = [
             "edge",
             "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
             "--upstream-url",
             upstream,
             "--trust-root",
@@ -44,6 +40,8 @@ impl Edge {
         ];
         let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         for pair in [
+            ["--listen", "127.0.0.1:0"],
+            ["--admin", "127.0.0.1:0"],
             ["--journal-segment-mb", "4"],
             ["--upstream-backoff-max-ms", "200"],
         ] {

@@ -90,6 +90,13 @@ impl Program {
         self.child.wait().expect("it ends");
     }
 
+    /// SIGHUP: read again what can be read again.
+    pub(crate) fn hang_up(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIGHUP");
+    }
+
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         // The standard library sends SIGKILL only; `kill` by pid is exact.

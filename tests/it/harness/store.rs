@@ -19,6 +19,8 @@ pub(crate) struct Store {
     url: String,
     admin_key: String,
     flags: Vec<String>,
+    /// What commands need to believe it.
+    trust: Vec<String>,
 }
 
 impl Store {
@@ -47,7 +49,14 @@ impl Store {
             folder: folder.to_owned(),
             admin_key,
             flags,
+            trust: Vec::new(),
         }
+    }
+
+    /// Commands give these flags, too.
+    pub(crate) fn trusted_by(mut self, flags: &[&str]) -> Self {
+        self.trust = flags.iter().map(ToString::to_string).collect();
+        self
     }
 
     fn launch(folder: &Path, listen: &str, flags: &[String]) -> Program {
@@ -65,7 +74,8 @@ impl Store {
     /// Starts it again on the address it had.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        let address = self.url.trim_start_matches("http://").to_owned();
+        let (_, address) = self.url.split_once("://").expect("a url");
+        let address = address.to_owned();
         self.program = Self::launch(&self.folder, &address, &self.flags);
     }
 
@@ -75,6 +85,7 @@ impl Store {
         command
             .args(words)
             .args(["--to", &self.url])
+            .args(&self.trust)
             .env("FLOWGATE_ADMIN_KEY", &self.admin_key);
         command
     }

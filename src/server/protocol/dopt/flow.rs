@@ -32,7 +32,7 @@ struct FlowRead {
 
 /// `GET /v2/flow/:sid`.
 pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Result<Answer, Fault> {
-    let live = edge.current.load();
+    let live = asked.live(&edge.current).await?;
     let access = asked.access(&live)?;
     let query = asked.query()?;
     let wanted = FlowRead {
@@ -42,10 +42,12 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
     let now = edge.now();
     let inquiry = inquiry(access, &query, now)?;
     if let Some(known) = inquiry.known_now(edge, std::iter::once(sid)) {
+        let known = inquiry.admit(known)?;
         let decision = inquiry.decision(&known, 0, sid, wanted.tag);
         refuse_unknown(&decision, access.environment, sid)?;
         if ToKeep::of(&decision, true, known.is_certain(0)).is_nothing() {
             let settled = Settled::unkept(decision);
+            inquiry.sample(edge, &known, 0, (sid, wanted.tag));
             return Ok(wanted.answer(edge, &inquiry, &known, &settled));
         }
     }
@@ -57,6 +59,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
         .settle(edge, &known, 0, (sid, wanted.tag), true)
         .await;
     refuse_unknown(&settled.decision, inquiry.access.environment, sid)?;
+    inquiry.sample(edge, &known, 0, (sid, wanted.tag));
     Ok(wanted.answer(edge, &inquiry, &known, &settled))
 }
 
@@ -104,7 +107,7 @@ pub(crate) async fn block(
     asked: Asked<'_>,
     uid: &str,
 ) -> Result<Answer, Fault> {
-    let live = edge.current.load();
+    let live = asked.live(&edge.current).await?;
     let access = asked.access(&live)?;
     let query = asked.query()?;
     let tag = query.tag()?;
@@ -112,6 +115,7 @@ pub(crate) async fn block(
     let inquiry = inquiry(access, &query, now)?;
     let flow = flow_of_block(access, uid)?;
     if let Some(known) = inquiry.known_now(edge, std::iter::once(&*flow.sid)) {
+        let known = inquiry.admit(known)?;
         return block_answer(edge, &inquiry, &known, (flow, uid), tag);
     }
     let live = Guard::into_inner(live);

@@ -30,15 +30,11 @@ fn inquiry<'r>(
     query: &'r Query<'_>,
     now: UnixMs,
 ) -> Result<Inquiry<'r>, Fault> {
-    Ok(Inquiry {
-        access,
-        who: Who {
-            user: query.user()?,
-            group: query.group()?,
-            conversation: None,
-            attributes: None,
-        },
-        channel: channel(access.key, None)?,
-        now,
-    })
+    let who = Who {
+        user: query.user()?,
+        group: query.group()?,
+        conversation: None,
+        attributes: None,
+    };
+    Inquiry::open(access, who, channel(access.key, None)?, (now, now))
 }

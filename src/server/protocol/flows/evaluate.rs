@@ -44,6 +44,9 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
     };
     let sids = flows.iter().map(|(sid, _)| &**sid);
     let mut known = inquiry.known(edge, sids.clone()).await?;
+    for (at, (sid, tag)) in flows.iter().enumerate() {
+        inquiry.sample(edge, &known, at, (sid, *tag));
+    }
 
     let mut out = Out::new(&inquiry, flows.len(), blocks);
     let touched = out.settle(edge, &known, flows, body.start).await;

@@ -89,12 +89,8 @@ pub(crate) async fn explain(edge: &EdgeService, posted: &Posted<'_>) -> Result<A
     let named = deployment.map(|own| &*own.channel);
     let named = named.or(body.channel.as_ref().map(AsRef::as_ref));
     let clock = edge.now();
-    let inquiry = Inquiry {
-        access,
-        who,
-        channel: channel(access.key, named)?,
-        now: body.now.map_or(clock, |Moment(ms)| ms),
-    };
+    let now = body.now.map_or(clock, |Moment(ms)| ms);
+    let inquiry = Inquiry::open(access, who, channel(access.key, named)?, (now, clock))?;
     let sid = match (deployment, &body.flow) {
         (Some(deployment), _) => &deployment.flow_sid,
         (None, Some(flow)) => flow.as_ref(),

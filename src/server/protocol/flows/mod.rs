@@ -4,12 +4,15 @@
 //! member nobody knows is refused, since ignoring it would mean doing
 //! something else than was asked.
 
+mod changes;
 mod evaluate;
 mod explain;
 mod identify;
 mod step;
 mod wire;
 
+pub use changes::{Changes, ChangesOptions};
+pub(crate) use changes::{EVENT_NAMES, TicketError, hear, sell};
 pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use identify::identify;
@@ -42,12 +45,9 @@ fn inquiry<'r>(
     named: Option<&'r Text<'_>>,
     now: UnixMs,
 ) -> Result<Inquiry<'r>, Fault> {
-    Ok(Inquiry {
-        access,
-        who: subject.check(access)?,
-        channel: channel(access.key, named.map(AsRef::as_ref))?,
-        now,
-    })
+    let who = subject.check(access)?;
+    let channel = channel(access.key, named.map(AsRef::as_ref))?;
+    Inquiry::open(access, who, channel, (now, now))
 }
 
 /// The event id of a request with an `Idempotency-Key`. The meaning is the

@@ -48,6 +48,27 @@ pub(super) struct SubjectBody<'a> {
     attributes: Option<Map<String, Value>>,
 }
 
+impl<'a> SubjectBody<'a> {
+    /// As a query names one.
+    pub(super) fn named(
+        Text(user): Text<'a>,
+        group: Option<Text<'a>>,
+        conversation: Option<Text<'a>>,
+    ) -> Self {
+        Self {
+            user,
+            group,
+            conversation,
+            attributes: None,
+        }
+    }
+
+    /// Whether the request carries facts about the subject.
+    pub(super) fn has_attributes(&self) -> bool {
+        self.attributes.is_some()
+    }
+}
+
 impl SubjectBody<'_> {
     /// Checks lengths, and that attributes come from a trusted key.
     pub(super) fn check(&self, access: Access<'_>) -> Result<Who<'_>, Fault> {
@@ -123,6 +144,14 @@ pub(super) struct TransitionBody<'a> {
     pub(super) transitions: Vec<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) channel: Option<Text<'a>>,
+}
+
+/// `POST /v1/changes/tickets`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TicketBody<'a> {
+    #[serde(borrow, deserialize_with = "object")]
+    pub(super) subject: SubjectBody<'a>,
 }
 
 /// `POST /v1/identify`.

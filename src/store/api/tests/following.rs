@@ -57,3 +57,48 @@ async fn memberships_and_changes_are_read_by_the_edge_of_their_environment() {
     let stands = body(&desk.edge("memberships/d/ann").await);
     assert_eq!(stands["membership"]["in"], true);
 }
+
+#[tokio::test]
+async fn an_edge_says_how_it_is_and_authors_read_it() {
+    let desk = Desk::new();
+    let path = "/edge/v1/environments/production/status";
+    let long = "x".repeat(65);
+    for bad in [
+        "",
+        "[]",
+        "{}",
+        r#"{"edge":""}"#,
+        &format!(r#"{{"edge":"{long}"}}"#),
+        &format!(r#"{{"edge":"e","reason":"{long}"}}"#),
+    ] {
+        let refused = desk.send(&desk.edge, "POST", path, bad).await;
+        assert_eq!(refused.status, 400, "{bad}");
+    }
+    let report = r#"{"edge":"e1","version":"0.0.1","revision":"0.1","state":"fresh","newer":7}"#;
+    assert_eq!(
+        desk.send(&desk.edge, "POST", path, report).await.status,
+        204
+    );
+    assert_eq!(
+        desk.send(&desk.admin, "POST", path, report).await.status,
+        403
+    );
+    let listed = body(&desk.admin("GET", "edges?environment=production", "").await);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&listed[0]["edge"], &listed[0]["seen_s"]),
+        (&json!("e1"), &json!(0))
+    );
+    // It did not say that it takes steps.
+    assert_eq!(listed[0]["why"], json!(["journal"]));
+    assert_eq!(
+        body(&desk.admin("GET", "edges?environment=development", "").await),
+        json!([])
+    );
+    assert_eq!(
+        desk.admin("GET", "edges?environment=moon", "").await.status,
+        404
+    );
+    let stranger = desk.send(&desk.edge, "GET", "/admin/v1/edges", "").await;
+    assert_eq!(stranger.status, 403);
+}

@@ -8,6 +8,7 @@
 
 mod authoring;
 mod changes;
+mod copying;
 mod ledger;
 mod outbox;
 mod publishing;
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use copying::Copied;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{

@@ -13,6 +13,9 @@ use super::EngineError;
 /// released.
 const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY];
 
+/// The version that all of them lead to.
+pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
+
 /// Environments, flows, keys, what is published, the ledger.
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -152,15 +155,7 @@ CREATE INDEX journals_closed ON journals (environment_uid, closed_ms)
 
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
-    let expected = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > expected {
-        return Err(EngineError::Newer {
-            path: path.display().to_string(),
-            found,
-            expected,
-        });
-    }
+    let found = refuse_newer(connection, path)?;
     for (number, script) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(script)?;
@@ -168,6 +163,20 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), En
         step.commit()?;
     }
     Ok(())
+}
+
+/// The version of a file, unless a later release wrote it.
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<i64, EngineError> {
+    let expected = i64::from(NEWEST);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found <= expected {
+        return Ok(found);
+    }
+    Err(EngineError::Newer {
+        path: path.display().to_string(),
+        found,
+        expected,
+    })
 }
 
 /// Whether the last user of the file closed it; true for a fresh one.
@@ -222,6 +231,19 @@ INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_m
 INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
 "#;
 
+    /// The same in the tables of later schemas.
+    const ROWS_SINCE: &str = r#"
+INSERT INTO environments (uid, name, type, drafts) VALUES ('e1', 'production', '"production"', 0);
+INSERT INTO projects VALUES ('shop', 'Shop');
+INSERT INTO flows (uid, sid, name, project, refuse_public_force) VALUES ('f1', 'tour', 'Tour', 'shop', 1);
+INSERT INTO versions (flow_uid, number, part, message, author, created_ms)
+  VALUES ('f1', 1, '{"flow_uid":"f1","flow_sid":"tour","number":1,
+  "entry":"everyone","blocks":[{"uid":"b1","sid":"card","kind":"card"}],
+  "paths":[{"uid":"p1","to":"b1"}]}', 'first', 'ann', 17);
+INSERT INTO users (environment_uid, identifier, document)
+  VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
+"#;
+
     #[test]
     fn a_file_of_the_first_release_opens_and_keeps_everything() {
         let folder = tempfile::tempdir().unwrap();
@@ -263,5 +285,65 @@ INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
         let workspace = SqliteEngine::open(&path).unwrap().workspace().unwrap();
         assert_eq!(workspace.deployments["d1"], deployment);
         assert_eq!(workspace.flows["tour"].versions.len(), 1);
+    }
+
+    #[test]
+    fn a_file_of_every_schema_opens_serves_and_is_backed_up() {
+        for version in 1..=NEWEST {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store.db");
+            let connection = Connection::open(&path).unwrap();
+            for script in &MIGRATIONS[..version as usize] {
+                connection.execute_batch(script).unwrap();
+            }
+            let rows = if version == 1 { ROWS } else { ROWS_SINCE };
+            connection.execute_batch(rows).unwrap();
+            connection
+                .pragma_update(None, "user_version", version)
+                .unwrap();
+            drop(connection);
+            // A copy is as old as its original until it is put to use.
+            let copy = folder.path().join("copy.db");
+            assert_eq!(SqliteEngine::copy(&path, &copy).unwrap().schema, version);
+            let revived = SqliteEngine::revive(&copy, "other", 1_000).unwrap();
+            assert_eq!(revived.schema, NEWEST);
+            assert_eq!(revived.environments[0].0, "production");
+            for path in [&path, &copy] {
+                let engine = SqliteEngine::open(path).unwrap();
+                assert_eq!(engine.workspace().unwrap().flows["tour"].versions.len(), 1);
+                let mut document = engine.user("e1", "ann").unwrap().unwrap();
+                document.doc_rev += 1;
+                let step = engine.ledger("e1", &mut |rows| {
+                    rows.put_user(&document)?;
+                    Ok(crate::store::engine::Ending::Commit)
+                });
+                step.unwrap();
+                assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 4);
+                let changes = engine.changes("e1", 0, 10).unwrap();
+                assert_eq!(changes.ledger == "other", path == &copy);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_later_release_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(FIRST).unwrap();
+        connection
+            .pragma_update(None, "user_version", NEWEST + 1)
+            .unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
+        let copy = folder.path().join("copy.db");
+        for error in [
+            SqliteEngine::copy(&path, &copy).unwrap_err(),
+            SqliteEngine::open(&path).unwrap_err(),
+        ] {
+            assert!(matches!(error, EngineError::Newer { .. }), "{error}");
+        }
+        assert!(!copy.exists());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 }

@@ -104,8 +104,8 @@ fn a_closed_journal_takes_nothing_more() {
     edge.start("u");
     let last = edge.batch();
     edge.ship();
-    scene.store.close_journal(WHERE, "a").unwrap();
-    scene.store.close_journal(WHERE, "a").unwrap();
+    scene.store.close_journal(WHERE, "a", None).unwrap();
+    scene.store.close_journal(WHERE, "a", None).unwrap();
     edge.rich("u", true);
     assert!(matches!(
         scene.store.ship(WHERE, &edge.batch()),
@@ -113,4 +113,28 @@ fn a_closed_journal_takes_nothing_more() {
     ));
     let again = scene.store.ship(WHERE, &last).unwrap();
     assert_eq!(again.outcomes[0].outcome, Already);
+}
+
+#[test]
+fn a_journal_is_closed_only_where_its_edge_ended_it() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    edge.start("u");
+    edge.ship();
+    let earlier = edge.previous.clone();
+    edge.rich("u", true);
+    edge.ship();
+    // Of a ledger that was put back in between: it lacks the last batch.
+    let error = scene
+        .store
+        .close_journal(WHERE, "a", Some(&earlier))
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::Ship(ShipError::Fork(_))),
+        "{error}"
+    );
+    edge.rich("u", false);
+    assert_eq!(edge.outcomes(), [Applied], "it is open");
+    let last = edge.previous.clone();
+    scene.store.close_journal(WHERE, "a", Some(&last)).unwrap();
 }

@@ -252,7 +252,7 @@ proptest! {
             prop_assert_eq!(&told, &ledger.membership("d", "u", None));
             prop_assert_eq!(told.started, applied);
         }
-        let changes = ledger.changes(Some("memory-0")).unwrap();
+        let changes = ledger.changes(Some("memory0-0")).unwrap();
         prop_assert!(!changes.gap && !changes.changes.is_empty());
     }
 }

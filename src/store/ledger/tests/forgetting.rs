@@ -218,7 +218,7 @@ fn a_closed_journal_is_forgotten_with_time_and_an_open_one_is_not() {
     let (mut closed, mut open) = (scene.edge("a"), scene.edge("b"));
     closed.start("u").ship();
     open.start("v").ship();
-    scene.store.close_journal(WHERE, "a").unwrap();
+    scene.store.close_journal(WHERE, "a", None).unwrap();
     let life = Retention::default().dead_letter_ms;
     let watermark = |journal: &str| {
         let ask = Batch {
@@ -232,7 +232,7 @@ fn a_closed_journal_is_forgotten_with_time_and_an_open_one_is_not() {
         scene.house.wait(wait);
         if left.is_some() {
             // Again, which begins no new age.
-            scene.store.close_journal(WHERE, "a").unwrap();
+            scene.store.close_journal(WHERE, "a", None).unwrap();
         }
         scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
         assert_eq!(watermark("a"), left);

@@ -89,7 +89,19 @@ async fn the_local_ledger_answers_as_the_store_does() {
     assert_eq!(answer.outcomes[0].outcome, Applied);
     assert_eq!(ledger.user(WHERE, "u").await.unwrap().doc_rev, 1);
     assert_eq!(ledger.group(WHERE, "g").await.unwrap().doc_rev, 0);
-    ledger.close(WHERE, "a").await.unwrap();
+    let hash = ledger
+        .ship(
+            WHERE,
+            &Batch {
+                journal: "a".to_owned(),
+                previous: String::new(),
+                records: Vec::new(),
+            },
+        )
+        .await
+        .unwrap()
+        .hash;
+    ledger.close(WHERE, "a", &hash).await.unwrap();
     assert!(matches!(
         ledger.user("nowhere", "u").await,
         Err(LedgerError::Refused(_))

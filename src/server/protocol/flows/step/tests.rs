@@ -21,17 +21,18 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
     let live = harness.edge.current.load();
     let (environment, key) = live.key(&sha256(SERVER.as_bytes())).expect("the key");
     let step = |user| Step {
-        inquiry: Inquiry {
-            access: Access { environment, key },
-            who: Who {
+        inquiry: Inquiry::open(
+            Access { environment, key },
+            Who {
                 user,
                 group: None,
                 conversation: None,
                 attributes: None,
             },
-            channel: Some("web"),
-            now: edge.now(),
-        },
+            Some("web"),
+            (edge.now(), edge.now()),
+        )
+        .expect("it is fresh"),
         id: None,
     };
     let mut is_told = false;

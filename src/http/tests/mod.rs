@@ -1,11 +1,14 @@
 //! The plumbing against raw sockets: what bytes lead to which answer, and who
 //! is cut when.
 
+mod multiplexed;
+mod secure;
+
 use std::{net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::Notify,
 };
@@ -26,6 +29,19 @@ impl Service for Echo {
 
     async fn call(self: Rc<Self>, _: Rc<()>, request: Request) -> Answer {
         match request.uri().path() {
+            "/client" => {
+                let client = request.body().client().to_string();
+                json_bytes(StatusCode::OK, "text/plain", client)
+            }
+            "/stream" => {
+                let (sender, pieces) = tokio::sync::mpsc::channel(1);
+                sender.send("first".into()).await.expect("there is room");
+                // It ends when the plumbing ends it.
+                drop(tokio::task::spawn_local(
+                    async move { sender.closed().await },
+                ));
+                hyper::Response::new(AnswerBody::stream(pieces))
+            }
             "/panic" => panic!("on purpose"),
             "/big" => json_bytes(StatusCode::OK, "text/plain", vec![b'x'; 32 << 20]),
             "/wait" => {
@@ -59,6 +75,10 @@ impl Harness {
 
     fn with(deadlines: Deadlines, connections_max: usize) -> Self {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        Self::on(listener, deadlines, connections_max)
+    }
+
+    fn on(listener: Listener, deadlines: Deadlines, connections_max: usize) -> Self {
         let metrics = Metrics::new();
         let options = Options {
             name: "test",
@@ -100,7 +120,7 @@ impl Harness {
     }
 }
 
-async fn read_all(stream: &mut TcpStream) -> String {
+async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     // A reset after the answer ends the reading as well as a clean close.

@@ -3,9 +3,24 @@
 //! The only ArcSwap of the program: the live snapshots of all environments and
 //! one merged index of key hashes. A request loads it exactly once and never
 //! holds the guard over an await. Publishing one environment copies a short
-//! vector of `Arc`s; the publisher frees the old value on its own thread.
+//! vector of `Arc`s; the publisher frees the old value on its own thread. How
+//! old it may be is judged in [`freshness`], who waits for the next one stands
+//! in [`waiting`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod freshness;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub use self::{
+    freshness::{Age, Freshness, Policies, Policy},
+    waiting::{NotHere, OUTCOMES as WAIT_OUTCOMES},
+};
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::{ArcSwap, Guard};
 use rustc_hash::FxHashMap;
@@ -21,24 +36,6 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnvironmentSlot(pub u32);
 
-/// How old the truth is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Freshness {
-    /// When the timestamp in force was signed.
-    pub issued_ms: UnixMs,
-    /// After this the edge calls itself stale.
-    pub fresh_until_ms: UnixMs,
-    /// After this the timestamp has expired.
-    pub expires_ms: UnixMs,
-}
-
-impl Freshness {
-    /// Whether answers carry the stale mark.
-    pub fn is_stale(&self, now: UnixMs) -> bool {
-        now > self.fresh_until_ms
-    }
-}
-
 /// One environment as it is served.
 #[derive(Debug)]
 pub struct Environment {
@@ -48,6 +45,24 @@ pub struct Environment {
     pub snapshot: Arc<Snapshot>,
     /// Of the timestamp in force.
     pub freshness: Freshness,
+    /// The newest revision, when its release is held back: no wait brings it.
+    pub held: Option<Revision>,
+    /// What is done when that is old.
+    pub policies: Policies,
+}
+
+impl Environment {
+    /// Whether this revision, or one before it, is held back here.
+    pub fn is_held(&self, revision: Revision) -> bool {
+        let held = self.held.filter(|held| revision <= *held);
+        held.is_some() && revision > self.snapshot.revision
+    }
+
+    /// How old it is by this clock, and what is done about it.
+    pub fn judged(&self, now: UnixMs) -> (Age, Policy) {
+        let age = self.freshness.age(now);
+        (age, self.policies.at(age))
+    }
 }
 
 /// All environments: the one value a request reads.
@@ -111,6 +126,9 @@ pub struct Current {
     /// never touch it.
     slots: Mutex<Vec<Box<str>>>,
     published: tokio::sync::watch::Sender<u64>,
+    /// By environment name; who is not named has the defaults.
+    policies: BTreeMap<Box<str>, Policies>,
+    waiting: waiting::Waiting,
 }
 
 impl Default for Current {
@@ -119,6 +137,8 @@ impl Default for Current {
             live: ArcSwap::from_pointee(Environments::default()),
             slots: Mutex::default(),
             published: tokio::sync::watch::Sender::new(0),
+            policies: BTreeMap::new(),
+            waiting: waiting::Waiting::default(),
         }
     }
 }
@@ -133,6 +153,13 @@ impl Current {
         }
     }
 
+    /// The same, where this is done when an environment is old.
+    #[must_use]
+    pub fn governed(mut self, environment: &str, policies: Policies) -> Self {
+        self.policies.insert(environment.into(), policies);
+        self
+    }
+
     /// The live value. Load it once per request.
     pub fn load(&self) -> Guard<Arc<Environments>> {
         self.live.load()
@@ -141,11 +168,24 @@ impl Current {
     /// Puts a snapshot in the place of its environment's old one and returns
     /// what was live before, for the caller to free off the request threads.
     pub fn publish(&self, snapshot: Arc<Snapshot>, freshness: Freshness) -> Arc<Environments> {
+        self.publish_beside(snapshot, freshness, None)
+    }
+
+    /// The same, while a newer revision is held back.
+    pub fn publish_beside(
+        &self,
+        snapshot: Arc<Snapshot>,
+        freshness: Freshness,
+        held: Option<Revision>,
+    ) -> Arc<Environments> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let policies = self.policies.get(&*snapshot.environment);
         let environment = Arc::new(Environment {
             slot: slot_in(&mut slots, &snapshot.environment_uid),
+            policies: policies.copied().unwrap_or_default(),
             snapshot,
             freshness,
+            held,
         });
         let (mut list, expected) = {
             let live = self.live.load();

@@ -1,5 +1,7 @@
 //! Content that fits together, and every way in which it can fail to.
 
+mod beside;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,0 +1,75 @@
+//! What is measured of those who wait for changes?
+//!
+//! Streams and their events, the wakes behind them, and tickets.
+
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+
+use crate::{
+    progress::Progress,
+    server::protocol::flows::{Changes, EVENT_NAMES},
+};
+
+/// What is looked up at the scrape.
+pub(in crate::server) struct Heard {
+    pub(in crate::server) changes: Changes,
+    pub(in crate::server) progress: Progress,
+}
+
+impl fmt::Debug for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heard").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Heard {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.changes.counts();
+        let open = i64::try_from(self.changes.open()).unwrap_or(i64::MAX);
+        let help = "Streams of changes now open";
+        let family = encoder.encode_descriptor("streams_open", help, None, MetricType::Gauge)?;
+        ConstGauge::<i64>::new(open).encode(family)?;
+        let listening = self.progress.listening();
+        for (name, help, value) in [
+            (
+                "streams_refused",
+                "Streams of changes refused because there were enough",
+                counts.streams_refused(),
+            ),
+            ("listener_wakes", "Listeners woken", listening.wakes),
+            (
+                "listener_wakes_coalesced",
+                "Wakes of listeners that had not looked since the last one",
+                listening.coalesced,
+            ),
+        ] {
+            let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(family)?;
+        }
+        let help = "Events told on streams of changes";
+        let told = EVENT_NAMES.into_iter().zip(counts.events());
+        by_label(&mut encoder, ("stream_events", help), "event", told)?;
+        let help = "Tickets for streams of changes";
+        let tickets = ["given", "refused"].into_iter().zip(counts.tickets());
+        by_label(&mut encoder, ("stream_tickets", help), "outcome", tickets)
+    }
+}
+
+/// A counter for each value of one label.
+fn by_label(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    label: &str,
+    values: impl Iterator<Item = (&'static str, u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (word, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&[(label, word)])?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! What is to be told next?
+//!
+//! Every event is the difference between what a connection was told and what
+//! holds now. So a wake that is lost or comes once for a hundred changes
+//! loses nothing: whatever was not told yet differs still. Pure, but for the
+//! counting of events.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use super::{
+    super::{state_json, write_text},
+    counts::{ChangeCounts, Event},
+    ticket::Followed,
+};
+use crate::{
+    evaluate::{FlowProgress, FlowState, Profile, Subject},
+    progress::Read,
+    snapshot::{Flow, FlowKey, Key, Revision, Snapshot},
+};
+
+/// How long a browser waits before it connects again.
+const RETRY_MS: u32 = 2_000;
+
+/// What one connection was told last.
+pub(super) struct Told {
+    /// None before the first event.
+    last: Option<Last>,
+    /// Events so far, for their ids.
+    events: u64,
+}
+
+/// How everything stood when it was told.
+struct Last {
+    revision: Revision,
+    subject: Arc<Subject>,
+    group: Option<Arc<Profile>>,
+    /// Flows with states that could not be told: they were not in the
+    /// snapshot, or not for the key.
+    untold: Vec<FlowKey>,
+    stale: bool,
+}
+
+/// What holds now.
+pub(super) struct Now<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) key: &'a Key,
+    pub(super) read: &'a Read,
+}
+
+impl Now<'_> {
+    /// The flow, if it is there for this key.
+    fn flow(&self, key: FlowKey) -> Option<&Flow> {
+        let flow = self.snapshot.flows_by_key.get(&key)?;
+        self.key.sees(&flow.project).then_some(flow)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.read.assumed || self.read.behind
+    }
+}
+
+impl Told {
+    /// Nothing.
+    pub(super) fn nothing() -> Self {
+        Self {
+            last: None,
+            events: 0,
+        }
+    }
+
+    /// The events that lead from what was told to what holds now, none when
+    /// nothing differs.
+    pub(super) fn tell(
+        &mut self,
+        now: &Now<'_>,
+        followed: &Followed,
+        counts: &ChangeCounts,
+    ) -> Vec<u8> {
+        let mut out = Vec::new();
+        let revision = now.snapshot.revision;
+        let Some(last) = self.last.take() else {
+            out.extend_from_slice(format!("retry: {RETRY_MS}\n").as_bytes());
+            let all = now.read.subject.flows.iter();
+            let all = all.filter(|own| followed.includes(own));
+            let mut flows = Flows::default();
+            for own in all {
+                flows.push(
+                    now,
+                    own.flow,
+                    own.version,
+                    own.conversation.as_deref(),
+                    &own.state,
+                );
+            }
+            self.event(&mut out, Event::Hello, revision, counts, |data| {
+                flows.write(data, now.is_stale());
+            });
+            self.last = Some(Last::of(now, revision, flows.untold));
+            return out;
+        };
+        // A connection is never told of an older revision.
+        if revision > last.revision {
+            self.event(&mut out, Event::Revision, revision, counts, |_| {});
+        }
+        let flows = last.differences(now, followed);
+        let identified = last.is_identified(now.read);
+        if flows.count > 0 || identified || last.stale != now.is_stale() {
+            self.event(
+                &mut out,
+                Event::Change,
+                revision.max(last.revision),
+                counts,
+                |data| {
+                    flows.write(data, now.is_stale());
+                    if identified {
+                        data.extend_from_slice(b",\"properties\":true");
+                    }
+                },
+            );
+        }
+        self.last = Some(Last::of(now, revision.max(last.revision), flows.untold));
+        out
+    }
+
+    /// The last event of a stream.
+    pub(super) fn close(&mut self, reason: &str, counts: &ChangeCounts) -> Vec<u8> {
+        let mut out = Vec::new();
+        let revision = self
+            .last
+            .as_ref()
+            .map_or_else(Revision::default, |last| last.revision);
+        self.event(&mut out, Event::Closed, revision, counts, |data| {
+            data.extend_from_slice(b",\"reason\":");
+            write_text(data, reason);
+        });
+        out
+    }
+
+    /// Appends one event.
+    fn event(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: Event,
+        revision: Revision,
+        counts: &ChangeCounts,
+        members: impl FnOnce(&mut Vec<u8>),
+    ) {
+        counts.told(event);
+        self.events += 1;
+        let head = format!(
+            "id: {revision}-{}\nevent: {}\ndata: {{\"revision\":\"{revision}\",\"epoch\":{}",
+            self.events,
+            event.name(),
+            revision.epoch,
+        );
+        out.extend_from_slice(head.as_bytes());
+        members(out);
+        out.extend_from_slice(b"}\n\n");
+    }
+}
+
+impl Last {
+    fn of(now: &Now<'_>, revision: Revision, untold: Vec<FlowKey>) -> Self {
+        Self {
+            revision,
+            subject: Arc::clone(&now.read.subject),
+            group: now.read.group.clone(),
+            untold,
+            stale: now.is_stale(),
+        }
+    }
+
+    /// States that are not as they were told. Both lists are sorted alike.
+    fn differences(&self, now: &Now<'_>, followed: &Followed) -> Flows {
+        let mut flows = Flows::default();
+        let subject = &now.read.subject;
+        let includes = |own: &&FlowProgress| followed.includes(own);
+        let mut before = self.subject.flows.iter().filter(includes).peekable();
+        let gone = FlowState::default();
+        for own in subject.flows.iter().filter(includes) {
+            // What is not there any more, as after an erasure.
+            while let Some(old) =
+                before.next_if(|old| place(old).cmp(&place(own)) == Ordering::Less)
+            {
+                flows.push(
+                    now,
+                    old.flow,
+                    old.version,
+                    old.conversation.as_deref(),
+                    &gone,
+                );
+            }
+            let old = before.next_if(|old| place(old) == place(own));
+            let is_untold = self.untold.contains(&own.flow);
+            if is_untold || old.is_none_or(|old| old.state != own.state) {
+                flows.push(
+                    now,
+                    own.flow,
+                    own.version,
+                    own.conversation.as_deref(),
+                    &own.state,
+                );
+            }
+        }
+        for old in before {
+            flows.push(
+                now,
+                old.flow,
+                old.version,
+                old.conversation.as_deref(),
+                &gone,
+            );
+        }
+        flows
+    }
+
+    /// Whether stored properties differ, and decisions with them.
+    fn is_identified(&self, read: &Read) -> bool {
+        let same = |one: &Profile, other: &Profile| {
+            one.updated_ms == other.updated_ms && one.properties == other.properties
+        };
+        let same_group = match (&self.group, &read.group) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || same(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let (one, other) = (&self.subject.profile, &read.subject.profile);
+        !(same_group && (Arc::ptr_eq(one, other) || same(one, other)))
+    }
+}
+
+/// What the list of states is sorted by.
+fn place(own: &FlowProgress) -> (FlowKey, u32, Option<&str>) {
+    (own.flow, own.version, own.conversation.as_deref())
+}
+
+/// States as they are told.
+#[derive(Default)]
+struct Flows {
+    json: Vec<u8>,
+    count: usize,
+    untold: Vec<FlowKey>,
+}
+
+impl Flows {
+    fn push(
+        &mut self,
+        now: &Now<'_>,
+        flow: FlowKey,
+        version: u32,
+        conversation: Option<&str>,
+        state: &FlowState,
+    ) {
+        let Some(flow) = now.flow(flow) else {
+            self.untold.push(flow);
+            return;
+        };
+        self.count += 1;
+        let out = &mut self.json;
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"sid\":");
+        write_text(out, &flow.sid);
+        out.extend_from_slice(b",\"version\":");
+        out.extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
+        if let Some(conversation) = conversation {
+            out.extend_from_slice(b",\"conversation\":");
+            write_text(out, conversation);
+        }
+        out.extend_from_slice(b",\"state\":");
+        out.extend_from_slice(state_json(Some(state)).as_bytes());
+        out.push(b'}');
+    }
+
+    fn write(&self, out: &mut Vec<u8>, stale: bool) {
+        let stale: &[u8] = if stale { b"true" } else { b"false" };
+        out.extend_from_slice(b",\"stale\":");
+        out.extend_from_slice(stale);
+        out.extend_from_slice(b",\"flows\":[");
+        out.extend_from_slice(&self.json);
+        out.push(b']');
+    }
+}
+
+impl Followed {
+    /// Whether this state is told: those of the conversation, and those of
+    /// none.
+    fn includes(&self, own: &FlowProgress) -> bool {
+        let named = own.conversation.as_deref();
+        named.is_none() || named == self.conversation.as_deref()
+    }
+}

@@ -1,0 +1,119 @@
+//! Is a release that turns users away held back by a real edge?
+//!
+//! One story over store and edge as two processes: a flow that everybody got
+//! is turned around; the edge goes on as before, also after a restart, and
+//! obeys the kill switch meanwhile; then somebody confirms.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Edge, Store, body_of, eventually, run};
+
+const VERSION: &str = "
+      - number: NUMBER
+        message: m
+        author: ada
+        created: 2026-01-01T00:00:00Z
+        entry: ENTRY
+        blocks: [ { sid: card, type: card } ]
+        paths: [ { from: entry, to: card } ]";
+
+/// Flows with the entries of their versions.
+fn import(store: &Store, folder: &Path, flows: &[(&str, &[&str])]) {
+    let mut text = "flowgate: project/1\nproject: demo\nname: Demo\nflows:\n".to_owned();
+    for (sid, entries) in flows {
+        text += &format!("  - sid: {sid}\n    name: {sid}\n    versions:");
+        for (at, entry) in entries.iter().enumerate() {
+            let number = (at + 1).to_string();
+            text += &VERSION.replace("NUMBER", &number).replace("ENTRY", entry);
+        }
+        text.push('\n');
+    }
+    let file = folder.join("project.yaml");
+    std::fs::write(&file, text).expect("a project file");
+    store.import(&file);
+}
+
+/// What a new user gets of a flow.
+fn asked(edge: &Edge, user: &str, flow: &str) -> Value {
+    let body = json!({"subject": {"user": user}, "flows": {flow: "latest"}});
+    let answer = body_of(&edge.client("server").post("/v1/evaluate", &body), 200);
+    answer["decisions"][flow].clone()
+}
+
+fn supply(edge: &Edge) -> Value {
+    let status = body_of(&edge.admin().get("/status"), 200);
+    status["environments"][0].clone()
+}
+
+fn author(store: &Store, words: &[&str]) {
+    let output = run(&mut store.command(words));
+    assert!(output.status.success(), "{words:?}: {output:?}");
+}
+
+#[test]
+fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let store = Store::start(folder);
+    import(
+        &store,
+        folder,
+        &[("tour", &["everyone"]), ("chat", &["everyone"])],
+    );
+    let flags = [
+        ["--workers", "1"],
+        ["--environment-guard-contexts", "development=200"],
+        ["--environment-guard-percent", "development=30"],
+    ];
+    let mut edge = Edge::start_below(folder, &store, store.url(), flags.as_flattened());
+    edge.ready();
+    // Enough for more than the smallest number that is judged by.
+    let client = edge.client("server");
+    for user in 0..800 {
+        let user = format!("user-{user}");
+        let body = json!({"subject": {"user": user}, "flows": {"tour": "latest"}});
+        assert_eq!(client.post("/v1/evaluate", &body).status, 200);
+    }
+
+    import(
+        &store,
+        folder,
+        &[("tour", &["everyone", "api-only"]), ("chat", &["everyone"])],
+    );
+    let held = eventually("the release is held", || {
+        let held = supply(&edge)["held"].clone();
+        (!held.is_null()).then_some(held)
+    });
+    let release = held["release"].to_string();
+    assert_eq!(asked(&edge, "new", "tour")["served"], true);
+    assert_eq!(asked(&edge, "new", "tour")["version"], 1);
+    let judged = supply(&edge)["judged"][0].clone();
+    assert_eq!(judged["flow"], "tour");
+    assert_eq!(judged["judged"], judged["changed"], "{judged}");
+    let metrics = edge.admin().get("/metrics").text;
+    let gauge = "flowgate_release_held{environment=\"development\"} 1";
+    assert!(metrics.contains(gauge), "{metrics}");
+
+    author(&store, &["flow", "disable", "chat"]);
+    eventually("the kill switch acts during the hold", || {
+        (asked(&edge, "new", "chat")["served"] == false).then_some(())
+    });
+    assert_eq!(asked(&edge, "new", "tour")["version"], 1);
+
+    edge.program.kill();
+    edge.restart(folder);
+    assert_eq!(asked(&edge, "newer", "tour")["version"], 1);
+    assert_eq!(asked(&edge, "newer", "chat")["served"], false);
+    assert_eq!(supply(&edge)["held"]["release"].to_string(), release);
+
+    let other = run(&mut store.command(&["release", "confirm", "development", "1"]));
+    assert!(!other.status.success(), "only the newest can be confirmed");
+    author(&store, &["release", "confirm", "development", &release]);
+    eventually("the release serves", || {
+        (asked(&edge, "newest", "tour")["version"] == 2).then_some(())
+    });
+    assert_eq!(asked(&edge, "newest", "tour")["served"], false);
+    assert_eq!(supply(&edge)["held"], Value::Null);
+}
