@@ -285,8 +285,36 @@ pub const PENDING_RECORDS_MAX: usize = 1_000_000;
 /// of those, and reading them would take as long as thousands of others.
 pub const SUBJECT_TAIL_RECORDS_MAX: usize = 256;
 
-/// Reads waiting for the ledger before a further one is answered at once.
-pub const READ_QUEUE_MAX: usize = 4_096;
+/// Reads waiting for the ledger, in the queue and under way, before a further
+/// one is answered at once: 503 with `Retry-After`.
+pub const READS_WAITING_MAX: usize = 4_096;
+
+/// Of them with one key: a crowd with one leaves places to the others.
+pub const READS_WAITING_PER_KEY_MAX: usize = 3_072;
+
+/// Users of one call to the ledger. A store's disk reads so many in the time
+/// of a few round trips.
+pub const USERS_PER_READ_MAX: usize = 256;
+
+/// Bytes of such a call's answer before the store leaves the rest out; the
+/// first document always fits.
+pub const USERS_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long the ledger waits for a record that a client's token names, and a
+/// request for one of our own: shipping takes milliseconds, and a page that
+/// waits longer had better show what there is.
+pub const TOKEN_WAIT_MS: u64 = 1_000;
+
+/// Requests that wait for the record of a token: half of the reads that may be
+/// under way, so that no token keeps others from being read.
+pub const TOKEN_WAITERS_MAX: usize = 128;
+
+/// Of them with one key.
+pub const TOKEN_WAITERS_PER_KEY_MAX: usize = 96;
+
+/// Users and journals of which it is remembered how far a document goes; about
+/// ten megabytes.
+pub const TOKENS_REMEMBERED_MAX: u64 = 65_536;
 
 /// Reads under way at the ledger at one time.
 pub const READS_IN_FLIGHT_MAX: usize = 256;
@@ -391,6 +419,12 @@ const _: () = {
             + GROUPS_PER_USER_MAX * SUBJECT_ID_BYTES_MAX
             <= SHIP_BYTES_MAX
     );
+    assert!(READS_WAITING_PER_KEY_MAX < READS_WAITING_MAX);
+    assert!(TOKEN_WAITERS_PER_KEY_MAX < TOKEN_WAITERS_MAX);
+    assert!(TOKEN_WAITERS_MAX < READS_IN_FLIGHT_MAX);
+    assert!(TOKEN_WAIT_MS <= LONG_POLL_MS_MAX);
+    // Or the first document would not fit.
+    assert!(SHIP_BYTES_MAX <= USERS_ANSWER_BYTES_MAX);
     assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
     assert!(STREAM_LOOK_MS_MIN < STREAM_BEAT_MS);
     assert!(COMMIT_RECORDS_MAX <= COMMIT_QUEUE_MAX);

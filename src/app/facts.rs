@@ -190,6 +190,7 @@ impl Watched {
             outcomes: shipping.outcomes,
             forks: shipping.forks,
             users_cached: self.progress.users_cached(),
+            reads_singly: self.progress.reads().singly,
             steps_capped: self.progress.steps_capped(),
             task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
             users_resident: resident as u64,

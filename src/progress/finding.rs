@@ -209,6 +209,8 @@ impl Progress {
         name: Name<'_>,
         generation: u64,
     ) -> Result<Answer, ReadError> {
+        let reads = &self.memory.reads;
+        let _seat = reads.take(place.asker).ok_or(ReadError::Busy)?;
         let (sender, answer) = oneshot::channel();
         let job = Job {
             key: key.into(),

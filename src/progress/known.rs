@@ -247,6 +247,10 @@ impl Kept for Known {
         self.taken.as_ref()
     }
 
+    fn rev(&self) -> u64 {
+        self.doc_rev
+    }
+
     fn after_recovered(&self, records: &[RecoveredRecord]) -> Self {
         let mut known = self.clone();
         for (journal, seq, event) in records {

@@ -8,7 +8,10 @@ use std::{future::Future, pin::Pin};
 
 use std::time::Duration;
 
-use super::event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument};
+use super::event::{
+    Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserAfter, UserDocument,
+    UsersAnswer,
+};
 
 /// A boxed future: the trait is used as `dyn` on the control path only.
 pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
@@ -17,6 +20,35 @@ pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError
 pub trait ProgressLedger: Send + Sync + 'static {
     /// A user's document; `doc_rev` 0 for one never seen.
     fn user<'a>(&'a self, environment: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument>;
+    /// The documents of at most `limits::USERS_PER_READ_MAX` users, the first
+    /// one's in any case; none when the ledger has no such call.
+    fn users<'a>(
+        &'a self,
+        environment: &'a str,
+        users: &'a [String],
+    ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+        // Of those that were written before there was one.
+        let _ = (environment, users);
+        Box::pin(async { Ok(None) })
+    }
+    /// A user's document, not before a record (journal and seq) has its
+    /// outcome, for which the ledger waits so long.
+    fn user_after<'a>(
+        &'a self,
+        environment: &'a str,
+        user: &'a str,
+        (journal, seq): (&'a str, u64),
+        wait: Duration,
+    ) -> LedgerFuture<'a, UserAfter> {
+        // Without waiting: only the last record of a document is known.
+        let _ = wait;
+        Box::pin(async move {
+            let user = self.user(environment, user).await?;
+            let last = user.last.as_ref();
+            let reached = last.is_some_and(|(own, at)| *own == journal && *at >= seq);
+            Ok(UserAfter { reached, user })
+        })
+    }
     /// A group's record; `doc_rev` 0 for one never seen.
     fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord>;
     /// What stands under a membership key; `doc_rev` 0 for nothing.

@@ -14,6 +14,7 @@ mod enrolling;
 pub mod event;
 mod finding;
 mod forking;
+mod gathering;
 mod identifying;
 mod journals;
 mod keys;
@@ -34,9 +35,11 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod ticks;
+mod tokens;
 mod watching;
 mod writing;
 
+pub use gathering::ReadCounts;
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
 pub use listening::{Listener, ListeningCounts};
 pub use options::ProgressOptions;
@@ -44,8 +47,9 @@ pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
     Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
-    Stepped, Token, WriteError,
+    Stepped, Token, TokenFault, WriteError,
 };
 pub use seats::{Asker, Seat, Seats};
 pub use stepping::{Progress, Refuses};
+pub use tokens::TOKEN_OUTCOMES;
 pub use watching::{WatchStatus, Watcher};

@@ -10,7 +10,7 @@
 use std::{
     collections::HashMap,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -24,6 +24,7 @@ use tokio::{
 use super::{
     ProgressLedger,
     enrolling::KnownMembership,
+    gathering::Gathering,
     keys::OwnedName,
     known::{Known, KnownGroup},
     ledger::LedgerError,
@@ -31,9 +32,12 @@ use super::{
     subjects::{Below, Cached, Kept},
     tail::{self, Tail},
     ticks::Tick,
+    tokens::{self, Wait},
 };
-use crate::disk::journal::Journal;
-use crate::limits::{READ_QUEUE_MAX, READS_IN_FLIGHT_MAX};
+use crate::{
+    disk::journal::Journal,
+    limits::{READS_IN_FLIGHT_MAX, READS_WAITING_MAX},
+};
 
 /// After a failed call: long enough to spare a dead upstream a storm of
 /// connects, short enough that nobody notices its return.
@@ -83,6 +87,7 @@ pub(super) enum Answer {
 /// The task that reads; runs on the control runtime.
 pub struct Reader {
     pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) waits: mpsc::Receiver<Wait>,
     pub(super) ledger: Arc<dyn ProgressLedger>,
     pub(super) memory: Arc<Memory>,
     pub(super) journal: Journal,
@@ -110,6 +115,7 @@ type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What is under way.
 struct Desk {
+    gathering: Arc<Gathering>,
     ledger: Arc<dyn ProgressLedger>,
     memory: Arc<Memory>,
     journal: Journal,
@@ -122,18 +128,20 @@ struct Desk {
 
 /// The channel between workers and the reader.
 pub(super) fn channel() -> (mpsc::Sender<Job>, mpsc::Receiver<Job>) {
-    mpsc::channel(READ_QUEUE_MAX)
+    // As many as there are seats.
+    mpsc::channel(READS_WAITING_MAX)
 }
 
 impl Reader {
     pub(super) fn new(
-        jobs: mpsc::Receiver<Job>,
+        (jobs, waits): (mpsc::Receiver<Job>, mpsc::Receiver<Wait>),
         ledger: Arc<dyn ProgressLedger>,
         memory: Arc<Memory>,
         journal: Journal,
     ) -> Self {
         Self {
             jobs,
+            waits,
             ledger,
             memory,
             journal,
@@ -143,9 +151,13 @@ impl Reader {
 
     /// Answers until every worker is gone.
     pub async fn run(mut self) {
+        let (ledger, memory) = (self.ledger.clone(), self.memory.clone());
+        let mut waiting = pin!(tokens::serve(self.waits, ledger.clone(), memory.clone()));
+        let gathered = memory.gathered.clone();
         let mut desk = Desk {
+            gathering: Arc::new(Gathering::new(ledger, gathered)),
             ledger: self.ledger,
-            memory: self.memory,
+            memory,
             journal: self.journal,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
@@ -163,6 +175,7 @@ impl Reader {
                     }
                     desk.answer(done);
                 }
+                () = &mut waiting => return,
                 job = self.jobs.recv(), if desk.calls.len() < READS_IN_FLIGHT_MAX => {
                     let Some(job) = job else { return };
                     desk.take(job);
@@ -209,7 +222,7 @@ impl Desk {
             generation,
             tick,
         };
-        let ledger = (!is_away).then(|| self.ledger.clone());
+        let ledger = (!is_away).then(|| (self.ledger.clone(), self.gathering.clone()));
         self.calls
             .push(Box::pin(read.run(ledger, job.environment, job.name)));
     }
@@ -271,7 +284,7 @@ struct Read {
 impl Read {
     async fn run(
         self,
-        ledger: Option<Arc<dyn ProgressLedger>>,
+        ledger: Option<(Arc<dyn ProgressLedger>, Arc<Gathering>)>,
         environment: Box<str>,
         name: OwnedName,
     ) -> Done {
@@ -282,7 +295,10 @@ impl Read {
             OwnedName::Membership(..) => tail::read::<KnownMembership>(memory, journal, key).await,
         };
         let said = match ledger {
-            Some(ledger) => Some(self.ask(&*ledger, &environment, &name).await),
+            Some((ledger, gathering)) => {
+                let ledger = (&*ledger, &*gathering);
+                Some(self.ask(ledger, &environment, &name).await)
+            }
             None => None,
         };
         Done {
@@ -294,13 +310,13 @@ impl Read {
 
     async fn ask(
         &self,
-        ledger: &dyn ProgressLedger,
+        (ledger, gathering): (&dyn ProgressLedger, &Gathering),
         environment: &str,
         name: &OwnedName,
     ) -> Result<Below, LedgerError> {
         match name {
             OwnedName::User(id) => {
-                let read = ledger.user(environment, id).await;
+                let read = gathering.user(environment, id).await;
                 read.map(|user| Below::User(self.keep(Known::of(&user))))
             }
             OwnedName::Group(id) => {
@@ -316,27 +332,45 @@ impl Read {
         }
     }
 
-    /// Keeps what was read, unless records of ours were settled meanwhile.
     fn keep<T: Kept>(&self, document: T) -> Cached<T> {
-        let tick = self.tick;
-        #[cfg(test)]
-        let tick = match self.memory.flaw {
-            Some(super::stepping::Flaw::LateTick) => self.memory.ticks.again(tick),
-            _ => tick,
-        };
-        let cached = Cached {
-            document: Arc::new(document),
-            tick,
-            through: None,
-        };
-        // Under the lock, so that an entry cannot leave between check and insert.
-        let locked = T::pending(&self.memory).lock(&self.key);
-        if locked.is_generation(&self.key, self.generation) {
-            let cache = T::cache(&self.memory.subjects);
-            cache.insert(self.key.clone(), cached.clone());
-        }
-        cached
+        let begun = (self.generation, self.tick);
+        keep(&self.memory, &self.key, begun, document)
     }
+}
+
+/// Keeps what was read, unless records of ours were settled since it was begun.
+pub(super) fn keep<T: Kept>(
+    memory: &Memory,
+    key: &[u8],
+    (generation, tick): (u64, Tick),
+    document: T,
+) -> Cached<T> {
+    #[cfg(test)]
+    let tick = match memory.flaw {
+        Some(super::stepping::Flaw::LateTick) => memory.ticks.again(tick),
+        _ => tick,
+    };
+    let cached = Cached {
+        document: Arc::new(document),
+        tick,
+        through: None,
+    };
+    // Under the lock, so that an entry cannot leave between check and insert.
+    let locked = T::pending(memory).lock(key);
+    if locked.is_generation(key, generation) {
+        let cache = T::cache(&memory.subjects);
+        // Of two reads that began alike the ledger may have answered the one
+        // that comes last before the other.
+        let newer = cache
+            .get(key)
+            .filter(|held| held.tick == tick && held.through.is_none())
+            .filter(|held| held.document.rev() > cached.document.rev());
+        if let Some(newer) = newer {
+            return newer;
+        }
+        cache.insert(key.into(), cached.clone());
+    }
+    cached
 }
 
 fn tell(waiting: Vec<oneshot::Sender<Answer>>, answer: &Answer) {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::event::{EventId, GroupDocument, MembershipDocument};
+use super::{
+    Asker,
+    event::{EventId, GroupDocument, MembershipDocument},
+};
 use crate::{
     clock::UnixMs,
     current::EnvironmentSlot,
@@ -22,6 +25,8 @@ pub struct Place {
     pub slot: EnvironmentSlot,
     /// The snapshot the request was decided against.
     pub snapshot: Arc<Snapshot>,
+    /// With whose key: no key takes all the places of those who wait.
+    pub asker: Asker,
 }
 
 /// What a request reads of its subject.
@@ -124,6 +129,31 @@ pub struct Token {
 impl std::fmt::Display for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.journal, self.seq)
+    }
+}
+
+/// Not `journal-seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a token as an answer to a write gave it")]
+pub struct TokenFault;
+
+impl std::str::FromStr for Token {
+    type Err = TokenFault;
+
+    fn from_str(text: &str) -> Result<Self, TokenFault> {
+        const JOURNAL_DIGITS: usize = 32;
+        let (journal, seq) = text.split_once('-').ok_or(TokenFault)?;
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_journal = journal.len() == JOURNAL_DIGITS && journal.bytes().all(is_hex);
+        // `+7` parses as a number in Rust.
+        let is_seq = seq.bytes().all(|byte| byte.is_ascii_digit());
+        match seq.parse() {
+            Ok(seq) if is_journal && is_seq => Ok(Self {
+                journal: journal.into(),
+                seq,
+            }),
+            _ => Err(TokenFault),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     OnUnknownSubject, ProgressLedger, ProgressOptions, Reader,
     enrolling::KnownMembership,
     event::GroupDocument,
+    gathering::{GatheringCounts, ReadCounts},
     identifying::FoundGroup,
     journals::Journals,
     keys::{Kind, SubjectKey},
@@ -24,12 +25,14 @@ use super::{
     pending::Pending,
     reading::{self, Job},
     request::{IdentifyRequest, StepRequest, Stepped, Token, WriteError},
+    seats::Seats,
     subjects::Subjects,
     ticks::Ticks,
+    tokens::{self, Tokens, Wait},
 };
 use crate::{
     disk::journal::{AppendError, Journal, Owner, Pressure, Ticket},
-    limits::STEP_TRIES_MAX,
+    limits::{READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX, STEP_TRIES_MAX},
 };
 
 /// What is in memory, shared by workers, reader and shipper.
@@ -47,6 +50,12 @@ pub(crate) struct Memory {
     pub(super) ticks: Ticks,
     /// Which journals records of ours are in.
     pub(super) journals: Journals,
+    /// What is known of tokens that clients show.
+    pub(super) tokens: Tokens,
+    /// Calls for users, counted.
+    pub(super) gathered: Arc<GatheringCounts>,
+    /// Reads that wait for the ledger.
+    pub(super) reads: Seats,
     /// Who is told of changes.
     pub(super) listening: Arc<Listening>,
     /// Counts batches that a ledger has taken.
@@ -63,6 +72,7 @@ pub struct Progress {
     pub(super) memory: Arc<Memory>,
     pub(super) journal: Journal,
     pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) waits: mpsc::Sender<Wait>,
     /// Records outstanding before a write is refused.
     pub(super) records_max: usize,
     /// Names of environments; the index is the journal's owner.
@@ -149,6 +159,9 @@ impl Memory {
             ticks: Ticks::new(),
             journals: Journals::new(journal.shared_id(), journal.aliases()),
             listening: Listening::new(),
+            tokens: Tokens::new(),
+            gathered: Arc::default(),
+            reads: Seats::new(READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX),
             taken: AtomicU64::new(0),
             gaps: watch::Sender::new(0),
             subjects,
@@ -172,10 +185,12 @@ impl Progress {
             None,
         );
         let (sender, jobs) = reading::channel();
+        let (waits, waiting) = tokens::channel();
         let progress = Self {
             memory: memory.clone(),
             journal: journal.clone(),
             jobs: sender,
+            waits,
             records_max: options.records_max,
             environments: options.environments.into(),
             on_unknown: options.on_unknown,
@@ -184,7 +199,10 @@ impl Progress {
             #[cfg(test)]
             flaw: None,
         };
-        (progress, Reader::new(jobs, ledger, memory, journal))
+        (
+            progress,
+            Reader::new((jobs, waiting), ledger, memory, journal),
+        )
     }
 
     /// Takes a step and returns when it is durable.
@@ -310,6 +328,11 @@ impl Progress {
     /// What the hub of listeners has counted.
     pub fn listening(&self) -> ListeningCounts {
         self.memory.listening.counts()
+    }
+
+    /// What was counted of calls for users.
+    pub fn reads(&self) -> ReadCounts {
+        self.memory.gathered.get()
     }
 
     /// Waits until what was queued up to `seq` is synced. For ever, when a

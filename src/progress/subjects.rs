@@ -34,6 +34,11 @@ pub(super) trait Kept: Clone + Send + Sync + Sized + 'static {
     /// The last record of any journal that the ledger's document includes.
     fn taken(&self) -> Option<&(Arc<str>, u64)>;
 
+    /// The ledger's revision of the document, where it says one.
+    fn rev(&self) -> u64 {
+        0
+    }
+
     /// After these records of earlier runs.
     fn after_recovered(&self, records: &[RecoveredRecord]) -> Self;
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     current::Environment,
     evaluate::{Decision, Reason},
-    progress::Place,
+    progress::{Asker, Place},
     snapshot::{Block, BlockIndex, BlockKey, Flow, Version, wire::KeyKind},
 };
 
@@ -109,9 +109,10 @@ pub(crate) fn check_force(access: Access<'_>, flow: &Flow) -> Result<(), AuthErr
 }
 
 /// The environment as progress needs it.
-pub(crate) fn place(environment: &Environment) -> Place {
+pub(crate) fn place(access: Access<'_>) -> Place {
     Place {
-        slot: environment.slot,
-        snapshot: Arc::clone(&environment.snapshot),
+        slot: access.environment.slot,
+        snapshot: Arc::clone(&access.environment.snapshot),
+        asker: Asker::of(&access.key.sha256),
     }
 }

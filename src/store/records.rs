@@ -72,6 +72,21 @@ impl Store {
         Ok(changes::answer(cursor, found))
     }
 
+    /// Whether a record of a journal, and every one before it, has its
+    /// outcome.
+    pub fn is_settled(
+        &self,
+        environment: &str,
+        journal: &str,
+        seq: u64,
+    ) -> Result<bool, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let mark = self.engine.mark(&environment.uid, journal)?;
+        let watermark = mark.and_then(|mark| mark.watermark);
+        Ok(watermark.is_some_and(|reached| reached >= seq))
+    }
+
     /// A signal for every batch that changed something in an environment.
     pub(crate) fn watch_progress(
         &self,

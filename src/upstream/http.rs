@@ -25,7 +25,10 @@ use crate::{
     },
     progress::{
         LedgerError, LedgerFuture, ProgressLedger,
-        event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
+        event::{
+            Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserAfter, UserDocument,
+            UsersAnswer,
+        },
     },
     refresh::{Blobs, FetchedTimestamp, SnapshotSource, SourceError, SourceFuture},
     snapshot::{frame, wire::Blob},
@@ -288,6 +291,24 @@ impl ProgressLedger for HttpUpstream {
         Box::pin(self.json(request, USER_BYTES_MAX))
     }
 
+    fn users<'a>(
+        &'a self,
+        environment: &'a str,
+        users: &'a [String],
+    ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+        Box::pin(self.read_users(environment, users))
+    }
+
+    fn user_after<'a>(
+        &'a self,
+        environment: &'a str,
+        user: &'a str,
+        after: (&'a str, u64),
+        wait: Duration,
+    ) -> LedgerFuture<'a, UserAfter> {
+        Box::pin(self.read_after(environment, user, after, wait))
+    }
+
     fn group<'a>(&'a self, environment: &'a str, group: &'a str) -> LedgerFuture<'a, GroupRecord> {
         let path = format!("groups/{}", segment(group));
         let request = self.request(Method::GET, environment, &path, Duration::ZERO);
@@ -351,7 +372,7 @@ impl ProgressLedger for HttpUpstream {
     }
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
@@ -388,7 +409,7 @@ fn detail(body: &[u8]) -> String {
 }
 
 /// Reads a body within a cap.
-async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
+pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > bytes_max as u64 {
         return Err(CallError::TooLarge(bytes_max));

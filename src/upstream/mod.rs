@@ -7,6 +7,7 @@ mod absent;
 mod client;
 mod file;
 mod http;
+mod reads;
 mod reporting;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod change;
 mod document;
 mod membership;
 mod outcome;
+mod reads;
 mod record;
 mod report;
 
@@ -18,5 +19,6 @@ pub(crate) use document::state_bytes;
 pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocument};
 pub use membership::{MembershipDocument, MembershipRecord};
 pub use outcome::{OutcomeDocument, TargetDocument};
+pub use reads::{UserAfter, UsersAnswer, UsersQuestion};
 pub use record::{Assumption, Base, Event, EventId, GroupDocument, Intent, Operation};
 pub use report::EdgeReport;

@@ -19,7 +19,7 @@ use crate::{
         LedgerError, LedgerFuture, ProgressLedger,
         event::{
             Batch, BatchAnswer, Changes, Event, GroupRecord, MembershipRecord, Outcome,
-            UserDocument,
+            UserDocument, UsersAnswer,
         },
     },
     store::{
@@ -79,6 +79,7 @@ pub(super) struct Call {
 
 enum Request {
     User(String),
+    Users(Vec<String>),
     Group(String),
     Membership(String, String, Option<String>),
     Changes(Option<String>),
@@ -88,6 +89,7 @@ enum Request {
 
 enum Reply {
     User(UserDocument),
+    Users(UsersAnswer),
     Group(GroupRecord),
     Membership(MembershipRecord),
     Changes(Changes),
@@ -155,7 +157,7 @@ impl SimLedger {
             let mut inner = self.look();
             inner.reads += usize::from(matches!(
                 request,
-                Request::User(_) | Request::Group(_) | Request::Membership(..)
+                Request::User(_) | Request::Users(_) | Request::Group(_) | Request::Membership(..)
             ));
             if inner.at_once {
                 return match inner.away {
@@ -183,6 +185,20 @@ impl Inner {
                 Err(LedgerError::Refused("simulated".to_owned()))
             }
             Request::User(user) => Ok(Reply::User(self.ledger.document(user))),
+            Request::Users(users)
+                if self.refused.as_ref().is_some_and(|own| users.contains(own)) =>
+            {
+                Err(LedgerError::Refused("simulated".to_owned()))
+            }
+            Request::Users(users) => {
+                // No answer has room for more than two.
+                let (first, missing) = users.split_at(users.len().min(2));
+                let documents = first.iter().map(|user| self.ledger.document(user));
+                Ok(Reply::Users(UsersAnswer {
+                    users: documents.collect(),
+                    missing: missing.to_vec(),
+                }))
+            }
             Request::Group(group) => Ok(Reply::Group(self.ledger.record(group))),
             Request::Membership(deployment, id, conversation) => {
                 let conversation = conversation.as_deref();
@@ -256,6 +272,19 @@ impl ProgressLedger for SimLedger {
             match self.call(Request::User(user.to_owned())).await? {
                 Reply::User(document) => Ok(document),
                 _ => Err(LedgerError::Refused("not a user".to_owned())),
+            }
+        })
+    }
+
+    fn users<'a>(
+        &'a self,
+        _: &'a str,
+        users: &'a [String],
+    ) -> LedgerFuture<'a, Option<UsersAnswer>> {
+        Box::pin(async move {
+            match self.call(Request::Users(users.to_vec())).await? {
+                Reply::Users(answer) => Ok(Some(answer)),
+                _ => Err(LedgerError::Refused("not users".to_owned())),
             }
         })
     }

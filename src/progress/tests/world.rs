@@ -52,6 +52,7 @@ impl World {
 
     pub(super) fn place(&self) -> Place {
         Place {
+            asker: crate::progress::Asker::default(),
             slot: self.slot(),
             snapshot: self.snapshot.clone(),
         }

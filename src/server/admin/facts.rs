@@ -155,6 +155,8 @@ pub struct ProgressFacts {
     pub users_resident: u64,
     /// Those of whom only the places of records are.
     pub users_on_disk: u64,
+    /// Upstream answers for one user at a time only.
+    pub reads_singly: bool,
     /// Steps whose logic blocks were stopped at their limit.
     pub steps_capped: u64,
     /// Background tasks that panicked.

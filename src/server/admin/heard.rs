@@ -1,6 +1,7 @@
 //! What is measured of those who wait for changes?
 //!
-//! Streams and their events, the wakes behind them, and tickets.
+//! Streams and their events, the wakes behind them, tickets, tokens, and the
+//! calls by which users are read.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    progress::Progress,
+    progress::{Progress, TOKEN_OUTCOMES},
     server::protocol::flows::{Changes, EVENT_NAMES},
 };
 
@@ -51,6 +52,20 @@ impl Collector for Heard {
             let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(family)?;
         }
+        let help = "Tokens that clients showed";
+        let tokens = TOKEN_OUTCOMES.into_iter().zip(self.progress.tokens());
+        by_label(&mut encoder, ("tokens_shown", help), "outcome", tokens)?;
+        let reads = self.progress.reads();
+        let help = "Calls to upstream for users, by how many they asked for at the most";
+        let mut family =
+            encoder.encode_descriptor("user_calls", help, None, MetricType::Counter)?;
+        for (size, value) in reads.calls {
+            let labels = [("users_max", size.to_string())];
+            ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Users asked for";
+        let family = encoder.encode_descriptor("users_read", help, None, MetricType::Counter)?;
+        ConstCounter::new(reads.users).encode(family)?;
         let help = "Events told on streams of changes";
         let told = EVENT_NAMES.into_iter().zip(counts.events());
         by_label(&mut encoder, ("stream_events", help), "event", told)?;

@@ -73,6 +73,7 @@ fn progress_report(progress: &ProgressFacts) -> Value {
         "users_cached": progress.users_cached,
         "users_resident": progress.users_resident,
         "users_on_disk": progress.users_on_disk,
+        "reads_singly": progress.reads_singly,
         "steps_capped": progress.steps_capped,
         "failed_commits": progress.journal.failed_commits,
         "task_panics": progress.task_panics,

@@ -197,7 +197,7 @@ impl<'r> Inquiry<'r> {
         {
             let decided = membership.to_membership();
             let request = EnrolRequest {
-                place: place(self.access.environment),
+                place: place(self.access),
                 user: self.who.user,
                 group: self.who.group,
                 membership,
@@ -292,7 +292,7 @@ impl<'r> Inquiry<'r> {
             return Ok(None);
         }
         let request = StepRequest {
-            place: place(self.access.environment),
+            place: place(self.access),
             user: self.who.user,
             group: self.who.group,
             conversation: self.who.conversation,

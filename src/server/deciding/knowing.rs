@@ -146,7 +146,7 @@ impl<'r> Inquiry<'r> {
         if let Some(known) = self.known_now(edge, sids.clone()) {
             return self.admit(known);
         }
-        let place = place(self.access.environment);
+        let place = place(self.access);
         let (read, early) = match self.read_now(edge) {
             Some(read) => (read, Vec::new()),
             None => self.read_at_once(edge, &place, sids.clone()).await?,

@@ -5,11 +5,13 @@
 //! read at once ([`knowing`]) → whether they are served by what is this old →
 //! one decision for each flow → what of it is kept
 //! ([`keeping`]) or stepped. What a route does with a decision goes by its
-//! [`Door`].
+//! [`Door`]. A token the client shows is seen to before anything is read
+//! ([`showing`]).
 
 mod door;
 mod keeping;
 mod knowing;
+mod showing;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ pub(crate) use self::{
     door::Door,
     keeping::{Settled, ToKeep},
     knowing::Known,
+    showing::{read as read_token, token},
 };
 
 use super::{

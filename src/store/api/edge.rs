@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     Api, Request, Response,
     problem::Problem,
+    reads,
     route::{Edge, Query, parameters},
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(super) async fn answer(
     match route {
         Edge::Timestamp => timestamp(api, &environment, query, request.if_none_match).await,
         Edge::Changes => changes(api, &environment, query).await,
+        Edge::User(id) => reads::user(api, environment, id, query).await,
         Edge::Membership(deployment, id) => {
             let [conversation] = parameters(query, ["conversation"])?;
             let conversation = conversation.map(conversation_id).transpose()?;
@@ -66,9 +68,11 @@ async fn plain(
 ) -> Result<Response, Problem> {
     match route {
         // They take parameters.
-        Edge::Timestamp | Edge::Changes | Edge::Membership(..) | Edge::CloseJournal(_) => {
-            Ok(Response::empty(304))
-        }
+        Edge::Timestamp
+        | Edge::Changes
+        | Edge::User(_)
+        | Edge::Membership(..)
+        | Edge::CloseJournal(_) => Ok(Response::empty(304)),
         Edge::Root(number) => {
             let file = api.store.signing().root_file(number);
             document(file.map(<[u8]>::to_vec), "root", number)
@@ -93,12 +97,7 @@ async fn plain(
             Ok(Response::of(200, "application/octet-stream", framed.into()))
         }
         Edge::Part(sha256) => part(api, sha256).await,
-        Edge::User(id) => {
-            let found = api
-                .blocking(move |store| store.user(&environment, &id))
-                .await?;
-            Response::json(200, &found)
-        }
+        Edge::Users => reads::users(api, environment, body).await,
         Edge::Group(id) => {
             let found = api
                 .blocking(move |store| store.group(&environment, &id))
@@ -292,7 +291,7 @@ fn report(body: &Bytes) -> Result<EdgeReport, Problem> {
 }
 
 /// `30s` or `500ms`, at most what a long poll may take.
-fn duration(text: &str) -> Result<Duration, Problem> {
+pub(super) fn duration(text: &str) -> Result<Duration, Problem> {
     let (digits, unit_ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(digits), _) => (digits, 1),
         (None, Some(digits)) => (digits, 1000),

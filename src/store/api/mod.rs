@@ -10,6 +10,7 @@ mod deployments;
 mod edge;
 mod flows;
 mod problem;
+mod reads;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,10 @@ fn body_bytes_max(route: &Route) -> usize {
         Route::Admin(Admin::Import) => limits::IMPORT_BYTES_MAX,
         Route::Edge(_, route::Edge::Progress) => limits::SHIP_BYTES_MAX,
         Route::Edge(_, route::Edge::Parts) => limits::PARTS_PER_REQUEST_MAX * 70,
+        // Each byte of an id may be escaped.
+        Route::Edge(_, route::Edge::Users) => {
+            limits::USERS_PER_READ_MAX * (limits::SUBJECT_ID_BYTES_MAX * 6 + 8)
+        }
         _ => limits::ADMIN_BODY_BYTES_MAX,
     }
 }

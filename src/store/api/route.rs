@@ -27,6 +27,7 @@ pub(super) enum Edge {
     Parts,
     Part(String),
     User(String),
+    Users,
     Group(String),
     /// Deployment uid and id.
     Membership(String, String),
@@ -96,6 +97,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
         ["parts"] => ("POST", Edge::Parts),
         ["parts", sha256] => ("GET", Edge::Part(decoded(sha256)?)),
         ["users", id] => ("GET", Edge::User(subject(id)?)),
+        ["users:batch"] => ("POST", Edge::Users),
         ["groups", id] => ("GET", Edge::Group(subject(id)?)),
         ["memberships", deployment, id] => {
             ("GET", Edge::Membership(subject(deployment)?, subject(id)?))

@@ -57,6 +57,12 @@ pub trait Engine: Send + Sync + 'static {
         environment_uid: &str,
         key: &MembershipKey,
     ) -> Result<Option<MembershipRecord>, EngineError>;
+    /// Where a journal stands.
+    fn mark(
+        &self,
+        environment_uid: &str,
+        journal: &str,
+    ) -> Result<Option<JournalMark>, EngineError>;
     /// Noted changes after a position, oldest first, and what is needed to
     /// tell whether some are missing.
     fn changes(

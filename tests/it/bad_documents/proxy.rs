@@ -29,6 +29,8 @@ pub(crate) enum Mood {
     Silent,
     /// It answers as a store of this version does, which knows no reports.
     Version(String),
+    /// It answers 503 to paths that end like this, and the store hears nothing.
+    Refuses(&'static str),
 }
 
 /// The running proxy; ends when dropped.
@@ -117,6 +119,11 @@ fn serve(
         asked.fetch_add(1, Ordering::Relaxed);
     }
     let forwarded = match mood {
+        Mood::Refuses(end) if path.ends_with(end) => RawAnswer {
+            status: 503,
+            headers: Vec::new(),
+            body: b"{}".to_vec(),
+        },
         Mood::Version(_) if path.ends_with("/status") => RawAnswer {
             status: 404,
             headers: Vec::new(),

@@ -8,6 +8,7 @@
 mod client;
 mod dev;
 mod edge;
+mod events;
 mod program;
 mod raw;
 mod shape;
@@ -17,6 +18,7 @@ mod store;
 pub(crate) use client::{Answer, Client, body_of};
 pub(crate) use dev::Dev;
 pub(crate) use edge::Edge;
+pub(crate) use events::Events;
 pub(crate) use program::{Program, flowgate, run};
 pub(crate) use raw::{RawAnswer, raw};
 pub(crate) use shape::{check_block, check_dopt_error, check_flow, check_problem};

@@ -15,7 +15,7 @@ use crate::{
     server::{
         EdgeService,
         asked::Asked,
-        deciding::{Door, Inquiry, Known, Settled, ToKeep},
+        deciding::{Door, Inquiry, Known, Settled, ToKeep, token},
         error::Fault,
         respond::mark_assumed,
         target::{block_in, block_missing, flow_of_block, refuse_unknown},
@@ -41,26 +41,30 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
     };
     let now = edge.now();
     let inquiry = inquiry(access, &query, now)?;
-    if let Some(known) = inquiry.known_now(edge, std::iter::once(sid)) {
+    let shown = token(asked.headers())?;
+    if shown.is_none()
+        && let Some(known) = inquiry.known_now(edge, std::iter::once(sid))
+    {
         let known = inquiry.admit(known)?;
         let decision = inquiry.decision(&known, 0, sid, wanted.tag);
         refuse_unknown(&decision, access.environment, sid)?;
         if ToKeep::of(&decision, true, known.is_certain(0)).is_nothing() {
             let settled = Settled::unkept(decision);
             inquiry.sample(edge, &known, 0, (sid, wanted.tag));
-            return Ok(wanted.answer(edge, &inquiry, &known, &settled));
+            return Ok(wanted.answer(edge, &inquiry, (&known, false), &settled));
         }
     }
     // From here on it may wait: the guard becomes an owned value.
     let live = Guard::into_inner(live);
     let inquiry = super::inquiry(asked.access(&live)?, &query, now)?;
+    let behind = inquiry.is_behind(edge, shown.as_ref()).await;
     let known = inquiry.known(edge, std::iter::once(sid)).await?;
     let settled = inquiry
         .settle(edge, &known, 0, (sid, wanted.tag), true)
         .await;
     refuse_unknown(&settled.decision, inquiry.access.environment, sid)?;
     inquiry.sample(edge, &known, 0, (sid, wanted.tag));
-    Ok(wanted.answer(edge, &inquiry, &known, &settled))
+    Ok(wanted.answer(edge, &inquiry, (&known, behind), &settled))
 }
 
 impl FlowRead {
@@ -68,13 +72,13 @@ impl FlowRead {
         &self,
         edge: &EdgeService,
         inquiry: &Inquiry<'_>,
-        known: &Known,
+        (known, behind): (&Known, bool),
         settled: &Settled<'_, '_>,
     ) -> Answer {
         let answer =
             edge.stamps
                 .evaluated(inquiry.access.environment, inquiry.now, self.body(settled));
-        mark_assumed(answer, known.is_assumed())
+        mark_assumed(answer, known.is_assumed() || behind)
     }
 
     fn body(&self, settled: &Settled<'_, '_>) -> Vec<u8> {
@@ -114,7 +118,10 @@ pub(crate) async fn block(
     let now = edge.now();
     let inquiry = inquiry(access, &query, now)?;
     let flow = flow_of_block(access, uid)?;
-    if let Some(known) = inquiry.known_now(edge, std::iter::once(&*flow.sid)) {
+    let shown = token(asked.headers())?;
+    if shown.is_none()
+        && let Some(known) = inquiry.known_now(edge, std::iter::once(&*flow.sid))
+    {
         let known = inquiry.admit(known)?;
         return block_answer(edge, &inquiry, &known, (flow, uid), tag);
     }
@@ -122,8 +129,10 @@ pub(crate) async fn block(
     let access = asked.access(&live)?;
     let inquiry = super::inquiry(access, &query, now)?;
     let flow = flow_of_block(access, uid)?;
+    let behind = inquiry.is_behind(edge, shown.as_ref()).await;
     let known = inquiry.known(edge, std::iter::once(&*flow.sid)).await?;
-    block_answer(edge, &inquiry, &known, (flow, uid), tag)
+    let answer = block_answer(edge, &inquiry, &known, (flow, uid), tag)?;
+    Ok(mark_assumed(answer, behind))
 }
 
 fn block_answer(

@@ -15,7 +15,7 @@ use crate::{
     server::{
         EdgeService,
         asked::Posted,
-        deciding::{Door, Inquiry, Known, Settled},
+        deciding::{Door, Inquiry, Known, Settled, read_token, token},
         error::{Fault, Invalid},
         respond::mark_assumed,
     },
@@ -43,6 +43,18 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
         }
     };
     let sids = flows.iter().map(|(sid, _)| &**sid);
+    let shown = match (&body.token, token(posted.asked.headers())?) {
+        (Some(_), Some(_)) => {
+            return Err(Invalid::Both {
+                one: "token",
+                other: "Flowgate-Token",
+            }
+            .into());
+        }
+        (Some(text), None) => Some(read_token("token", text.as_ref())?),
+        (None, header) => header,
+    };
+    let behind = inquiry.is_behind(edge, shown.as_ref()).await;
     let mut known = inquiry.known(edge, sids.clone()).await?;
     for (at, (sid, tag)) in flows.iter().enumerate() {
         inquiry.sample(edge, &known, at, (sid, *tag));
@@ -60,8 +72,9 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
         }
     }
     let environment = access.environment;
-    // What was assumed is old truth as well: the ledger was not asked.
-    let assumed = known.is_assumed();
+    // What was assumed is old truth as well: the ledger was not asked. So is
+    // what lacks the client's own write.
+    let assumed = known.is_assumed() || known.read.behind || behind;
     let stale = environment.freshness.is_stale(inquiry.now) || assumed;
     let answer = edge
         .stamps

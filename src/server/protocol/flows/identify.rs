@@ -41,7 +41,7 @@ pub(crate) async fn identify(edge: &EdgeService, posted: &Posted<'_>) -> Result<
         properties: group.properties,
     });
     let request = IdentifyRequest {
-        place: place(access.environment),
+        place: place(access),
         user: body.identifier,
         properties: body.properties,
         groups: groups.collect(),

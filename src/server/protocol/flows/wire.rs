@@ -103,6 +103,8 @@ pub(super) struct EvaluateBody<'a> {
     #[serde(default)]
     pub(super) start: bool,
     #[serde(borrow, default)]
+    pub(super) token: Option<Text<'a>>,
+    #[serde(borrow, default)]
     include: Vec<Text<'a>>,
 }
 

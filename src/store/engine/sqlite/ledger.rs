@@ -64,6 +64,27 @@ pub(super) fn membership(
     found.map(|text| row("membership", &text)).transpose()
 }
 
+/// Where a journal stands.
+pub(super) fn mark(
+    connection: &Connection,
+    environment_uid: &str,
+    journal: &str,
+) -> Result<Option<JournalMark>, EngineError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT watermark, hash, closed_ms FROM journals
+             WHERE environment_uid = ?1 AND journal = ?2",
+        )?
+        .query_row([environment_uid, journal], |columns| {
+            Ok(JournalMark {
+                watermark: columns.get::<_, Option<i64>>(0)?.map(unsigned),
+                hash: columns.get(1)?,
+                closed_ms: columns.get::<_, Option<i64>>(2)?.map(unsigned),
+            })
+        })
+        .optional()?)
+}
+
 /// The column of a key: a primary key holds no null, and no conversation has
 /// an empty name.
 fn conversation(key: &MembershipKey) -> &str {
@@ -217,20 +238,7 @@ impl LedgerTransaction for Rows<'_> {
     }
 
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT watermark, hash, closed_ms FROM journals
-                 WHERE environment_uid = ?1 AND journal = ?2",
-            )?
-            .query_row([self.environment_uid, journal], |columns| {
-                Ok(JournalMark {
-                    watermark: columns.get::<_, Option<i64>>(0)?.map(unsigned),
-                    hash: columns.get(1)?,
-                    closed_ms: columns.get::<_, Option<i64>>(2)?.map(unsigned),
-                })
-            })
-            .optional()?)
+        mark(self.connection, self.environment_uid, journal)
     }
 
     fn put_mark(&mut self, journal: &str, mark: &JournalMark) -> Result<(), EngineError> {

@@ -161,6 +161,14 @@ impl Engine for SqliteEngine {
         self.read(|connection| ledger::membership(connection, environment_uid, key))
     }
 
+    fn mark(
+        &self,
+        environment_uid: &str,
+        journal: &str,
+    ) -> Result<Option<super::JournalMark>, EngineError> {
+        self.read(|connection| ledger::mark(connection, environment_uid, journal))
+    }
+
     fn changes(
         &self,
         environment_uid: &str,

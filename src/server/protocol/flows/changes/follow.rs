@@ -201,7 +201,7 @@ impl Follower {
             let live = self.current.load();
             let access = entitled(&live, &self.key, &self.environment_uid);
             let access = access.map_err(|_| over(&live, &self.environment_uid))?;
-            crate::server::target::place(access.environment)
+            crate::server::target::place(access)
         };
         let Followed { user, group, .. } = &self.followed;
         if let Some(read) = self.progress.cached(place.slot, user, group.as_deref()) {
@@ -223,12 +223,8 @@ impl Follower {
         let live = self.current.load();
         let access = entitled(&live, &self.key, &self.environment_uid);
         let access = access.map_err(|_| over(&live, &self.environment_uid))?;
-        let now = Now {
-            snapshot: &access.environment.snapshot,
-            key: access.key,
-            read,
-        };
-        let piece = self.told.tell(&now, &self.followed, self.changes.counts());
+        let now = Now::new(access, read);
+        let piece = self.told.tell(now, &self.followed, self.changes.counts());
         self.unsure = match read.assumed || read.behind {
             true => self.unsure.saturating_add(1),
             false => 0,

@@ -5,7 +5,7 @@
 //! loses nothing: whatever was not told yet differs still. Pure, but for the
 //! counting of events.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     super::{state_json, write_text},
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     evaluate::{FlowProgress, FlowState, Profile, Subject},
     progress::Read,
+    server::auth::Access,
     snapshot::{Flow, FlowKey, Key, Revision, Snapshot},
 };
 
@@ -44,18 +45,42 @@ struct Last {
 pub(super) struct Now<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) key: &'a Key,
-    pub(super) read: &'a Read,
+    pub(super) subject: Arc<Subject>,
+    pub(super) group: Option<Arc<Profile>>,
+    /// Upstream could not be asked.
+    pub(super) stale: bool,
 }
 
-impl Now<'_> {
+impl<'a> Now<'a> {
+    /// As it was read.
+    pub(super) fn new(access: Access<'a>, read: &Read) -> Self {
+        Self {
+            snapshot: &access.environment.snapshot,
+            key: access.key,
+            subject: Arc::clone(&read.subject),
+            group: read.group.clone(),
+            stale: read.assumed || read.behind,
+        }
+    }
+
     /// The flow, if it is there for this key.
     fn flow(&self, key: FlowKey) -> Option<&Flow> {
         let flow = self.snapshot.flows_by_key.get(&key)?;
         self.key.sees(&flow.project).then_some(flow)
     }
 
-    fn is_stale(&self) -> bool {
-        self.read.assumed || self.read.behind
+    /// Nobody forgets what they have told because upstream is away: a subject
+    /// who had to be assumed has the states and properties that were told, and
+    /// whatever was read lies over them.
+    fn remember(&mut self, last: &Last) {
+        let mut subject = (*last.subject).clone();
+        for own in &self.subject.flows {
+            let (flow, version) = (own.flow, own.version);
+            let conversation = own.conversation.as_deref();
+            subject.set_state(flow, version, conversation, own.state.clone());
+        }
+        self.subject = Arc::new(subject);
+        self.group.clone_from(&last.group);
     }
 }
 
@@ -72,7 +97,7 @@ impl Told {
     /// nothing differs.
     pub(super) fn tell(
         &mut self,
-        now: &Now<'_>,
+        mut now: Now<'_>,
         followed: &Followed,
         counts: &ChangeCounts,
     ) -> Vec<u8> {
@@ -80,45 +105,45 @@ impl Told {
         let revision = now.snapshot.revision;
         let Some(last) = self.last.take() else {
             out.extend_from_slice(format!("retry: {RETRY_MS}\n").as_bytes());
-            let all = now.read.subject.flows.iter();
-            let all = all.filter(|own| followed.includes(own));
             let mut flows = Flows::default();
-            for own in all {
-                flows.push(
-                    now,
-                    own.flow,
-                    own.version,
-                    own.conversation.as_deref(),
-                    &own.state,
-                );
+            for own in now
+                .subject
+                .flows
+                .iter()
+                .filter(|own| followed.includes(own))
+            {
+                flows.push(&now, own, &own.state);
             }
             self.event(&mut out, Event::Hello, revision, counts, |data| {
-                flows.write(data, now.is_stale());
+                flows.write(data, now.stale);
             });
-            self.last = Some(Last::of(now, revision, flows.untold));
+            self.last = Some(Last::of(&now, revision, flows.untold));
             return out;
         };
         // A connection is never told of an older revision.
         if revision > last.revision {
             self.event(&mut out, Event::Revision, revision, counts, |_| {});
         }
-        let flows = last.differences(now, followed);
-        let identified = last.is_identified(now.read);
-        if flows.count > 0 || identified || last.stale != now.is_stale() {
+        if now.stale {
+            now.remember(&last);
+        }
+        let flows = last.differences(&now, followed);
+        let identified = last.is_identified(&now);
+        if flows.count > 0 || identified || last.stale != now.stale {
             self.event(
                 &mut out,
                 Event::Change,
                 revision.max(last.revision),
                 counts,
                 |data| {
-                    flows.write(data, now.is_stale());
+                    flows.write(data, now.stale);
                     if identified {
                         data.extend_from_slice(b",\"properties\":true");
                     }
                 },
             );
         }
-        self.last = Some(Last::of(now, revision.max(last.revision), flows.untold));
+        self.last = Some(Last::of(&now, revision.max(last.revision), flows.untold));
         out
     }
 
@@ -163,67 +188,46 @@ impl Last {
     fn of(now: &Now<'_>, revision: Revision, untold: Vec<FlowKey>) -> Self {
         Self {
             revision,
-            subject: Arc::clone(&now.read.subject),
-            group: now.read.group.clone(),
+            subject: Arc::clone(&now.subject),
+            group: now.group.clone(),
             untold,
-            stale: now.is_stale(),
+            stale: now.stale,
         }
     }
 
     /// States that are not as they were told. Both lists are sorted alike.
+    /// What is not there any more (after an erasure) is told as not begun.
     fn differences(&self, now: &Now<'_>, followed: &Followed) -> Flows {
         let mut flows = Flows::default();
-        let subject = &now.read.subject;
         let includes = |own: &&FlowProgress| followed.includes(own);
         let mut before = self.subject.flows.iter().filter(includes).peekable();
         let gone = FlowState::default();
-        for own in subject.flows.iter().filter(includes) {
-            // What is not there any more, as after an erasure.
-            while let Some(old) =
-                before.next_if(|old| place(old).cmp(&place(own)) == Ordering::Less)
-            {
-                flows.push(
-                    now,
-                    old.flow,
-                    old.version,
-                    old.conversation.as_deref(),
-                    &gone,
-                );
+        for own in now.subject.flows.iter().filter(includes) {
+            while let Some(old) = before.next_if(|old| place(old) < place(own)) {
+                flows.push(now, old, &gone);
             }
             let old = before.next_if(|old| place(old) == place(own));
             let is_untold = self.untold.contains(&own.flow);
             if is_untold || old.is_none_or(|old| old.state != own.state) {
-                flows.push(
-                    now,
-                    own.flow,
-                    own.version,
-                    own.conversation.as_deref(),
-                    &own.state,
-                );
+                flows.push(now, own, &own.state);
             }
         }
         for old in before {
-            flows.push(
-                now,
-                old.flow,
-                old.version,
-                old.conversation.as_deref(),
-                &gone,
-            );
+            flows.push(now, old, &gone);
         }
         flows
     }
 
     /// Whether stored properties differ, and decisions with them.
-    fn is_identified(&self, read: &Read) -> bool {
+    fn is_identified(&self, now: &Now<'_>) -> bool {
         let same = |one: &Profile, other: &Profile| {
             one.updated_ms == other.updated_ms && one.properties == other.properties
         };
-        let same_group = match (&self.group, &read.group) {
+        let same_group = match (&self.group, &now.group) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other) || same(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        let (one, other) = (&self.subject.profile, &read.subject.profile);
+        let (one, other) = (&self.subject.profile, &now.subject.profile);
         !(same_group && (Arc::ptr_eq(one, other) || same(one, other)))
     }
 }
@@ -242,16 +246,10 @@ struct Flows {
 }
 
 impl Flows {
-    fn push(
-        &mut self,
-        now: &Now<'_>,
-        flow: FlowKey,
-        version: u32,
-        conversation: Option<&str>,
-        state: &FlowState,
-    ) {
-        let Some(flow) = now.flow(flow) else {
-            self.untold.push(flow);
+    /// The state that is told of this place.
+    fn push(&mut self, now: &Now<'_>, own: &FlowProgress, state: &FlowState) {
+        let Some(flow) = now.flow(own.flow) else {
+            self.untold.push(own.flow);
             return;
         };
         self.count += 1;
@@ -262,8 +260,8 @@ impl Flows {
         out.extend_from_slice(b"{\"sid\":");
         write_text(out, &flow.sid);
         out.extend_from_slice(b",\"version\":");
-        out.extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
-        if let Some(conversation) = conversation {
+        out.extend_from_slice(itoa::Buffer::new().format(own.version).as_bytes());
+        if let Some(conversation) = &own.conversation {
             out.extend_from_slice(b",\"conversation\":");
             write_text(out, conversation);
         }

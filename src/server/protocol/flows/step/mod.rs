@@ -17,9 +17,10 @@ use crate::{
     server::{
         EdgeService,
         asked::Posted,
-        deciding::{Door, Inquiry, Known},
+        deciding::{Door, Inquiry, Known, token},
         error::{Fault, Invalid},
         query::transition_names,
+        respond::mark_assumed,
         route::Intent,
         target::{block_in, block_missing, check_force, flow_of_block, refuse_unknown},
     },
@@ -30,6 +31,8 @@ use crate::{
 struct Step<'r> {
     inquiry: Inquiry<'r>,
     id: Option<EventId>,
+    /// What the client has written before.
+    shown: Option<Token>,
 }
 
 /// `POST /v1/flows/{sid}/{intent}`.
@@ -99,6 +102,7 @@ impl<'r> Step<'r> {
         Ok(Self {
             inquiry: inquiry(posted.access()?, subject, channel, edge.now())?,
             id: event_id(posted.asked.headers(), what, parameter, &posted.bytes)?,
+            shown: token(posted.asked.headers())?,
         })
     }
 
@@ -113,12 +117,14 @@ impl<'r> Step<'r> {
     ) -> Result<Answer, Fault> {
         let inquiry = &self.inquiry;
         let environment = inquiry.access.environment;
+        let behind = inquiry.is_behind(edge, self.shown.as_ref()).await;
         let known = inquiry.known(edge, std::iter::once(sid)).await?;
         let decision = inquiry.decision(&known, 0, sid, tag);
         refuse_unknown(&decision, environment, sid)?;
         let action = action(&decision)?;
         let body = self.body(edge, sid, (&known, &decision), action).await?;
-        Ok(edge.stamps.evaluated(environment, inquiry.now, body))
+        let answer = edge.stamps.evaluated(environment, inquiry.now, body);
+        Ok(mark_assumed(answer, behind))
     }
 
     /// Takes the step that was decided and says what came of it.

@@ -34,6 +34,7 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
         )
         .expect("it is fresh"),
         id: None,
+        shown: None,
     };
     let mut is_told = false;
     for user in ["a", "b", "c", "d", "e", "f", "g", "h"] {
@@ -47,7 +48,7 @@ async fn a_start_that_lost_to_an_exclusion_says_so() {
         }
         // Between decision and step.
         let exclusion = EnrolRequest {
-            place: place(environment),
+            place: place(Access { environment, key }),
             user,
             group: None,
             membership: MembershipDocument {
