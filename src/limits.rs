@@ -294,9 +294,24 @@ pub const SHIP_RECORDS_MAX: usize = 1_024;
 /// Bytes of one shipped batch, and so the store's body cap for it.
 pub const SHIP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Copies of journal files that are put aside when they are damaged or when a
+/// fork is found: a handful of the usual size, enough to look into either, and
+/// no more of a disk than that.
+pub const QUARANTINE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Names given to journals whose own id somebody else writes under. One is
+/// needed for each copy of a data folder; a ledger that refuses everything
+/// must not fill a file with them.
+pub const ALIASES_MAX: usize = 256;
+
 /// Records kept in memory until the ledger has them; above it writes answer
 /// 503 and reads go on.
 pub const PENDING_RECORDS_MAX: usize = 1_000_000;
+
+/// Records of one subject that are read back from the journal one by one. A
+/// subject with more of them keeps its whole state in memory: there can be few
+/// of those, and reading them would take as long as thousands of others.
+pub const SUBJECT_TAIL_RECORDS_MAX: usize = 256;
 
 /// Reads waiting for the ledger, in the queue and under way, before a further
 /// one is answered at once: 503 with `Retry-After`.

@@ -15,7 +15,7 @@ use flowgate::{
     },
     http::{self, Deadlines, Listener, Options},
     progress::{
-        LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
+        LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger, ProgressOptions,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     server::{self, ChangesOptions, Edge, LimitSettings, Limits, Origins},
@@ -85,6 +85,8 @@ fn progress(ambient: &Ambient, folder: &std::path::Path) -> Progress {
         folder: folder.join("journal"),
         segment_bytes: 64 << 20,
         total_bytes_max: 1 << 30,
+        owners: 1,
+        owner_bytes_max: u64::MAX,
         durability: Durability::Disk,
     };
     let opened = Journal::open(Arc::new(RealDisk), options, ambient);
@@ -93,10 +95,14 @@ fn progress(ambient: &Ambient, folder: &std::path::Path) -> Progress {
     let (progress, reader) = Progress::new(
         journal,
         Arc::new(NobodyKnown),
-        100_000,
-        1_000_000,
-        OnUnknownSubject::Refuse,
-        "edge-bench",
+        ProgressOptions {
+            users_max: 100_000,
+            resident_max: 100_000,
+            records_max: 1_000_000,
+            on_unknown: OnUnknownSubject::Refuse,
+            edge: "edge-bench".to_owned(),
+            environments: Vec::new(),
+        },
     );
     drop(std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -17,11 +17,11 @@ use crate::{
     current::Current,
     disk::journal::Journal,
     guard::FlowChange,
-    progress::{Progress, WatchStatus},
+    progress::{Progress, Refuses, WatchStatus},
     refresh::SupplyStatus,
     server::{
-        ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
-        StatusSource, UpstreamFacts,
+        ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, JournalFacts, ProgressFacts,
+        RefreshFacts, StatusSource, UpstreamFacts,
     },
     upstream::UpstreamVersion,
 };
@@ -180,19 +180,40 @@ impl Watched {
             .iter()
             .map(|(environment, error)| format!("{environment}: {error}"))
             .collect();
+        let (resident, on_disk) = self.progress.users_outstanding();
         ProgressFacts {
-            writable: self.progress.writable(),
+            refuses: self.progress.refuses().map(Refuses::name),
             has_ledger: self.has_ledger,
             backlog_records: self.progress.backlog() as u64,
-            journal_bytes: self.journal.used_bytes(),
+            journal: self.journal_facts(),
             journals_open: shipping.journals_open as u64,
             outcomes: shipping.outcomes,
+            forks: shipping.forks,
             users_cached: self.progress.users_cached(),
             reads_singly: self.progress.reads().singly,
             steps_capped: self.progress.steps_capped(),
             task_panics: panics.map_or(0, |count| count.load(Ordering::Relaxed)),
-            failed_commits: self.journal.status().failed_commits,
+            users_resident: resident as u64,
+            users_on_disk: on_disk as u64,
             error: (!errors.is_empty()).then(|| errors.join("; ")),
+        }
+    }
+}
+
+impl Watched {
+    fn journal_facts(&self) -> JournalFacts {
+        let status = self.journal.status();
+        let names = self.environments.iter().map(|own| own.name.clone());
+        JournalFacts {
+            bytes: status.used_bytes,
+            bytes_max: self.journal.total_bytes_max(),
+            occupied_bytes: status.occupied_bytes,
+            pressure: status.pressure.name(),
+            unsettled_bytes: names.zip(status.unsettled_bytes).collect(),
+            environment_bytes_max: self.journal.owner_bytes_max(),
+            quarantined_bytes: status.quarantined_bytes,
+            failed_commits: status.failed_commits,
+            error: status.last_error.or(status.segment_error),
         }
     }
 }

@@ -151,7 +151,7 @@ impl Reporting {
                 .to_owned(),
             age_s: live.map(|live| now.saturating_sub(live.freshness.issued_ms) / 1_000),
             backlog_records: facts.progress.backlog_records,
-            journal_writable: facts.progress.writable,
+            journal_writable: facts.progress.refuses.is_none(),
             reason: own
                 .refresh
                 .error

@@ -51,6 +51,8 @@ pub(super) struct ShippingStatus {
     pub(super) outcomes: [u64; 4],
     /// The last failure until the next success, by environment.
     pub(super) errors: BTreeMap<String, String>,
+    /// How often somebody else wrote under the id of a journal of ours.
+    pub(super) forks: u64,
     /// Journals of earlier runs that are not empty yet.
     pub(super) journals_open: usize,
 }
@@ -127,6 +129,10 @@ impl Shipping {
                     self.moved(&environment, outcomes);
                     self.forget(&id, &environment, lane.done_through()).await;
                 }
+                Ok(Shipped::Forked(_)) => {
+                    failures += 1;
+                    self.forked(failures, &mut stop).await;
+                }
                 Ok(Shipped::Idle) if stopping => return,
                 Ok(Shipped::Idle) => {
                     tokio::select! {
@@ -167,6 +173,11 @@ impl Shipping {
                 Ok(Shipped::Moved { outcomes }) => {
                     failures = 0;
                     self.moved(environment, outcomes);
+                    continue;
+                }
+                Ok(Shipped::Forked(_)) => {
+                    failures += 1;
+                    self.forked(failures, stop).await;
                     continue;
                 }
                 // What this release cannot read another one will ship.
@@ -215,6 +226,18 @@ impl Shipping {
         }
         if status.errors.remove(environment).is_some() {
             tracing::info!(environment, "the ledger takes records again");
+        }
+    }
+
+    /// Records are sent under another name next; at once, unless that was
+    /// refused as well.
+    async fn forked(&self, failures: u32, stop: &mut watch::Receiver<bool>) {
+        {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.forks += 1;
+        }
+        if failures > 1 {
+            self.wait(failures, self.pause_max, stop).await;
         }
     }
 
@@ -295,6 +318,10 @@ impl Shipping {
             ShipError::Ledger(LedgerError::Fork(_) | LedgerError::Refused(_)) => self.pause_max,
             _ => self.pause_first,
         };
+        self.wait(failures, first, stop).await;
+    }
+
+    async fn wait(&self, failures: u32, first: Duration, stop: &mut watch::Receiver<bool>) {
         let pause = self.ambient.backoff(failures, first, self.pause_max);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

@@ -39,6 +39,8 @@ pub trait Disk: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Size of the file system that holds the folder; none when it does not say.
+    fn file_system_bytes(&self, path: &Path) -> io::Result<Option<u64>>;
     /// Makes the folder's names durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }

@@ -102,6 +102,13 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
+    fn file_system_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
+        let system = rustix::fs::statvfs(path)?;
+        let bytes = system.f_blocks.saturating_mul(system.f_frsize);
+        // Some network and overlay file systems have no size of their own.
+        Ok((bytes > 0).then_some(bytes))
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }

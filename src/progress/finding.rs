@@ -139,19 +139,21 @@ impl Progress {
                 held => held.map(|held| held.cached),
             };
             let answer = self.ask(place, key, name, generation).await;
-            let is_behind = !matches!(answer, Ok(Answer::Known(_)));
-            let below = match (answer, stale) {
-                (Ok(Answer::Known(below)), _) => T::of_below(below),
+            let is_behind = !matches!(answer, Ok(Answer::Known(..)));
+            let (below, tail) = match (answer, stale) {
+                (Ok(Answer::Known(below, tail)), _) => (T::of_below(below), tail),
                 // It cannot be asked, or not now: what was known goes on.
-                (Ok(Answer::Away) | Err(ReadError::Busy), Some(stale)) => Some(stale),
-                (Ok(Answer::Away), None) => Some(self.assumed(key, &name)?),
+                (Ok(Answer::Away(_)) | Err(ReadError::Busy), Some(stale)) => (Some(stale), None),
+                (Ok(Answer::Away(tail)), None) => (Some(self.assumed(key, &name)?), tail),
                 // Taken for new, somebody who is known would begin everything
                 // again.
                 (Ok(Answer::Refused), _) => return Err(ReadError::Refused),
+                (Ok(Answer::Unreadable), _) => return Err(ReadError::Unreadable),
                 (Err(error), _) => return Err(error),
             };
-            let raised = below.and_then(|below| self.raise(key, below, generation));
+            let raised = below.and_then(|below| self.raise(key, below, tail, generation));
             if let Some(cached) = raised {
+                self.relieve();
                 return Ok(Found {
                     cached,
                     generation,
@@ -166,7 +168,7 @@ impl Progress {
     fn held<T: Kept>(&self, key: &[u8]) -> Option<Held<T>> {
         let pending = T::pending(&self.memory);
         if !pending.is_clear(key) {
-            match pending.lock(key).entry(key, &self.journal) {
+            match pending.lock(key).recall(key, &self.journal) {
                 Some(Entry::Live(live)) => {
                     return Some(Held {
                         cached: live.seen(&self.journal),
@@ -174,7 +176,7 @@ impl Progress {
                     });
                 }
                 // What lies below is still to be read: not a hit.
-                Some(Entry::Recovered(_)) => return None,
+                Some(Entry::OnDisk(_)) => return None,
                 None => {}
             }
         }
@@ -196,6 +198,7 @@ impl Progress {
         Ok(Cached {
             document: Arc::new(T::assumed(name)),
             tick: self.memory.ticks.now(name.hash()),
+            through: None,
         })
     }
 
@@ -219,6 +222,6 @@ impl Progress {
         };
         self.jobs.try_send(job).map_err(|_| ReadError::Busy)?;
         // The reader ends only when the process stops.
-        Ok(answer.await.unwrap_or(Answer::Away))
+        Ok(answer.await.unwrap_or(Answer::Away(None)))
     }
 }

@@ -114,6 +114,7 @@ impl Progress {
                 Some(earlier) => Cached {
                     document: earlier.after.clone(),
                     tick: earlier.below.tick,
+                    through: None,
                 },
                 None => match self.newest_group(shards, group) {
                     Some(below) => below,

@@ -13,12 +13,15 @@ mod deciding;
 mod enrolling;
 pub mod event;
 mod finding;
+mod forking;
 mod gathering;
 mod identifying;
+mod journals;
 mod keys;
 mod known;
 mod ledger;
 mod listening;
+mod options;
 mod pending;
 mod reading;
 mod recording;
@@ -28,6 +31,7 @@ mod seats;
 pub mod shipper;
 mod stepping;
 mod subjects;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod ticks;
@@ -38,6 +42,7 @@ mod writing;
 pub use gathering::ReadCounts;
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
 pub use listening::{Listener, ListeningCounts};
+pub use options::ProgressOptions;
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
@@ -45,6 +50,6 @@ pub use request::{
     Stepped, Token, TokenFault, WriteError,
 };
 pub use seats::{Asker, Seat, Seats};
-pub use stepping::Progress;
+pub use stepping::{Progress, Refuses};
 pub use tokens::TOKEN_OUTCOMES;
 pub use watching::{WatchStatus, Watcher};

@@ -30,10 +30,14 @@ use super::{
     ledger::LedgerError,
     stepping::Memory,
     subjects::{Below, Cached, Kept},
+    tail::{self, Tail},
     ticks::Tick,
     tokens::{self, Wait},
 };
-use crate::limits::{READS_IN_FLIGHT_MAX, READS_WAITING_MAX};
+use crate::{
+    disk::journal::Journal,
+    limits::{READS_IN_FLIGHT_MAX, READS_WAITING_MAX},
+};
 
 /// After a failed call: long enough to spare a dead upstream a storm of
 /// connects, short enough that nobody notices its return.
@@ -69,10 +73,12 @@ pub(super) struct Job {
 /// What the ledger said.
 #[derive(Clone)]
 pub(super) enum Answer {
-    /// The document.
-    Known(Below),
-    /// It could not be asked.
-    Away,
+    /// The document, and the subject's records if they are only on disk.
+    Known(Below, Option<Tail>),
+    /// It could not be asked; such records are good without it.
+    Away(Option<Tail>),
+    /// Such records could not be read.
+    Unreadable,
     /// It was asked, and gave no document: nothing may be assumed of the
     /// subject, who may well be known.
     Refused,
@@ -84,6 +90,7 @@ pub struct Reader {
     pub(super) waits: mpsc::Receiver<Wait>,
     pub(super) ledger: Arc<dyn ProgressLedger>,
     pub(super) memory: Arc<Memory>,
+    pub(super) journal: Journal,
     pub(super) away_pause: Duration,
 }
 
@@ -96,7 +103,14 @@ struct Reading {
     later: Vec<Job>,
 }
 
-type Done = (Box<[u8]>, Result<Below, LedgerError>);
+/// What a call came to: what the ledger said, if it was asked, and the records
+/// that are only on disk.
+struct Done {
+    key: Box<[u8]>,
+    said: Option<Result<Below, LedgerError>>,
+    tail: std::io::Result<Option<Tail>>,
+}
+
 type Call = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What is under way.
@@ -104,6 +118,7 @@ struct Desk {
     gathering: Arc<Gathering>,
     ledger: Arc<dyn ProgressLedger>,
     memory: Arc<Memory>,
+    journal: Journal,
     readings: HashMap<Box<[u8]>, Reading>,
     calls: FuturesUnordered<Call>,
     /// The ledger was away: until when that is believed, and what it had taken
@@ -122,12 +137,14 @@ impl Reader {
         (jobs, waits): (mpsc::Receiver<Job>, mpsc::Receiver<Wait>),
         ledger: Arc<dyn ProgressLedger>,
         memory: Arc<Memory>,
+        journal: Journal,
     ) -> Self {
         Self {
             jobs,
             waits,
             ledger,
             memory,
+            journal,
             away_pause: AWAY_PAUSE,
         }
     }
@@ -141,6 +158,7 @@ impl Reader {
             gathering: Arc::new(Gathering::new(ledger, gathered)),
             ledger: self.ledger,
             memory,
+            journal: self.journal,
             readings: HashMap::new(),
             calls: FuturesUnordered::new(),
             away: None,
@@ -150,12 +168,12 @@ impl Reader {
                 // Answers first: there are only so many, and each may spare a
                 // call.
                 biased;
-                Some((key, result)) = desk.calls.next() => {
-                    if let Err(LedgerError::Away(_)) = &result {
+                Some(done) = desk.calls.next() => {
+                    if let Some(Err(LedgerError::Away(_))) = &done.said {
                         let taken = desk.memory.taken.load(Ordering::Acquire);
                         desk.away = Some((Instant::now() + self.away_pause, taken));
                     }
-                    desk.answer(&key, result);
+                    desk.answer(done);
                 }
                 () = &mut waiting => return,
                 job = self.jobs.recv(), if desk.calls.len() < READS_IN_FLIGHT_MAX => {
@@ -178,8 +196,9 @@ impl Desk {
             }
             return;
         }
-        if self.is_away() {
-            tell(vec![job.answer], &Answer::Away);
+        let is_away = self.is_away();
+        if is_away && !self.is_on_disk(&job) {
+            tell(vec![job.answer], &Answer::Away(None));
             return;
         }
         // Before the call: the answer holds for these or later ones.
@@ -198,13 +217,23 @@ impl Desk {
         self.readings.insert(job.key.clone(), reading);
         let read = Read {
             memory: self.memory.clone(),
+            journal: self.journal.clone(),
             key: job.key,
             generation,
             tick,
         };
-        let ledger = (self.ledger.clone(), self.gathering.clone());
+        let ledger = (!is_away).then(|| (self.ledger.clone(), self.gathering.clone()));
         self.calls
             .push(Box::pin(read.run(ledger, job.environment, job.name)));
+    }
+
+    fn is_on_disk(&self, job: &Job) -> bool {
+        let (memory, journal, key) = (&self.memory, &self.journal, &job.key);
+        match job.name {
+            OwnedName::User(_) => tail::is_on_disk::<Known>(memory, journal, key),
+            OwnedName::Group(_) => tail::is_on_disk::<KnownGroup>(memory, journal, key),
+            OwnedName::Membership(..) => tail::is_on_disk::<KnownMembership>(memory, journal, key),
+        }
     }
 
     /// Whether it is spared the next call. A ledger that has taken records since
@@ -216,17 +245,22 @@ impl Desk {
             .is_some_and(|(until, before)| taken == before && Instant::now() < until)
     }
 
-    fn answer(&mut self, key: &[u8], result: Result<Below, LedgerError>) {
-        let Some(reading) = self.readings.remove(key) else {
+    fn answer(&mut self, done: Done) {
+        let Some(reading) = self.readings.remove(&done.key) else {
             return;
         };
-        let answer = match result {
-            Ok(below) => Answer::Known(below),
-            Err(error @ LedgerError::Away(_)) => {
-                tracing::warn!(%error, "a subject could not be read from the ledger");
-                Answer::Away
+        let answer = match (done.tail, done.said) {
+            (Err(error), _) => {
+                tracing::error!(%error, "a subject's records cannot be read back, which is not served");
+                Answer::Unreadable
             }
-            Err(error) => {
+            (Ok(tail), Some(Ok(below))) => Answer::Known(below, tail),
+            (Ok(tail), None) => Answer::Away(tail),
+            (Ok(tail), Some(Err(error @ LedgerError::Away(_)))) => {
+                tracing::warn!(%error, "a subject could not be read from the ledger");
+                Answer::Away(tail)
+            }
+            (Ok(_), Some(Err(error))) => {
                 tracing::error!(%error, "the ledger does not give a subject, which is not served");
                 Answer::Refused
             }
@@ -241,6 +275,7 @@ impl Desk {
 /// One call to the ledger, and when it began.
 struct Read {
     memory: Arc<Memory>,
+    journal: Journal,
     key: Box<[u8]>,
     generation: u64,
     tick: Tick,
@@ -249,27 +284,52 @@ struct Read {
 impl Read {
     async fn run(
         self,
-        (ledger, gathering): (Arc<dyn ProgressLedger>, Arc<Gathering>),
+        ledger: Option<(Arc<dyn ProgressLedger>, Arc<Gathering>)>,
         environment: Box<str>,
         name: OwnedName,
     ) -> Done {
-        let result = match &name {
+        let (memory, journal, key) = (&*self.memory, &self.journal, &self.key);
+        let tail = match &name {
+            OwnedName::User(_) => tail::read::<Known>(memory, journal, key).await,
+            OwnedName::Group(_) => tail::read::<KnownGroup>(memory, journal, key).await,
+            OwnedName::Membership(..) => tail::read::<KnownMembership>(memory, journal, key).await,
+        };
+        let said = match ledger {
+            Some((ledger, gathering)) => {
+                let ledger = (&*ledger, &*gathering);
+                Some(self.ask(ledger, &environment, &name).await)
+            }
+            None => None,
+        };
+        Done {
+            key: self.key,
+            said,
+            tail,
+        }
+    }
+
+    async fn ask(
+        &self,
+        (ledger, gathering): (&dyn ProgressLedger, &Gathering),
+        environment: &str,
+        name: &OwnedName,
+    ) -> Result<Below, LedgerError> {
+        match name {
             OwnedName::User(id) => {
-                let read = gathering.user(&environment, id).await;
+                let read = gathering.user(environment, id).await;
                 read.map(|user| Below::User(self.keep(Known::of(&user))))
             }
             OwnedName::Group(id) => {
-                let read = ledger.group(&environment, id).await;
+                let read = ledger.group(environment, id).await;
                 read.map(|group| Below::Group(self.keep(KnownGroup::of(group))))
             }
             OwnedName::Membership(deployment, id, conversation) => {
                 let conversation = conversation.as_deref();
-                let read = ledger.membership(&environment, deployment, id, conversation);
+                let read = ledger.membership(environment, deployment, id, conversation);
                 let read = read.await;
                 read.map(|record| Below::Membership(self.keep(KnownMembership::of(&record))))
             }
-        };
-        (self.key, result)
+        }
     }
 
     fn keep<T: Kept>(&self, document: T) -> Cached<T> {
@@ -293,6 +353,7 @@ pub(super) fn keep<T: Kept>(
     let cached = Cached {
         document: Arc::new(document),
         tick,
+        through: None,
     };
     // Under the lock, so that an entry cannot leave between check and insert.
     let locked = T::pending(memory).lock(key);
@@ -302,7 +363,8 @@ pub(super) fn keep<T: Kept>(
         // that comes last before the other.
         let newer = cache
             .get(key)
-            .filter(|held| held.tick == tick && held.document.rev() > cached.document.rev());
+            .filter(|held| held.tick == tick && held.through.is_none())
+            .filter(|held| held.document.rev() > cached.document.rev());
         if let Some(newer) = newer {
             return newer;
         }

@@ -1,20 +1,23 @@
 //! How do the records of earlier runs come back into memory?
 //!
-//! At boot every record the ledger may not have is put into the pending map
-//! under its user, its groups and its percentage decision, unread; the first
-//! request for them lays the records over what the ledger says. A record
-//! carries the states it led to, so that this works with upstream dead.
+//! At boot the place of every record the ledger may not have is put into the
+//! pending map under its user, its groups and its percentage decision; the
+//! first request for them reads the records and lays them over what the ledger
+//! says. A record carries the states it led to, so that this works with
+//! upstream dead.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{
     enrolling::KnownMembership,
     event::{Event, Operation},
+    journals::RecordPlace,
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
-    pending::{Entry, Live, Recovered, RecoveredRecord},
+    pending::{Entry, RecoveredRecord},
     stepping::Progress,
     subjects::{Cached, Kept},
+    tail::Tail,
 };
 use crate::{current::EnvironmentSlot, limits::SUBJECT_ID_BYTES_MAX};
 
@@ -22,10 +25,7 @@ use crate::{current::EnvironmentSlot, limits::SUBJECT_ID_BYTES_MAX};
 /// records; in the order in which they were begun, before any of their records.
 /// A journal that is gone was begun before all of these.
 pub fn note_journal(progress: &Progress, journal: &str) {
-    let earlier = progress.memory.earlier.lock();
-    earlier
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(journal.into());
+    progress.memory.journals.note(journal);
 }
 
 /// Puts one record of an earlier run back. Records of one journal come in
@@ -34,69 +34,76 @@ pub fn note_journal(progress: &Progress, journal: &str) {
 pub fn restore(
     progress: &Progress,
     slot: EnvironmentSlot,
-    journal: &Arc<str>,
-    seq: u64,
-    event: Event,
+    (journal, seq): (&str, u64),
+    bytes: usize,
+    event: &Event,
 ) {
-    let event = Arc::new(event);
-    let record = (journal, seq, &event);
+    let owner = progress.owner(&event.environment);
+    progress.journal.charge(owner, std::iter::once(bytes));
+    let Some(place) = progress.memory.journals.place(journal, seq) else {
+        return;
+    };
     // A longer id was never written by us; the ledger will say what is wrong
     // with it, and settling leaves it out as well.
     let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
     if event.operation != Operation::Membership && fits(&event.user) {
         let key = SubjectKey::new(Kind::User, slot, &event.user);
-        put::<Known>(progress, key.bytes(), record);
+        put::<Known>(progress, key.bytes(), place);
     }
     if let Operation::Identify { groups, .. } = &event.operation {
         for group in groups.iter().filter(|group| fits(&group.identifier)) {
             let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
-            put::<KnownGroup>(progress, key.bytes(), record);
+            put::<KnownGroup>(progress, key.bytes(), place);
         }
     }
     let name = event.membership.as_ref().map(MembershipName::of);
     if let Some(key) = name.and_then(|name| MembershipKey::new(slot, &name)) {
-        put::<KnownMembership>(progress, key.bytes(), record);
+        put::<KnownMembership>(progress, key.bytes(), place);
     }
 }
 
-fn put<T: Kept>(progress: &Progress, key: &[u8], record: (&Arc<str>, u64, &Arc<Event>)) {
-    let (journal, seq, event) = record;
+fn put<T: Kept>(progress: &Progress, key: &[u8], place: RecordPlace) {
     let mut locked = T::pending(&progress.memory).lock(key);
-    locked.push_recovered(key, journal, seq, event);
+    locked.push_recovered(key, place);
 }
 
 impl Progress {
-    /// What a reader sees of a subject, given what the ledger said of it:
-    /// recovered records are laid over that. None when an entry of the subject
-    /// left since `generation` was taken: what the ledger said may lack it.
+    /// What a reader sees of a subject, given what the ledger said of it: the
+    /// records that are only on disk, as they were read beside it, are laid
+    /// over that. None when an entry of the subject left or made room since
+    /// `generation` was taken: what was read may lack something.
     pub(super) fn raise<T: Kept>(
         &self,
         key: &[u8],
         below: Cached<T>,
+        tail: Option<Tail>,
         generation: u64,
     ) -> Option<Cached<T>> {
         let mut locked = T::pending(&self.memory).lock(key);
-        let recovered = match locked.entry(key, &self.journal) {
-            Some(Entry::Recovered(recovered)) => std::mem::take(recovered),
+        match locked.entry(key, &self.journal) {
             // Somebody else did it, or wrote, in the meantime.
             Some(Entry::Live(live)) => return Some(live.seen(&self.journal)),
+            Some(Entry::OnDisk(_)) => {}
             None => {
                 let current = locked.is_generation(key, generation);
                 return current.then_some(below);
             }
+        }
+        // Places do not change while they are all there is of a subject, and
+        // the generation says that they were all the time.
+        let tail = tail.filter(|_| locked.is_generation(key, generation))?;
+        let new = self.not_taken(&tail, below.document.taken());
+        #[cfg(test)]
+        let new = match self.flaw {
+            Some(super::stepping::Flaw::ForgetTail) => &[],
+            _ => new,
         };
-        let Recovered {
-            records,
-            outstanding,
-        } = recovered;
-        let era = self.journal.era();
-        let new = self.not_taken(&records, below.document.taken());
         let raised = Cached {
             document: Arc::new(below.document.after_recovered(new)),
             tick: below.tick,
+            through: None,
         };
-        let entry = Entry::Live(Live::new(raised.clone(), outstanding, era));
-        locked.raise(key, entry);
+        locked.raise(key, raised.clone(), self.journal.era());
         Some(raised)
     }
 
@@ -107,16 +114,14 @@ impl Progress {
         records: &'r [RecoveredRecord],
         taken: Option<&(Arc<str>, u64)>,
     ) -> &'r [RecoveredRecord] {
-        let earlier = self.memory.earlier.lock();
-        let earlier = earlier.unwrap_or_else(PoisonError::into_inner);
-        let place = |journal: &Arc<str>| earlier.iter().position(|own| own == journal);
-        let Some((last, seq)) = taken.and_then(|(journal, seq)| Some((place(journal)?, *seq)))
-        else {
+        let journals = &self.memory.journals;
+        let taken = taken.and_then(|(journal, seq)| journals.place(journal, *seq));
+        let Some(taken) = taken else {
             return records;
         };
         let is_in = |record: &&RecoveredRecord| {
-            let at = place(&record.0).unwrap_or(0);
-            at < last || (at == last && record.1 <= seq)
+            let place = journals.place(&record.0, record.1);
+            place.is_none_or(|place| place <= taken)
         };
         let count = records.iter().take_while(is_in).count();
         records.get(count..).unwrap_or_default()

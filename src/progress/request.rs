@@ -207,6 +207,9 @@ pub enum ReadError {
     /// Upstream was asked and gave no document: nobody may be taken for new.
     #[error("upstream does not give the user's document")]
     Refused,
+    /// Steps of theirs that upstream does not have yet cannot be read back.
+    #[error("the user's steps cannot be read back from the journal")]
+    Unreadable,
     /// Too many reads wait for upstream already.
     #[error("too many reads are waiting for upstream")]
     Busy,
@@ -233,6 +236,10 @@ pub enum WriteError {
     /// The journal or the pending map is full, or the disk cannot be written.
     #[error("progress cannot be stored now: {0}")]
     Unavailable(&'static str),
+    /// The steps of this environment that upstream does not have yet take all
+    /// that they may of the disk.
+    #[error("progress cannot be stored now: this environment has used up its share of the journal")]
+    Share,
     /// The record was written and its sync failed: it may or may not be
     /// durable, and the client repeats with the same key.
     #[error("whether the step was stored is not known")]

@@ -5,9 +5,11 @@
 //! repeats a batch unchanged until it has a definite answer. Each step is one
 //! call, driven from outside, so that a simulation can interleave them. Only
 //! synced records are ever sent. A ledger that has less than it said before was
-//! restored from a backup: the lane goes back with it.
+//! restored from a backup: the lane goes back with it. What happens when
+//! somebody else writes under the same journal id stands in [`super::forking`].
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, atomic::Ordering},
 };
@@ -17,7 +19,7 @@ use tokio::sync::watch;
 use super::{
     LedgerError, ProgressLedger,
     enrolling::KnownMembership,
-    event::{Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
+    event::{Base, Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
     stepping::Progress,
@@ -25,26 +27,28 @@ use super::{
 };
 use crate::{
     current::Current,
-    disk::journal::{JournalReader, Record},
+    disk::journal::{Alias, JournalReader, Record},
     limits::{SHIP_BYTES_MAX, SHIP_RECORDS_MAX, SUBJECT_ID_BYTES_MAX},
 };
 
 /// Carries the records of one environment out of one journal.
 pub struct Lane {
-    progress: Progress,
+    pub(super) progress: Progress,
     ledger: Arc<dyn ProgressLedger>,
-    environment: Box<str>,
+    pub(super) environment: Box<str>,
     current: Arc<Current>,
-    journal: Arc<str>,
-    reader: JournalReader,
+    pub(super) journal: Arc<str>,
+    /// The name its records travel under, if that is not the journal's id.
+    pub(super) alias: Option<Alias>,
+    pub(super) reader: JournalReader,
     /// The ledger's chain hash; none until it has been asked.
-    previous: Option<String>,
+    pub(super) previous: Option<String>,
     /// What the ledger is known to have of this journal.
-    watermark: u64,
+    pub(super) watermark: u64,
     /// What was read and is not settled.
-    load: Option<Load>,
+    pub(super) load: Option<Load>,
     /// Everything up to this seq has been dealt with here.
-    done_through: u64,
+    pub(super) done_through: u64,
     /// Up to this seq memory was told what became of our records. Above
     /// `done_through` after the ledger has gone back.
     told_through: u64,
@@ -54,20 +58,22 @@ pub struct Lane {
     is_doubtful: bool,
     /// Told of gaps in the change stream.
     gaps: watch::Receiver<u64>,
+    /// Bytes of what was read and memory was not told of, by seq.
+    lengths: BTreeMap<u64, usize>,
     /// Records that this release cannot read; they stay on disk.
     unread: u64,
 }
 
 /// What was read from the journal in one go.
-struct Load {
+pub(super) struct Load {
     /// Without `records` until it is known what it follows on. Then it stays
     /// as it is until there is a definite answer: repeated unchanged, it
     /// cannot be applied twice and cannot look like a fork.
-    batch: Batch,
+    pub(super) batch: Batch,
     /// The last seq read, whoever's record it was.
     last: u64,
     /// Whether the batch has been made up.
-    ready: bool,
+    pub(super) ready: bool,
 }
 
 /// What one step did.
@@ -80,6 +86,9 @@ pub enum Shipped {
         /// Outcomes by kind: applied, already, superseded, dead.
         outcomes: [u64; 4],
     },
+    /// Somebody else writes under the same name: what is not settled will be
+    /// sent under another one.
+    Forked(Alias),
 }
 
 /// Why a step did not get through.
@@ -120,7 +129,9 @@ impl Lane {
         reader: JournalReader,
     ) -> Self {
         Self {
+            alias: progress.memory.journals.alias(environment, journal),
             gaps: progress.watch_gaps(),
+            lengths: BTreeMap::new(),
             progress,
             ledger,
             environment: environment.into(),
@@ -190,10 +201,8 @@ impl Lane {
         };
         let answer = match self.ledger.ship(&self.environment, &load.batch).await {
             Ok(answer) => answer,
-            Err(error) => {
-                self.is_doubtful = matches!(error, LedgerError::Fork(_));
-                return Err(error.into());
-            }
+            Err(LedgerError::Fork(why)) => return self.forked(&why).await,
+            Err(error) => return Err(error.into()),
         };
         if answer.outcomes.len() != load.batch.records.len() {
             return Err(ShipError::Answer {
@@ -221,31 +230,41 @@ impl Lane {
         let Some(hash) = &self.previous else {
             return Ok(());
         };
-        let closed = self.ledger.close(&self.environment, &self.journal, hash);
+        let closed = self.ledger.close(&self.environment, self.name(), hash);
         let closed = closed.await;
         self.is_doubtful |= matches!(closed, Err(LedgerError::Fork(_)));
         closed
     }
 
-    fn is_earlier(&self) -> bool {
-        *self.journal != *self.progress.journal.id()
+    /// The name records travel under.
+    fn name(&self) -> &str {
+        let alias = self.alias.as_ref();
+        alias.map_or(&*self.journal, |alias| &alias.id)
     }
 
     /// Asks where the ledger stands with this journal.
     async fn ask(&mut self) -> Result<(), LedgerError> {
         let answer = self.question().await?;
-        self.watermark = answer.watermark.unwrap_or(0);
+        self.watermark = self.found(&answer);
         self.previous = Some(answer.hash);
         Ok(())
     }
 
-    async fn question(&self) -> Result<BatchAnswer, LedgerError> {
+    /// What the ledger has under this name.
+    pub(super) async fn question(&self) -> Result<BatchAnswer, LedgerError> {
         let question = Batch {
-            journal: self.journal.to_string(),
+            journal: self.name().to_owned(),
             previous: String::new(),
             records: Vec::new(),
         };
         self.ledger.ship(&self.environment, &question).await
+    }
+
+    /// Up to where the answer to a question says that there is nothing to send.
+    pub(super) fn found(&self, answer: &BatchAnswer) -> u64 {
+        // What came before the alias was settled.
+        let before = self.alias.as_ref().map_or(0, |alias| alias.after);
+        answer.watermark.unwrap_or(0).max(before)
     }
 
     /// Asks a ledger again that was asked before and may be another one since.
@@ -255,14 +274,15 @@ impl Lane {
             // A call that is dropped or fails leaves the doubt.
             self.is_doubtful = true;
             let answer = self.question().await?;
-            let found = answer.watermark.unwrap_or(0);
+            let found = self.found(&answer);
             if found < self.watermark {
                 self.rewind(found);
             }
-            // Above what our own journal was told: somebody else writes under
-            // our id, which the ledger goes on refusing. An earlier journal was
-            // sent by the run before, and that arrived only now.
-            if found <= self.watermark || self.is_earlier() {
+            // Above what it was told somebody else writes under our id. While
+            // there is something to send, the refusal of that leads on; of an
+            // earlier journal that has nothing left, all is there.
+            let is_empty = self.load.is_none() && *self.journal != *self.progress.journal.id();
+            if found <= self.watermark || is_empty {
                 self.watermark = found;
                 self.previous = Some(answer.hash);
                 if let Some(load) = &mut self.load {
@@ -276,7 +296,7 @@ impl Lane {
 
     /// The ledger has only what stands up to here, as after a restore: sends
     /// again what follows, as far as it is still on our disk.
-    fn rewind(&mut self, watermark: u64) {
+    pub(super) fn rewind(&mut self, watermark: u64) {
         tracing::warn!(journal = %self.journal, environment = %self.environment,
             had = self.watermark, has = watermark,
             "the ledger has gone back; records it lacks are sent again, as far as they are still here");
@@ -336,6 +356,9 @@ impl Lane {
         let mut own = Vec::with_capacity(records.len());
         for record in &records {
             if let Some(event) = self.own(record) {
+                if record.seq > self.told_through {
+                    self.lengths.insert(record.seq, record.body.len());
+                }
                 own.push(ShippedRecord {
                     seq: record.seq,
                     wall_ms: record.wall_ms,
@@ -348,7 +371,7 @@ impl Lane {
             return Ok(None);
         }
         let batch = Batch {
-            journal: self.journal.to_string(),
+            journal: self.name().to_owned(),
             previous: String::new(),
             records: own,
         };
@@ -360,8 +383,8 @@ impl Lane {
     }
 
     /// The record's event if it belongs to this lane.
-    fn own(&mut self, record: &Record) -> Option<Event> {
-        let event: Event = serde_json::from_slice(&record.body)
+    pub(super) fn own(&mut self, record: &Record) -> Option<Event> {
+        let mut event: Event = serde_json::from_slice(&record.body)
             .inspect_err(|error| {
                 // Its checksum fits, so a newer release wrote it, and that
                 // release can ship it.
@@ -370,7 +393,16 @@ impl Lane {
                     "a journal record cannot be read and is passed over");
             })
             .ok()?;
-        (event.environment == *self.environment).then_some(event)
+        if event.environment != *self.environment {
+            return None;
+        }
+        // What it rests on may have travelled under another name.
+        if let Base::Record { journal, seq } = &mut event.base {
+            let journals = &self.progress.memory.journals;
+            let name = journals.name_of_record(&self.environment, journal, *seq);
+            *journal = name.unwrap_or_else(|| std::mem::take(journal));
+        }
+        Some(event)
     }
 
     /// Tells memory what became of a record.
@@ -385,6 +417,9 @@ impl Lane {
             return self.progress.read_again(event);
         }
         self.told_through = outcome.seq;
+        let owner = self.progress.owner(&self.environment);
+        let bytes = self.lengths.remove(&outcome.seq);
+        self.progress.journal.discharge(owner, bytes.into_iter());
         let slot = self.current.slot(&event.environment_uid);
         // A longer id was never written by us, and nothing was put back for it.
         let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;

@@ -6,18 +6,19 @@
 //! handler may be dropped at any wait: what it queued goes its way without it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    OnUnknownSubject, ProgressLedger, Reader,
+    OnUnknownSubject, ProgressLedger, ProgressOptions, Reader,
     enrolling::KnownMembership,
     event::GroupDocument,
     gathering::{GatheringCounts, ReadCounts},
     identifying::FoundGroup,
+    journals::Journals,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
     listening::{Listener, Listening, ListeningCounts, News},
@@ -30,7 +31,7 @@ use super::{
     tokens::{self, Tokens, Wait},
 };
 use crate::{
-    disk::journal::{AppendError, Journal, Ticket},
+    disk::journal::{AppendError, Journal, Owner, Pressure, Ticket},
     limits::{READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX, STEP_TRIES_MAX},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct Memory {
     pub(super) memberships: Pending<KnownMembership>,
     /// What others have changed.
     pub(super) ticks: Ticks,
+    /// Which journals records of ours are in.
+    pub(super) journals: Journals,
     /// What is known of tokens that clients show.
     pub(super) tokens: Tokens,
     /// Calls for users, counted.
@@ -59,9 +62,6 @@ pub(crate) struct Memory {
     pub(super) taken: AtomicU64,
     /// Counts gaps in the change streams, for whoever ships.
     pub(super) gaps: watch::Sender<u64>,
-    /// Journals of earlier runs in the order in which they were begun; written
-    /// at boot only.
-    pub(super) earlier: Mutex<Vec<Arc<str>>>,
     #[cfg(test)]
     pub(super) flaw: Option<Flaw>,
 }
@@ -75,6 +75,8 @@ pub struct Progress {
     pub(super) waits: mpsc::Sender<Wait>,
     /// Records outstanding before a write is refused.
     pub(super) records_max: usize,
+    /// Names of environments; the index is the journal's owner.
+    environments: Arc<[String]>,
     pub(super) on_unknown: OnUnknownSubject,
     /// Name of this edge in records.
     pub(super) edge: Arc<str>,
@@ -106,6 +108,8 @@ pub(super) enum Flaw {
     LateTick,
     /// A gap in the change stream is taken for silence.
     CalmGap,
+    /// Records that are only on disk are not laid over what the ledger says.
+    ForgetTail,
 }
 
 /// What one try at a write came to.
@@ -127,38 +131,39 @@ impl Memory {
         self.pending.records() + self.memberships.records()
     }
 
-    /// Whether this is a journal of an earlier run of ours.
-    pub(super) fn is_earlier(&self, journal: &str) -> bool {
-        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
-        earlier.iter().any(|own| **own == *journal)
-    }
-
-    fn new(users_max: u64, #[cfg(test)] flaw: Option<Flaw>) -> Arc<Self> {
+    fn new(
+        (users_max, resident_max): (u64, usize),
+        journal: &Journal,
+        #[cfg(test)] flaw: Option<Flaw>,
+    ) -> Arc<Self> {
         let subjects = Arc::new(Subjects::new(users_max));
         Arc::new(Self {
             pending: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             groups: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             memberships: Pending::new(
                 subjects.clone(),
+                resident_max,
                 #[cfg(test)]
                 flaw,
             ),
             ticks: Ticks::new(),
+            journals: Journals::new(journal.shared_id(), journal.aliases()),
             listening: Listening::new(),
             tokens: Tokens::new(),
             gathered: Arc::default(),
             reads: Seats::new(READS_WAITING_MAX, READS_WAITING_PER_KEY_MAX),
             taken: AtomicU64::new(0),
             gaps: watch::Sender::new(0),
-            earlier: Mutex::default(),
             subjects,
             #[cfg(test)]
             flaw,
@@ -171,13 +176,11 @@ impl Progress {
     pub fn new(
         journal: Journal,
         ledger: Arc<dyn ProgressLedger>,
-        users_max: u64,
-        records_max: usize,
-        on_unknown: OnUnknownSubject,
-        edge: &str,
+        options: ProgressOptions,
     ) -> (Self, Reader) {
         let memory = Memory::new(
-            users_max,
+            (options.users_max, options.resident_max),
+            &journal,
             #[cfg(test)]
             None,
         );
@@ -185,17 +188,21 @@ impl Progress {
         let (waits, waiting) = tokens::channel();
         let progress = Self {
             memory: memory.clone(),
-            journal,
+            journal: journal.clone(),
             jobs: sender,
             waits,
-            records_max,
-            on_unknown,
-            edge: edge.into(),
+            records_max: options.records_max,
+            environments: options.environments.into(),
+            on_unknown: options.on_unknown,
+            edge: options.edge.into(),
             capped: Arc::default(),
             #[cfg(test)]
             flaw: None,
         };
-        (progress, Reader::new((jobs, waiting), ledger, memory))
+        (
+            progress,
+            Reader::new((jobs, waiting), ledger, memory, journal),
+        )
     }
 
     /// Takes a step and returns when it is durable.
@@ -252,9 +259,40 @@ impl Progress {
         Err(WriteError::Unavailable("the user changes too quickly"))
     }
 
-    /// Whether writes are taken at the moment.
-    pub fn writable(&self) -> bool {
-        self.journal.writable() && self.backlog() < self.records_max
+    /// Why no write is taken at the moment; none when writes are.
+    pub fn refuses(&self) -> Option<Refuses> {
+        let status = self.journal.status();
+        if !status.writable {
+            Some(Refuses::Disk)
+        } else if status.pressure == Pressure::Full {
+            Some(Refuses::Quota)
+        } else if self.backlog() >= self.records_max {
+            Some(Refuses::Backlog)
+        } else {
+            None
+        }
+    }
+
+    /// Whose records those of an environment are for the journal.
+    pub(super) fn owner(&self, environment: &str) -> Owner {
+        let mut names = self.environments.iter();
+        let at = names.position(|own| own == environment);
+        Owner(at.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX))
+    }
+
+    /// Lets go of states while too many are pinned.
+    pub(super) fn relieve(&self) {
+        self.memory.pending.relieve(&self.journal);
+        self.memory.groups.relieve(&self.journal);
+        self.memory.memberships.relieve(&self.journal);
+    }
+
+    /// Users with records outstanding: those whose state is pinned, and those
+    /// of whom only the places of records are.
+    pub fn users_outstanding(&self) -> (usize, usize) {
+        let resident = self.memory.pending.resident();
+        let all = self.memory.pending.entries();
+        (resident, all.saturating_sub(resident))
     }
 
     /// Records the ledger has not settled yet; a start that carries a
@@ -340,6 +378,7 @@ impl Progress {
             news.unsynced = ticket.seq;
             ticket.durable().await.map_err(|_| WriteError::Unclear)?;
             news.unsynced = 0;
+            self.relieve();
         }
         drop(news);
         Ok(told)
@@ -353,17 +392,39 @@ impl Progress {
     pub(super) fn flawed(
         journal: Journal,
         ledger: Arc<dyn ProgressLedger>,
-        records_max: usize,
-        on_unknown: OnUnknownSubject,
+        options: ProgressOptions,
         flaw: Option<Flaw>,
     ) -> (Self, Reader) {
-        let (mut progress, mut reader) =
-            Self::new(journal, ledger, 1_000, records_max, on_unknown, "edge");
-        progress.memory = Memory::new(1_000, flaw);
+        let bounds = (options.users_max, options.resident_max);
+        let memory = Memory::new(bounds, &journal, flaw);
+        let (mut progress, mut reader) = Self::new(journal, ledger, options);
+        progress.memory = memory;
         progress.flaw = flaw;
         reader.memory = progress.memory.clone();
         reader.away_pause = std::time::Duration::ZERO;
         (progress, reader)
+    }
+}
+
+/// Why no write is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refuses {
+    /// The disk failed several times in a row, or the edge stops.
+    Disk,
+    /// The journal has reached its cap.
+    Quota,
+    /// As many records are outstanding as may be.
+    Backlog,
+}
+
+impl Refuses {
+    /// Its name in status and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Quota => "quota",
+            Self::Backlog => "backlog",
+        }
     }
 }
 
@@ -372,6 +433,7 @@ pub(super) fn refused(error: AppendError) -> WriteError {
     match error {
         AppendError::Full => WriteError::Unavailable("too many steps wait for the disk"),
         AppendError::Quota => WriteError::Unavailable("the journal has reached its size limit"),
+        AppendError::Share => WriteError::Share,
         AppendError::TooLarge => WriteError::TooMuch(error.to_string()),
         AppendError::NotWritable => WriteError::Unavailable("the journal cannot be written"),
         AppendError::Failed => WriteError::Unclear,

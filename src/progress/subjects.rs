@@ -11,6 +11,7 @@ use moka::sync::Cache;
 
 use super::{
     enrolling::KnownMembership,
+    journals::RecordPlace,
     keys::Name,
     known::{Known, KnownGroup},
     pending::{Pending, RecoveredRecord},
@@ -66,6 +67,9 @@ pub(super) struct Cached<T> {
     pub(super) document: Arc<T>,
     /// When the read began.
     pub(super) tick: Tick,
+    /// The last record of ours that is in it, of a state that made room while
+    /// its records were outstanding; none in what the ledger said.
+    pub(super) through: Option<RecordPlace>,
 }
 
 impl<T> Clone for Cached<T> {
@@ -73,6 +77,7 @@ impl<T> Clone for Cached<T> {
         Self {
             document: self.document.clone(),
             tick: self.tick,
+            through: self.through,
         }
     }
 }

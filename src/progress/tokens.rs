@@ -146,7 +146,7 @@ impl Progress {
         if *token.journal == *self.journal.id() {
             return self.own(token.seq, place.asker).await;
         }
-        if self.memory.is_earlier(&token.journal) {
+        if self.memory.journals.is_own(&token.journal) {
             // Whatever the ledger does not have of it lies over what it has.
             return Outcome::Included;
         }
@@ -211,7 +211,7 @@ impl Progress {
         let pending = &self.memory.pending;
         let is_live = || {
             let mut locked = pending.lock(key);
-            matches!(locked.entry(key, &self.journal), Some(Entry::Live(_)))
+            matches!(locked.recall(key, &self.journal), Some(Entry::Live(_)))
         };
         !pending.is_clear(key) && is_live()
     }

@@ -51,8 +51,6 @@ pub struct Watcher {
     ledger: Arc<dyn ProgressLedger>,
     environment: Box<str>,
     ambient: Ambient,
-    /// Our journal of this run.
-    journal: Arc<str>,
     /// Where to go on; none before the first answer.
     cursor: Option<String>,
     status: Arc<Mutex<WatchStatus>>,
@@ -71,7 +69,6 @@ impl Watcher {
             ledger,
             environment: environment.into(),
             ambient,
-            journal: progress.journal.shared_id(),
             cursor: None,
             status: Arc::default(),
         }
@@ -169,7 +166,7 @@ impl Watcher {
     }
 
     fn is_foreign(&self, change: &Change) -> bool {
-        *self.journal != *change.journal && !self.memory.is_earlier(&change.journal)
+        !self.memory.journals.is_own(&change.journal)
     }
 
     fn raise(&self, subject: u64) {

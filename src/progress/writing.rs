@@ -147,12 +147,12 @@ impl Progress {
         key: &[u8],
         found: &Found<T>,
     ) -> Option<Newest<T>> {
-        match locked.entry(key, &self.journal) {
+        match locked.recall(key, &self.journal) {
             Some(Entry::Live(live)) => Some(Newest {
                 cached: live.newest(),
                 waiting: live.is_waiting(&self.journal),
             }),
-            Some(Entry::Recovered(_)) => None,
+            Some(Entry::OnDisk(_)) => None,
             None => locked.is_generation(key, found.generation).then(|| Newest {
                 cached: found.cached.clone(),
                 waiting: false,
@@ -210,7 +210,8 @@ impl Progress {
                 body.len()
             )));
         }
-        match self.journal.append(era, RECORD_KIND, now, body) {
+        let owner = self.owner(&event.environment);
+        match self.journal.append(era, (owner, RECORD_KIND), now, body) {
             Ok(ticket) => Ok(Some(ticket)),
             Err(AppendError::Failed) => Ok(None),
             Err(error) => Err(refused(error)),

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 
 pub use admin::{
     Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
-    ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
+    JournalFacts, ProgressFacts, RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub use cors::Origins;

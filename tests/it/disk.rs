@@ -160,6 +160,11 @@ fn a_full_journal_refuses_writes_and_goes_on_reading() {
     let retry: Result<u64, _> = answer.header("retry-after").parse();
     assert!(retry.is_ok_and(|seconds| seconds > 0), "{answer:?}");
     assert!(answer.text.contains("limit"), "{}", answer.text);
+    let status = site.status()["progress"].clone();
+    assert_eq!(status["refuses"], "quota", "{status}");
+    assert_eq!(status["journal"]["pressure"], "full", "{status}");
+    let log = site.edge.program.log();
+    assert_eq!(log.matches("nearly full").count(), 1, "{log}");
     // Dopt's steps say so in their own form.
     let path = "/v2/flow/announcement/start?version=1&userIdentifier=late";
     let step = blocks
@@ -183,6 +188,8 @@ fn a_full_journal_refuses_writes_and_goes_on_reading() {
     eventually("all of it is shipped", || {
         (site.status()["progress"]["backlog_records"] == 0).then_some(())
     });
+    let status = site.status()["progress"].clone();
+    assert_ne!(status["journal"]["pressure"], "full", "{status}");
     for user in (0..taken).step_by(10) {
         let document = site.store.user(&format!("big-{user}"));
         assert_eq!(document.expect("a document")["doc_rev"], 1, "user {user}");

@@ -11,6 +11,7 @@ mod access;
 mod architecture;
 mod bad_decisions;
 mod bad_documents;
+mod bounds;
 mod changes;
 mod cli;
 mod demo;

@@ -18,12 +18,14 @@ use crate::{
     disk::{
         Disk, RealDisk,
         folder::DataFolder,
-        journal::{Committer, Durability, Journal, JournalOptions, Recovered},
+        journal::{Committer, Durability, Journal, JournalOptions, Quota, Recovered},
         keep::Keep,
     },
     guard::Reservoirs,
     limits::{DOCUMENT_BYTES_MAX, SHIP_BYTES_MAX},
-    progress::{OnUnknownSubject, Progress, Reader, event::Event, note_journal, restore},
+    progress::{
+        OnUnknownSubject, Progress, ProgressOptions, Reader, event::Event, note_journal, restore,
+    },
     refresh::{Beside, Guard, RefreshError, Refresher},
 };
 
@@ -70,10 +72,14 @@ impl Ground {
         let (progress, reader) = Progress::new(
             journal.clone(),
             supply.ledger_or_none(),
-            config.subjects().cached_max,
-            config.subjects().pending_max,
-            on_unknown_subject(config),
-            &edge_name(ambient),
+            ProgressOptions {
+                users_max: config.subjects().cached_max,
+                resident_max: config.subjects().resident_max,
+                records_max: config.subjects().pending_max,
+                on_unknown: on_unknown_subject(config),
+                edge: edge_name(ambient),
+                environments: names(config),
+            },
         );
         let mut watched = Watched::new(config, current.clone(), &progress, &journal);
         if let Some(store) = &supply.store {
@@ -138,10 +144,18 @@ fn open_journal(
     ambient: &Ambient,
 ) -> Result<(Journal, Committer, Vec<Recovered>), StartError> {
     let settings = config.journal();
+    let quota = quota(config, folder, &**disk)?;
+    let owners = config.environments().len();
+    let share_percent = match owners {
+        1 => 100,
+        _ => settings.environment_share_percent,
+    };
     let options = JournalOptions {
         folder: folder.journal(),
-        segment_bytes: settings.segment_bytes,
-        total_bytes_max: settings.total_bytes_max,
+        segment_bytes: quota.segment_bytes,
+        total_bytes_max: quota.total_bytes_max,
+        owners,
+        owner_bytes_max: quota.total_bytes_max / 100 * share_percent,
         durability: match settings.ack {
             Ack::Disk => Durability::Disk,
             Ack::Memory => Durability::Memory,
@@ -160,6 +174,28 @@ fn open_journal(
         }
     }
     Ok((journal, committer, recovered))
+}
+
+/// What the journal may take of this file system; said once.
+fn quota(config: &EdgeConfig, folder: &DataFolder, disk: &dyn Disk) -> Result<Quota, StartError> {
+    let found = disk.file_system_bytes(&folder.journal());
+    let found = found.map_err(|cause| StartError::Journal {
+        folder: folder.journal(),
+        cause,
+    })?;
+    let wanted = Quota {
+        total_bytes_max: config.journal().total_bytes_max,
+        segment_bytes: config.journal().segment_bytes,
+    };
+    let chosen = wanted.fit(found);
+    tracing::info!(
+        file_system_bytes = found,
+        configured_bytes = wanted.total_bytes_max,
+        journal_bytes_max = chosen.total_bytes_max,
+        segment_bytes = chosen.segment_bytes,
+        "the room of the journal"
+    );
+    Ok(chosen)
 }
 
 /// The refresher with its last good snapshot, verified again and in force.
@@ -227,7 +263,6 @@ fn put_back_journal(
     (id, last): (&str, u64),
     environments: &[EnvironmentConfig],
 ) -> std::io::Result<u64> {
-    let name: Arc<str> = id.into();
     let is_ours = |name: &str| environments.iter().any(|own| own.name == name);
     let mut reader = journal.reader(id)?;
     let mut strangers = 0;
@@ -240,12 +275,17 @@ fn put_back_journal(
             match serde_json::from_slice::<Event>(&record.body) {
                 Ok(event) if is_ours(&event.environment) => {
                     let slot = current.slot(&event.environment_uid);
-                    restore(progress, slot, &name, record.seq, event);
+                    restore(progress, slot, (id, record.seq), record.body.len(), &event);
                 }
                 _ => strangers += 1,
             }
         }
     }
+}
+
+fn names(config: &EdgeConfig) -> Vec<String> {
+    let environments = config.environments().iter();
+    environments.map(|own| own.name.clone()).collect()
 }
 
 /// Nothing live yet, and what is done when it is and gets old.

@@ -33,7 +33,10 @@ use crate::{
     clock::Ambient,
     config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
-    disk::{folder::DataFolder, journal::Journal},
+    disk::{
+        folder::DataFolder,
+        journal::{Journal, Pressure},
+    },
     guard::{Collector, Context, Reservoirs},
     http::{self, Deadlines, Listener, Options},
     limits::GUARD_QUEUE_MAX,
@@ -148,6 +151,7 @@ impl Edge {
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
 
         control.spawn("read-through", reader.run());
+        control.spawn("journal-pressure", say_pressure(journal.clone()));
         if let Some(collector) = collector {
             control.spawn("sampling", collector.run());
         }
@@ -323,6 +327,28 @@ fn listen(
     }
     for watcher in watchers {
         control.spawn("watching", watcher.run(wait, first, longest));
+    }
+}
+
+/// Says once how full the journal is whenever that changes.
+async fn say_pressure(journal: Journal) {
+    let mut pressure = journal.watch_pressure();
+    while pressure.changed().await.is_ok() {
+        let now = *pressure.borrow_and_update();
+        let (bytes, bytes_max) = (journal.status().occupied_bytes, journal.total_bytes_max());
+        match now {
+            Pressure::Low => tracing::info!(bytes, bytes_max, "the journal has room again"),
+            Pressure::High => tracing::warn!(
+                bytes,
+                bytes_max,
+                "the journal is nearly full: upstream takes less than is written"
+            ),
+            Pressure::Full => tracing::error!(
+                bytes,
+                bytes_max,
+                "the journal is full: no steps are taken until upstream has some of them"
+            ),
+        }
     }
 }
 

@@ -33,8 +33,18 @@ pub(super) const KEYS: &[Key] = &[
         },
         preset: Preset::Value("8192"),
         secret: None,
-        doc: "MiB all journal files may take together; when full, writes answer 503 and reads go on. Keep it below \
-              half of the file system, so that a long absence of upstream cannot fill the disk.",
+        doc: "MiB all journal files may take together, or half of the file system if that is less. At 80 % a warning \
+              is logged; from 95 % on writes answer 503 and reads go on, until upstream has taken enough.",
+    },
+    Key {
+        name: "journal.environment_share_percent",
+        flag: "journal-environment-share-percent",
+        kind: Kind::Number { min: 1, max: 100 },
+        preset: Preset::Value("50"),
+        secret: None,
+        doc: "Percent of that which the steps of one environment may take until upstream has them; above it writes \
+              of this environment alone answer 503, so that development cannot fill the disk of production. A \
+              single environment may take all of it.",
     },
     Key {
         name: "journal.ack",
@@ -73,7 +83,21 @@ pub(super) const SUBJECT_KEYS: &[Key] = &[
         },
         preset: Preset::Value("1000000"),
         secret: None,
-        doc: "Steps kept in memory until upstream has them; when full, writes answer 503 and reads go on.",
+        doc: "Steps that upstream does not have yet, of all users; when full, writes answer 503 and reads go on.",
+    },
+    Key {
+        name: "subjects.resident_max",
+        flag: "subjects-resident-max",
+        kind: Kind::Number {
+            min: 100,
+            max: 100_000_000,
+        },
+        preset: Preset::Value("100000"),
+        secret: None,
+        doc: "Users with such steps whose whole state is pinned in memory. Of further ones only the places of their \
+              records are kept (16 bytes each) and the state may make room like that of any other user; it is read \
+              back from upstream and the journal when they come again. Enough for hours without upstream at ten \
+              new users a second, and about 100 MB.",
     },
 ];
 
@@ -84,6 +108,8 @@ pub struct JournalConfig {
     pub segment_bytes: u64,
     /// Of all files.
     pub total_bytes_max: u64,
+    /// Of that, what one environment's unsettled steps may take.
+    pub environment_share_percent: u64,
     /// What a success answer promises.
     pub ack: Ack,
 }
@@ -104,6 +130,8 @@ pub struct SubjectsConfig {
     pub cached_max: u64,
     /// Steps upstream does not have yet.
     pub pending_max: usize,
+    /// Users with such steps whose state is pinned in memory.
+    pub resident_max: usize,
 }
 
 /// The section, with the rule between its values.
@@ -111,6 +139,7 @@ pub(super) fn read(reader: &mut Reader) -> JournalConfig {
     let config = JournalConfig {
         segment_bytes: reader.number("journal.segment_mb") * MIB,
         total_bytes_max: reader.number("journal.total_mb") * MIB,
+        environment_share_percent: reader.number("journal.environment_share_percent"),
         ack: match reader.text("journal.ack").as_str() {
             "memory" => Ack::Memory,
             _ => Ack::Disk,
@@ -131,5 +160,6 @@ pub(super) fn subjects(reader: &mut Reader) -> SubjectsConfig {
     SubjectsConfig {
         cached_max: reader.number("subjects.cached_max"),
         pending_max: reader.count("subjects.pending_max"),
+        resident_max: reader.count("subjects.resident_max"),
     }
 }

@@ -12,6 +12,7 @@ use std::{io, sync::Arc, time::Duration};
 use super::{
     super::{Disk, DiskFile},
     ahead::Ahead,
+    index::{Index, Noting, Spot},
     queue::{Batch, Room, Shared, Waiter, Wake},
     record::encode,
     segment::{Blank, DATA_START, Header, Mould},
@@ -32,6 +33,7 @@ const RETRY_PART: u64 = 16;
 pub struct Committer {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
+    index: Arc<Index>,
     mould: Mould,
     ahead: Ahead,
     ordinal: u64,
@@ -51,8 +53,10 @@ pub struct Committer {
 /// The segment that is being written.
 struct Active {
     file: Box<dyn DiskFile>,
+    number: u32,
     offset: u64,
     length: u64,
+    noting: Noting,
 }
 
 /// Mistakes that the tests must notice.
@@ -95,12 +99,14 @@ impl Committer {
     pub(super) fn start(
         shared: Arc<Shared>,
         disk: Arc<dyn Disk>,
+        index: Arc<Index>,
         mould: Mould,
         ordinal: u64,
     ) -> Self {
         let mut committer = Self {
             shared,
             disk,
+            index,
             mould,
             ahead: Ahead::Inline,
             ordinal,
@@ -238,9 +244,11 @@ impl Committer {
         blank.file.write_all_at(&header.encode(), 0)?;
         self.sync(blank.file.as_ref())?;
         Ok(Active {
+            number: blank.number,
             file: blank.file,
             offset: DATA_START,
             length,
+            noting: Noting::default(),
         })
     }
 
@@ -257,7 +265,13 @@ impl Committer {
         };
         active.file.write_all_at(&self.buffer, active.offset)?;
         self.sync(active.file.as_ref())?;
-        if let Some(active) = &mut self.active {
+        if let (Some(active), Some(first)) = (&mut self.active, batch.records.first()) {
+            let spot = Spot {
+                number: active.number,
+                offset: active.offset,
+            };
+            let journal = self.mould.journal;
+            active.noting.record(&self.index, journal, first.seq, spot);
             active.offset += self.buffer.len() as u64;
         }
         Ok(())
@@ -288,7 +302,7 @@ impl Committer {
         self.active = None;
         self.failures = self.failures.saturating_add(1);
         let writable = self.failures < SYNC_FAILURES_MAX;
-        let queued = self.shared.failed(error, writable);
+        let queued = self.shared.failed(&batch, error, writable);
         wake(batch.waiters, Err(AppendError::Failed));
         wake(queued, Err(AppendError::Failed));
     }

@@ -10,8 +10,13 @@
 //! the ledger has applied them.
 
 mod ahead;
+mod aliases;
 mod committer;
+mod index;
+mod lookup;
+mod quarantine;
 mod queue;
+mod quota;
 mod reader;
 mod record;
 mod recovery;
@@ -19,7 +24,10 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub use aliases::Alias;
 pub use committer::{Committer, StepOutcome, StepReport};
+pub use lookup::Lookup;
+pub use quota::{Owner, Pressure, Quota};
 pub use reader::JournalReader;
 pub use record::Record;
 pub use recovery::Recovered;
@@ -33,8 +41,11 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use self::{
+    aliases::Aliases,
+    index::Index,
+    quarantine::Quarantine,
     queue::Shared,
-    record::JournalId,
+    record::{JournalId, encoded_bytes},
     segment::{DATA_START, Mould},
 };
 use super::Disk;
@@ -65,6 +76,10 @@ pub struct JournalOptions {
     /// Records that were accepted are never refused afterwards, so a record
     /// that does not fit into the rest of the last segment may take one more.
     pub total_bytes_max: u64,
+    /// How many owners records have.
+    pub owners: usize,
+    /// What the unsettled records of one of them may take.
+    pub owner_bytes_max: u64,
     /// When a ticket resolves.
     pub durability: Durability,
 }
@@ -74,6 +89,10 @@ pub struct JournalOptions {
 pub struct Journal {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
+    index: Arc<Index>,
+    aliases: Arc<Aliases>,
+    quarantine: Quarantine,
+    ambient: Ambient,
     options: Arc<JournalOptions>,
     id: JournalId,
     id_text: Arc<str>,
@@ -97,6 +116,9 @@ pub enum AppendError {
     /// The segments have reached their cap.
     #[error("the journal has reached its size limit")]
     Quota,
+    /// The owner's unsettled records have reached their share of that cap.
+    #[error("the journal's share of this environment is used up")]
+    Share,
     /// The disk failed several times in a row, or the journal is shut down.
     #[error("the journal cannot be written")]
     NotWritable,
@@ -124,6 +146,14 @@ pub struct JournalStatus {
     pub synced: u64,
     /// Bytes of all segments on disk.
     pub used_bytes: u64,
+    /// Of these, bytes that are written or given up.
+    pub occupied_bytes: u64,
+    /// How full that is.
+    pub pressure: Pressure,
+    /// Bytes of records that the ledger has not settled, by owner.
+    pub unsettled_bytes: Vec<u64>,
+    /// Bytes of copies that were put aside; not among `used_bytes`.
+    pub quarantined_bytes: u64,
     /// Commits that succeeded.
     pub commits: u64,
     /// Commits that failed.
@@ -155,7 +185,15 @@ impl Journal {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         disk.create_dir_all(&options.folder)?;
-        let recovery = recovery::recover(disk.as_ref(), &options.folder)?;
+        let index = Arc::new(Index::default());
+        let folder = &options.folder;
+        let aliases = Aliases::open(Arc::clone(&disk), folder)?;
+        let quarantine = Quarantine::open(Arc::clone(&disk), folder, options.total_bytes_max);
+        let recovery = recovery::recover(disk.as_ref(), folder, &index, &quarantine)?;
+        if recovery.journals.iter().all(|old| old.records == 0) {
+            // Kept, they only cost space.
+            aliases.clear().ok();
+        }
         let id: JournalId = ambient.bytes();
         let mould = Mould {
             folder: options.folder.clone(),
@@ -167,12 +205,17 @@ impl Journal {
         let committer = Committer::start(
             Arc::clone(&shared),
             Arc::clone(&disk),
+            Arc::clone(&index),
             mould,
             recovery.next_ordinal,
         );
         let journal = Self {
             shared,
             disk,
+            index,
+            aliases: Arc::new(aliases),
+            quarantine,
+            ambient: ambient.clone(),
             options: Arc::new(options),
             id,
             id_text: hex(&id).into(),
@@ -210,6 +253,27 @@ impl Journal {
         self.shared.era()
     }
 
+    /// What the unsettled records of one owner may take.
+    pub fn owner_bytes_max(&self) -> u64 {
+        self.options.owner_bytes_max
+    }
+
+    /// How full it is, and when that changes.
+    pub fn watch_pressure(&self) -> watch::Receiver<Pressure> {
+        self.shared.watch_pressure()
+    }
+
+    /// Counts records of an earlier run among what their owner has not settled;
+    /// the lengths are those of the bodies.
+    pub fn charge(&self, owner: Owner, bodies: impl Iterator<Item = usize>) {
+        self.shared.charge(owner, sum(bodies));
+    }
+
+    /// The ledger has settled records of this owner.
+    pub fn discharge(&self, owner: Owner, bodies: impl Iterator<Item = usize>) {
+        self.shared.discharge(owner, sum(bodies));
+    }
+
     /// Whether records are taken at the moment, as far as the disk is concerned.
     pub fn writable(&self) -> bool {
         self.shared.writable()
@@ -241,14 +305,17 @@ impl Journal {
 
     /// Everything one may want to know at once.
     pub fn status(&self) -> JournalStatus {
-        self.shared.status()
+        JournalStatus {
+            quarantined_bytes: self.quarantine.bytes(),
+            ..self.shared.status()
+        }
     }
 
     /// Takes the next seq and queues the record; the order of calls is the order in the file.
     pub fn append(
         &self,
         era: u64,
-        kind: u8,
+        (owner, kind): (Owner, u8),
         wall_ms: UnixMs,
         body: Vec<u8>,
     ) -> Result<Ticket, AppendError> {
@@ -269,7 +336,7 @@ impl Journal {
             }
             Durability::Memory => (None, None),
         };
-        let seq = self.shared.append(era, record, waiter)?;
+        let seq = self.shared.append(era, (record, owner), waiter)?;
         Ok(Ticket { seq, outcome })
     }
 
@@ -291,13 +358,43 @@ impl Journal {
         JournalReader::open(Arc::clone(&self.disk), &self.options.folder, journal)
     }
 
+    /// Finds single durable records of this or an earlier journal.
+    pub fn lookup(&self, journal: &str) -> io::Result<Lookup> {
+        let (disk, index) = (Arc::clone(&self.disk), Arc::clone(&self.index));
+        Lookup::open(disk, &self.options.folder, journal, index)
+    }
+
+    /// The names that records of this folder travel under, oldest first.
+    pub fn aliases(&self) -> Vec<Alias> {
+        self.aliases.all()
+    }
+
+    /// Gives an environment's records of a journal above this seq a name of
+    /// their own; durable when it returns.
+    pub fn rename(&self, environment: &str, journal: &str, after: u64) -> io::Result<Alias> {
+        let alias = Alias {
+            environment: environment.to_owned(),
+            journal: journal.to_owned(),
+            after,
+            id: self.ambient.hex::<16>(),
+        };
+        self.aliases.add(alias.clone())?;
+        Ok(alias)
+    }
+
+    /// Keeps a copy of the segments with records above this seq, for whoever
+    /// looks into it.
+    pub fn set_aside(&self, journal: &str, after: u64) -> io::Result<()> {
+        self.quarantine.copy_after(&known_id(journal)?, after)
+    }
+
     /// Removes those segments of this or an earlier journal whose every record
     /// is at or below `through`: applied by the ledger. The segment that is
     /// being written stays. Returns the bytes that were freed.
     pub fn retire(&self, journal: &str, through: u64) -> io::Result<u64> {
         let journal = known_id(journal)?;
         let folder = &self.options.folder;
-        let freed = recovery::retire(self.disk.as_ref(), folder, &journal, through)?;
+        let freed = recovery::retire(self.disk.as_ref(), folder, (&journal, &self.index), through)?;
         self.shared.freed(freed);
         Ok(freed)
     }
@@ -312,7 +409,11 @@ impl Journal {
                 "the journal in use found, an earlier one is expected",
             ));
         }
-        let freed = recovery::remove_all(self.disk.as_ref(), &self.options.folder, &journal)?;
+        let freed = recovery::remove_all(
+            self.disk.as_ref(),
+            &self.options.folder,
+            (&journal, &self.index),
+        )?;
         self.shared.freed(freed);
         Ok(freed)
     }
@@ -328,6 +429,11 @@ impl Ticket {
             Some(outcome) => outcome.await.unwrap_or(Err(AppendError::Failed)),
         }
     }
+}
+
+/// Bytes that records with these bodies take.
+fn sum(bodies: impl Iterator<Item = usize>) -> u64 {
+    bodies.map(|bytes| encoded_bytes(bytes) as u64).sum()
 }
 
 /// An id in bytes, or a refusal.

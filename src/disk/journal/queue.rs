@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     AppendError, JournalOptions, JournalStatus,
+    quota::{Accounts, Owner, Pressure},
     record::{Record, encoded_bytes},
     segment::DATA_START,
 };
@@ -30,7 +31,7 @@ pub(super) type Outcome = oneshot::Receiver<Result<(), AppendError>>;
 
 /// What a place in the queue holds.
 enum Entry {
-    Record(Record, Option<Waiter>),
+    Record(Record, Owner, Option<Waiter>),
     /// Wants to know when everything before it is durable.
     Barrier(Waiter),
 }
@@ -39,6 +40,8 @@ enum Entry {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
+    /// Whose each of them is.
+    owners: Vec<Owner>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) bytes: u64,
 }
@@ -71,6 +74,7 @@ pub(super) struct Shared {
     /// Copies of what the queue says, for readers on the request path.
     era: AtomicU64,
     writable: AtomicBool,
+    pressure: watch::Sender<Pressure>,
     segment_bytes: u64,
     total_bytes_max: u64,
 }
@@ -86,6 +90,7 @@ struct Queue {
     /// The last durable seq of every era that has ended; eight bytes for each
     /// failed commit of one run.
     era_ends: Vec<u64>,
+    accounts: Accounts,
     status: JournalStatus,
 }
 
@@ -101,6 +106,7 @@ impl Shared {
                 shutdown: false,
                 room: Room::default(),
                 era_ends: Vec::new(),
+                accounts: Accounts::new(options.owners, options.owner_bytes_max),
                 status: JournalStatus {
                     used_bytes,
                     ..JournalStatus::default()
@@ -110,6 +116,7 @@ impl Shared {
             synced: watch::Sender::new(0),
             era: AtomicU64::new(0),
             writable: AtomicBool::new(false),
+            pressure: watch::Sender::new(Pressure::Low),
             segment_bytes: options.segment_bytes,
             total_bytes_max: options.total_bytes_max,
         }
@@ -148,6 +155,8 @@ impl Shared {
             queued: queue.entries.len(),
             last_seq: queue.next_seq - 1,
             synced: self.synced(),
+            occupied_bytes: self.occupied(&queue),
+            unsettled_bytes: queue.accounts.all(),
             ..queue.status.clone()
         }
     }
@@ -156,19 +165,25 @@ impl Shared {
     pub(super) fn append(
         &self,
         era: u64,
-        mut record: Record,
+        (mut record, owner): (Record, Owner),
         waiter: Option<Waiter>,
     ) -> Result<u64, AppendError> {
         let bytes = encoded_bytes(record.body.len()) as u64;
         let mut queue = self.admit(era)?;
-        if queue.bytes + bytes > self.room(&queue) {
+        if self.press(&mut queue) == Pressure::Full || queue.bytes + bytes > self.room(&queue) {
             return Err(AppendError::Quota);
         }
+        if !queue.accounts.allows(owner, bytes) {
+            return Err(AppendError::Share);
+        }
+        queue.accounts.charge(owner, bytes);
         let seq = queue.next_seq;
         queue.next_seq += 1;
         queue.bytes += bytes;
         record.seq = seq;
-        queue.entries.push_back(Entry::Record(record, waiter));
+        queue
+            .entries
+            .push_back(Entry::Record(record, owner, waiter));
         drop(queue);
         self.changed.notify_one();
         Ok(seq)
@@ -207,6 +222,44 @@ impl Shared {
     pub(super) fn freed(&self, bytes: u64) {
         let mut queue = self.queue();
         queue.status.used_bytes = queue.status.used_bytes.saturating_sub(bytes);
+        self.press(&mut queue);
+    }
+
+    /// Records of an earlier run are this owner's.
+    pub(super) fn charge(&self, owner: Owner, bytes: u64) {
+        self.queue().accounts.charge(owner, bytes);
+    }
+
+    /// Records of this owner have their outcome.
+    pub(super) fn discharge(&self, owner: Owner, bytes: u64) {
+        self.queue().accounts.discharge(owner, bytes);
+    }
+
+    pub(super) fn watch_pressure(&self) -> watch::Receiver<Pressure> {
+        self.pressure.subscribe()
+    }
+
+    /// Bytes that hold something, or never will again: all files without the
+    /// blank rest of those that are still to be written, and what is queued.
+    fn occupied(&self, queue: &Queue) -> u64 {
+        let next = if queue.room.next {
+            self.segment_bytes
+        } else {
+            0
+        };
+        let blank = queue.room.active + next;
+        queue.status.used_bytes.saturating_sub(blank) + queue.bytes
+    }
+
+    /// Looks how full it is.
+    fn press(&self, queue: &mut Queue) -> Pressure {
+        let before = queue.status.pressure;
+        let now = before.next(self.occupied(queue), self.total_bytes_max);
+        if now != before {
+            queue.status.pressure = now;
+            self.pressure.send_replace(now);
+        }
+        now
     }
 
     fn admit(&self, era: u64) -> Result<MutexGuard<'_, Queue>, AppendError> {
@@ -272,7 +325,9 @@ impl Shared {
     /// Seq and encoded bytes of the first queued record.
     pub(super) fn first(&self) -> Option<(u64, u64)> {
         self.queue().entries.iter().find_map(|entry| match entry {
-            Entry::Record(record, _) => Some((record.seq, encoded_bytes(record.body.len()) as u64)),
+            Entry::Record(record, ..) => {
+                Some((record.seq, encoded_bytes(record.body.len()) as u64))
+            }
             Entry::Barrier(_) => None,
         })
     }
@@ -282,7 +337,7 @@ impl Shared {
         let mut batch = Batch::default();
         let mut queue = self.queue();
         while let Some(entry) = queue.entries.front() {
-            if let Entry::Record(record, _) = entry {
+            if let Entry::Record(record, ..) = entry {
                 let bytes = batch.bytes + encoded_bytes(record.body.len()) as u64;
                 let fits = bytes <= room
                     && (bytes <= COMMIT_BYTES_MAX as u64 || batch.records.is_empty())
@@ -293,8 +348,9 @@ impl Shared {
                 batch.bytes = bytes;
             }
             match queue.entries.pop_front() {
-                Some(Entry::Record(record, waiter)) => {
+                Some(Entry::Record(record, owner, waiter)) => {
                     batch.records.push(record);
+                    batch.owners.push(owner);
                     batch.waiters.extend(waiter);
                 }
                 Some(Entry::Barrier(waiter)) => batch.waiters.push(waiter),
@@ -312,6 +368,7 @@ impl Shared {
         queue.in_flight = false;
         queue.bytes = queue.bytes.saturating_sub(batch.bytes);
         queue.room = room;
+        self.press(&mut queue);
         if let Some(last) = batch.records.last() {
             queue.status.commits += 1;
             queue.status.last_error = None;
@@ -321,8 +378,12 @@ impl Shared {
 
     /// The commit failed: everything queued is void, because it may have been
     /// decided on what failed. Returns who is to be told.
-    pub(super) fn failed(&self, error: &io::Error, writable: bool) -> Vec<Waiter> {
+    pub(super) fn failed(&self, batch: &Batch, error: &io::Error, writable: bool) -> Vec<Waiter> {
         let mut queue = self.queue();
+        for (record, owner) in batch.records.iter().zip(&batch.owners) {
+            let bytes = encoded_bytes(record.body.len()) as u64;
+            queue.accounts.discharge(*owner, bytes);
+        }
         queue.in_flight = false;
         queue.bytes = 0;
         queue.room.active = 0;
@@ -334,15 +395,19 @@ impl Shared {
         self.era.store(queue.status.era, Ordering::Release);
         let writable = writable && !queue.shutdown;
         self.set_writable(&mut queue, writable);
-        let entries = std::mem::take(&mut queue.entries);
-        drop(queue);
-        entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Record(_, waiter) => waiter,
-                Entry::Barrier(waiter) => Some(waiter),
-            })
-            .collect()
+        let mut waiters = Vec::new();
+        for entry in std::mem::take(&mut queue.entries) {
+            match entry {
+                Entry::Record(record, owner, waiter) => {
+                    let bytes = encoded_bytes(record.body.len()) as u64;
+                    queue.accounts.discharge(owner, bytes);
+                    waiters.extend(waiter);
+                }
+                Entry::Barrier(waiter) => waiters.push(waiter),
+            }
+        }
+        self.press(&mut queue);
+        waiters
     }
 
     /// A segment was made.
@@ -351,6 +416,7 @@ impl Shared {
         queue.status.used_bytes += bytes;
         queue.status.segment_error = None;
         queue.room = room;
+        self.press(&mut queue);
     }
 
     /// A segment could not be made. Nothing is lost while the present one has

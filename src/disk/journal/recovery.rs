@@ -10,7 +10,9 @@
 use std::{io, path::Path};
 
 use super::{
-    super::{Disk, DiskFile, read_full},
+    super::Disk,
+    index::{Index, Noting, Spot},
+    quarantine::{QUARANTINE, Quarantine},
     record::JournalId,
     segment::{self, Cursor, Found, Head, Header},
 };
@@ -46,16 +48,18 @@ pub(super) struct Recovery {
     pub(super) bytes: u64,
 }
 
-/// Copies of damaged segments, inside the journal's folder.
-pub(super) const QUARANTINE: &str = "quarantine";
-
 /// Reads what is there. Fails only when the folder cannot be listed.
-pub(super) fn recover(disk: &dyn Disk, folder: &Path) -> io::Result<Recovery> {
+pub(super) fn recover(
+    disk: &dyn Disk,
+    folder: &Path,
+    index: &Index,
+    quarantine: &Quarantine,
+) -> io::Result<Recovery> {
     let mut journals = Vec::new();
     let mut bytes = 0;
     let mut highest = 0;
     for (journal, numbers) in segment::list(disk, folder)? {
-        let mut walk = Walk::new(disk, folder, journal);
+        let mut walk = Walk::new(disk, folder, (index, quarantine), journal);
         walk.open(&numbers);
         bytes += walk.bytes;
         if !walk.segments.is_empty() || walk.found.quarantined > 0 {
@@ -76,6 +80,8 @@ pub(super) fn recover(disk: &dyn Disk, folder: &Path) -> io::Result<Recovery> {
 struct Walk<'a> {
     disk: &'a dyn Disk,
     folder: &'a Path,
+    index: &'a Index,
+    copies: &'a Quarantine,
     journal: JournalId,
     ordinal: u64,
     bytes: u64,
@@ -96,10 +102,17 @@ enum End {
 }
 
 impl<'a> Walk<'a> {
-    fn new(disk: &'a dyn Disk, folder: &'a Path, journal: JournalId) -> Self {
+    fn new(
+        disk: &'a dyn Disk,
+        folder: &'a Path,
+        (index, copies): (&'a Index, &'a Quarantine),
+        journal: JournalId,
+    ) -> Self {
         Self {
             disk,
             folder,
+            index,
+            copies,
             journal,
             ordinal: 0,
             bytes: 0,
@@ -160,7 +173,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let records = self.found.records;
-            let end = self.read_segment(&mut cursor, bound, last);
+            let end = self.read_segment((number, &mut cursor), bound, last);
             if let Some(damage) = self.judge(number, end, bound, *last) {
                 self.quarantine(number, &damage);
             } else if header.is_none() && self.found.records > records {
@@ -172,8 +185,15 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts the records up to the bound.
-    fn read_segment(&mut self, cursor: &mut Cursor, bound: Option<u64>, last: &mut u64) -> End {
+    fn read_segment(
+        &mut self,
+        (number, cursor): (u32, &mut Cursor),
+        bound: Option<u64>,
+        last: &mut u64,
+    ) -> End {
+        let mut noting = Noting::default();
         loop {
+            let offset = cursor.offset();
             let seq = match cursor.peek() {
                 Ok(Found::Record(record)) => record.seq,
                 Ok(Found::Blank) => return End::Blank,
@@ -189,6 +209,8 @@ impl<'a> Walk<'a> {
                 return End::Void;
             }
             cursor.take();
+            let spot = Spot { number, offset };
+            noting.record(self.index, self.journal, seq, spot);
             // A segment without header may stand for one that was read before.
             if seq > *last {
                 *last = seq;
@@ -238,7 +260,7 @@ impl<'a> Walk<'a> {
         self.found
             .problems
             .push(format!("segment {name} is damaged: {what}"));
-        if let Err(error) = copy(self.disk, self.folder, &name) {
+        if let Err(error) = self.copies.copy(&name) {
             self.found.problems.push(format!(
                 "segment {name} cannot be copied to {QUARANTINE}: {error}"
             ));
@@ -260,53 +282,21 @@ fn begin(header: Option<Header>, cursor: &mut Cursor) -> Option<u64> {
     }
 }
 
-/// Copies a segment into quarantine, once: the name is the segment's, and a
-/// copy that was cut short has another name.
-fn copy(disk: &dyn Disk, folder: &Path, name: &str) -> io::Result<()> {
-    let quarantine = folder.join(QUARANTINE);
-    let target = quarantine.join(name);
-    disk.create_dir_all(&quarantine)?;
-    if disk.exists(&target)? {
-        return Ok(());
-    }
-    let partial = quarantine.join(format!("{name}.tmp"));
-    if disk.exists(&partial)? {
-        disk.remove(&partial)?;
-    }
-    let from = disk.open(&folder.join(name))?;
-    let to = disk.create_new(&partial)?;
-    copy_bytes(from.as_ref(), to.as_ref())?;
-    to.sync_all()?;
-    disk.rename(&partial, &target)?;
-    disk.sync_dir(&quarantine)
-}
-
-fn copy_bytes(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<()> {
-    let mut piece = vec![0; 256 * 1024];
-    let mut offset = 0;
-    loop {
-        let count = read_full(from, &mut piece, offset)?;
-        if count == 0 {
-            return Ok(());
-        }
-        to.write_all_at(&piece[..count], offset)?;
-        offset += count as u64;
-    }
-}
-
 /// Removes the segments whose every record is at or below `through`; returns
 /// the bytes they took. A segment's last seq is known from its successor's
 /// header, so the segment that is being written is never removed.
 pub(super) fn retire(
     disk: &dyn Disk,
     folder: &Path,
-    journal: &JournalId,
+    (journal, index): (&JournalId, &Index),
     through: u64,
 ) -> io::Result<u64> {
     let mut freed = 0;
     for number in segment::list_after(disk, folder, journal, None)? {
         match segment::bound(disk, folder, journal, number)? {
-            Some(last) if last <= through => freed += remove(disk, folder, journal, number)?,
+            Some(last) if last <= through => {
+                freed += remove(disk, folder, (journal, index), number)?;
+            }
             _ => break,
         }
     }
@@ -314,20 +304,30 @@ pub(super) fn retire(
 }
 
 /// Removes all segments of a journal; returns the bytes they took.
-pub(super) fn remove_all(disk: &dyn Disk, folder: &Path, journal: &JournalId) -> io::Result<u64> {
+pub(super) fn remove_all(
+    disk: &dyn Disk,
+    folder: &Path,
+    (journal, index): (&JournalId, &Index),
+) -> io::Result<u64> {
     let mut freed = 0;
     for number in segment::list_after(disk, folder, journal, None)? {
-        freed += remove(disk, folder, journal, number)?;
+        freed += remove(disk, folder, (journal, index), number)?;
     }
     Ok(freed)
 }
 
 /// Removes one segment. Each removal is synced before the next, so that a
 /// crash never leaves a hole in a journal.
-fn remove(disk: &dyn Disk, folder: &Path, journal: &JournalId, number: u32) -> io::Result<u64> {
+fn remove(
+    disk: &dyn Disk,
+    folder: &Path,
+    (journal, index): (&JournalId, &Index),
+    number: u32,
+) -> io::Result<u64> {
     let path = folder.join(segment::file_name(journal, number));
     let length = disk.open(&path)?.length()?;
     disk.remove(&path)?;
+    index.forget(*journal, number);
     disk.sync_dir(folder)?;
     Ok(length)
 }

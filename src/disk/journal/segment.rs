@@ -162,7 +162,8 @@ pub(super) fn parse_id(text: &str) -> Option<JournalId> {
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
-fn parse_name(name: &str) -> Option<(JournalId, u32)> {
+/// The journal and the number in a segment's name.
+pub(super) fn parse_name(name: &str) -> Option<(JournalId, u32)> {
     let (id, number) = name.strip_suffix(".seg")?.split_once('-')?;
     if number.len() != 8 || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -277,6 +278,13 @@ impl Cursor {
     /// Where the cursor stands in the file.
     pub(super) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Goes to a place where a record is known to stand.
+    pub(super) fn go_to(&mut self, offset: u64, seq: u64) {
+        self.forget();
+        self.offset = offset;
+        self.expected = Some(seq);
     }
 
     /// Drops what was read ahead: in a segment that is still written it may

@@ -82,6 +82,24 @@ impl MemoryDisk {
         !self.state().off
     }
 
+    /// Another disk that holds what this one holds, as copying it file by file
+    /// makes it; all of it durable.
+    pub fn copied(&self, seed: u64) -> Self {
+        let state = self.state();
+        let mut copy = State::new(seed);
+        copy.folders.clone_from(&state.folders);
+        for (path, file) in &state.names {
+            if let Some(inode) = state.files.get(*file) {
+                copy.names.insert(path.clone(), copy.files.len());
+                copy.files.push(Inode::durable(inode.live.clone()));
+            }
+        }
+        copy.durable_names.clone_from(&copy.names);
+        Self {
+            state: Arc::new(Mutex::new(copy)),
+        }
+    }
+
     /// What a file holds at the moment, for tests that look at it.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
@@ -205,6 +223,10 @@ impl Disk for MemoryDisk {
         let mut state = self.state();
         state.file(path)?;
         state.change(Change::Removed(path.to_owned()))
+    }
+
+    fn file_system_bytes(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(self.state().capacity)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

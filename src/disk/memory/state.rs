@@ -209,6 +209,15 @@ enum Fate {
 }
 
 impl Inode {
+    /// One that was synced.
+    pub(super) fn durable(bytes: Vec<u8>) -> Self {
+        Self {
+            durable: bytes.clone(),
+            live: bytes,
+            ..Self::default()
+        }
+    }
+
     fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if bytes.is_empty() {

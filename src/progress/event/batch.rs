@@ -30,17 +30,22 @@ pub struct ShippedRecord {
     pub event: Event,
 }
 
-/// The hash a batch is named by in the next one: SHA-256 over the previous
-/// hash and every record's seq and compact JSON.
+/// The hash a batch is named by in the next one: that of its last record in the
+/// chain. It does not depend on where one batch ends and another begins, so
+/// that two who send the same records arrive at the same hash.
 pub fn chain_hash(batch: &Batch) -> Result<String, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(batch.records.len() * 256);
-    bytes.extend_from_slice(batch.previous.as_bytes());
+    let mut hash = batch.previous.clone();
     for record in &batch.records {
-        bytes.push(b'\n');
-        bytes.extend_from_slice(record.seq.to_string().as_bytes());
-        bytes.push(b' ');
-        serde_json::to_writer(&mut bytes, &record.event)?;
+        hash = next_hash(&hash, record.seq, &record.event)?;
     }
+    Ok(hash)
+}
+
+/// SHA-256 over the hash of the record before, this one's seq and its compact
+/// JSON.
+pub fn next_hash(previous: &str, seq: u64, event: &Event) -> Result<String, serde_json::Error> {
+    let mut bytes = format!("{previous}\n{seq} ").into_bytes();
+    serde_json::to_writer(&mut bytes, event)?;
     Ok(crate::snapshot::sha256_hex(&bytes))
 }
 

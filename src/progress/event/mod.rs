@@ -13,7 +13,7 @@ mod reads;
 mod record;
 mod report;
 
-pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash};
+pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash, next_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
 pub(crate) use document::state_bytes;
 pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocument};

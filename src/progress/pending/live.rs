@@ -9,7 +9,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     disk::journal::{Durability, Journal},
-    progress::{subjects::Cached, ticks::Tick},
+    limits::SUBJECT_TAIL_RECORDS_MAX,
+    progress::{journals::RecordPlace, subjects::Cached, ticks::Tick},
 };
 
 /// A subject whose newest state our records made.
@@ -21,6 +22,8 @@ pub(in crate::progress) struct Live<T> {
     undurable: VecDeque<(u64, Arc<T>)>,
     /// The era in which `undurable` was decided.
     era: u64,
+    /// Where the records are that are not settled, in order.
+    records: VecDeque<RecordPlace>,
     pub(super) outstanding: Outstanding,
 }
 
@@ -36,9 +39,15 @@ pub(in crate::progress) struct Outstanding {
 }
 
 impl<T> Live<T> {
-    /// A subject all of whose records are durable.
-    pub(in crate::progress) fn new(below: Cached<T>, outstanding: Outstanding, era: u64) -> Self {
+    /// A subject all of whose records, at these places, are durable.
+    pub(super) fn new(
+        below: Cached<T>,
+        records: &[RecordPlace],
+        outstanding: Outstanding,
+        era: u64,
+    ) -> Self {
         Self {
+            records: records.iter().copied().collect(),
             durable: below.document,
             tick: below.tick,
             undurable: VecDeque::new(),
@@ -67,6 +76,8 @@ impl<T> Live<T> {
         }
         let void = self.undurable.len();
         self.undurable.clear();
+        self.records
+            .truncate(self.records.len() - void.min(self.records.len()));
         self.outstanding.count -= void.min(self.outstanding.count);
         self.era = era;
         void
@@ -98,7 +109,24 @@ impl<T> Live<T> {
         Cached {
             document: document.clone(),
             tick: self.tick,
+            through: None,
         }
+    }
+
+    /// The place of the last record if the state need not be pinned: all of it
+    /// is durable, and the records are few enough to be read back.
+    pub(super) fn may_rest(&self, journal: &Journal) -> Option<RecordPlace> {
+        let waits = match self.undurable.back() {
+            Some((seq, _)) => self.era != journal.era() || *seq > journal.synced(),
+            None => false,
+        };
+        let few = self.records.len() <= SUBJECT_TAIL_RECORDS_MAX;
+        self.records.back().copied().filter(|_| few && !waits)
+    }
+
+    /// What stays of it on disk.
+    pub(super) fn into_places(self) -> (Vec<RecordPlace>, Outstanding) {
+        (self.records.into(), self.outstanding)
     }
 
     /// Whether an answer that rests on the newest state must wait.
@@ -110,11 +138,13 @@ impl<T> Live<T> {
     /// one that was void since would not have been queued.
     pub(super) fn push(&mut self, seq: u64, state: Arc<T>) {
         self.undurable.push_back((seq, state));
+        self.records.push_back(RecordPlace::live(seq));
         self.outstanding.count += 1;
     }
 
     /// One more record has its terminal outcome; whether none is left.
     pub(super) fn settle(&mut self, doc_rev: u64, as_recorded: bool) -> bool {
+        self.records.pop_front();
         self.outstanding.settle(doc_rev, as_recorded)
     }
 

@@ -1,13 +1,13 @@
 //! Which steps does the ledger not have yet?
 //!
-//! A bounded, sharded map from subject to the newest state that our own
-//! records made. It lies over whatever the cache holds. A step is decided
-//! under its user's shard, which is what serialises the steps of one user; the
-//! lock is held for one pure transition and one enqueue, never over an await.
-//!
-//! What would surprise: a writer sees the newest state, durable or not, and a
-//! reader only what is durable; and readers pass without the lock, so when an
-//! entry leaves the order of three stores matters (see `Locked::leave`).
+//! A bounded, sharded map from subject to the newest state our own records
+//! made, which lies over whatever the cache holds. A step is decided under its
+//! user's shard, held for one pure transition and one enqueue, never over an
+//! await. Only so many states are pinned here: of other subjects the places of
+//! their records are enough, to be read back from disk ([`super::tail`]).
+//! What would surprise: a writer sees the newest state, a reader only what is
+//! durable; and readers pass without the lock, so when an entry leaves the
+//! order of three stores matters (see `Locked::leave`).
 
 mod live;
 mod locked;
@@ -29,6 +29,7 @@ pub(super) use self::{
 use super::stepping::Flaw;
 use super::{
     event::Event,
+    journals::RecordPlace,
     subjects::{Kept, Subjects},
 };
 use crate::disk::journal::Journal;
@@ -49,6 +50,11 @@ pub(super) struct Pending<T> {
     subjects: Arc<Subjects>,
     /// Records outstanding over all shards; the cap is back-pressure.
     records: AtomicUsize,
+    /// Subjects whose whole state is pinned here, and how many may be.
+    resident: AtomicUsize,
+    resident_max: usize,
+    /// The shard that is looked at next for one that need not be.
+    hand: AtomicUsize,
     /// Every entry has dropped what was void before this era.
     swept: AtomicU64,
     #[cfg(test)]
@@ -65,27 +71,51 @@ struct Shard<T> {
     entries: Mutex<Entries<T>>,
 }
 
-type Entries<T> = HashMap<Box<[u8]>, Entry<T>>;
+/// Subjects with records outstanding, each in one of the two.
+struct Entries<T> {
+    /// Those whose whole state is here.
+    live: HashMap<Box<[u8]>, Live<T>>,
+    /// Those of whom the records must be read first.
+    on_disk: HashMap<Box<[u8]>, OnDisk>,
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self {
+            live: HashMap::new(),
+            on_disk: HashMap::new(),
+        }
+    }
+}
 
 /// A subject with records outstanding.
-pub(super) enum Entry<T> {
-    /// A subject with records of earlier runs that nobody has asked for yet:
-    /// what the ledger says is still to be read below them.
-    Recovered(Recovered),
+pub(super) enum Entry<'a, T> {
+    /// What the ledger says, and then the records, are still to be read.
+    OnDisk(&'a mut OnDisk),
     /// One whose whole state is here.
-    Live(Live<T>),
+    Live(&'a mut Live<T>),
 }
 
 /// Journal, seq and record.
 pub(super) type RecoveredRecord = (Arc<str>, u64, Arc<Event>);
 
-/// Records of earlier runs.
+/// A subject of whom only the places of records are here, all of them durable:
+/// one of an earlier run, or one that made room.
 #[derive(Default)]
-pub(super) struct Recovered {
-    /// In order.
-    pub(super) records: Vec<RecoveredRecord>,
+pub(super) struct OnDisk {
+    /// In order. They stay, settled or not, as long as this does, so that they
+    /// can be laid over an answer of the ledger that was read at any time.
+    pub(super) records: Vec<RecordPlace>,
     /// Until the last of them is settled.
     pub(super) outstanding: Outstanding,
+}
+
+impl OnDisk {
+    /// The places of what is not settled: settling goes in order.
+    fn unsettled(&self) -> &[RecordPlace] {
+        let settled = self.records.len().saturating_sub(self.outstanding.count);
+        self.records.get(settled..).unwrap_or_default()
+    }
 }
 
 /// Where a subject is kept.
@@ -96,7 +126,11 @@ struct Slot {
 }
 
 impl<T: Kept> Pending<T> {
-    pub(super) fn new(subjects: Arc<Subjects>, #[cfg(test)] flaw: Option<Flaw>) -> Self {
+    pub(super) fn new(
+        subjects: Arc<Subjects>,
+        resident_max: usize,
+        #[cfg(test)] flaw: Option<Flaw>,
+    ) -> Self {
         let generations = || std::iter::repeat_with(AtomicU64::default).take(GENERATIONS);
         let shard = || Shard {
             occupied: AtomicUsize::new(0),
@@ -108,6 +142,9 @@ impl<T: Kept> Pending<T> {
             hasher: RandomState::new(),
             subjects,
             records: AtomicUsize::new(0),
+            resident: AtomicUsize::new(0),
+            resident_max,
+            hand: AtomicUsize::new(0),
             swept: AtomicU64::new(0),
             #[cfg(test)]
             flaw,
@@ -120,10 +157,28 @@ impl<T: Kept> Pending<T> {
     }
 
     /// Subjects with records outstanding.
-    #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
         let occupied = |shard: &Shard<T>| shard.occupied.load(Ordering::Acquire);
         self.shards.iter().map(occupied).sum()
+    }
+
+    /// Those of them whose whole state is pinned.
+    pub(super) fn resident(&self) -> usize {
+        self.resident.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of states while too many are pinned. Call it without holding a
+    /// shard, after records became durable: what waits for its sync stays, so
+    /// the bound is exceeded by no more than is on its way to the disk.
+    pub(super) fn relieve(&self, journal: &Journal) {
+        for _ in 0..SHARDS {
+            if self.resident() <= self.resident_max {
+                return;
+            }
+            let hand = self.hand.fetch_add(1, Ordering::Relaxed);
+            self.lock_shard(hand % SHARDS)
+                .relieve(hand / SHARDS, journal);
+        }
     }
 
     fn count(&self, records: usize) {

@@ -24,7 +24,7 @@ use crate::{
         memory::{MemoryDisk, Random},
     },
     progress::{
-        OnUnknownSubject, Progress, Watcher,
+        OnUnknownSubject, Progress, ProgressOptions, Watcher,
         event::Event,
         note_journal, restore,
         shipper::{Lane, Shipped},
@@ -58,6 +58,7 @@ pub(super) async fn turn() {
 pub(super) struct Setup {
     pub(super) on_unknown: OnUnknownSubject,
     pub(super) records_max: usize,
+    pub(super) resident_max: usize,
     pub(super) durability: Durability,
     pub(super) flaw: Option<Flaw>,
     /// Tells the journals of several edges apart.
@@ -69,6 +70,7 @@ impl Default for Setup {
         Self {
             on_unknown: OnUnknownSubject::ServeAsNew,
             records_max: 1_000,
+            resident_max: 1_000,
             durability: Durability::Disk,
             flaw: None,
             seat: 0,
@@ -94,6 +96,8 @@ impl SimEdge {
             folder: "/data/journal".into(),
             segment_bytes: 8192,
             total_bytes_max: 1 << 20,
+            owners: 1,
+            owner_bytes_max: u64::MAX,
             durability: setup.durability,
         };
         let ambient = Ambient {
@@ -110,8 +114,14 @@ impl SimEdge {
         let (progress, reader) = Progress::flawed(
             journal.clone(),
             shared.clone(),
-            setup.records_max,
-            setup.on_unknown,
+            ProgressOptions {
+                users_max: 1_000,
+                resident_max: setup.resident_max,
+                records_max: setup.records_max,
+                on_unknown: setup.on_unknown,
+                edge: "edge".to_owned(),
+                environments: vec![ENVIRONMENT.to_owned()],
+            },
             setup.flaw,
         );
         for old in &recovered {
@@ -188,7 +198,6 @@ async fn watch(mut watcher: Watcher) {
 fn put_back(progress: &Progress, journal: &Journal, world: &World, old: &Recovered) {
     note_journal(progress, &old.journal);
     let Some(last) = old.last else { return };
-    let name: Arc<str> = old.journal.as_str().into();
     let mut reader = journal.reader(&old.journal).expect("it opens");
     loop {
         let records = reader.read(last, 100, 1 << 20).expect("it reads");
@@ -198,7 +207,8 @@ fn put_back(progress: &Progress, journal: &Journal, world: &World, old: &Recover
         for record in records {
             let event: Event = serde_json::from_slice(&record.body).expect("a record");
             let slot = world.current.slot(&event.environment_uid);
-            restore(progress, slot, &name, record.seq, event);
+            let place = (old.journal.as_str(), record.seq);
+            restore(progress, slot, place, record.body.len(), &event);
         }
     }
 }

@@ -3,13 +3,14 @@
 //! Rules have a test each, with everything driven by hand: [`rules`],
 //! [`away`], [`restarts`], [`enrolling`], [`changes`]. The [`simulation`] lets the
 //! same parts meet in orders nobody would think of, and [`seeds`] runs it;
-//! [`two_edges`] does so over one ledger.
+//! [`two_edges`] does so over one ledger, [`forks`] with a copied data folder.
 
 mod answering;
 mod away;
 mod changes;
 mod edge;
 mod enrolling;
+mod forks;
 mod ledger;
 mod migrating;
 mod restarts;

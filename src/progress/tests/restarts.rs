@@ -1,13 +1,10 @@
 //! What a restart finds, with the ledger there and without it.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{
     edge::{Setup, poll},
     scene::{Act, Scene},
-    world::{ENVIRONMENT, UID},
 };
 use crate::{
     disk::journal::Durability,
@@ -178,7 +175,7 @@ fn records_of_another_environment_touch_nobody_here() {
     let mut event: Event = serde_json::from_slice(&record.body).unwrap();
     event.environment_uid = "env_2".to_owned();
     let slot = scene.world.current.slot("env_2");
-    restore(&scene.edge.progress, slot, &id.into(), 9, event);
+    restore(&scene.edge.progress, slot, (&id, 9), 100, &event);
     assert_eq!(scene.edge.progress.backlog(), 2);
     scene.away(false);
     scene.edge.ship();
@@ -191,8 +188,15 @@ fn an_old_journal_that_is_still_there_takes_nothing_back() {
     let mut scene = Scene::new();
     // The ledger has records of two journals. Of the newer one the segment
     // with this user's record is gone, the older one could not be removed.
-    let (older, newer): (Arc<str>, Arc<str>) = ("a".repeat(32).into(), "b".repeat(32).into());
-    let last = Some((newer.to_string(), 5));
+    scene.away(true);
+    let acme = vec![("acme".to_owned(), json!({ "number": 1 }))];
+    scene
+        .identify("ann", (json!({ "number": 1 }), acme))
+        .unwrap();
+    scene.crash();
+    let newer = "b".repeat(32);
+    note_journal(&scene.edge.progress, &newer);
+    let last = Some((newer, 5));
     let number = |number: u64| json!({ "number": number }).as_object().cloned().unwrap();
     let user = UserDocument {
         identifier: "ann".to_owned(),
@@ -212,18 +216,7 @@ fn an_old_journal_that_is_still_there_takes_nothing_back() {
     inner.ledger.users.insert("ann".to_owned(), user);
     inner.ledger.groups.insert("acme".to_owned(), group);
     drop(inner);
-    let event = json!({
-        "environment": ENVIRONMENT, "environment_uid": UID, "user": "ann", "revision": "0.1",
-        "decided_ms": 5, "base": "absent", "edge": "edge",
-        "operation": {"op": "identify", "properties": number(1),
-                      "groups": [{"identifier": "acme", "properties": number(1)}]},
-    });
-    for journal in [&older, &newer] {
-        note_journal(&scene.edge.progress, journal);
-    }
-    let slot = scene.world.slot();
-    let event = serde_json::from_value(event).unwrap();
-    restore(&scene.edge.progress, slot, &older, 1, event);
+    scene.away(false);
     let read = scene.read("ann", Some("acme")).unwrap();
     assert_eq!(read.subject.profile.properties["number"], 2);
     assert_eq!(read.group.unwrap().properties["number"], 2);

@@ -242,7 +242,7 @@ fn writes_are_refused_at_the_cap_and_taken_again_below_it() {
     });
     scene.step("ann", Act::Auto).unwrap();
     scene.step("bob", Act::Auto).unwrap();
-    assert!(!scene.edge.progress.writable());
+    assert!(scene.edge.progress.refuses().is_some());
     let refused = scene.step("cid", Act::Auto).unwrap_err();
     assert!(matches!(refused, WriteError::Unavailable(_)), "{refused}");
     assert!(scene.read("cid", None).is_ok(), "reads go on");
@@ -274,6 +274,7 @@ fn a_user_whose_document_would_grow_beyond_reading_is_refused_steps_and_not_read
     let known = Cached {
         document: Arc::new(Known::of(&document)),
         tick: Tick::default(),
+        through: None,
     };
     let key = key(&scene, "ann").bytes().into();
     let users = &scene.edge.progress.memory.subjects.users;
@@ -307,6 +308,7 @@ fn a_read_that_began_before_a_step_was_settled_is_not_given_to_later_ones() {
     let known = Cached {
         document: Arc::new(Known::of(&taken)),
         tick: Tick::default(),
+        through: None,
     };
     scene
         .edge

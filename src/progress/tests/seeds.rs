@@ -18,20 +18,29 @@ const SEEDS_FOR_A_FLAW: u64 = 120;
 
 const ALWAYS_ASKED: Plan = Plan {
     reads_fail: false,
+    resident_max: 1_000,
     flaw: None,
 };
 
 const SOMETIMES_AWAY: Plan = Plan {
     reads_fail: true,
-    flaw: None,
+    ..ALWAYS_ASKED
 };
+
+/// There are three users, a group of theirs, and this many of each kind pinned.
+const FEW_PINNED: usize = 1;
 
 /// Runs the seeds one wants; returns what happened in all of them.
 fn all(plan: Plan) -> Tally {
+    some(plan, SEEDS)
+}
+
+/// As many of them, unless one wants others.
+fn some(plan: Plan, seeds: u64) -> Tally {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
     let seeds = match number("FLOWGATE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("FLOWGATE_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("FLOWGATE_SEEDS").unwrap_or(seeds),
     };
     let (world, mut tally) = (World::new(), Tally::default());
     for seed in seeds {
@@ -75,11 +84,34 @@ fn nothing_is_lost_or_dead_when_the_ledger_is_sometimes_away() {
     assert!(happened.iter().all(|count| *count > 0), "{tally:?}");
 }
 
+#[test]
+fn few_or_no_states_pinned_in_memory_change_no_answer() {
+    for resident_max in [FEW_PINNED, 0] {
+        let plan = Plan {
+            resident_max,
+            ..ALWAYS_ASKED
+        };
+        let tally = some(plan, SEEDS / 4);
+        let happened = [tally.changed, tally.reads, tally.recovered, tally.applied];
+        assert!(happened.iter().all(|count| *count > 0), "{tally:?}");
+        assert_eq!(tally.assumed, 0);
+        let plan = Plan {
+            resident_max,
+            ..SOMETIMES_AWAY
+        };
+        some(plan, SEEDS / 4);
+    }
+}
+
 /// Passes when some seed notices the mistake.
 fn is_noticed(flaw: Flaw) {
+    is_noticed_with(flaw, ALWAYS_ASKED);
+}
+
+fn is_noticed_with(flaw: Flaw, plan: Plan) {
     let plan = Plan {
         flaw: Some(flaw),
-        ..ALWAYS_ASKED
+        ..plan
     };
     let world = World::new();
     let noticed = |seed| Simulation::new(seed, plan, &world).run().is_err();
@@ -115,4 +147,13 @@ fn an_entry_that_leaves_unannounced_is_noticed() {
 #[test]
 fn void_records_that_stay_are_noticed() {
     is_noticed(Flaw::SkipEra);
+}
+
+#[test]
+fn records_on_disk_that_are_not_laid_over_are_noticed() {
+    let plan = Plan {
+        resident_max: 0,
+        ..ALWAYS_ASKED
+    };
+    is_noticed_with(Flaw::ForgetTail, plan);
 }

@@ -30,6 +30,8 @@ use crate::{
 pub(super) struct Plan {
     /// Reads fail, so that users are assumed to be new; else only shipping does.
     pub(super) reads_fail: bool,
+    /// Users whose state is pinned while their records are outstanding.
+    pub(super) resident_max: usize,
     pub(super) flaw: Option<Flaw>,
 }
 
@@ -68,6 +70,7 @@ impl Simulation {
         let setup = Setup {
             flaw: plan.flaw,
             records_max: 60,
+            resident_max: plan.resident_max,
             ..Setup::default()
         };
         let edge = SimEdge::boot(&disk, &ledger, world, setup);

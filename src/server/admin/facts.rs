@@ -135,31 +135,61 @@ impl RefreshFacts {
 /// How progress is doing.
 #[derive(Clone, Debug, Default)]
 pub struct ProgressFacts {
-    /// Whether writes are taken.
-    pub writable: bool,
+    /// Why no write is taken; none while writes are.
+    pub refuses: Option<&'static str>,
     /// Whether there is a ledger; without one steps stay in the journal.
     pub has_ledger: bool,
     /// Records that are not applied upstream yet.
     pub backlog_records: u64,
-    /// Bytes the journal takes on disk.
-    pub journal_bytes: u64,
+    /// The journal.
+    pub journal: JournalFacts,
     /// Journals of earlier runs that are not shipped completely.
     pub journals_open: u64,
     /// Records shipped so far, by outcome: applied, already, superseded, dead.
     pub outcomes: [u64; 4],
+    /// How often somebody else shipped under the id of a journal of this edge.
+    pub forks: u64,
     /// Users held in memory.
     pub users_cached: u64,
+    /// Users with records outstanding whose whole state is pinned in memory.
+    pub users_resident: u64,
+    /// Those of whom only the places of records are.
+    pub users_on_disk: u64,
     /// Upstream answers for one user at a time only.
     pub reads_singly: bool,
     /// Steps whose logic blocks were stopped at their limit.
     pub steps_capped: u64,
-    /// Commits of the journal that failed.
-    pub failed_commits: u64,
     /// Background tasks that panicked.
     pub task_panics: u64,
     /// Why the last shipping attempt failed; none after a success.
     pub error: Option<String>,
 }
 
+/// How the journal is doing.
+#[derive(Clone, Debug, Default)]
+pub struct JournalFacts {
+    /// Bytes its files take on disk.
+    pub bytes: u64,
+    /// What they may take.
+    pub bytes_max: u64,
+    /// Of the files, bytes that are written or given up.
+    pub occupied_bytes: u64,
+    /// How full that is: `low`, `high` or `full`.
+    pub pressure: &'static str,
+    /// Bytes of records that upstream does not have, by environment.
+    pub unsettled_bytes: Vec<(String, u64)>,
+    /// What those of one environment may take.
+    pub environment_bytes_max: u64,
+    /// Bytes of copies that were put aside.
+    pub quarantined_bytes: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Why the last commit failed, or why the next file cannot be made.
+    pub error: Option<String>,
+}
+
 /// Names of [`ProgressFacts::outcomes`], in their order.
 pub(super) const OUTCOMES: [&str; 4] = ["applied", "already", "superseded", "dead"];
+
+/// What [`ProgressFacts::refuses`] may say.
+pub(super) const REFUSES: [&str; 3] = ["disk", "quota", "backlog"];

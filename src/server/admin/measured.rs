@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use super::{
     Admin, age_s,
-    facts::{EnvironmentFacts, OUTCOMES, ProgressFacts},
+    facts::{EnvironmentFacts, OUTCOMES, ProgressFacts, REFUSES},
     supply,
 };
 use crate::{
@@ -158,7 +158,7 @@ fn encode_progress(
         (
             "progress_writable",
             "1 while writes are taken",
-            u64::from(progress.writable),
+            u64::from(progress.refuses.is_none()),
         ),
         (
             "progress_backlog_records",
@@ -168,7 +168,27 @@ fn encode_progress(
         (
             "journal_bytes",
             "Bytes of the journal on disk",
-            progress.journal_bytes,
+            progress.journal.bytes,
+        ),
+        (
+            "journal_bytes_max",
+            "What they may take",
+            progress.journal.bytes_max,
+        ),
+        (
+            "journal_occupied_bytes",
+            "Of these, written or given up",
+            progress.journal.occupied_bytes,
+        ),
+        (
+            "journal_quarantined_bytes",
+            "Of copies that were put aside",
+            progress.journal.quarantined_bytes,
+        ),
+        (
+            "journal_environment_bytes_max",
+            "What the unsettled records of one environment may take",
+            progress.journal.environment_bytes_max,
         ),
         (
             "journals_open",
@@ -176,6 +196,16 @@ fn encode_progress(
             progress.journals_open,
         ),
         ("users_cached", "Users in memory", progress.users_cached),
+        (
+            "users_resident",
+            "Users with records outstanding whose state is pinned in memory",
+            progress.users_resident,
+        ),
+        (
+            "users_on_disk",
+            "Users with records outstanding of whom only the places of records are in memory",
+            progress.users_on_disk,
+        ),
     ];
     for (name, help, value) in gauges {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -185,7 +215,12 @@ fn encode_progress(
         (
             "journal_failed_commits",
             "Commits that failed",
-            progress.failed_commits,
+            progress.journal.failed_commits,
+        ),
+        (
+            "journal_forks",
+            "How often somebody else shipped under the id of a journal of this edge",
+            progress.forks,
         ),
         (
             "steps_capped",
@@ -201,6 +236,27 @@ fn encode_progress(
     for (name, help, value) in counters {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(value).encode(metric)?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "journal_unsettled_bytes",
+        "Of records that are not applied upstream",
+        None,
+        MetricType::Gauge,
+    )?;
+    for (environment, bytes) in &progress.journal.unsettled_bytes {
+        let labels = [("environment", environment.as_str())];
+        gauge(*bytes).encode(family.encode_family(&labels)?)?;
+    }
+    let mut family = encoder.encode_descriptor(
+        "progress_refuses",
+        "1 for the reason why no write is taken",
+        None,
+        MetricType::Gauge,
+    )?;
+    for reason in REFUSES {
+        let labels = [("reason", reason)];
+        let is_it = progress.refuses == Some(reason);
+        gauge(u64::from(is_it)).encode(family.encode_family(&labels)?)?;
     }
     let mut family = encoder.encode_descriptor(
         "records",

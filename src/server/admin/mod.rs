@@ -18,8 +18,8 @@ use hyper::{Method, StatusCode, header::ALLOW, header::HeaderValue};
 use serde_json::{Value, json};
 
 pub use facts::{
-    ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, ProgressFacts, RefreshFacts,
-    StatusSource, UpstreamFacts,
+    ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts, JournalFacts, ProgressFacts,
+    RefreshFacts, StatusSource, UpstreamFacts,
 };
 
 pub(super) use heard::Heard;

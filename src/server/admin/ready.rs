@@ -125,7 +125,7 @@ impl Admin {
                 None => Some(not_here(environment)),
                 Some(live) => unanswered(live, now),
             };
-            let writable = facts.progress.writable || !probe.for_writes;
+            let writable = facts.progress.refuses.is_none() || !probe.for_writes;
             let why = why.or_else(|| {
                 let detail = "the journal takes no steps now; evaluations are answered";
                 (!writable).then(|| ("journal", detail.to_owned()))

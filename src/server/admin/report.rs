@@ -7,8 +7,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Admin, EnvironmentFacts, ProgressFacts, RefreshFacts, UpstreamFacts, age_s, facts::OUTCOMES,
-    ready::Probe, seconds_since,
+    Admin, EnvironmentFacts, JournalFacts, ProgressFacts, RefreshFacts, UpstreamFacts, age_s,
+    facts::OUTCOMES, ready::Probe, seconds_since,
 };
 use crate::{
     clock::UnixMs,
@@ -62,18 +62,37 @@ fn upstream_report(upstream: &UpstreamFacts) -> Value {
 
 fn progress_report(progress: &ProgressFacts) -> Value {
     json!({
-        "writable": progress.writable,
+        "writable": progress.refuses.is_none(),
+        "refuses": progress.refuses,
         "ledger": if progress.has_ledger { "configured" } else { "no ledger configured" },
         "backlog_records": progress.backlog_records,
-        "journal_bytes": progress.journal_bytes,
+        "journal_bytes": progress.journal.bytes,
         "journals_open": progress.journals_open,
         "shipped": counts(OUTCOMES.into_iter().zip(progress.outcomes)),
+        "forks": progress.forks,
         "users_cached": progress.users_cached,
+        "users_resident": progress.users_resident,
+        "users_on_disk": progress.users_on_disk,
         "reads_singly": progress.reads_singly,
         "steps_capped": progress.steps_capped,
-        "failed_commits": progress.failed_commits,
+        "failed_commits": progress.journal.failed_commits,
         "task_panics": progress.task_panics,
         "error": progress.error,
+        "journal": journal_report(&progress.journal),
+    })
+}
+
+fn journal_report(journal: &JournalFacts) -> Value {
+    let unsettled = journal.unsettled_bytes.iter();
+    json!({
+        "bytes": journal.bytes,
+        "bytes_max": journal.bytes_max,
+        "occupied_bytes": journal.occupied_bytes,
+        "pressure": journal.pressure,
+        "unsettled_bytes": counts(unsettled.map(|(name, bytes)| (name.as_str(), *bytes))),
+        "environment_bytes_max": journal.environment_bytes_max,
+        "quarantined_bytes": journal.quarantined_bytes,
+        "error": journal.error,
     })
 }
 

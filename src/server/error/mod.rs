@@ -436,6 +436,7 @@ fn read_row(error: ReadError) -> Row {
     match error {
         ReadError::Unknown => row(status, "subject-unknown", "Subject cannot be read"),
         ReadError::Refused => row(status, "subject-refused", "Subject cannot be read"),
+        ReadError::Unreadable => row(status, "steps-unreadable", "Subject cannot be read"),
         ReadError::Busy => row(status, "busy", "Too busy"),
     }
 }
@@ -480,6 +481,11 @@ fn write_row(error: &WriteError) -> Row {
             S::SERVICE_UNAVAILABLE,
             "progress-unavailable",
             "Progress cannot be stored now",
+        ),
+        WriteError::Share => (
+            S::SERVICE_UNAVAILABLE,
+            "journal-share",
+            "The environment's share of the journal is used up",
         ),
         WriteError::Unclear => (
             S::SERVICE_UNAVAILABLE,

@@ -166,6 +166,8 @@ fn every_fault() -> Vec<(Fault, u16, &'static str)> {
             503,
             "internal_server_error",
         ),
+        (WriteError::Share.into(), 503, "internal_server_error"),
+        (ReadError::Unreadable.into(), 503, "internal_server_error"),
         (WriteError::Unclear.into(), 503, "internal_server_error"),
     ]
 }

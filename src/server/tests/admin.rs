@@ -111,7 +111,7 @@ async fn a_journal_that_cannot_write_stops_nothing_but_writes() {
         environments: vec![optional],
         ..Facts::default()
     };
-    facts.progress.writable = false;
+    facts.progress.refuses = Some("disk");
     let known = Arc::new(Known(Mutex::new(facts)));
     let server = serve(&edge, &known);
     let get = async |path: &str| ask(server.address(), "GET", path, &[], "").await;

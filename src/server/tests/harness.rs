@@ -19,7 +19,7 @@ use crate::{
     },
     http::{self, Deadlines, Listener, Options},
     progress::{
-        LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger,
+        LedgerError, LedgerFuture, OnUnknownSubject, Progress, ProgressLedger, ProgressOptions,
         event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
     },
     server::{self, ChangesOptions, Edge, LimitSettings, Limits, Origins},
@@ -222,6 +222,8 @@ fn progress(ambient: &Ambient, ledger: NobodyKnown) -> (Progress, Journal) {
         folder: PathBuf::from("/data/journal"),
         segment_bytes: 64 * 1024,
         total_bytes_max: 1024 * 1024,
+        owners: 1,
+        owner_bytes_max: u64::MAX,
         durability: Durability::Disk,
     };
     let disk = Arc::new(MemoryDisk::new(1));
@@ -230,10 +232,14 @@ fn progress(ambient: &Ambient, ledger: NobodyKnown) -> (Progress, Journal) {
     let (progress, reader) = Progress::new(
         journal.clone(),
         Arc::new(ledger),
-        1_000,
-        1_000,
-        OnUnknownSubject::Refuse,
-        "edge-test",
+        ProgressOptions {
+            users_max: 1_000,
+            resident_max: 1_000,
+            records_max: 1_000,
+            on_unknown: OnUnknownSubject::Refuse,
+            edge: "edge-test".to_owned(),
+            environments: Vec::new(),
+        },
     );
     drop(std::thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread()

@@ -217,6 +217,10 @@ pub(super) const WIRE: &[(&str, &str)] = &[
     ("store/", "the authoring API and what the engine keeps"),
     ("upstream/", "the contract between edge and store"),
     ("disk/keep/", "the manifest"),
+    (
+        "disk/journal/aliases.rs",
+        "the names that records travel under after a fork",
+    ),
     ("progress/event/", "records, batches and user documents"),
     (
         "receipt/",

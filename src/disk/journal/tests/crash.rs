@@ -101,7 +101,7 @@ impl History {
                 self.bodies += 1;
                 let body = body(self.bodies, self.random.below(900));
                 let known = self.known.entry(journal.id().to_owned()).or_default();
-                if let Ok(ticket) = journal.append(journal.era(), 1, 0, body.clone()) {
+                if let Ok(ticket) = journal.append(journal.era(), (Owner(0), 1), 0, body.clone()) {
                     if ticket.seq <= last_seq {
                         return Err(format!("seq {} was used twice", ticket.seq));
                     }

@@ -23,7 +23,9 @@ fn segments(disk: &MemoryDisk, journal: &str) -> Vec<PathBuf> {
 }
 
 fn recover(disk: &MemoryDisk, journal: &str) -> Recovered {
-    let found = recovery::recover(disk, Path::new(FOLDER)).unwrap();
+    let folder = Path::new(FOLDER);
+    let quarantine = Quarantine::open(Arc::new(disk.clone()), folder, 1 << 30);
+    let found = recovery::recover(disk, folder, &Index::default(), &quarantine).unwrap();
     let mut journals = found.journals.into_iter();
     journals.find(|found| found.journal == journal).unwrap()
 }
@@ -98,12 +100,12 @@ fn damage_in_the_middle_is_quarantined_and_passed_over() {
     assert_eq!(found.problems.len(), 1);
     assert!(seqs.contains(&10) && !seqs.contains(&11) && seqs.contains(&40));
     let name = path.file_name().unwrap();
-    let copy = Path::new(FOLDER).join(recovery::QUARANTINE).join(name);
+    let copy = Path::new(FOLDER).join(quarantine::QUARANTINE).join(name);
     assert_eq!(disk.contents(&copy).unwrap(), damaged);
     assert!(disk.exists(&path).unwrap(), "nothing is deleted");
     // The next start finds the same and copies nothing twice.
     assert_eq!(recover(&disk, &journal), found);
-    let quarantine = Path::new(FOLDER).join(recovery::QUARANTINE);
+    let quarantine = Path::new(FOLDER).join(quarantine::QUARANTINE);
     assert_eq!(disk.list(&quarantine).unwrap().len(), 1);
 }
 
@@ -124,7 +126,7 @@ fn a_copy_that_fails_does_not_fail_the_start() {
     );
     disk.set_capacity(None);
     recover(&disk, &journal);
-    let quarantine = Path::new(FOLDER).join(recovery::QUARANTINE);
+    let quarantine = Path::new(FOLDER).join(quarantine::QUARANTINE);
     assert_eq!(disk.list(&quarantine).unwrap().len(), 1);
 }
 

@@ -43,6 +43,8 @@ fn options() -> JournalOptions {
         folder: FOLDER.into(),
         segment_bytes: 8192,
         total_bytes_max: 1 << 20,
+        owners: 1,
+        owner_bytes_max: u64::MAX,
         durability: Durability::Disk,
     }
 }
@@ -64,7 +66,7 @@ fn body(of: u64, bytes: usize) -> Vec<u8> {
 }
 
 fn append(journal: &Journal, of: u64, bytes: usize) -> Result<Ticket, AppendError> {
-    journal.append(journal.era(), 1, 1000 + of, body(of, bytes))
+    journal.append(journal.era(), (Owner(0), 1), 1000 + of, body(of, bytes))
 }
 
 fn outcome(ticket: Ticket) -> Option<Result<(), AppendError>> {
@@ -181,7 +183,7 @@ fn a_failed_sync_fails_everything_of_its_era() {
     assert_eq!((journal.era(), journal.synced()), (1, 1));
     assert!(journal.writable() && journal.status().last_error.is_some());
     // What was decided before the failure is refused at once.
-    let stale = journal.append(0, 1, 0, vec![]).unwrap_err();
+    let stale = journal.append(0, (Owner(0), 1), 0, vec![]).unwrap_err();
     assert_eq!(stale, AppendError::Failed);
     assert_eq!(journal.barrier(0).unwrap_err(), AppendError::Failed);
     // Later ones succeed, with seqs that were never used.
@@ -313,12 +315,12 @@ fn the_queue_and_the_record_have_their_limits() {
     };
     let (journal, mut committer, _) = open_with(&disk, large);
     let body = vec![0; RECORD_BYTES_MAX + 1];
-    let refused = journal.append(0, 1, 0, body).unwrap_err();
+    let refused = journal.append(0, (Owner(0), 1), 0, body).unwrap_err();
     assert_eq!(refused, AppendError::TooLarge);
     for _ in 0..COMMIT_QUEUE_MAX {
-        journal.append(0, 1, 0, Vec::new()).unwrap();
+        journal.append(0, (Owner(0), 1), 0, Vec::new()).unwrap();
     }
-    let refused = journal.append(0, 1, 0, Vec::new()).unwrap_err();
+    let refused = journal.append(0, (Owner(0), 1), 0, Vec::new()).unwrap_err();
     assert_eq!(refused, AppendError::Full);
     drain(&mut committer);
     let status = journal.status();

@@ -10,6 +10,8 @@ fn open(folder: &Path, segment_bytes: u64) -> (Journal, Committer, Vec<Recovered
         folder: folder.to_owned(),
         segment_bytes,
         total_bytes_max: 64 << 20,
+        owners: 1,
+        owner_bytes_max: u64::MAX,
         durability: Durability::Disk,
     };
     Journal::open(Arc::new(RealDisk), options, &Ambient::system()).unwrap()
