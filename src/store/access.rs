@@ -137,10 +137,8 @@ fn changed(before: &AccessPart, change: &AccessChange) -> Result<AccessPart, Acc
         access.refuse_force = refuse_force;
     }
     if let Some(listed) = &change.browser_properties {
-        let names = listed.iter().flatten();
-        names
-            .map(|name| named("property", name))
-            .collect::<Result<(), _>>()?;
+        let mut names = listed.iter().flatten();
+        names.try_for_each(|name| named("property", name))?;
         let found = listed.as_ref().map_or(0, Vec::len);
         if found > limits::BROWSER_PROPERTIES_MAX {
             return Err(AccessError::TooManyProperties(found));

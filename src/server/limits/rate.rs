@@ -5,7 +5,7 @@
 //! worker sees the same bucket. Pure but for the number: the time is given.
 
 use std::{
-    hash::{BuildHasher, Hash, Hasher},
+    hash::BuildHasher,
     net::IpAddr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -66,9 +66,8 @@ impl Buckets {
         now_ns: u64,
     ) -> Result<(), u64> {
         // Whoever crafts addresses to meet another's bucket has to have them.
-        let mut hasher = FxBuildHasher.build_hasher();
-        (key, counted_as(address)).hash(&mut hasher);
-        self.take(hasher.finish() as usize, now_ns)
+        let bucket = FxBuildHasher.hash_one((key, counted_as(address)));
+        self.take(bucket as usize, now_ns)
     }
 
     fn take(&self, bucket: usize, now_ns: u64) -> Result<(), u64> {
