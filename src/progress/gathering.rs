@@ -296,6 +296,8 @@ mod tests {
 
         async fn turn(&self, users: usize) {
             self.asked.lock().expect("the list").push(users);
+            // So that the others come while this is under way.
+            tokio::task::yield_now().await;
             self.go_on.acquire().await.expect("it stays").forget();
         }
     }

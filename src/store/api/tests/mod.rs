@@ -1,6 +1,7 @@
 //! What the store answers, request by request.
 
 mod following;
+mod reads;
 
 use serde_json::{Value, json};
 
