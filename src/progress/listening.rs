@@ -6,10 +6,9 @@
 //! changed it finds by reading. So nothing is queued: a hundred changes are
 //! one wake to a listener that is busy, and none of them can be lost.
 //!
-//! What would surprise: whoever changes a subject of nobody's interest pays
-//! one load, and may do so because a listener reads only after it has entered
-//! itself here. Ids alone name subjects, as in the stream of changes: one user
-//! id in two environments costs a look for nothing.
+//! What would surprise: whoever changes a subject of nobody's interest pays one
+//! load. Ids alone name subjects, as in the stream of changes: one user id in
+//! two environments costs a look for nothing.
 
 use std::{
     collections::HashMap,
