@@ -47,7 +47,9 @@ impl Source {
         let mut mentions = Vec::new();
         let mut at = 0;
         while at < tokens.len() {
-            if tokens[at].1 == "use" {
+            // `+ use<'a>` says what a type captures and imports nothing.
+            let captures = tokens.get(at + 1).is_some_and(|next| next.1 == "<");
+            if tokens[at].1 == "use" && !captures {
                 at = use_tree(&tokens, at + 1, &[], &mut mentions);
             } else if is_word(&tokens[at].1) {
                 at = inline_path(&tokens, at, &mut mentions);
@@ -308,7 +310,7 @@ fn use_tree(
         match token.as_str() {
             "{" => {
                 at += 1;
-                while at < tokens.len() && tokens[at].1 != "}" {
+                while at < tokens.len() && !matches!(tokens[at].1.as_str(), "}" | ";") {
                     at = use_tree(tokens, at, &path, mentions);
                     at += usize::from(tokens.get(at).is_some_and(|t| t.1 == ","));
                 }
@@ -357,6 +359,14 @@ mod tests {
                 "2:tokio::net::*"
             ]
         );
+    }
+
+    #[test]
+    fn what_a_type_captures_is_no_import() {
+        let text = "fn a() -> impl Send + use<> { std::fs::read(x); b(); }\nuse tokio::net;\n";
+        let found = spelt(text);
+        assert!(found.contains(&"1:std::fs::read".to_owned()), "{found:?}");
+        assert!(found.contains(&"2:tokio::net".to_owned()), "{found:?}");
     }
 
     #[test]
