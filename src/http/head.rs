@@ -256,7 +256,8 @@ mod tests {
         let two = [("host", "a"), ("host", "a")];
         let encoded = [("content-encoding", "gzip")];
         let many = vec![("x", "y"); HEADERS_MAX + 1];
-        let refused: [(&str, &[(&str, &str)], Inadmissible); 7] = [
+        type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], Inadmissible);
+        let refused: [Case<'_>; 7] = [
             ("/", &[], Inadmissible::NoAuthority),
             ("https://a/", &host("b"), Inadmissible::OtherAuthority),
             ("https://a/", &two, Inadmissible::Hosts(2)),

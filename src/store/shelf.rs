@@ -279,6 +279,6 @@ fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
                 exclusive: channel.exclusive,
             })
             .collect(),
-        access: environment.access.clone(),
+        access: Some(environment.access.clone()),
     }
 }

@@ -109,6 +109,9 @@ const PACK_SUFFIX: &str = ".pack";
 /// Ends names of files that are not complete yet.
 const PARTIAL_SUFFIX: &str = ".tmp";
 
+/// A held release, and the pack of the one that serves meanwhile.
+pub type HeldAndServing = (HeldRelease, Option<Vec<u8>>);
+
 impl Keep {
     /// Makes the environment's folder under `folder` and removes what an
     /// interrupted [`Keep::store`] left there.
@@ -178,7 +181,7 @@ impl Keep {
 
     /// The release of the current pack, if it is held, and the pack of the one
     /// that serves; none when that is damaged.
-    pub fn held(&self) -> Result<Option<(HeldRelease, Option<Vec<u8>>)>, KeepError> {
+    pub fn held(&self) -> Result<Option<HeldAndServing>, KeepError> {
         let body = self.read_manifest()?;
         let Some(held) = body.held.into_iter().next() else {
             return Ok(None);

@@ -200,12 +200,13 @@ async fn a_newer_release_is_judged_anew() {
 #[tokio::test]
 async fn an_older_release_does_not_come_back_during_a_hold() {
     let edge = holding().await;
-    let mut upstream = edge.upstream.lock();
-    upstream.world.timestamp.serial -= 1;
-    upstream.world.timestamp.revision -= 1;
-    upstream.world.release.version -= 1;
-    upstream.world.release.previous_sha256 = None;
-    drop(upstream);
+    {
+        let mut upstream = edge.upstream.lock();
+        upstream.world.timestamp.serial -= 1;
+        upstream.world.timestamp.revision -= 1;
+        upstream.world.release.version -= 1;
+        upstream.world.release.previous_sha256 = None;
+    }
     let mut edge = edge.restarted();
     let refused = edge.refresher.step(std::time::Duration::ZERO).await;
     assert!(refused.is_err(), "{refused:?}");

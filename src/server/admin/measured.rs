@@ -100,11 +100,14 @@ impl Collector for Measured {
     }
 }
 
+/// What the guard says: its name, its help and where its value stands.
+type GuardRow = (&'static str, &'static str, fn(&EnvironmentFacts) -> u64);
+
 fn encode_guard(
     encoder: &mut DescriptorEncoder<'_>,
     environments: &[EnvironmentFacts],
 ) -> Result<(), fmt::Error> {
-    let rows: [(&str, &str, fn(&EnvironmentFacts) -> u64); 2] = [
+    let rows: [GuardRow; 2] = [
         (
             "release_held",
             "1 while the newest release is held back",

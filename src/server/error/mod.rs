@@ -6,6 +6,10 @@
 //! the log (5xx, at debug level: what is full or away is logged once by the
 //! room it happens in, not by every request that meets it) never names a user.
 
+mod missing;
+
+pub(crate) use missing::{Missing, Old};
+
 use hyper::{
     StatusCode,
     header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -125,47 +129,6 @@ pub(crate) enum AuthError {
     Property { found: Box<str>, expected: Box<str> },
     #[error("the key is bound to the channel \"{expected}\", and the request names another one")]
     Channel { found: Box<str>, expected: Box<str> },
-}
-
-/// What was asked for is not in the environment of the key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Missing {
-    #[error("flow \"{sid}\" is not in environment {environment}")]
-    Flow { sid: String, environment: String },
-    #[error("flow \"{sid}\" has no version {number} in environment {environment}")]
-    Version {
-        sid: String,
-        number: u32,
-        environment: String,
-    },
-    #[error(
-        "environment {environment} serves no drafts, so flow \"{sid}\" has no version 0 here; \
-         the environment's setting `drafts` switches them on"
-    )]
-    Draft { sid: String, environment: String },
-    #[error("block \"{uid}\" is not in environment {environment}")]
-    Block { uid: String, environment: String },
-    #[error("block \"{uid}\" is not in version {number} of its flow")]
-    BlockInVersion { uid: String, number: u32 },
-    #[error("deployment \"{name}\" is not in environment {environment}")]
-    Deployment { name: String, environment: String },
-}
-
-/// The environment is older than its operator lets this request be served by.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "what environment {environment} is evaluated against is {}: signed {age_s} s ago, fresh for {fresh_s} s, {whom}",
-    age.name()
-)]
-pub(crate) struct Old {
-    pub(crate) environment: Box<str>,
-    pub(crate) age: Age,
-    /// Since it was signed.
-    pub(crate) age_s: u64,
-    /// How long it was to be fresh.
-    pub(crate) fresh_s: u64,
-    /// Who is refused by that.
-    pub(crate) whom: &'static str,
 }
 
 /// Everything that can be wrong with a request, or with us.

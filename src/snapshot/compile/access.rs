@@ -16,7 +16,16 @@ use crate::{
 /// The rules for public keys. Where nobody chose, a place to try things in
 /// takes unsigned users, and a place with real ones does not.
 pub(super) fn rules(settings: &SettingsPart) -> Result<AccessRules, CompileError> {
-    let access = &settings.access;
+    let Some(access) = &settings.access else {
+        // A store that never asked must not be taken for one that got no
+        // answer: its users would be locked out by a newer edge.
+        return Ok(AccessRules {
+            unsigned: Unsigned::Allowed,
+            user_keys: Box::default(),
+            refuse_force: false,
+            browser_properties: None,
+        });
+    };
     let unsigned = match (access.unsigned_users, settings.environment_type) {
         (Some(UnsignedUsers::Allow), _)
         | (None, EnvironmentType::Development | EnvironmentType::Test) => Unsigned::Allowed,

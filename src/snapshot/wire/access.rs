@@ -15,9 +15,10 @@ pub struct SettingsPart {
     /// Channels that somebody described; a deployment may name others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelPart>,
-    /// What public keys may do.
-    #[serde(default, skip_serializing_if = "AccessPart::is_default")]
-    pub access: AccessPart,
+    /// What public keys may do; none in what a release wrote that did not know
+    /// the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessPart>,
 }
 
 /// What whoever holds a public key may do in an environment. A reader that
@@ -37,13 +38,6 @@ pub struct AccessPart {
     /// Properties that browsers may set; none for every property.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser_properties: Option<Vec<String>>,
-}
-
-impl AccessPart {
-    /// Whether nobody has set anything.
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 #[expect(

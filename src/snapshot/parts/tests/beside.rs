@@ -60,7 +60,7 @@ impl World {
             }
         };
         match what % 10 {
-            0 | 1 | 2 => {
+            0..=2 => {
                 let made = match three % 6 {
                     0 => Made::Stray,
                     1 => Made::Faulty(two % 2),

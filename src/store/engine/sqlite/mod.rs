@@ -297,6 +297,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, EngineError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        // Even the mode of the journal is written into the file: one that a
+        // later release wrote is left as it is.
+        schema::refuse_newer(&connection, path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
     }

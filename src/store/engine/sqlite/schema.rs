@@ -271,7 +271,7 @@ INSERT INTO users (environment_uid, identifier, document)
         assert_eq!(workspace.keys[0].projects, ["shop"]);
         assert_eq!(workspace.keys[0].channel, None);
         assert!(workspace.keys[0].origins.is_empty());
-        assert!(workspace.environments[0].access.is_default());
+        assert_eq!(workspace.environments[0].access, Default::default());
         assert!(workspace.channels.is_empty() && workspace.deployments.is_empty());
         assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 3);
         // It takes what is new, and is not migrated again.
