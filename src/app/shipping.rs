@@ -14,6 +14,7 @@ use std::{
 };
 
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
     clock::Ambient,
@@ -23,6 +24,7 @@ use crate::{
         LedgerError, Progress, ProgressLedger,
         shipper::{Lane, ShipError, Shipped},
     },
+    telemetry::traces,
 };
 
 /// Everything the lanes of one edge share.
@@ -123,7 +125,8 @@ impl Shipping {
         loop {
             let stopping = *stop.borrow();
             let through = *synced.borrow_and_update();
-            match lane.step(through).await {
+            let span = traces::task("ship", &environment);
+            match lane.step(through).instrument(span).await {
                 Ok(Shipped::Moved { outcomes }) => {
                     failures = 0;
                     self.moved(&environment, outcomes);
@@ -169,7 +172,8 @@ impl Shipping {
         };
         let mut failures = 0;
         loop {
-            let result = match lane.step(last).await {
+            let span = traces::task("ship", environment);
+            let result = match lane.step(last).instrument(span).await {
                 Ok(Shipped::Moved { outcomes }) => {
                     failures = 0;
                     self.moved(environment, outcomes);

@@ -32,7 +32,7 @@ pub(super) enum KeyCommand {
         /// intercom:acme [default: the one a request names].
         #[arg(long, value_name = "CHANNEL")]
         channel: Option<String>,
-        /// Origins whose pages may use it, such as https://app.example.com
+        /// Origins whose pages may use it, such as `https://app.example.com`
         /// [default: every page].
         #[arg(long, value_delimiter = ',', value_name = "ORIGIN,…")]
         origins: Vec<String>,

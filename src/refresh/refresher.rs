@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use super::{
     FetchedTimestamp, Guard, RefreshError, Refreshed, SnapshotSource, SourceError, SupplyStatus,
@@ -26,6 +27,7 @@ use crate::{
         parts::{Inventory, PartsError},
         trust::{CheckedTimestamp, Trust},
     },
+    telemetry::traces,
 };
 
 /// Keeps one environment up to date.
@@ -135,7 +137,8 @@ impl Refresher {
         let mut failures = 0_u32;
         loop {
             let begun = tokio::time::Instant::now();
-            match self.step(wait).await {
+            let span = traces::task("refresh", &self.environment);
+            match self.step(wait).instrument(span).await {
                 Ok(Refreshed::Unchanged) => {
                     failures = 0;
                     // An upstream that does not wait, or is told not to, would

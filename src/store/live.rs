@@ -13,12 +13,13 @@ use super::{
     keys, locked, publish,
     shelf::Shelves,
 };
-use crate::{clock::UnixMs, snapshot::Revision};
+use crate::{clock::UnixMs, snapshot::Revision, telemetry::traces};
 
 impl Store {
     /// Publishes everything accepted so far and says which environments have a
     /// new revision.
     pub fn publish(&self) -> Result<BTreeMap<String, Revision>, StoreError> {
+        let _span = traces::task("publish", "all").entered();
         let mut shelves = locked(&self.publishing);
         let now = self.ambient.now_ms();
         // Before the workspace is read: what is accepted from here on may miss
@@ -38,6 +39,7 @@ impl Store {
     /// environment may serve wherever it is held back. Only this release:
     /// another one was perhaps published since somebody looked.
     pub fn confirm_release(&self, environment: &str, version: u64) -> Result<Revision, StoreError> {
+        let _span = traces::task("publish", "").entered();
         let mut shelves = locked(&self.publishing);
         let now = self.ambient.now_ms();
         locked(&self.plan).publishing(now);

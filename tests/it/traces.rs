@@ -97,6 +97,7 @@ fn a_traced_request_says_what_it_was_and_not_who_asked() {
         taken.windows(16).any(|window| window == id).then_some(())
     });
     for text in [
+        "refresh",
         "evaluate",
         "development",
         "flowgate.revision",

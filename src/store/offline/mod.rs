@@ -1,8 +1,8 @@
 //! How does a project become a folder of signed files without a store?
 //!
-//! Two steps that may run on two machines. [`build`] turns project files into
+//! Two steps that may run on two machines. [`build()`] turns project files into
 //! parts and says what is to be signed; it is a function of its input, byte
-//! for byte. [`sign`] numbers and signs that, continuing what the folder had
+//! for byte. [`sign()`] numbers and signs that, continuing what the folder had
 //! before. The tree is the one of [`layout`](crate::snapshot::layout), which
 //! edges read and any web server can hold.
 
