@@ -305,6 +305,9 @@ impl Service for StoreService {
         if path == "/metrics" {
             return http::scrape(&self.metrics);
         }
+        if path == api::OPENAPI_PATH {
+            return http::json_bytes(StatusCode::OK, "application/json", api::openapi());
+        }
         let mut request = api::Request {
             method: head.method.as_str().to_owned(),
             path,

@@ -12,6 +12,7 @@ mod architecture;
 mod bad_decisions;
 mod bad_documents;
 mod bounds;
+mod canaries;
 mod changes;
 mod cli;
 mod demo;

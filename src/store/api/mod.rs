@@ -9,11 +9,14 @@ mod admin;
 mod deployments;
 mod edge;
 mod flows;
+mod openapi;
 mod problem;
 mod reads;
 mod route;
 #[cfg(test)]
 mod tests;
+
+pub use openapi::{OPENAPI_PATH, openapi};
 
 use std::{sync::Arc, time::Duration};
 

@@ -71,6 +71,13 @@ impl Site {
         Self::launch(&["--fresh-for-s", seconds], &[])
     }
 
+    /// The same with everything logged that there is to say.
+    #[track_caller]
+    pub(crate) fn start_talkative() -> Self {
+        let flags = ["--log-level", "trace"];
+        Self::launch(&flags, &flags)
+    }
+
     #[track_caller]
     fn launch(store_flags: &[&str], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");

@@ -130,3 +130,41 @@ fn the_edge_answers_as_its_document_says() {
     let long = json!({"subject": {"user": "x"}, "flows": {"a": "x".repeat(70_000)}});
     edge.call("/v1/evaluate", "/v1/evaluate", &long, 413);
 }
+
+#[test]
+fn the_store_answers_edges_as_its_document_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start(folder.path());
+    let url = dev.program.text("store_url");
+    let document = body_of(&Client::new(&url, "").get("/edge/v1/openapi.json"), 200);
+    let client = Client::new(&url, &dev.key("development", "edge"));
+    body_of(
+        &dev.edge("blocks")
+            .get("/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada"),
+        200,
+    );
+    let base = "/edge/v1/environments/{env}";
+    let questions = [
+        ("timestamp", "timestamp", 200),
+        ("root/{version}", "root/1", 200),
+        ("root/{version}", "root/99", 404),
+        ("users/{id}", "users/ada", 200),
+        ("groups/{id}", "groups/acme", 200),
+        ("memberships/{deployment}/{id}", "memberships/none/ada", 200),
+        ("changes", "changes", 200),
+        ("changes", "changes?wait=long", 400),
+    ];
+    for (told, asked, status) in questions {
+        let operation = &document["paths"][format!("{base}/{told}")]["get"];
+        let answer = client.get(&format!("/edge/v1/environments/development/{asked}"));
+        assert_eq!(answer.status, status, "{asked}: {}", answer.text);
+        let media = answer.header("content-type");
+        let expected = &operation["responses"][status.to_string()]["content"][media]["schema"];
+        assert!(
+            expected.is_object(),
+            "{asked}: {status} as {media} is not told"
+        );
+        let faults = schema::faults(&document, expected, &answer.json(), "answer");
+        assert!(faults.is_empty(), "{asked}: {faults:#?}");
+    }
+}
