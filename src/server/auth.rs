@@ -24,10 +24,8 @@ use crate::{
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a connection remembers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// The other end.
-    pub(crate) peer: IpAddr,
     last: RefCell<Option<Hashed>>,
 }
 
@@ -39,13 +37,6 @@ struct Hashed {
 }
 
 impl Memory {
-    pub(crate) fn of(peer: IpAddr) -> Self {
-        Self {
-            peer,
-            last: RefCell::default(),
-        }
-    }
-
     /// The hash of the key of a request; none without one.
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
         presented(headers).map(|key| self.hash(key))
@@ -215,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_connection_remembers_the_last_key_only() {
-        let memory = Memory::of([127, 0, 0, 1].into());
+        let memory = Memory::default();
         assert_eq!(memory.hash(b"a"), sha256(b"a"));
         assert_eq!(memory.hash(b"a"), sha256(b"a"));
         assert_eq!(memory.hash(b"b"), sha256(b"b"));

@@ -132,7 +132,7 @@ pub struct EdgeService {
     changes: Changes,
 }
 
-/// A connection's memory: the other end, and the hash of the key it used last.
+/// A connection's memory: the hash of the key it used last.
 #[derive(Debug)]
 pub struct EdgeMemory(Memory);
 
@@ -143,15 +143,16 @@ impl Service for EdgeService {
         self.gate.takes_connections()
     }
 
-    fn connected(&self, peer: SocketAddr) -> EdgeMemory {
-        EdgeMemory(Memory::of(peer.ip()))
+    fn connected(&self, _: SocketAddr) -> EdgeMemory {
+        EdgeMemory(Memory::default())
     }
 
     async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
         self.gate.request();
-        let visit = Visit::new(&self.gate, memory.0.peer);
-        let person = Cell::new(None);
         let (head, body) = request.into_parts();
+        // Behind a trusted proxy many callers share a connection.
+        let visit = Visit::new(&self.gate, body.client());
+        let person = Cell::new(None);
         let path = head.uri.path();
         let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
