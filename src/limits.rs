@@ -375,6 +375,37 @@ pub const STREAM_LOOK_MS_MIN: u64 = 250;
 /// Syncs take milliseconds; one that failed never comes.
 pub const STREAM_SYNC_WAIT_MS: u64 = 2_000;
 
+/// Longest message of a socket's client; a watch takes a hundred bytes, a key
+/// and a user's token two thousand.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// What is read of a socket at a time. Ten thousand idle ones hold this much
+/// each, and what clients write is small.
+pub const SOCKET_BUFFER_BYTES: usize = 1024;
+
+/// For a client's CONNECT after the upgrade: clients send it at once.
+pub const SOCKET_CONNECT_MS: u64 = 10_000;
+
+/// For a client to answer the close of its socket.
+pub const SOCKET_CLOSE_MS: u64 = 1_000;
+
+/// Before a client that has connected and watches nothing is taken for one that
+/// comes back and leaves it to us. Others watch as soon as they are ready.
+pub const SOCKET_UNWATCHED_MS: u64 = 1_000;
+
+/// Flows one socket may watch, each looked at whenever its subject changes.
+pub const SOCKET_WATCHES_MAX: usize = 256;
+
+/// Packets of a client between two pings: some pages watch hundreds of blocks
+/// at their start; what is far more than that is no page.
+pub const SOCKET_EVENTS_PER_PING_MAX: usize = 4_096;
+
+/// Subjects of whom is kept what their sockets followed.
+pub const SOCKET_MEMORIES_MAX: u64 = 20_000;
+
+/// For how long: clients come back within seconds, a laptop within minutes.
+pub const SOCKET_MEMORY_MS: u64 = 600_000;
+
 /// How often a step may find that its user changed between reading and
 /// deciding before it is answered 503. Each try lost means another step of the
 /// same shard was settled, so the whole makes progress.

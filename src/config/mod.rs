@@ -25,8 +25,8 @@ mod variables;
 pub use dev::{DEV, DevConfig};
 pub use edge::{
     Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
-    LimitsConfig, OldSnapshot, ProxiesConfig, SnapshotOrigin, StopConfig, SubjectsConfig,
-    UnknownSubject, UpstreamConfig, UpstreamTls,
+    LimitsConfig, OldSnapshot, ProxiesConfig, SnapshotOrigin, SocketConfig, StopConfig,
+    SubjectsConfig, UnknownSubject, UpstreamConfig, UpstreamTls,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

@@ -9,6 +9,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -22,7 +23,10 @@ use hyper::{
 };
 use tokio::sync::mpsc;
 
-use super::pulse::{Fate, Pulse};
+use super::{
+    pulse::{Fate, Pulse},
+    upgrade::Takeover,
+};
 use crate::{limits::H2_PIECE_BYTES, telemetry::metrics::Metrics};
 
 /// An answer on its way out.
@@ -41,6 +45,8 @@ enum Content {
     Whole(Bytes),
     Pieces(VecDeque<Bytes>),
     Stream(mpsc::Receiver<Bytes>),
+    /// Nothing follows the head that is HTTP.
+    Takeover(Takeover),
 }
 
 impl AnswerBody {
@@ -64,11 +70,30 @@ impl AnswerBody {
         }
     }
 
-    /// Tells the connection that it carries a stream, if it does.
+    /// No body: the connection is given to somebody when the head is out. Only
+    /// with the status 101, and only HTTP/1.1 can be left.
+    pub fn takeover(takeover: Takeover) -> Self {
+        Self {
+            content: Content::Takeover(takeover),
+            pulse: None,
+        }
+    }
+
+    /// Tells the connection that it carries a stream, if it does, or that it
+    /// leaves HTTP.
     pub(super) fn attach(&mut self, connection: &Rc<Pulse>) {
-        if let Content::Stream(_) = self.content {
-            connection.streaming();
-            self.pulse = Some(Rc::clone(connection));
+        match &self.content {
+            Content::Whole(_) | Content::Pieces(_) => {}
+            Content::Stream(_) => {
+                connection.streaming();
+                self.pulse = Some(Rc::clone(connection));
+            }
+            Content::Takeover(_) => {
+                let nothing = Content::Whole(Bytes::new());
+                if let Content::Takeover(takeover) = mem::replace(&mut self.content, nothing) {
+                    connection.leave_http(takeover);
+                }
+            }
         }
     }
 
@@ -85,17 +110,17 @@ impl AnswerBody {
                 request.finished();
                 return;
             }
-            Content::Whole(_) | Content::Pieces(_) => {}
+            Content::Whole(_) | Content::Pieces(_) | Content::Takeover(_) => {}
         }
         self.pulse = Some(request);
     }
 
     /// Leaves out a body that belongs to a HEAD request; returns its length.
     pub(super) fn leave_out(&mut self) -> Option<u64> {
-        match std::mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
+        match mem::replace(&mut self.content, Content::Whole(Bytes::new())) {
             Content::Whole(whole) => Some(whole.len() as u64),
             Content::Pieces(pieces) => Some(length(&pieces)),
-            Content::Stream(_) => None,
+            Content::Stream(_) | Content::Takeover(_) => None,
         }
     }
 }
@@ -147,6 +172,7 @@ impl Body for AnswerBody {
                 }
                 Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
+            Content::Takeover(_) => Poll::Ready(None),
         }
     }
 
@@ -155,6 +181,7 @@ impl Body for AnswerBody {
             Content::Whole(whole) => whole.is_empty(),
             Content::Pieces(pieces) => pieces.is_empty(),
             Content::Stream(..) => false,
+            Content::Takeover(_) => true,
         }
     }
 
@@ -163,6 +190,7 @@ impl Body for AnswerBody {
             Content::Whole(whole) => SizeHint::with_exact(whole.len() as u64),
             Content::Pieces(pieces) => SizeHint::with_exact(length(pieces)),
             Content::Stream(..) => SizeHint::default(),
+            Content::Takeover(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -181,9 +209,9 @@ fn piece_of(rest: &mut Bytes, request: Option<&Pulse>, is_last: bool) -> Option<
         }
         Some(request) => {
             request.finished();
-            Some(std::mem::take(rest))
+            Some(mem::take(rest))
         }
-        None => Some(std::mem::take(rest)),
+        None => Some(mem::take(rest)),
     }
 }
 
@@ -196,7 +224,7 @@ impl Drop for AnswerBody {
         let has_rest = match &self.content {
             Content::Whole(whole) => !whole.is_empty(),
             Content::Pieces(pieces) => !pieces.is_empty(),
-            Content::Stream(_) => false,
+            Content::Stream(_) | Content::Takeover(_) => false,
         };
         if let (true, Some(request)) = (has_rest, &self.pulse) {
             request.abandoned();

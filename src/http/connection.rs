@@ -151,22 +151,28 @@ async fn secured<S: Service>(asked: Asked<S>, tcp: TcpStream, tls: crate::tls::S
 async fn one_by_one<S, T>(asked: Asked<S>, io: T)
 where
     S: Service,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let stream = TokioIo::new(Stream::new(io, Rc::clone(&asked.pulse)));
     let service =
         service_fn(|asking: hyper::Request<Incoming>| request::one(asked.clone(), asking));
-    let serving = pin!(
-        asked
-            .shared
-            .protocols
-            .http1
-            .serve_connection(stream, service)
-    );
-    let outcome = drive(&asked.pulse, serving, |serving| serving.graceful_shutdown()).await;
-    // Everything else is a peer that went away, which is no news.
-    if outcome.is_err_and(|error| error.is_parse()) {
-        asked.shared.counters.malformed.add(1);
+    let http1 = &asked.shared.protocols.http1;
+    let mut serving = http1.serve_connection(stream, service);
+    let pinned = Pin::new(&mut serving);
+    let outcome = drive(&asked.pulse, pinned, |serving| serving.graceful_shutdown()).await;
+    match outcome {
+        // hyper leaves a stream alone whose last answer was 101.
+        Ok(()) => {
+            if let Some(takeover) = asked.pulse.taken_over() {
+                let left = serving.into_parts();
+                let stream = Box::new(left.io.into_inner());
+                let pulse = Rc::clone(&asked.pulse);
+                takeover.run(stream, left.read_buf, pulse).await;
+            }
+        }
+        // Everything else is a peer that went away, which is no news.
+        Err(error) if error.is_parse() => asked.shared.counters.malformed.add(1),
+        Err(_) => {}
     }
 }
 

@@ -24,6 +24,7 @@ mod socket_file;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 pub mod version;
 mod worker;
 
@@ -36,6 +37,7 @@ pub use listen::{BindError, Listener};
 pub use proxies::{HopHeader, Proxies};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
+pub use upgrade::{Closing, Duplex, Takeover, Upgraded};
 
 /// A request whose head was admitted and whose body waits to be read; the body
 /// also knows whom the request is from ([`Body::client`]).

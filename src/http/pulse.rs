@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use super::head::{HeadMarks, HeadScan};
+use super::{
+    head::{HeadMarks, HeadScan},
+    upgrade::Takeover,
+};
 use crate::{
     limits::H2_RESETS_MAX,
     telemetry::metrics::{HttpCounters, Reaped},
@@ -74,6 +77,8 @@ enum Phase {
     Writing,
     /// The answer is a stream: how long it lasts is its own matter.
     Streaming,
+    /// It has left HTTP: only a socket that stays full is still looked at.
+    Upgraded,
 }
 
 /// What is to become of the connection.
@@ -107,6 +112,8 @@ pub(super) struct Pulse {
     connection: Option<Weak<Pulse>>,
     /// Requests that were begun and dropped, less those that were answered.
     resets: Cell<u32>,
+    /// Who has the connection when the answer that is going out is out.
+    takeover: RefCell<Option<Takeover>>,
 }
 
 impl Pulse {
@@ -123,6 +130,7 @@ impl Pulse {
             requests: RefCell::default(),
             connection,
             resets: Cell::new(0),
+            takeover: RefCell::default(),
         })
     }
 
@@ -235,6 +243,18 @@ impl Pulse {
     /// What the handler answered is a stream.
     pub(super) fn streaming(&self) {
         self.enter(Phase::Streaming);
+    }
+
+    /// The answer on its way is the last thing said in HTTP.
+    pub(super) fn leave_http(&self, takeover: Takeover) {
+        *self.takeover.borrow_mut() = Some(takeover);
+    }
+
+    /// Who has the connection now that HTTP has ended on it, if anybody.
+    pub(super) fn taken_over(&self) -> Option<Takeover> {
+        let takeover = self.takeover.take()?;
+        self.enter(Phase::Upgraded);
+        Some(takeover)
     }
 
     /// A write went through, or found the socket full.

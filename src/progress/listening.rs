@@ -51,6 +51,19 @@ struct Wake {
     /// A record that was still on its way to the disk when its handler left:
     /// its effect shows when the journal has come so far.
     unsynced: AtomicU64,
+    /// Nothing has changed, and it is to be said again all the same.
+    again: AtomicBool,
+}
+
+/// What a listener was woken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// Up to which record the journal must be synced before the change shows;
+    /// 0 when it shows already.
+    pub unsynced: u64,
+    /// What holds is to be said even where it was said before: a client may
+    /// have assumed something else.
+    pub again: bool,
 }
 
 /// A subscription, until it is dropped.
@@ -122,6 +135,18 @@ impl Listening {
         self.wake_after(subject, 0);
     }
 
+    /// This user has not changed, but whoever follows them is to say so.
+    pub(super) fn remind(&self, user: &str) {
+        if self.is_silent() {
+            return;
+        }
+        let subject = subject_hash("user", &[user]);
+        for wake in self.shard(subject).get(&subject).into_iter().flatten() {
+            wake.again.store(true, Ordering::Release);
+            self.ring(wake, 0);
+        }
+    }
+
     /// The same of a change that shows only when the journal is synced up to
     /// `seq`.
     fn wake_after(&self, subject: u64, seq: u64) {
@@ -180,15 +205,16 @@ fn lock(shard: &Shard) -> MutexGuard<'_, HashMap<u64, Vec<Arc<Wake>>>> {
 }
 
 impl Listener {
-    /// Returns when something may have changed since it returned last, and up
-    /// to which record the journal must be synced before it shows; 0 when it
-    /// shows already.
-    pub async fn woken(&self) -> u64 {
+    /// Returns when something may have changed since it returned last.
+    pub async fn woken(&self) -> Woken {
         self.wake.bell.notified().await;
         // Before the caller reads: what changes from here on rings again.
         self.wake.rung.store(false, Ordering::Release);
         fence(Ordering::SeqCst);
-        self.wake.unsynced.swap(0, Ordering::AcqRel)
+        Woken {
+            unsynced: self.wake.unsynced.swap(0, Ordering::AcqRel),
+            again: self.wake.again.swap(false, Ordering::AcqRel),
+        }
     }
 
     fn subjects(&self) -> impl Iterator<Item = u64> + use<> {
@@ -252,7 +278,7 @@ mod tests {
         let mut woken = pin!(listener.woken());
         let mut context = Context::from_waker(std::task::Waker::noop());
         match woken.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(seq) => Some(seq),
+            std::task::Poll::Ready(woken) => Some(woken.unsynced),
             std::task::Poll::Pending => None,
         }
     }

@@ -41,7 +41,7 @@ mod writing;
 
 pub use gathering::ReadCounts;
 pub use ledger::{LedgerError, LedgerFuture, ProgressLedger};
-pub use listening::{Listener, ListeningCounts};
+pub use listening::{Listener, ListeningCounts, Woken};
 pub use options::ProgressOptions;
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};

@@ -325,6 +325,12 @@ impl Progress {
         self.memory.listening.listen(user, group)
     }
 
+    /// Lets whoever follows this user on this edge say again what holds: a
+    /// client may have assumed that a step was taken that was not.
+    pub fn remind(&self, user: &str) {
+        self.memory.listening.remind(user);
+    }
+
     /// What the hub of listeners has counted.
     pub fn listening(&self) -> ListeningCounts {
         self.memory.listening.counts()

@@ -12,6 +12,7 @@ mod auth;
 mod cors;
 mod deciding;
 mod error;
+mod following;
 mod limits;
 mod openapi;
 mod protocol;
@@ -37,6 +38,7 @@ pub use limits::{LimitSettings, Limits};
 
 use hyper::HeaderMap;
 pub use protocol::distribution::Distribution;
+pub use protocol::dopt::{SocketOptions, Sockets};
 pub use protocol::flows::{Changes, ChangesOptions};
 
 use self::{
@@ -84,6 +86,8 @@ pub struct Edge {
     pub traces_per_million: Option<u32>,
     /// Streams of changes.
     pub changes: Changes,
+    /// Sockets of Dopt's clients.
+    pub sockets: Sockets,
 }
 
 impl Edge {
@@ -91,6 +95,7 @@ impl Edge {
     pub fn register(&self) {
         let heard = admin::Heard {
             changes: self.changes.clone(),
+            sockets: self.sockets.clone(),
             progress: self.progress.clone(),
         };
         self.metrics
@@ -112,6 +117,7 @@ impl Edge {
             distribution: self.distribution.clone(),
             chooser: Chooser::new(self.traces_per_million),
             changes: self.changes.clone(),
+            sockets: self.sockets.clone(),
         }
     }
 }
@@ -130,6 +136,7 @@ pub struct EdgeService {
     distribution: Option<Arc<Distribution>>,
     chooser: Chooser,
     changes: Changes,
+    sockets: Sockets,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -193,7 +200,7 @@ impl Service for EdgeService {
 
 impl EdgeService {
     async fn dispatch(
-        &self,
+        self: &Rc<Self>,
         asked: Asked<'_>,
         body: Body,
         parameter: &str,
@@ -205,6 +212,7 @@ impl EdgeService {
             Route::Distribution(document) => {
                 distribution::answer(self, asked, body, document).await
             }
+            Route::DoptSocket => dopt::socket(self, asked),
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
             Route::DoptBlock => dopt::block(self, asked, parameter).await,
             // The body of Dopt's steps means nothing, but it must be out of

@@ -128,6 +128,8 @@ pub(crate) enum Route {
     DoptTransition,
     /// `POST /identify`.
     DoptIdentify,
+    /// `GET /v2/socket/`, the upgrade.
+    DoptSocket,
     /// `POST /v1/evaluate`.
     Evaluate,
     /// `POST /v1/flows/:sid/:intent`.
@@ -166,6 +168,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "changes",
     "ticket",
     "distribution",
+    "dopt_socket",
 ];
 
 impl Route {
@@ -187,6 +190,7 @@ impl Route {
             Self::Changes => 13,
             Self::Ticket => 14,
             Self::Distribution(_) => 15,
+            Self::DoptSocket => 16,
         }
     }
 
@@ -197,9 +201,11 @@ impl Route {
             Self::Preflight | Self::OpenApi => Kinds::of(&[]),
             // Keys of edges are in no snapshot.
             Self::Distribution(_) => Kinds::of(&[]),
-            Self::DoptFlow | Self::DoptIntent(_) | Self::DoptBlock | Self::DoptTransition => {
-                Kinds::of(&[KeyKind::Blocks])
-            }
+            Self::DoptFlow
+            | Self::DoptIntent(_)
+            | Self::DoptBlock
+            | Self::DoptTransition
+            | Self::DoptSocket => Kinds::of(&[KeyKind::Blocks]),
             Self::DoptIdentify => Kinds::of(&[KeyKind::Users]),
             Self::Evaluate | Self::Intent(_) | Self::Transition | Self::Changes | Self::Ticket => {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
@@ -219,6 +225,7 @@ impl Route {
             Self::Preflight
             | Self::DoptFlow
             | Self::DoptBlock
+            | Self::DoptSocket
             | Self::Evaluate
             | Self::Changes
             | Self::Ticket => Class::Evaluations,
@@ -234,7 +241,12 @@ impl Route {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Preflight | Self::OpenApi | Self::DoptFlow | Self::DoptBlock | Self::Changes => 0,
+            Self::Preflight
+            | Self::OpenApi
+            | Self::DoptFlow
+            | Self::DoptBlock
+            | Self::DoptSocket
+            | Self::Changes => 0,
             Self::Distribution(document) => document.body_bytes_max(),
             Self::DoptIntent(_)
             | Self::DoptTransition
@@ -275,6 +287,8 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         },
         ["v2", "block", uid] => (Method::GET, Route::DoptBlock, *uid, true),
         ["v2", "block", uid, "transition"] => (Method::POST, Route::DoptTransition, *uid, false),
+        // Clients ask with the slash, people without.
+        ["v2", "socket"] | ["v2", "socket", ""] => (Method::GET, Route::DoptSocket, "", true),
         ["identify"] => (Method::POST, Route::DoptIdentify, "", true),
         ["v1", "evaluate"] => (Method::POST, Route::Evaluate, "", true),
         ["v1", "flows", sid, intent] => match Intent::named(intent) {
@@ -407,6 +421,10 @@ mod tests {
             (&post, "/v2/flow/welcome/exit", "404"),
             (&get, "/v2/flow/welcome/start", "405 POST, OPTIONS"),
             (&get, "/v2/block/b1", "DoptBlock b1"),
+            (&get, "/v2/socket/", "DoptSocket "),
+            (&get, "/v2/socket", "DoptSocket "),
+            (&get, "/v2/socket//", "404"),
+            (&post, "/v2/socket/", "405 GET, OPTIONS"),
             (&post, "/v2/block/b1/transition", "DoptTransition b1"),
             (&post, "/identify", "DoptIdentify "),
             (&post, "/identify/batch", "404"),

@@ -31,6 +31,7 @@ mod openapi;
 mod packaging;
 mod reference;
 mod restore;
+mod sockets;
 mod sources;
 mod stories;
 mod tls;

@@ -140,6 +140,7 @@ impl Edge {
             samples,
             progress,
             changes: changes(&config, &ambient),
+            sockets: sockets(&config),
             ambient,
             metrics: Metrics::new(),
             origins: origins(&config),
@@ -381,6 +382,14 @@ fn changes(config: &EdgeConfig, ambient: &Ambient) -> server::Changes {
         ticket_secret: config.changes().ticket_secret.as_ref().map(Secret::expose),
     };
     server::Changes::new(options, ambient)
+}
+
+/// What sockets share.
+fn sockets(config: &EdgeConfig) -> server::Sockets {
+    server::Sockets::new(server::SocketOptions {
+        ping_interval: config.socket().ping_interval,
+        ping_timeout: config.socket().ping_timeout,
+    })
 }
 
 fn origins(config: &EdgeConfig) -> server::Origins {

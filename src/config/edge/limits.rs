@@ -130,8 +130,9 @@ pub(super) const KEYS: &[Key] = &[
         },
         preset: Preset::Value("10000"),
         secret: None,
-        doc: "Streams of changes open at a time (/v1/changes), each on a connection of its own. Half of the \
-              connections, so that streams leave room for requests; further ones are answered 503.",
+        doc: "Streams of changes (/v1/changes) and sockets of Dopt's clients (/v2/socket/) open at a time, each on \
+              a connection of its own. Half of the connections, so that they leave room for requests; further \
+              streams are answered 503, further sockets closed to come again later.",
     },
     Key {
         name: "limits.streams_per_key_max",

@@ -11,6 +11,7 @@ mod environment;
 mod journal;
 mod limits;
 mod process;
+mod socket;
 mod tls;
 mod upstream;
 
@@ -25,6 +26,7 @@ pub use self::{
     journal::{Ack, JournalConfig, SubjectsConfig},
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
+    socket::SocketConfig,
     tls::{ProxiesConfig, UpstreamTls},
     upstream::{SnapshotOrigin, UpstreamConfig},
 };
@@ -53,6 +55,7 @@ pub const EDGE: Surface = Surface {
         shared_tls::KEYS,
         tls::PROXY_KEYS,
         changes::KEYS,
+        socket::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         telemetry::KEYS,
@@ -78,6 +81,7 @@ pub struct EdgeConfig {
     subjects: SubjectsConfig,
     limits: LimitsConfig,
     changes: ChangesConfig,
+    socket: SocketConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     traces: Option<TracesConfig>,
@@ -106,6 +110,7 @@ impl EdgeConfig {
             subjects: journal::subjects(&mut reader),
             limits: limits::read(&mut reader),
             changes: changes::read(&mut reader),
+            socket: socket::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             traces: telemetry::read(&mut reader),
@@ -194,6 +199,11 @@ impl EdgeConfig {
     /// Tickets for streams of changes.
     pub fn changes(&self) -> &ChangesConfig {
         &self.changes
+    }
+
+    /// Sockets of Dopt's clients.
+    pub fn socket(&self) -> SocketConfig {
+        self.socket
     }
 
     /// Deadlines of a stop.

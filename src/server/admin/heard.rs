@@ -1,7 +1,7 @@
 //! What is measured of those who wait for changes?
 //!
-//! Streams and their events, the wakes behind them, tickets, tokens, and the
-//! calls by which users are read.
+//! Streams, sockets and their events, the wakes behind them, tickets, tokens,
+//! and the calls by which users are read.
 
 use std::fmt;
 
@@ -13,12 +13,16 @@ use prometheus_client::{
 
 use crate::{
     progress::{Progress, TOKEN_OUTCOMES},
-    server::protocol::flows::{Changes, EVENT_NAMES},
+    server::protocol::{
+        dopt::{ENDING_NAMES, PUSHED_NAMES, Sockets},
+        flows::{Changes, EVENT_NAMES},
+    },
 };
 
 /// What is looked up at the scrape.
 pub(in crate::server) struct Heard {
     pub(in crate::server) changes: Changes,
+    pub(in crate::server) sockets: Sockets,
     pub(in crate::server) progress: Progress,
 }
 
@@ -71,7 +75,24 @@ impl Collector for Heard {
         by_label(&mut encoder, ("stream_events", help), "event", told)?;
         let help = "Tickets for streams of changes";
         let tickets = ["given", "refused"].into_iter().zip(counts.tickets());
-        by_label(&mut encoder, ("stream_tickets", help), "outcome", tickets)
+        by_label(&mut encoder, ("stream_tickets", help), "outcome", tickets)?;
+        self.sockets(&mut encoder)
+    }
+}
+
+impl Heard {
+    fn sockets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.sockets.counts();
+        let open = i64::try_from(counts.open()).unwrap_or(i64::MAX);
+        let help = "Sockets of Dopt's clients now open";
+        let family = encoder.encode_descriptor("sockets_open", help, None, MetricType::Gauge)?;
+        ConstGauge::<i64>::new(open).encode(family)?;
+        let help = "Events pushed to sockets";
+        let pushed = PUSHED_NAMES.into_iter().zip(counts.events());
+        by_label(encoder, ("socket_events", help), "event", pushed)?;
+        let help = "Sockets that ended, by how";
+        let ended = ENDING_NAMES.into_iter().zip(counts.endings());
+        by_label(encoder, ("socket_ends", help), "how", ended)
     }
 }
 

@@ -162,7 +162,7 @@ pub(crate) enum Fault {
     NotHere(#[from] NotHere),
     #[error(transparent)]
     Ticket(#[from] TicketError),
-    #[error("as many streams of changes are open as this edge, or this key, may have")]
+    #[error("as many streams and sockets are open as this edge, or this key, may have")]
     Streams,
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -327,7 +327,8 @@ impl Fault {
         }
     }
 
-    fn dopt(&self, row: &Row) -> Answer {
+    /// What is wrong, found and expected, in one text.
+    pub(crate) fn details(&self) -> String {
         let mut details = self.to_string();
         if let Some(found) = self.found() {
             details.push_str("; found ");
@@ -337,7 +338,11 @@ impl Fault {
             details.push_str("; expected ");
             details.push_str(&expected);
         }
-        let body = serde_json::json!({"code": dopt_code(row.status), "details": details});
+        details
+    }
+
+    fn dopt(&self, row: &Row) -> Answer {
+        let body = serde_json::json!({"code": dopt_code(row.status), "details": self.details()});
         http::json_bytes(row.status, "application/json", body.to_string())
     }
 

@@ -6,3 +6,10 @@
 pub(crate) mod distribution;
 pub(crate) mod dopt;
 pub(crate) mod flows;
+
+/// Appends a JSON string.
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Writing text into memory cannot fail.
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok());
+}

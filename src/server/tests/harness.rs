@@ -96,6 +96,7 @@ impl Harness {
                 },
                 &ambient,
             ),
+            sockets: server::Sockets::new(server::SocketOptions::default()),
             ambient,
             metrics: Metrics::new(),
             origins: Origins::Any,

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Edge, Store, body_of, project};
 
 /// A store with two edges below it.
-struct Pair {
-    store: Store,
-    first: Edge,
-    second: Edge,
+pub(crate) struct Pair {
+    pub(crate) store: Store,
+    pub(crate) first: Edge,
+    pub(crate) second: Edge,
     // Last, so that the processes are gone before it is removed.
     folder: tempfile::TempDir,
 }
 
 impl Pair {
     #[track_caller]
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(|store| store.url().to_owned(), &[])
     }
 

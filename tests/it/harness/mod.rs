@@ -13,6 +13,7 @@ mod program;
 mod raw;
 mod shape;
 mod site;
+mod socket;
 mod store;
 
 pub(crate) use client::{Answer, Client, body_of};
@@ -23,6 +24,7 @@ pub(crate) use program::{Program, flowgate, run};
 pub(crate) use raw::{RawAnswer, raw};
 pub(crate) use shape::{check_block, check_dopt_error, check_flow, check_problem};
 pub(crate) use site::{Site, project};
+pub(crate) use socket::{Socket, Upgrade};
 pub(crate) use store::Store;
 
 use std::time::{Duration, Instant};

@@ -7,10 +7,13 @@
 
 mod flow;
 mod identify;
+mod socket;
 mod step;
 
 pub(crate) use flow::{block, flow};
 pub(crate) use identify::identify;
+pub(crate) use socket::{ENDING_NAMES, PUSHED_NAMES, socket};
+pub use socket::{SocketOptions, Sockets};
 pub(crate) use step::{intent, transition};
 
 use crate::{

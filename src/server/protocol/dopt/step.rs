@@ -48,6 +48,7 @@ pub(crate) async fn intent(
         Ok(Some(intent.action(force)))
     })
     .await
+    .map(|taken| taken.answer)
 }
 
 /// `POST /v2/block/:uid/transition`.
@@ -59,19 +60,31 @@ pub(crate) async fn transition(
     let query = posted.asked.query()?;
     let names = query.transitions()?.iter();
     let names: Vec<NameKey> = names.map(|name| NameKey::of(name)).collect();
-    let access = posted.access()?;
-    let inquiry = inquiry(access, &query, edge.now())?;
-    let flow = flow_of_block(access, uid)?;
-    take(edge, &inquiry, &query, &flow.sid, |decision| {
+    let inquiry = inquiry(posted.access()?, &query, edge.now())?;
+    let taken = walk(edge, &inquiry, &query, uid, &names).await;
+    // Clients show a block as left before they hear what came of it: one that
+    // was not left is told again.
+    if !taken.as_ref().is_ok_and(|taken| taken.changed) {
+        edge.progress.remind(inquiry.who.user);
+    }
+    Ok(taken?.answer)
+}
+
+async fn walk(
+    edge: &EdgeService,
+    inquiry: &Inquiry<'_>,
+    query: &Query<'_>,
+    uid: &str,
+    names: &[NameKey],
+) -> Result<Taken, Fault> {
+    let flow = flow_of_block(inquiry.access, uid)?;
+    take(edge, inquiry, query, &flow.sid, |decision| {
         let found = match decision.version {
             Some(version) => block_in(version, uid),
             None => Err(block_missing(decision.number, uid)),
         };
         match found {
-            Ok((block, _)) => Ok(Some(Action::Transition {
-                block,
-                names: &names,
-            })),
+            Ok((block, _)) => Ok(Some(Action::Transition { block, names })),
             // Whoever names a version knows what is in it.
             Err(missing) if goes_by_tag(decision) => Err(missing),
             // The edge chose another version than the client holds: its block
@@ -88,6 +101,12 @@ fn goes_by_tag(decision: &Decision<'_, '_>) -> bool {
     decision.deployment.is_none() && !by_deployments
 }
 
+/// What came of a step.
+struct Taken {
+    changed: bool,
+    answer: Answer,
+}
+
 /// Takes the step if there is anything to step through.
 async fn take<'a>(
     edge: &EdgeService,
@@ -95,7 +114,7 @@ async fn take<'a>(
     query: &Query<'_>,
     sid: &str,
     action: impl FnOnce(&Decision<'_, '_>) -> Result<Option<Action<'a>>, Fault>,
-) -> Result<Answer, Fault> {
+) -> Result<Taken, Fault> {
     let environment = inquiry.access.environment;
     let tag = query.tag()?;
     let known = inquiry.known(edge, std::iter::once(sid)).await?;
@@ -106,5 +125,6 @@ async fn take<'a>(
         None => None,
     };
     let changed = stepped.is_some_and(|stepped| stepped.changed);
-    Ok(edge.stamps.stepped(environment, inquiry.now, changed))
+    let answer = edge.stamps.stepped(environment, inquiry.now, changed);
+    Ok(Taken { changed, answer })
 }

@@ -29,6 +29,7 @@ use crate::{
         auth::Access,
         deciding::{Inquiry, channel},
         error::{Fault, Invalid},
+        protocol::write_text,
     },
     snapshot::NameKey,
 };
@@ -113,13 +114,6 @@ fn write_token(out: &mut Vec<u8>, token: Option<&Token>) {
         out.extend_from_slice(b",\"token\":");
         write_text(out, &token.to_string());
     }
-}
-
-/// Appends a JSON string.
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    // Writing text into memory cannot fail.
-    let written = serde_json::to_writer(out, text);
-    debug_assert!(written.is_ok());
 }
 
 #[cfg(test)]

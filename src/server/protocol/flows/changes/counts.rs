@@ -42,7 +42,7 @@ impl ChangeCounts {
         self.events[event as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn stream_refused(&self) {
+    pub(crate) fn stream_refused(&self) {
         self.refused_streams.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -16,7 +16,7 @@ use hyper::{
 use tokio::sync::mpsc;
 
 use super::{
-    follow::{Blind, Follower, entitled},
+    follow::{Blind, Follower},
     ticket::{Followed, Ticket, TicketError},
     told::Told,
 };
@@ -28,6 +28,7 @@ use crate::{
         auth::Access,
         deciding::Who,
         error::{AuthError, Fault, Invalid},
+        following::{Title, Waking},
         protocol::flows::{
             wire::{SubjectBody, Text, TicketBody},
             write_text,
@@ -54,13 +55,19 @@ pub(crate) async fn hear(edge: &EdgeService, asked: Asked<'_>) -> Result<Answer,
                 Fault::Ticket(error)
             };
             let ticket = edge.changes.office.open(ticket.as_ref()).map_err(refused)?;
-            match entitled(&live, &ticket.key, &ticket.environment_uid) {
+            let title = Title {
+                key: ticket.key,
+                environment_uid: ticket.environment_uid,
+                route: asked.route,
+                from: asked.visit.from(),
+            };
+            match title.access(&live) {
                 Ok(access) => {
                     asked.visit.admit(access.slot, asked.route.class())?;
                     (access, ticket.followed)
                 }
                 Err(_) if !live.is_complete() => return Err(AuthError::NotYet.into()),
-                Err(error) => return Err(refused(error)),
+                Err(_) => return Err(refused(TicketError::Key)),
             }
         }
         None => {
@@ -76,25 +83,18 @@ pub(crate) async fn hear(edge: &EdgeService, asked: Asked<'_>) -> Result<Answer,
 /// Opens the stream.
 async fn open(edge: &EdgeService, access: Access<'_>, followed: Followed) -> Result<Answer, Fault> {
     let changes = edge.changes.clone();
-    let key = access.key.sha256;
-    let Some(seat) = changes.seat(&key) else {
+    let Some(seat) = changes.seat(&access.key.sha256) else {
         changes.counts().stream_refused();
         return Err(Fault::Streams);
     };
     let mut follower = Follower {
-        // Both before the first look, which finds what was before them.
-        listener: edge
-            .progress
-            .listen(&followed.user, followed.group.as_deref()),
-        published: edge.current.watch(),
+        waking: Waking::new(edge, &followed.user, followed.group.as_deref()),
         current: Arc::clone(&edge.current),
         progress: edge.progress.clone(),
-        key,
-        environment_uid: access.environment.snapshot.environment_uid.clone(),
+        title: Title::of(access),
         changes,
         followed,
         told: Told::nothing(),
-        unsure: 0,
         _seat: seat,
     };
     let hello = follower.look().await.map_err(|blind| match blind {

@@ -17,7 +17,7 @@ pub(crate) use ticket::{Office, TicketError};
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     clock::Ambient,
@@ -69,11 +69,19 @@ impl Changes {
         self.seats.taken()
     }
 
+    /// What was counted.
     pub(crate) fn counts(&self) -> &ChangeCounts {
         &self.counts
     }
 
-    fn seat(&self, key: &[u8; 32]) -> Option<Seat> {
+    /// A place for one more stream or socket.
+    pub(crate) fn seat(&self, key: &[u8; 32]) -> Option<Seat> {
         self.seats.take(Asker::of(key))
+    }
+
+    /// A turn to read the ledger, until it is dropped.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.reads.acquire().await.ok()
     }
 }
