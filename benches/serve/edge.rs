@@ -47,8 +47,8 @@ pub(crate) fn serve() {
         progress: progress(&ambient, folder.path()),
         changes: server::Changes::new(
             ChangesOptions {
-                streams_max: 0,
-                streams_per_key_max: 0,
+                streams_max: 20_000,
+                streams_per_key_max: 20_000,
                 ticket_life: Duration::ZERO,
                 ticket_secret: None,
             },
@@ -67,8 +67,8 @@ pub(crate) fn serve() {
     let options = Options {
         name: "edge",
         workers: NonZeroUsize::MIN,
-        connections_max: 1_000,
-        connections_per_address_max: 1_000,
+        connections_max: 20_000,
+        connections_per_address_max: 20_000,
         deadlines: Deadlines::default(),
     };
     let metrics = edge.metrics.clone();

@@ -6,6 +6,7 @@
 //! thinking. Both get the same requests in turn, over keep-alive connections,
 //! as fast as they answer; compared is the CPU time of the server's process in
 //! the cheapest of several rounds.
+//! `cargo bench --bench serve -- sockets` says what idle sockets hold.
 //! Goals are printed beside the figures and never asserted: the machine that
 //! runs this is not the one they were set for.
 
@@ -15,6 +16,7 @@
 mod edge;
 mod floor;
 mod load;
+mod sockets;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -82,6 +84,7 @@ fn main() {
     match std::env::var(ROLE).as_deref() {
         Ok("edge") => edge::serve(),
         Ok("floor") => floor::serve(),
+        _ if std::env::args().any(|word| word == "sockets") => sockets::measure(),
         _ => compare(),
     }
 }

@@ -17,6 +17,7 @@ use crate::harness::run;
 /// Pages with blocks to run, and a text the output must have.
 const PAGES: &[(&str, &str)] = &[
     ("changes.md", "event: change"),
+    ("dopt.md", "101 Switching Protocols"),
     ("http.md", "\"reason\":\"started\""),
     ("two-processes.md", "started"),
     ("snapshots.md", "refused: the root key is away"),
