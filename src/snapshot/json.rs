@@ -4,161 +4,145 @@
 //! one takes the first, one the last. What is signed must not be ambiguous, so
 //! every signed document and part goes through [`parse`], which refuses a
 //! repeated member at any depth, and nesting above a limit, before the typed
-//! reader sees a byte.
+//! reader sees a byte. A cold start reads every part of a snapshot, so this
+//! first look only finds containers and names; whether the rest is JSON at all
+//! is for the typed reader to say.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    fmt::{self, Display},
-};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Display};
 
-use serde::{
-    Deserializer,
-    de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::limits::DOCUMENT_DEPTH_MAX;
 
 /// Why some bytes are not the JSON document they should be: what the reader
-/// met, with line and column.
+/// met, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);
 
+impl JsonError {
+    fn of(error: impl Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Reads a document whose bytes are already within their length cap.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    check(bytes)?;
+    // Once for the whole document, and not for every string in it.
+    let text = std::str::from_utf8(bytes).map_err(JsonError::of)?;
+    distinct(text)?;
     // The typed reader refuses what follows the document.
-    serde_json::from_slice(bytes).map_err(|error| JsonError(error.to_string()))
+    serde_json::from_str(text).map_err(JsonError::of)
 }
 
 /// Whether a document would be read as far as its form goes: a publisher asks
 /// before it signs.
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Distinct { depth: 0 }
-        .deserialize(&mut reader)
-        .map_err(|error| JsonError(error.to_string()))
+    parse::<Value>(bytes).map(drop)
 }
 
-/// Walks one value and keeps nothing of it.
-#[derive(Clone, Copy)]
-struct Distinct {
-    /// Containers around this value.
-    depth: usize,
+/// Members up to which names are compared one by one; nearly every object has
+/// fewer, and a tree for each would cost more than everything else here.
+const FEW: usize = 16;
+
+/// A container that is not closed yet.
+enum Open<'t> {
+    Array,
+    Object {
+        /// Where its first names stand among those of all open objects.
+        own: usize,
+        /// Its further names. A tree and no hash table: its worst case does
+        /// not depend on who chose the names.
+        many: BTreeSet<Cow<'t, str>>,
+    },
 }
 
-impl Distinct {
-    fn inside<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= DOCUMENT_DEPTH_MAX {
-            return Err(E::custom(format_args!(
-                "nested more than {DOCUMENT_DEPTH_MAX} levels deep"
-            )));
-        }
-        Ok(Self {
-            depth: self.depth + 1,
-        })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Distinct {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Distinct {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let inside = self.inside()?;
-        while items.next_element_seed(inside)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let inside = self.inside()?;
-        // A tree and no hash table: its worst case does not depend on who
-        // chose the names.
-        let mut seen = BTreeSet::new();
-        while let Some(name) = members.next_key_seed(Name)? {
-            if seen.contains(&name) {
-                return Err(repeated(&name));
+/// Refuses repeated members and deep nesting. Exact for what is JSON; for
+/// anything else it comes to some end, and the typed reader refuses it.
+fn distinct(text: &str) -> Result<(), JsonError> {
+    let bytes = text.as_bytes();
+    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
+    let mut name_follows = false;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' if open.len() >= DOCUMENT_DEPTH_MAX => {
+                let levels = format_args!("nested more than {DOCUMENT_DEPTH_MAX} levels deep");
+                return Err(JsonError(format!("{levels} at byte {at}")));
             }
-            seen.insert(name);
-            members.next_value_seed(inside)?;
+            b'{' => {
+                name_follows = true;
+                open.push(Open::Object {
+                    own: names.len(),
+                    many: BTreeSet::new(),
+                });
+            }
+            b'[' => {
+                name_follows = false;
+                open.push(Open::Array);
+            }
+            b'}' | b']' => {
+                if let Some(Open::Object { own, .. }) = open.pop() {
+                    names.truncate(own);
+                }
+            }
+            b',' => name_follows = matches!(open.last(), Some(Open::Object { .. })),
+            b'"' => {
+                let begin = at + 1;
+                at = string_end(bytes, begin);
+                if let (true, Some(Open::Object { own, many })) = (name_follows, open.last_mut()) {
+                    let name = name(text, begin, at)?;
+                    let few = &names[*own..];
+                    if few.contains(&name) || many.contains(&name) {
+                        return Err(JsonError(format!(
+                            "member \"{name}\" occurs more than once, expected once at byte {at}"
+                        )));
+                    }
+                    if few.len() < FEW {
+                        names.push(name);
+                    } else {
+                        many.insert(name);
+                    }
+                }
+                name_follows = false;
+            }
+            _ => {}
         }
-        Ok(())
+        at += 1;
     }
+    Ok(())
 }
 
-fn repeated<E: Error>(name: impl Display) -> E {
-    E::custom(format_args!(
-        "member \"{name}\" occurs more than once, expected once"
-    ))
+/// Where the string that begins here has its closing quote; the end of the
+/// text when it has none.
+fn string_end(bytes: &[u8], begin: usize) -> usize {
+    let mut at = begin;
+    while let Some(rest) = bytes.get(at..) {
+        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            None => break,
+            Some(more) if rest[more] == b'"' => return at + more,
+            // Whatever is escaped, it does not end the string.
+            Some(more) => at += more + 2,
+        }
+    }
+    bytes.len()
 }
 
 /// A member's name, after escapes are resolved: `"a"` repeats `"\u0061"`.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Cow<'de, str>, D::Error> {
-        reader.deserialize_str(self)
+fn name(text: &str, begin: usize, end: usize) -> Result<Cow<'_, str>, JsonError> {
+    let raw = text.get(begin..end).unwrap_or_default();
+    if !raw.contains('\\') {
+        return Ok(Cow::Borrowed(raw));
     }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
+    let quoted = text.get(begin - 1..=end).unwrap_or_default();
+    let name: String = serde_json::from_str(quoted).map_err(JsonError::of)?;
+    Ok(Cow::Owned(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn refusal(text: &str) -> String {
@@ -169,6 +153,19 @@ mod tests {
     fn a_member_repeated_at_any_depth_is_refused() {
         assert!(refusal(r#"{"a":1,"a":1}"#).contains("\"a\" occurs more than once"));
         assert!(refusal(r#"{"x":[0,{"b":{"c":1,"d":2,"c":3}}]}"#).contains("\"c\""));
+    }
+
+    #[test]
+    fn a_member_repeated_among_many_is_refused() {
+        let members = |last: usize| {
+            let named = (0..40)
+                .chain([last])
+                .map(|at| format!("\"m{at}\":{{\"m1\":0}}"));
+            format!("{{{}}}", named.collect::<Vec<_>>().join(","))
+        };
+        assert!(parse::<Value>(members(40).as_bytes()).is_ok());
+        assert!(refusal(&members(3)).contains("\"m3\""));
+        assert!(refusal(&members(30)).contains("\"m30\""));
     }
 
     #[test]
@@ -186,6 +183,47 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(parse::<Value>(nested(DOCUMENT_DEPTH_MAX).as_bytes()).is_ok());
         assert!(refusal(&nested(DOCUMENT_DEPTH_MAX + 1)).contains("levels deep"));
+    }
+
+    #[test]
+    fn what_stands_in_strings_is_no_structure() {
+        assert!(parse::<Value>(br#"{"a":"{\"a\":[{,","b":["\\",{"a":"}"}],"c":"\\\""}"#).is_ok());
+        assert!(refusal(r#"{"a":"}\"","b":{"x":"\\"},"a":"\\"}"#).contains("\"a\""));
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_wherever_it_ends() {
+        let whole = r#"{"a":["b\u0062",{"c":1.5e3}],"d":null}"#;
+        assert!(check(whole.as_bytes()).is_ok());
+        for length in 0..whole.len() {
+            let text = &whole.as_bytes()[..length];
+            assert!(check(text).is_err(), "cut at {length}");
+            assert!(parse::<Value>(text).is_err(), "cut at {length}");
+        }
+        for text in [
+            "}",
+            "]]",
+            "{]",
+            "[}",
+            "{\"a\"}",
+            "{,}",
+            "\u{1}",
+            "{\"\\x\":1}",
+        ] {
+            assert!(check(text.as_bytes()).is_err(), "{text}");
+            refusal(text);
+        }
+        assert!(check(b"\"\xff\"").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(
+            proptest::sample::select(br#"{}[]",:\u61ab 0"#.to_vec()), 0..40)) {
+            let read = serde_json::from_slice::<Value>(&bytes);
+            // What is refused as JSON is refused here; the rest may be ambiguous.
+            proptest::prop_assert!(read.is_ok() || parse::<Value>(&bytes).is_err());
+        }
     }
 
     #[test]

@@ -215,6 +215,7 @@ pub struct ShardDocument {
 
 /// One part in a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ListedPart")]
 pub struct PartEntry {
     /// What the blob holds.
     pub kind: PartKind,
@@ -224,6 +225,33 @@ pub struct PartEntry {
     /// The bytes.
     #[serde(flatten)]
     pub blob: Blob,
+}
+
+/// A part as it stands in a shard. Reading flattened members would build every
+/// entry twice, and there are as many entries as parts.
+#[derive(Deserialize)]
+struct ListedPart {
+    kind: PartKind,
+    id: String,
+    sha256: String,
+    length: u64,
+    encoding: Encoding,
+    decoded_length: u64,
+}
+
+impl From<ListedPart> for PartEntry {
+    fn from(listed: ListedPart) -> Self {
+        Self {
+            kind: listed.kind,
+            id: listed.id,
+            blob: Blob {
+                sha256: listed.sha256,
+                length: listed.length,
+                encoding: listed.encoding,
+                decoded_length: listed.decoded_length,
+            },
+        }
+    }
 }
 
 /// The kinds of parts this reader knows. An unknown kind fails the whole
