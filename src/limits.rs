@@ -189,6 +189,10 @@ pub const SNAPSHOT_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// and the documents at their largest, and frames around very many small parts.
 pub const PACK_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + 128 * 1024 * 1024;
 
+/// Threads a release is read on: beyond these, memory is the bottleneck and
+/// not the cores.
+pub const READING_THREADS_MAX: usize = 8;
+
 /// Shards of an index: one byte of a hash.
 pub const SHARDS: usize = 256;
 

@@ -283,7 +283,7 @@ fn complement(
     entered: &mut Vec<BlockState>,
 ) -> Option<()> {
     let mut is_open = false;
-    for item in &container.items {
+    for item in container.items() {
         let key = target.block(*item).key;
         match find(blocks, key) {
             Some(known) => is_open |= !known.exited,
@@ -311,8 +311,9 @@ fn counterpart<'v>(source: &Version, target: &'v Version, key: BlockKey) -> Opti
 
 /// A block's state without the names (or, of a gate, the paths) that are gone.
 fn kept(block: &Block, state: &BlockState) -> BlockState {
-    let exists =
-        |key| block.transition(key).is_some() || block.incoming.iter().any(|path| path.key == key);
+    let exists = |key| {
+        block.transition(key).is_some() || block.incoming().iter().any(|path| path.key == key)
+    };
     BlockState {
         taken: state
             .taken

@@ -206,7 +206,7 @@ fn operation(request: &StepRequest<'_>, before: &Before, effect: &Effect) -> Ope
                 generation,
                 block: block.uid.to_string(),
                 names: known
-                    .map(|transition| transition.name.to_string())
+                    .map(|transition| transition.name().to_string())
                     .collect(),
             }
         }

@@ -83,8 +83,8 @@ impl<'f> Names<'f> {
         for version in versions.filter_map(|slot| slot.version.as_deref()) {
             for block in &version.blocks {
                 names.blocks.insert(block.key, &block.uid);
-                let transitions = block.transitions.iter().map(|own| (own.key, &*own.name));
-                let paths = block.incoming.iter().map(|path| (path.key, &*path.uid));
+                let transitions = block.transitions.iter().map(|own| (own.key, own.name()));
+                let paths = block.incoming().iter().map(|path| (path.key, &*path.uid));
                 names.taken.extend(transitions.chain(paths));
             }
         }

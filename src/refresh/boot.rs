@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{
     RefreshError,
+    cores::Cores,
     holding::{Held, is_confirmed},
     refresher::{Files, Refresher, freshness, roots, versions},
 };
@@ -16,9 +19,9 @@ use crate::{
     disk::keep::HeldRelease,
     snapshot::{
         Revision, Snapshot,
-        compile::{Name, compile_inventory},
+        compile::{Name, compile_inventory, read_beside},
         pack::Pack,
-        parts::{self, Inventory},
+        parts::Inventory,
         trust::{CheckedControl, CheckedDocuments, CheckedRelease, Origin, verify_documents},
     },
 };
@@ -169,8 +172,12 @@ impl Refresher {
         revision: Revision,
         last: &Inventory,
     ) -> Result<(Snapshot, Inventory), RefreshError> {
-        let blob = |sha256: &str| pack.blobs.get(sha256).map(Vec::as_slice);
-        let (mut inventory, _) = parts::resolve_beside(release, blob, last)?;
+        // Every blob is looked up, and a tree of texts is slow to walk.
+        let blobs = pack.blobs.iter();
+        let blobs: FxHashMap<&str, &[u8]> =
+            blobs.map(|(sha256, bytes)| (&**sha256, &**bytes)).collect();
+        let blob = |sha256: &str| blobs.get(sha256).copied();
+        let (mut inventory, _) = read_beside(release, blob, last, &Cores)?;
         let name = Name {
             environment: &self.environment,
             environment_uid: &release.document().environment_uid,

@@ -7,6 +7,7 @@
 //! and what they see; the work is in [`refresher`], [`boot`], [`taking`] and [`holding`].
 
 mod boot;
+mod cores;
 mod holding;
 mod refresher;
 mod supply;

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Blobs, RefreshError, Refreshed,
+    cores::Cores,
     holding::Held,
     refresher::{Files, Refresher, freshness, off_thread, roots, versions},
 };
@@ -19,9 +20,9 @@ use crate::{
     limits::ROOT_STEPS_MAX,
     snapshot::{
         Snapshot,
-        compile::{Name, Work, compile_inventory},
+        compile::{Name, Work, compile_inventory, read_beside},
         pack::Pack,
-        parts::{self, Inventory},
+        parts::{self, Inventory, Read},
         sha256_hex,
         trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust},
         wire::Blob,
@@ -52,7 +53,7 @@ struct Candidate {
     snapshot: Snapshot,
     inventory: Inventory,
     work: Work,
-    read: usize,
+    read: Read,
 }
 
 impl Refresher {
@@ -163,7 +164,7 @@ impl Refresher {
         self.keep(&trust, revised, (&inventory, held.clone()), fetched)
             .await?;
         self.trust = trust;
-        self.note_work(&candidate.work, candidate.read);
+        self.note_work(candidate.work, candidate.read);
         let revision = revised.timestamp.revision();
         let replaced = Some(self.inventory.clone());
         let refreshed = match (narrowed, held) {
@@ -219,7 +220,7 @@ impl Refresher {
         let (last, keep) = (self.beside(&revised.release), self.keep.clone());
         off_thread(move || {
             let blob = |sha256: &str| fetched.get(sha256).map(Vec::as_slice);
-            let (mut inventory, read) = match parts::resolve_beside(&release, blob, &last) {
+            let (mut inventory, read) = match read_beside(&release, blob, &last, &Cores) {
                 // Something we have was not needed until now.
                 Err(parts::PartsError::Missing { .. }) => {
                     let kept = kept_blobs(&keep);
@@ -227,7 +228,7 @@ impl Refresher {
                         let found = fetched.get(sha256).or_else(|| kept.get(sha256));
                         found.map(Vec::as_slice)
                     };
-                    parts::resolve_beside(&release, blob, &last)?
+                    read_beside(&release, blob, &last, &Cores)?
                 }
                 resolved => resolved?,
             };
@@ -247,13 +248,21 @@ impl Refresher {
         .await
     }
 
-    fn note_work(&self, work: &Work, read: usize) {
+    fn note_work(
+        &self,
+        Work {
+            versions,
+            deployments,
+            flows,
+        }: Work,
+        read: Read,
+    ) {
         let mut status = self.status_mut();
-        status.parts_read = read as u64;
-        status.versions_compiled = work.versions as u64;
-        tracing::debug!(environment = %self.environment, parts_read = read,
-            versions = work.versions, deployments = work.deployments, flows = work.flows,
-            "a release was compiled");
+        let versions = read.versions + versions;
+        status.parts_read = read.parts as u64;
+        status.versions_compiled = versions as u64;
+        tracing::debug!(environment = %self.environment, parts_read = read.parts, versions,
+            deployments, flows, "a release was compiled");
     }
 
     /// Puts a snapshot in force; what it replaces is freed elsewhere, together

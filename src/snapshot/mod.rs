@@ -20,15 +20,17 @@ pub mod pack;
 pub mod parts;
 pub mod trust;
 pub mod wire;
+mod workers;
 
 pub use fragment::{flow_bytes_max, write_block, write_empty_flow, write_flow};
 pub use json::{JsonError, check as check_part};
 pub use model::{
-    AccessRules, Alternative, Audience, Block, BlockIndex, BlockKey, Channel, Deployment,
-    DeploymentKey, Entry, Flow, FlowKey, Incoming, Key, NameKey, Revision, RevisionError,
-    RolloutSource, Rule, Scheduled, SetAside, Snapshot, Target, Transition, Trigger, Unsigned,
-    UserKey, Version, VersionSlot,
+    AccessRules, Alternative, Audience, Block, BlockFlows, BlockIndex, BlockKey, Channel,
+    Deployment, DeploymentKey, Entry, Flow, FlowKey, Incoming, Key, NameKey, Revision,
+    RevisionError, RolloutSource, Rule, Scheduled, SetAside, Snapshot, Special, Target, Transition,
+    Trigger, Unsigned, UserKey, Version, VersionSlot,
 };
+pub use workers::{InTurn, Workers};
 
 use sha2::{Digest, Sha256};
 

@@ -65,8 +65,7 @@ impl Judge for LiveJudge<'_> {
 
     fn branch(&mut self, block: &Block, blocks: &[BlockState]) -> Option<Side> {
         let holds = block
-            .predicate
-            .as_ref()
+            .predicate()
             .is_some_and(|predicate| predicate.holds_in(&self.view, self.now, Some(blocks)));
         Some(if holds { Side::True } else { Side::False })
     }

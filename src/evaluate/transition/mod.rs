@@ -216,7 +216,7 @@ fn may_wait(state: &BlockState) -> bool {
 /// Whether this is a gate that waits although every path to it was taken.
 pub(super) fn is_open(block: &Block, state: &BlockState) -> bool {
     let taken = |path: &Incoming| state.has_taken(path.key);
-    block.kind == BlockKind::Gate && may_wait(state) && block.incoming.iter().all(taken)
+    block.kind == BlockKind::Gate && may_wait(state) && block.incoming().iter().all(taken)
 }
 
 /// Whether an edit of the draft took away every block that was active.

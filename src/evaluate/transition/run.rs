@@ -204,18 +204,18 @@ impl<'a> Run<'a> {
     fn move_in_tour(&mut self, index: BlockIndex, forward: bool) -> bool {
         let version = self.flows[OWN].version();
         let item = version.block(index);
-        let Some(tour) = item.container.map(|container| version.block(container)) else {
+        let Some(tour) = item.container().map(|container| version.block(container)) else {
             return false;
         };
-        let Some(place) = tour.items.iter().position(|own| *own == index) else {
+        let Some(place) = tour.items().iter().position(|own| *own == index) else {
             return false;
         };
         let neighbour = if forward {
-            tour.items.get(place + 1)
+            tour.items().get(place + 1)
         } else {
             match place.checked_sub(1) {
                 None => return false,
-                Some(before) => tour.items.get(before),
+                Some(before) => tour.items().get(before),
             }
         };
         let name = NameKey::of(if forward { "next" } else { "previous" });
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
 
     /// A checklist, or hints, of which every item was left is complete.
     fn complete_if_all_left(&mut self, version: &Version, item: &Block) {
-        let Some(container) = item.container.map(|container| version.block(container)) else {
+        let Some(container) = item.container().map(|container| version.block(container)) else {
             return;
         };
         let standing = &self.flows[OWN];
@@ -360,7 +360,7 @@ impl<'a> Run<'a> {
     /// Acts on another flow, or on its own. What lies behind the trigger waits
     /// before that: a trigger that ends its own flow ends that with it.
     fn trigger(&mut self, flow: usize, block: &Block) -> Result<(), StepError> {
-        let Some(trigger) = &block.trigger else {
+        let Some(trigger) = block.trigger() else {
             // Every compiled trigger says what it does.
             self.go_on(flow, block, "done");
             return Ok(());
@@ -400,7 +400,7 @@ impl<'a> Run<'a> {
 
 /// Whether an item of a tour is left forward.
 fn direction(taken: &[&Transition]) -> Result<bool, StepError> {
-    let has = |name| taken.iter().any(|transition| &*transition.name == name);
+    let has = |name| taken.iter().any(|transition| transition.name() == name);
     match (has("next"), has("previous")) {
         (true, true) => Err(StepError::NextAndPrevious),
         (forward, _) => Ok(forward),

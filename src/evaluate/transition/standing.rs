@@ -149,11 +149,11 @@ impl<'a> Standing<'a> {
             arriving.push(block.key);
             match block.kind {
                 BlockKind::Tour => {
-                    self.forget(block.items.iter().map(key_of).collect());
-                    arriving.extend(block.items.first().map(key_of));
+                    self.forget(block.items().iter().map(key_of).collect());
+                    arriving.extend(block.items().first().map(key_of));
                 }
                 BlockKind::Checklist | BlockKind::Hints => {
-                    arriving.extend(block.items.iter().map(key_of));
+                    arriving.extend(block.items().iter().map(key_of));
                 }
                 _ => {}
             }
@@ -188,7 +188,7 @@ impl<'a> Standing<'a> {
         state.active = false;
         state.exited = true;
         add(&mut state.taken, names);
-        for item in &block.items {
+        for item in block.items() {
             let key = self.version.block(*item).key;
             if let Ok(at) = self.position(key) {
                 self.blocks[at].active = false;
@@ -222,7 +222,7 @@ impl<'a> Standing<'a> {
             return false;
         };
         let state = &self.blocks[at];
-        gate.incoming.iter().all(|path| state.has_taken(path.key))
+        gate.incoming().iter().all(|path| state.has_taken(path.key))
     }
 
     /// Gates that wait although every path to them was taken.
@@ -232,7 +232,7 @@ impl<'a> Standing<'a> {
 
     /// Whether every item of a container was left.
     pub(super) fn all_left(&self, container: &Block) -> bool {
-        container.items.iter().all(|item| {
+        container.items().iter().all(|item| {
             let key = self.version.block(*item).key;
             self.position(key).is_ok_and(|at| self.blocks[at].exited)
         })

@@ -77,8 +77,8 @@ impl FlowStateDocument {
     ) -> Self {
         let blocks = state.blocks.iter().filter_map(|stored| {
             let block = version.block(version.find(stored.key)?);
-            let names = block.transitions.iter().map(|t| (t.key, &t.name));
-            let paths = block.incoming.iter().map(|path| (path.key, &path.uid));
+            let names = block.transitions.iter().map(|t| (t.key, t.name()));
+            let paths = block.incoming().iter().map(|path| (path.key, &*path.uid));
             let taken = names
                 .chain(paths)
                 .filter(|(key, _)| stored.has_taken(*key))

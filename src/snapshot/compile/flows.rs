@@ -14,7 +14,7 @@ use super::{
     input::{Given, Input, Source, Versions},
 };
 use crate::snapshot::{
-    model::{Flow, FlowKey, SetAside, Version, VersionSlot},
+    model::{BlockFlows, BlockKey, Flow, FlowKey, SetAside, Version, VersionSlot},
     parts::Outcome,
     wire::{ControlDocument, FlowPart, VersionPart},
 };
@@ -27,14 +27,14 @@ pub(super) struct Assembly<'c> {
     /// Finished flows.
     pub(super) by_sid: FxHashMap<Box<str>, Arc<Flow>>,
     /// Finished flows by their blocks.
-    pub(super) by_block: FxHashMap<Box<str>, Arc<Flow>>,
+    pub(super) by_block: BlockFlows,
     /// What was left out.
     pub(super) set_aside: Vec<SetAside>,
     /// What was compiled and linked anew.
     pub(super) made: Made,
     keys: FxHashMap<FlowKey, &'c str>,
-    /// Block uid to the sid of the flow that has it, logic blocks included.
-    claims: FxHashMap<Box<str>, &'c str>,
+    /// Block to the sid of the flow that has it, logic blocks included.
+    claims: FxHashMap<BlockKey, &'c str>,
     versions: Versions<'c>,
     broken: FxHashMap<&'c str, &'c str>,
     disabled: FxHashSet<&'c str>,
@@ -46,7 +46,7 @@ impl<'c> Assembly<'c> {
         let broken = input.broken.iter();
         Self {
             by_sid: FxHashMap::default(),
-            by_block: FxHashMap::default(),
+            by_block: BlockFlows::default(),
             set_aside: Vec::new(),
             made: Made::default(),
             keys: FxHashMap::default(),
@@ -78,8 +78,7 @@ impl<'c> Assembly<'c> {
                 version: self.version(part, number),
             })
             .collect();
-        if let Some((uid, owner)) = self.foreign_claim(part, &slots) {
-            let why = format!("block uid {uid:?} belongs to flow {owner:?} already");
+        if let Some(why) = self.foreign_claim(part, &slots) {
             self.leave_out(&part.sid, None, why);
             return;
         }
@@ -135,8 +134,8 @@ impl<'c> Assembly<'c> {
             .filter_map(|slot| slot.version.as_ref())
         {
             for index in &version.shown {
-                let uid = version.block(*index).uid.clone();
-                self.by_block.insert(uid, Arc::clone(&flow));
+                let key = version.block(*index).key;
+                self.by_block.insert(key, Arc::clone(&flow));
             }
         }
         self.by_sid.insert(flow.sid.clone(), flow);
@@ -159,9 +158,13 @@ impl<'c> Assembly<'c> {
 
     /// Compiles a version, or sets it aside.
     fn version(&mut self, flow: &'c FlowPart, number: u32) -> Option<Arc<Version>> {
-        let broken = self
-            .broken
-            .remove(format!("version:{}:{number}", flow.uid).as_str());
+        let broken = match self.broken.is_empty() {
+            true => None,
+            false => {
+                let id = format!("version:{}:{number}", flow.uid);
+                self.broken.remove(id.as_str())
+            }
+        };
         let compiled = match self.versions.remove(&(flow.uid.as_str(), number)) {
             Some((source, _)) if source.flow_sid() != flow.sid => Err(format!(
                 "it names the flow {:?}, expected {:?}",
@@ -170,10 +173,7 @@ impl<'c> Assembly<'c> {
             )),
             Some((Source::Compiled(outcome), _)) => told(outcome),
             Some((Source::Parsed(part), place)) => {
-                let outcome = Arc::new(Outcome {
-                    flow_sid: part.flow_sid.as_str().into(),
-                    version: compiled(part),
-                });
+                let outcome = Arc::new(outcome(part));
                 let told = told(&outcome);
                 self.made.versions.push((place, outcome));
                 told
@@ -188,24 +188,29 @@ impl<'c> Assembly<'c> {
             .ok()
     }
 
-    /// The first block uid that another flow has, if any; otherwise all of
-    /// them belong to this flow from now on.
-    fn foreign_claim(
-        &mut self,
-        flow: &'c FlowPart,
-        slots: &[VersionSlot],
-    ) -> Option<(Box<str>, &'c str)> {
-        let uids = || {
+    /// What is wrong with the first block that another flow has, if any;
+    /// otherwise all of them belong to this flow from now on.
+    fn foreign_claim(&mut self, flow: &'c FlowPart, slots: &[VersionSlot]) -> Option<String> {
+        let blocks = || {
             let versions = slots.iter().filter_map(|slot| slot.version.as_deref());
-            versions.flat_map(|version| version.blocks.iter().map(|block| &block.uid))
+            versions.flat_map(|version| &version.blocks)
         };
-        for uid in uids() {
-            if let Some(owner) = self.claims.get(uid) {
-                return Some((uid.clone(), owner));
-            }
+        for block in blocks() {
+            let Some(owner) = self.claims.get(&block.key) else {
+                continue;
+            };
+            let uid = &block.uid;
+            let is_theirs = |flow: &Arc<Flow>| {
+                let mut versions = flow.versions.iter().filter_map(|own| own.version.as_ref());
+                versions.any(|version| version.blocks.iter().any(|own| own.uid == *uid))
+            };
+            return Some(match self.by_sid.get(*owner).is_some_and(is_theirs) {
+                true => format!("block uid {uid:?} belongs to flow {owner:?} already"),
+                false => format!("block uid {uid:?} has the same hash as one of flow {owner:?}"),
+            });
         }
-        self.claims
-            .extend(uids().map(|uid| (uid.clone(), flow.sid.as_str())));
+        let keys = blocks().map(|block| (block.key, flow.sid.as_str()));
+        self.claims.extend(keys);
         None
     }
 
@@ -215,6 +220,14 @@ impl<'c> Assembly<'c> {
             version,
             why,
         });
+    }
+}
+
+/// What compiling a version comes to.
+pub(super) fn outcome(part: &VersionPart) -> Outcome {
+    Outcome {
+        flow_sid: part.flow_sid.as_str().into(),
+        version: compiled(part),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::snapshot::{
     model::{Deployment, Flow},
@@ -121,12 +121,8 @@ impl<'c> Input<'c> {
         let deployments = &mut input.deployments;
         deployments.sort_by(|a, b| a.part.uid.cmp(&b.part.uid));
         input.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
-        let flows = &input.flows;
-        let served = |uid: &str| {
-            let found = flows.binary_search_by(|flow| flow.part.uid.as_str().cmp(uid));
-            found.is_ok()
-        };
-        input.versions.retain(|(uid, _), _| served(uid));
+        let served: FxHashSet<&str> = input.flows.iter().map(|flow| &*flow.part.uid).collect();
+        input.versions.retain(|(uid, _), _| served.contains(uid));
         Ok(input)
     }
 }

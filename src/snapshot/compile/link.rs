@@ -9,8 +9,8 @@ use super::check::{Checked, fixed_names};
 use crate::snapshot::{
     fragment,
     model::{
-        Block, BlockIndex, BlockKey, FlowKey, Incoming, NameKey, Target, Transition, Trigger,
-        Version,
+        Block, BlockIndex, BlockKey, FlowKey, Incoming, NameKey, Special, Target, Transition,
+        Trigger, Version,
     },
     wire::{BlockKind, BlockPart, Migration, PathPart, VersionPart},
 };
@@ -35,19 +35,22 @@ pub(super) fn link(part: &VersionPart, checked: Checked<'_>) -> Version {
             key: BlockKey::of(&block.uid),
             sid: block.sid.as_str().into(),
             kind: block.kind,
-            container: block
-                .container
-                .as_deref()
-                .and_then(|uid| by_uid.get(uid).copied()),
-            items: items.remove(&index).unwrap_or_default().into(),
+            special: Special {
+                container: block
+                    .container
+                    .as_deref()
+                    .and_then(|uid| by_uid.get(uid).copied()),
+                items: items.remove(&index).unwrap_or_default().into(),
+                predicate,
+                incoming: incoming.remove(&index).unwrap_or_default().into(),
+                trigger: block.trigger.as_ref().map(|trigger| Trigger {
+                    flow_sid: trigger.flow_sid.as_str().into(),
+                    version: trigger.version,
+                    action: trigger.action,
+                }),
+            }
+            .if_any(),
             transitions: transitions(block, index, &mut targets),
-            predicate,
-            incoming: incoming.remove(&index).unwrap_or_default().into(),
-            trigger: block.trigger.as_ref().map(|trigger| Trigger {
-                flow_sid: trigger.flow_sid.as_str().into(),
-                version: trigger.version,
-                action: trigger.action,
-            }),
             json_head: fragment::block_head(part, block).into(),
         })
         .collect();
@@ -134,18 +137,21 @@ fn transitions<'p>(
     index: BlockIndex,
     targets: &mut Targets<'p>,
 ) -> Box<[Transition]> {
-    let own: Vec<&str> = match fixed_names(block.kind) {
-        Some(fixed) => fixed.to_vec(),
-        None => block.transitions.iter().map(String::as_str).collect(),
-    };
-    own.into_iter()
-        .map(|name| Transition {
-            name: name.into(),
-            key: NameKey::of(name),
-            targets: in_order(targets.remove(&(index, name)).unwrap_or_default()),
-            json_name: fragment::transition_name(name).into(),
-        })
-        .collect()
+    let mut targets = |name: &'p str| in_order(targets.remove(&(index, name)).unwrap_or_default());
+    match fixed_names(block.kind) {
+        Some(fixed) => {
+            let names = fixed.iter();
+            names
+                .map(|own| Transition::fixed(own, targets(own.name)))
+                .collect()
+        }
+        None => {
+            let names = block.transitions.iter();
+            names
+                .map(|name| Transition::own(name, fragment::transition_name(name), targets(name)))
+                .collect()
+        }
+    }
 }
 
 /// Document order, without duplicates.

@@ -22,8 +22,10 @@ use std::sync::Arc;
 use self::input::Input;
 use super::{
     model::{Deployment, Flow, Revision, Snapshot, Version},
-    parts::{Body, Content, Inventory, Outcome, PartsError, Place},
-    wire::{ControlDocument, VersionPart},
+    parts::{self, Body, Content, Inventory, Outcome, PartsError, Place, Read},
+    trust::CheckedRelease,
+    wire::{Blob, ControlDocument, VersionPart},
+    workers::Workers,
 };
 use crate::limits::{KEYS_PER_ENVIRONMENT_MAX, USER_KEYS_MAX};
 
@@ -147,6 +149,30 @@ pub struct Work {
     pub deployments: usize,
     /// Flows linked.
     pub flows: usize,
+}
+
+/// Reads a release beside the inventory of an earlier one, and compiles its
+/// versions as they are read: a compiled version depends on its part alone, so
+/// this falls into pieces for `workers`, and at no time are all versions there
+/// as they were parsed.
+pub fn read_beside<'a>(
+    release: &CheckedRelease,
+    blob: impl Fn(&str) -> Option<&'a [u8]> + Sync,
+    last: &Inventory,
+    workers: &dyn Workers,
+) -> Result<(Inventory, Read), PartsError> {
+    read_index_beside(release.index(), blob, last, workers)
+}
+
+/// As [`read_beside`], for an index that nobody has signed.
+pub(super) fn read_index_beside<'a>(
+    index: &Blob,
+    blob: impl Fn(&str) -> Option<&'a [u8]> + Sync,
+    last: &Inventory,
+    workers: &dyn Workers,
+) -> Result<(Inventory, Read), PartsError> {
+    let compiled = |part: VersionPart| Body::Compiled(Arc::new(flows::outcome(&part)));
+    parts::resolve_beside(index, blob, last, &compiled, workers)
 }
 
 /// As [`compile`], from an inventory: what was compiled of it before goes into

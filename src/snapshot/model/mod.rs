@@ -14,7 +14,10 @@ mod version;
 pub use access::{AccessRules, Key, Unsigned, UserKey};
 pub use deployment::{Alternative, Audience, Channel, Deployment, RolloutSource, Rule, Scheduled};
 pub use names::{BlockKey, DeploymentKey, FlowKey, NameKey, Revision, RevisionError};
-pub use version::{Block, BlockIndex, Entry, Incoming, Target, Transition, Trigger, Version};
+pub(super) use version::FixedName;
+pub use version::{
+    Block, BlockIndex, Entry, Incoming, Special, Target, Transition, Trigger, Version,
+};
 
 use std::sync::Arc;
 
@@ -40,7 +43,7 @@ pub struct Snapshot {
     /// By key, for whoever holds progress and wants its name.
     pub flows_by_key: FxHashMap<FlowKey, Arc<Flow>>,
     /// The flow each shown block's uid belongs to; logic blocks cannot be asked for.
-    pub block_flows: FxHashMap<Box<str>, Arc<Flow>>,
+    pub block_flows: BlockFlows,
     /// Ascending by uid; those that were set aside are missing.
     pub deployments: Vec<Arc<Deployment>>,
     /// By name; every channel that is described or deployed on.
@@ -51,6 +54,30 @@ pub struct Snapshot {
     pub access: AccessRules,
     /// What could not be compiled; the rest serves.
     pub set_aside: Vec<SetAside>,
+}
+
+/// Flows by their blocks, which are as many as everything else together: so
+/// their keys stand here and not their uids. Compile sets a flow aside that has
+/// a block with the key of another flow's.
+#[derive(Debug, Default)]
+pub struct BlockFlows {
+    by_key: FxHashMap<BlockKey, Arc<Flow>>,
+}
+
+impl BlockFlows {
+    /// The flow that a block with this uid belongs to.
+    pub fn get(&self, uid: &str) -> Option<&Arc<Flow>> {
+        self.by_key.get(&BlockKey::of(uid))
+    }
+
+    /// Each block and its flow.
+    pub fn iter(&self) -> impl Iterator<Item = (BlockKey, &Arc<Flow>)> {
+        self.by_key.iter().map(|(key, flow)| (*key, flow))
+    }
+
+    pub(in crate::snapshot) fn insert(&mut self, key: BlockKey, flow: Arc<Flow>) {
+        self.by_key.insert(key, flow);
+    }
 }
 
 /// One thing that was left out of a snapshot, and why.

@@ -81,26 +81,70 @@ pub struct Block {
     pub sid: Box<str>,
     /// What it is.
     pub kind: BlockKind,
-    /// The container this item belongs to.
-    pub container: Option<BlockIndex>,
-    /// Only for containers: its items in their order (`display-index`, then
-    /// document order).
-    pub items: Box<[BlockIndex]>,
     /// Outgoing transitions, in the order they are shown.
     pub transitions: Box<[Transition]>,
-    /// Only for `boolean`.
-    pub predicate: Option<Predicate>,
-    /// Only for `gate`: every path that leads here, sorted by key.
-    pub incoming: Box<[Incoming]>,
-    /// Only for `flowTrigger`.
-    pub trigger: Option<Trigger>,
+    /// None for most blocks, of which there are more than of anything else.
+    pub special: Option<Box<Special>>,
     /// Everything of Dopt's Block up to and without `"state"`:
     /// `{"kind":"block","type":…,"uid":…,"sid":…,"version":N,"fields":[…]` and
     /// `,"containerUid":…` for items. Empty for logic blocks.
     pub json_head: Box<[u8]>,
 }
 
+/// What only some kinds of blocks have.
+#[derive(Debug, Default)]
+pub struct Special {
+    /// The container this item belongs to.
+    pub container: Option<BlockIndex>,
+    /// Only for containers: its items in their order (`display-index`, then
+    /// document order).
+    pub items: Box<[BlockIndex]>,
+    /// Only for `boolean`.
+    pub predicate: Option<Predicate>,
+    /// Only for `gate`: every path that leads here, sorted by key.
+    pub incoming: Box<[Incoming]>,
+    /// Only for `flowTrigger`.
+    pub trigger: Option<Trigger>,
+}
+
+impl Special {
+    /// Nothing where there is nothing.
+    pub(in crate::snapshot) fn if_any(self) -> Option<Box<Self>> {
+        let is_any = self.container.is_some()
+            || !self.items.is_empty()
+            || self.predicate.is_some()
+            || !self.incoming.is_empty()
+            || self.trigger.is_some();
+        is_any.then(|| Box::new(self))
+    }
+}
+
 impl Block {
+    /// The container this item belongs to.
+    pub fn container(&self) -> Option<BlockIndex> {
+        self.special.as_ref()?.container
+    }
+
+    /// A container's items in their order.
+    pub fn items(&self) -> &[BlockIndex] {
+        self.special.as_ref().map_or(&[], |own| &own.items)
+    }
+
+    /// What decides the side of a `boolean`.
+    pub fn predicate(&self) -> Option<&Predicate> {
+        self.special.as_ref()?.predicate.as_ref()
+    }
+
+    /// Every path that leads to a gate, sorted by key.
+    pub fn incoming(&self) -> &[Incoming] {
+        self.special.as_ref().map_or(&[], |own| &own.incoming)
+    }
+
+    /// What a flow trigger does.
+    pub fn trigger(&self) -> Option<&Trigger> {
+        self.special.as_ref()?.trigger.as_ref()
+    }
+
     /// The transition with this key.
     pub fn transition(&self, key: NameKey) -> Option<&Transition> {
         self.transitions.iter().find(|t| t.key == key)
@@ -122,14 +166,73 @@ impl Block {
 /// One transition name of a block and where it leads.
 #[derive(Debug)]
 pub struct Transition {
-    /// As in requests.
-    pub name: Box<str>,
     /// `NameKey::of(name)`.
     pub key: NameKey,
     /// Where it leads, in document order, one for each path.
     pub targets: Box<[Target]>,
+    label: Label,
+}
+
+/// A transition's name. Nearly all blocks are of kinds whose names are fixed,
+/// and those stand in the program.
+#[derive(Debug)]
+enum Label {
+    Fixed(&'static FixedName),
+    Own(Box<OwnName>),
+}
+
+/// A name that a kind of blocks always has.
+#[derive(Debug)]
+pub(in crate::snapshot) struct FixedName {
+    /// As in requests.
+    pub(in crate::snapshot) name: &'static str,
     /// `"name":`, ready for the `transitioned` object.
-    pub json_name: Box<[u8]>,
+    pub(in crate::snapshot) json: &'static str,
+}
+
+#[derive(Debug)]
+struct OwnName {
+    name: Box<str>,
+    json: Box<[u8]>,
+}
+
+impl Transition {
+    /// Of a name that the block's kind has.
+    pub(in crate::snapshot) fn fixed(name: &'static FixedName, targets: Box<[Target]>) -> Self {
+        Self {
+            key: NameKey::of(name.name),
+            targets,
+            label: Label::Fixed(name),
+        }
+    }
+
+    /// Of a name that the block gives, and `"name":`.
+    pub(in crate::snapshot) fn own(name: &str, json: Vec<u8>, targets: Box<[Target]>) -> Self {
+        Self {
+            key: NameKey::of(name),
+            targets,
+            label: Label::Own(Box::new(OwnName {
+                name: name.into(),
+                json: json.into(),
+            })),
+        }
+    }
+
+    /// As in requests.
+    pub fn name(&self) -> &str {
+        match &self.label {
+            Label::Fixed(fixed) => fixed.name,
+            Label::Own(own) => &own.name,
+        }
+    }
+
+    /// `"name":`, ready for the `transitioned` object.
+    pub fn json_name(&self) -> &[u8] {
+        match &self.label {
+            Label::Fixed(fixed) => fixed.json.as_bytes(),
+            Label::Own(own) => &own.json,
+        }
+    }
 }
 
 /// A path, seen from its start.

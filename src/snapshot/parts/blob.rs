@@ -6,7 +6,7 @@
 
 use super::PartsError;
 use crate::snapshot::{
-    is_sha256_hex, sha256_hex,
+    hex, is_sha256_hex, sha256, sha256_hex, sha256_of_hex,
     wire::{Blob, Encoding},
 };
 
@@ -32,27 +32,86 @@ pub fn encode(bytes: &[u8]) -> (Blob, Vec<u8>) {
     (blob, encoded)
 }
 
-/// Checks length and hash and decodes, within `bytes_max` decoded bytes.
-pub fn decode(blob: &Blob, encoded: &[u8], bytes_max: usize) -> Result<Vec<u8>, PartsError> {
-    let decoded_length = check(blob, bytes_max)?;
-    let found = encoded.len() as u64;
-    if found != blob.length {
-        return Err(PartsError::Length {
+/// Decodes blob after blob. A decompressor takes longer to make than a usual
+/// part takes to decompress, and so does memory that is asked for anew.
+pub(super) struct Decoder {
+    zstd: zstd::zstd_safe::DCtx<'static>,
+    decoded: Vec<u8>,
+}
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self {
+            zstd: zstd::zstd_safe::DCtx::create(),
+            decoded: Vec::new(),
+        }
+    }
+
+    /// Checks length and hash and decodes, within `bytes_max` decoded bytes.
+    pub(super) fn decode<'d>(
+        &'d mut self,
+        blob: &Blob,
+        encoded: &'d [u8],
+        bytes_max: usize,
+    ) -> Result<&'d [u8], PartsError> {
+        let decoded_length = check(blob, bytes_max)?;
+        let found = encoded.len() as u64;
+        if found != blob.length {
+            return Err(PartsError::Length {
+                sha256: blob.sha256.clone(),
+                found,
+                expected: blob.length,
+            });
+        }
+        let hash = sha256(encoded);
+        if sha256_of_hex(&blob.sha256) != Some(hash) {
+            return Err(PartsError::Hash {
+                found: hex(&hash),
+                expected: blob.sha256.clone(),
+            });
+        }
+        match blob.encoding {
+            Encoding::Identity => Ok(encoded),
+            Encoding::Zstd => self.decompress(blob, encoded, decoded_length),
+        }
+    }
+
+    /// Exactly one frame of exactly this many bytes. The output buffer is the
+    /// cap: a frame that holds more fails when the buffer is full.
+    fn decompress(
+        &mut self,
+        blob: &Blob,
+        encoded: &[u8],
+        decoded_length: usize,
+    ) -> Result<&[u8], PartsError> {
+        let undecodable = || PartsError::Undecodable {
             sha256: blob.sha256.clone(),
-            found,
-            expected: blob.length,
-        });
-    }
-    let found = sha256_hex(encoded);
-    if found != blob.sha256 {
-        return Err(PartsError::Hash {
-            found,
-            expected: blob.sha256.clone(),
-        });
-    }
-    match blob.encoding {
-        Encoding::Identity => Ok(encoded.to_vec()),
-        Encoding::Zstd => decompress(blob, encoded, decoded_length),
+            expected: blob.decoded_length,
+        };
+        let frame =
+            zstd::zstd_safe::find_frame_compressed_size(encoded).map_err(|_| undecodable())?;
+        if frame != encoded.len() {
+            // Further frames would be decoded silently as one with the first.
+            return Err(PartsError::Trailing {
+                sha256: blob.sha256.clone(),
+                found: encoded.len(),
+                expected: frame,
+            });
+        }
+        if self.decoded.len() < decoded_length {
+            self.decoded.resize(decoded_length, 0);
+        }
+        let decoded = &mut self.decoded[..decoded_length];
+        let found = self.zstd.decompress(decoded, encoded);
+        let found = found.map_err(|_| undecodable())?;
+        if found != decoded_length {
+            return Err(PartsError::DecodedLength {
+                sha256: blob.sha256.clone(),
+                found: found as u64,
+                expected: blob.decoded_length,
+            });
+        }
+        Ok(&self.decoded[..decoded_length])
     }
 }
 
@@ -81,31 +140,4 @@ pub(super) fn check(blob: &Blob, bytes_max: usize) -> Result<usize, PartsError> 
         });
     }
     Ok(decoded_length)
-}
-
-/// Exactly one frame of exactly this many bytes. The output buffer is the cap:
-/// a frame that holds more fails when the buffer is full.
-fn decompress(blob: &Blob, encoded: &[u8], decoded_length: usize) -> Result<Vec<u8>, PartsError> {
-    let undecodable = || PartsError::Undecodable {
-        sha256: blob.sha256.clone(),
-        expected: blob.decoded_length,
-    };
-    let frame = zstd::zstd_safe::find_frame_compressed_size(encoded).map_err(|_| undecodable())?;
-    if frame != encoded.len() {
-        // Further frames would be decoded silently as one with the first.
-        return Err(PartsError::Trailing {
-            sha256: blob.sha256.clone(),
-            found: encoded.len(),
-            expected: frame,
-        });
-    }
-    let decoded = zstd::bulk::decompress(encoded, decoded_length).map_err(|_| undecodable())?;
-    if decoded.len() != decoded_length {
-        return Err(PartsError::DecodedLength {
-            sha256: blob.sha256.clone(),
-            found: decoded.len() as u64,
-            expected: blob.decoded_length,
-        });
-    }
-    Ok(decoded)
 }

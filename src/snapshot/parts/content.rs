@@ -34,13 +34,17 @@ pub struct Content {
     pub broken: Vec<(String, String)>,
 }
 
-/// Reads a part whose bytes were checked. Only settings may not be broken:
-/// nothing can be served without them.
-pub(super) fn read(entry: Arc<PartEntry>, bytes: &[u8]) -> Result<Part, PartsError> {
+/// Reads a part whose bytes were checked; a version becomes what `made` makes
+/// of it. Only settings may not be broken: nothing can be served without them.
+pub(super) fn read(
+    entry: Arc<PartEntry>,
+    bytes: &[u8],
+    made: &dyn Fn(VersionPart) -> Body,
+) -> Result<Part, PartsError> {
     let id = entry.id.as_str();
     let body = match entry.kind {
         PartKind::Flow => flow(id, bytes).map(|own| Body::Flow(own.into(), None)),
-        PartKind::Version => version(id, bytes).map(|own| Body::Parsed(own.into())),
+        PartKind::Version => version(id, bytes).map(made),
         PartKind::Deployment => deployment(id, bytes).map(|own| Body::Deployment(own.into(), None)),
         PartKind::Key => key(id, bytes).map(|own| Body::Key(own.into())),
         PartKind::Settings => {

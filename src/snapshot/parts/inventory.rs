@@ -7,6 +7,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::{PartsError, content::Content, part_name, version_id};
 use crate::{
     limits::KEYS_PER_ENVIRONMENT_MAX,
@@ -194,8 +196,8 @@ impl Inventory {
     /// them.
     pub(super) fn check(&self) -> Result<(), PartsError> {
         self.settings()?;
-        let mut flows: BTreeMap<&str, Option<&FlowPart>> = BTreeMap::new();
-        let mut versions: BTreeMap<(&str, u32), ()> = BTreeMap::new();
+        let mut flows: FxHashMap<&str, Option<&FlowPart>> = FxHashMap::default();
+        let mut versions: FxHashSet<(&str, u32)> = FxHashSet::default();
         let mut keys = 0;
         for (_, part) in self.parts() {
             let id = part.entry.id.as_str();
@@ -207,7 +209,7 @@ impl Inventory {
                     };
                     flows.insert(id, flow);
                 }
-                PartKind::Version => versions.extend(version_id(id).map(|own| (own, ()))),
+                PartKind::Version => versions.extend(version_id(id)),
                 PartKind::Key => keys += 1,
                 PartKind::Deployment | PartKind::Settings => {}
             }
@@ -221,7 +223,7 @@ impl Inventory {
         for (uid, flow) in &flows {
             let listed = flow.iter().flat_map(|flow| &flow.versions);
             for number in listed {
-                if !versions.contains_key(&(uid, *number)) {
+                if !versions.contains(&(uid, *number)) {
                     return Err(PartsError::VersionMissing {
                         flow: (*uid).to_owned(),
                         number: *number,
@@ -229,7 +231,7 @@ impl Inventory {
                 }
             }
         }
-        for (uid, number) in versions.into_keys() {
+        for (uid, number) in versions {
             let flow = uid.to_owned();
             match flows.get(uid) {
                 None => return Err(PartsError::VersionWithoutFlow { flow, number }),

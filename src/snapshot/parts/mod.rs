@@ -11,29 +11,29 @@ mod build;
 mod content;
 mod error;
 mod inventory;
+mod reading;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
 
-use self::inventory::Shard;
 pub(super) use self::inventory::{Body, Outcome, Place};
+use self::{blob::Decoder, reading::Reading};
 pub use self::{
-    blob::{decode, encode},
+    blob::encode,
     build::{Built, Offer, build_beside, build_index},
     content::Content,
     error::PartsError,
     inventory::Inventory,
+    reading::Read,
 };
 use super::{
     is_sha256_hex, json, sha256,
     trust::CheckedRelease,
-    wire::{Blob, IndexDocument, PartEntry, PartKind, ShardDocument},
+    wire::{Blob, IndexDocument, PartEntry, PartKind, ShardDocument, VersionPart},
+    workers::{InTurn, Workers},
 };
 use crate::limits::{INDEX_BYTES_MAX, PART_BYTES_MAX, SHARD_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 
@@ -42,7 +42,8 @@ const SETTINGS_ID: &str = "settings";
 
 /// The index's shards.
 pub fn index(blob: &Blob, encoded: &[u8]) -> Result<IndexDocument, PartsError> {
-    let document: IndexDocument = document("index", blob, encoded, INDEX_BYTES_MAX)?;
+    let mut decoder = Decoder::new();
+    let document: IndexDocument = document("index", blob, encoded, INDEX_BYTES_MAX, &mut decoder)?;
     for (name, shard) in &document.shards {
         shard_number(name)?;
         blob::check(shard, SHARD_BYTES_MAX)?;
@@ -53,7 +54,15 @@ pub fn index(blob: &Blob, encoded: &[u8]) -> Result<IndexDocument, PartsError> {
 /// A shard's parts: in order, each once, with sound ids and blobs. Whether
 /// they belong to this shard is only known with its number, see [`resolve`].
 pub fn shard(blob: &Blob, encoded: &[u8]) -> Result<ShardDocument, PartsError> {
-    let document: ShardDocument = document("shard", blob, encoded, SHARD_BYTES_MAX)?;
+    read_shard(blob, encoded, &mut Decoder::new())
+}
+
+fn read_shard(
+    blob: &Blob,
+    encoded: &[u8],
+    decoder: &mut Decoder,
+) -> Result<ShardDocument, PartsError> {
+    let document: ShardDocument = document("shard", blob, encoded, SHARD_BYTES_MAX, decoder)?;
     for part in &document.parts {
         check_id(part.kind, &part.id)?;
         blob::check(&part.blob, PART_BYTES_MAX)?;
@@ -77,7 +86,7 @@ pub fn shard_of(kind: PartKind, id: &str) -> u8 {
 /// Resolves everything; `blob` finds encoded bytes by hash.
 pub fn resolve<'a>(
     release: &CheckedRelease,
-    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    blob: impl Fn(&str) -> Option<&'a [u8]> + Sync,
 ) -> Result<Content, PartsError> {
     resolve_index(release.index(), blob, SNAPSHOT_BYTES_MAX)
 }
@@ -86,92 +95,28 @@ pub fn resolve<'a>(
 /// publisher looks at what it is about to sign with the reader's eyes.
 pub fn resolve_index<'a>(
     index: &Blob,
-    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    blob: impl Fn(&str) -> Option<&'a [u8]> + Sync,
     bytes_max: usize,
 ) -> Result<Content, PartsError> {
-    let (inventory, _) = take_stock(index, blob, &Inventory::default(), bytes_max)?;
+    let nothing = Inventory::default();
+    let parsed = |part: VersionPart| Body::Parsed(part.into());
+    let reading = Reading::of(&blob, &nothing, &parsed);
+    let (inventory, _) = reading.take_stock(index, bytes_max, &InTurn)?;
     inventory.into_content()
 }
 
 /// As [`resolve`], beside the inventory of an earlier release: what it has
-/// under the same address is taken as it is. Also says how many parts were read.
-pub fn resolve_beside<'a>(
-    release: &CheckedRelease,
-    blob: impl Fn(&str) -> Option<&'a [u8]>,
-    last: &Inventory,
-) -> Result<(Inventory, usize), PartsError> {
-    take_stock(release.index(), blob, last, SNAPSHOT_BYTES_MAX)
-}
-
-fn take_stock<'a>(
+/// under the same address is taken as it is. What a version that is read
+/// becomes is said by `version`.
+pub(super) fn resolve_beside<'a>(
     index: &Blob,
-    blob: impl Fn(&str) -> Option<&'a [u8]>,
+    blob: impl Fn(&str) -> Option<&'a [u8]> + Sync,
     last: &Inventory,
-    bytes_max: usize,
-) -> Result<(Inventory, usize), PartsError> {
-    let find = |sha256: &str| {
-        blob(sha256).ok_or_else(|| PartsError::Missing {
-            sha256: sha256.to_owned(),
-        })
-    };
-    // Counted once for every reference, so that naming one blob a thousand
-    // times is no way around the limit, and before any part is decoded.
-    let mut total = 0;
-    add_blob(&mut total, index, bytes_max)?;
-    let mut listed = Vec::new();
-    for (name, address) in shards(index, last, &find)? {
-        add_blob(&mut total, &address, bytes_max)?;
-        let number = shard_number(&name)?;
-        let entries: Vec<Arc<PartEntry>> = match last.shard(number, &address) {
-            Some(known) => known.parts.iter().map(|part| part.entry.clone()).collect(),
-            None => {
-                let shard = shard(&address, find(&address.sha256)?)?;
-                check_shard(&name, number, &shard)?;
-                shard.parts.into_iter().map(Arc::new).collect()
-            }
-        };
-        for entry in &entries {
-            add_blob(&mut total, &entry.blob, bytes_max)?;
-        }
-        listed.push((number, address, entries));
-    }
-    let mut inventory = Inventory {
-        index: Some(index.clone()),
-        ..Inventory::default()
-    };
-    let mut read = 0;
-    for (number, blob, entries) in listed {
-        let mut parts = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let known = last.part(number, &entry);
-            let part = match known.filter(|known| !matches!(known.body, Body::Unread)) {
-                Some(known) => known.clone(),
-                None => {
-                    let bytes = decode(&entry.blob, find(&entry.blob.sha256)?, PART_BYTES_MAX)?;
-                    read += 1;
-                    content::read(entry, &bytes)?
-                }
-            };
-            parts.push(part);
-        }
-        inventory.shards.insert(number, Shard { blob, parts });
-    }
-    inventory.check()?;
-    Ok((inventory, read))
-}
-
-/// The shards of an index, which is not read again when it is the last one's.
-fn shards<'a>(
-    index: &Blob,
-    last: &Inventory,
-    find: &impl Fn(&str) -> Result<&'a [u8], PartsError>,
-) -> Result<BTreeMap<String, Blob>, PartsError> {
-    if last.index.as_ref() == Some(index) {
-        let shards = last.shards.iter();
-        let named = shards.map(|(number, shard)| (shard_name(*number), shard.blob.clone()));
-        return Ok(named.collect());
-    }
-    Ok(self::index(index, find(&index.sha256)?)?.shards)
+    version: &(dyn Fn(VersionPart) -> Body + Sync),
+    workers: &dyn Workers,
+) -> Result<(Inventory, Read), PartsError> {
+    let reading = Reading::of(&blob, last, version);
+    reading.take_stock(index, SNAPSHOT_BYTES_MAX, workers)
 }
 
 /// Blobs of the next level that `blob` lacks: the index, then shards, then
@@ -220,8 +165,9 @@ pub fn missing_beside<'a>(
     if !lacking.is_empty() {
         return Ok(lacking);
     }
+    let mut decoder = Decoder::new();
     for (number, shard, encoded) in shards {
-        for part in self::shard(&shard, encoded)?.parts {
+        for part in read_shard(&shard, encoded, &mut decoder)?.parts {
             add_blob(&mut total, &part.blob, SNAPSHOT_BYTES_MAX)?;
             let had = last.part(number, &part).is_some() || blob(&part.blob.sha256).is_some();
             if !had && seen.insert(part.blob.sha256.clone()) {
@@ -303,9 +249,10 @@ fn document<T: DeserializeOwned>(
     blob: &Blob,
     encoded: &[u8],
     bytes_max: usize,
+    decoder: &mut Decoder,
 ) -> Result<T, PartsError> {
-    let bytes = decode(blob, encoded, bytes_max)?;
-    json::parse(&bytes).map_err(|source| PartsError::Malformed { level, source })
+    let bytes = decoder.decode(blob, encoded, bytes_max)?;
+    json::parse(bytes).map_err(|source| PartsError::Malformed { level, source })
 }
 
 fn add_blob(total: &mut usize, blob: &Blob, bytes_max: usize) -> Result<(), PartsError> {

@@ -197,7 +197,7 @@ fn the_demo_project_imports_publishes_verifies_and_compiles() {
     assert_eq!(numbers(&production, "feature-announcement"), [1, 2, 3]);
     let tour = production.flows["onboarding-tour"].latest().unwrap();
     let tour = tour.version.as_ref().unwrap();
-    let items = tour.blocks.iter().map(|block| block.items.len()).max();
+    let items = tour.blocks.iter().map(|block| block.items().len()).max();
     assert_eq!(items, Some(4));
 }
 

@@ -305,7 +305,7 @@ fn block_name(version: &Version, state: &BlockState) -> String {
         _ => "impossible",
     }];
     let transitions = block.transitions.iter().map(|own| (own.key, &own.name));
-    let paths = block.incoming.iter().map(|own| (own.key, &own.uid));
+    let paths = block.incoming().iter().map(|own| (own.key, &own.uid));
     let mut taken: Vec<&str> = transitions
         .chain(paths)
         .filter(|(key, _)| state.has_taken(*key))

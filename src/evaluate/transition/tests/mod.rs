@@ -162,10 +162,10 @@ fn assert_sound(version: &Version, state: &FlowState, was_capped: bool) {
         assert!(!stored.active || (state.is_running() && !block.is_logic()));
         assert!(stored.taken.is_sorted_by(|a, b| a < b));
         if block.kind == BlockKind::Gate {
-            let is_path = |key| block.incoming.iter().any(|path| path.key == key);
+            let is_path = |key| block.incoming().iter().any(|path| path.key == key);
             assert!(stored.taken.iter().all(|key| is_path(*key)));
             assert_eq!(stored.exited, stored.taken.is_empty(), "passed, or waiting");
-            let is_full = stored.taken.len() == block.incoming.len();
+            let is_full = stored.taken.len() == block.incoming().len();
             assert!(!is_full || was_capped || !state.is_running());
         } else {
             let is_name = |key| block.transition(key).is_some();
@@ -179,10 +179,10 @@ fn assert_sound(version: &Version, state: &FlowState, was_capped: bool) {
 /// One item of an active tour is active; the items of an active checklist are
 /// active or left, and not all of them left; an inactive one has none.
 fn assert_items_fit(version: &Version, state: &FlowState, block: &Block, stored: &BlockState) {
-    if block.items.is_empty() {
+    if block.items().is_empty() {
         return;
     }
-    let items = block.items.iter();
+    let items = block.items().iter();
     let items = items.filter_map(|item| state.block(version.block(*item).key));
     let active = items.clone().filter(|item| item.active).count();
     if !stored.active {
@@ -191,7 +191,7 @@ fn assert_items_fit(version: &Version, state: &FlowState, block: &Block, stored:
         assert_eq!(active, 1);
     } else {
         let left = items.filter(|item| item.exited).count();
-        assert_eq!(active + left, block.items.len());
+        assert_eq!(active + left, block.items().len());
         assert!(active > 0);
     }
 }

@@ -11,15 +11,20 @@ use crate::{
     evaluate::predicate::Predicate,
     limits::{SID_BYTES_MAX, TRANSITIONS_PER_BLOCK_MAX},
     snapshot::{
-        model::{BlockIndex, BlockKey, NameKey},
+        model::{BlockIndex, BlockKey, FixedName, NameKey},
         wire::{BlockKind, BlockPart, VersionPart},
     },
 };
 
+/// A name of a sort that stands for itself in JSON.
+macro_rules! fixed {
+    ($($name:literal),*) => {
+        Some(&[$(FixedName { name: $name, json: concat!("\"", $name, "\":") }),*])
+    };
+}
+
 /// The transition names a kind always has; none for `custom`, which names its own.
-pub(in crate::snapshot::compile) fn fixed_names(
-    kind: BlockKind,
-) -> Option<&'static [&'static str]> {
+pub(in crate::snapshot::compile) fn fixed_names(kind: BlockKind) -> Option<&'static [FixedName]> {
     match kind {
         BlockKind::Custom => None,
         BlockKind::Card
@@ -27,12 +32,12 @@ pub(in crate::snapshot::compile) fn fixed_names(
         | BlockKind::Tour
         | BlockKind::Checklist
         | BlockKind::Hints
-        | BlockKind::HintsItem => Some(&["complete", "dismiss"]),
-        BlockKind::TourItem => Some(&["next", "previous"]),
-        BlockKind::ChecklistItem => Some(&["complete", "skip"]),
-        BlockKind::Boolean => Some(&["true", "false"]),
-        BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger => Some(&["done"]),
-        BlockKind::Finish => Some(&[]),
+        | BlockKind::HintsItem => fixed!("complete", "dismiss"),
+        BlockKind::TourItem => fixed!("next", "previous"),
+        BlockKind::ChecklistItem => fixed!("complete", "skip"),
+        BlockKind::Boolean => fixed!("true", "false"),
+        BlockKind::Gate | BlockKind::Webhook | BlockKind::FlowTrigger => fixed!("done"),
+        BlockKind::Finish => fixed!(),
     }
 }
 

@@ -93,7 +93,7 @@ fn source(
     let mut seen = FxHashSet::default();
     for name in &path.on {
         let known = match fixed_names(block.kind) {
-            Some(fixed) => fixed.contains(&name.as_str()),
+            Some(fixed) => fixed.iter().any(|own| own.name == name),
             None => block.transitions.contains(name),
         };
         if !known {

@@ -81,7 +81,7 @@ fn a_block_of_two_flows_sets_the_later_flow_aside() {
     let snapshot = compiled(&content);
     assert_eq!(aside(&snapshot), [("second", None)]);
     assert!(snapshot.set_aside[0].why.contains("\"first\""));
-    assert_eq!(&*snapshot.block_flows["x"].sid, "first");
+    assert_eq!(&*snapshot.block_flows.get("x").unwrap().sid, "first");
     assert_eq!(snapshot.flows.len(), 2);
 }
 

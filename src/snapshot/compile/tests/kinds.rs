@@ -254,7 +254,7 @@ fn the_largest_version_is_linked_and_one_more_block_is_not() {
     assert_eq!(
         &*version
             .block(version.find(BlockKey::of("u7")).unwrap())
-            .incoming[0]
+            .incoming()[0]
             .uid,
         "p7"
     );

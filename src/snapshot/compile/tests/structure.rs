@@ -242,7 +242,7 @@ fn names_become_indexes_in_their_order() {
     let version = version();
     let index = |uid: &str| version.find(BlockKey::of(uid)).unwrap();
     let tour = version.block(index("u-t"));
-    assert_eq!(*tour.items, [index("u-i2"), index("u-i1")]);
+    assert_eq!(*tour.items(), [index("u-i2"), index("u-i1")]);
     assert_eq!(version.initial[0].block, index("u-a"));
     assert_eq!(version.initial.len(), 1);
     let shown: Vec<&str> = version
@@ -254,6 +254,6 @@ fn names_become_indexes_in_their_order() {
     let complete = tour.transition(NameKey::of("complete")).unwrap();
     assert_eq!(complete.targets[0].block, index("u-end"));
     assert_eq!(complete.targets.len(), 1);
-    assert_eq!(version.block(index("u-i1")).container, Some(index("u-t")));
+    assert_eq!(version.block(index("u-i1")).container(), Some(index("u-t")));
     assert_eq!(version.find(BlockKey::of("nobody")), None);
 }

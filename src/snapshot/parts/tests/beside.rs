@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{super::*, part};
 use crate::snapshot::{
     Revision, Snapshot, Version,
-    compile::{Name, Work, compile, compile_inventory},
+    compile::{Name, Work, compile, compile_inventory, read_index_beside},
     fixture::{ENVIRONMENT, ENVIRONMENT_UID, Part, key_part},
     wire::ControlDocument,
 };
@@ -180,7 +180,7 @@ fn picture(snapshot: &Snapshot) -> String {
     let keys = snapshot.flows_by_key.iter();
     lines.extend(keys.map(|(key, flow)| format!("key {key:?} {}", flow.uid)));
     let blocks = snapshot.block_flows.iter();
-    lines.extend(blocks.map(|(uid, flow)| format!("block {uid} {}", flow.uid)));
+    lines.extend(blocks.map(|(key, flow)| format!("block {key:?} {}", flow.uid)));
     for (name, channel) in &snapshot.channels {
         lines.push(format!(
             "channel {name} {} {:?}",
@@ -245,15 +245,17 @@ impl Pair {
         let nothing = compile(ENVIRONMENT, ENVIRONMENT_UID, revision, &content, &control);
         let nothing = nothing.expect("it compiles");
         let find = |sha256: &str| self.have.get(sha256).map(Vec::as_slice);
-        let beside = take_stock(&built.index, find, &self.live, SNAPSHOT_BYTES_MAX);
-        let (mut inventory, _) = beside.expect("it resolves beside");
+        let beside = read_index_beside(&built.index, find, &self.live, &InTurn);
+        let (mut inventory, read) = beside.expect("it resolves beside");
         let name = Name {
             environment: ENVIRONMENT,
             environment_uid: ENVIRONMENT_UID,
             revision,
         };
         let compiled = compile_inventory(&name, &mut inventory, &control);
-        let (beside, work) = compiled.expect("it compiles beside");
+        let (beside, mut work) = compiled.expect("it compiles beside");
+        assert_eq!(work.versions, 0, "they are compiled as they are read");
+        work.versions += read.versions;
         assert_eq!(picture(&beside), picture(&nothing));
         self.same_versions(&beside, &inventory);
         self.live = inventory;

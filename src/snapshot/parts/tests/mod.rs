@@ -31,6 +31,12 @@ fn name<T: std::fmt::Debug>(result: Result<T, PartsError>) -> &'static str {
     result.unwrap_err().name()
 }
 
+fn decode(blob: &Blob, encoded: &[u8], bytes_max: usize) -> Result<Vec<u8>, PartsError> {
+    let mut decoder = Decoder::new();
+    let decoded = decoder.decode(blob, encoded, bytes_max)?;
+    Ok(decoded.to_vec())
+}
+
 /// Replaces the one shard of a part by what `change` makes of it.
 fn reshard(part: Part, change: impl FnOnce(&mut ShardDocument) -> String) -> Built {
     let mut built = build_index(vec![part]).unwrap();
