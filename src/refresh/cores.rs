@@ -1,9 +1,11 @@
 //! On which threads is a release read?
 //!
 //! On as many as there are cores, for the time of one call: a cold start and a
-//! first fetch have everything to read, and who waits for them waits for one
-//! core only because the others idle. A release that changes little is read on
-//! the calling thread before a second one would have started.
+//! first fetch have everything to read, and who waits for them would wait for
+//! one core while the others idle. For a release that changes little, starting
+//! threads costs some tens of microseconds more than it saves. A piece that
+//! panics ends the call with a panic, which whoever compiles off the control
+//! runtime turns into an error.
 
 use std::{
     num::NonZero,

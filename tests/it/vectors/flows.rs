@@ -304,12 +304,12 @@ fn block_name(version: &Version, state: &BlockState) -> String {
         (false, true, true) => "exited",
         _ => "impossible",
     }];
-    let transitions = block.transitions.iter().map(|own| (own.key, &own.name));
-    let paths = block.incoming().iter().map(|own| (own.key, &own.uid));
+    let transitions = block.transitions.iter().map(|own| (own.key, own.name()));
+    let paths = block.incoming().iter().map(|own| (own.key, &*own.uid));
     let mut taken: Vec<&str> = transitions
         .chain(paths)
         .filter(|(key, _)| state.has_taken(*key))
-        .map(|(_, name)| &**name)
+        .map(|(_, name)| name)
         .collect();
     taken.sort_unstable();
     words.append(&mut taken);
