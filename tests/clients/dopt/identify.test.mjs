@@ -9,7 +9,6 @@ import { checkError, openBlocks, openUsers } from './lib/dopt.mjs';
 import { Site } from './lib/site.mjs';
 import { eventually } from './lib/wait.mjs';
 
-
 let site;
 before(async () => {
   site = await Site.start();

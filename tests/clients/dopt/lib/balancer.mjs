@@ -54,12 +54,15 @@ export class Balancer {
     return pairs.length;
   }
 
-  /** From now on nothing passes on the connections that match; they stay open. */
-  freeze(matches) {
+  /**
+   * From now on nothing passes on the connections that match, in the given
+   * direction; they stay open.
+   */
+  freeze(matches, { toEdge = false, toClient = false }) {
     const pairs = [...this.#pairs].filter((pair) => matches(pair.head));
     for (const { client, edge } of pairs) {
-      client.unpipe(edge).pause();
-      edge.unpipe(client).pause();
+      if (toEdge) client.unpipe(edge).pause();
+      if (toClient) edge.unpipe(client).pause();
     }
     return pairs.length;
   }
