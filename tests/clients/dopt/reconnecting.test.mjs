@@ -44,15 +44,16 @@ test('a connection that is reset comes back with what changed meanwhile', async 
 test('an SDK that does not watch again is told all the same', async (t) => {
   const dopt = openSdk(t, site, 'forgetful', { welcome: 2 });
   await within('it is initialized', dopt.initialized());
-  const watches = () => dopt.socket.io.engine.id;
-  const before = watches();
+  await within('its watch is taken', dopt.watched);
+  const connection = () => dopt.socket.io.engine.id;
+  const first = connection();
   site.balancer.refuses = of('forgetful');
   site.balancer.cut(of('forgetful'));
   await eventually('it noticed', () => !dopt.socket.connected);
   const api = openBlocks(site, 'forgetful');
   await api.transition(blockOf(await api.flow('welcome', 2), 'step1'), 'next');
   site.balancer.refuses = () => false;
-  await eventually('it is back', () => dopt.socket.connected && watches() !== before);
+  await eventually('it is back', () => dopt.socket.connected && connection() !== first);
   await eventually('what changed meanwhile', () => dopt.card('welcome.step2').active);
   dopt.card('welcome.step2').complete();
   await eventually('and what changes from now on', () => dopt.flow('welcome').state.finished);

@@ -61,11 +61,14 @@ test('a transition shows at once, and what follows from it is pushed', async (t)
 
 test('without optimism only the push changes anything', async (t) => {
   const dopt = await open(t, 'patient', { welcome: 2 }, { optimisticUpdates: false });
+  await within('its watch is taken', dopt.watched);
   const step = dopt.block('welcome.step1');
-  const heard = new Promise((resolve) => step.subscribe(resolve));
+  const heard = new Promise((resolve) => {
+    step.subscribe(({ state }) => state.active || resolve());
+  });
   step.transition('next', 'skip');
   assert.equal(step.state.active, true);
-  await within('the push', heard);
+  await within('the push, as subscribers hear it', heard);
   assert.deepEqual(step.transitioned, { next: true, skip: true });
   await eventually('both ways are taken', () =>
     ['welcome.step2', 'welcome.extra'].every((sid) => dopt.block(sid).state.active),

@@ -79,6 +79,47 @@ test('side effects are told exactly when a push follows', async (t) => {
   assert.equal(await api.intent('manual', 'start', 1), false);
 });
 
+test('a read is never older than what was pushed', async (t) => {
+  const api = openBlocks(site, 'fresh');
+  const flow = await api.flow('welcome', 2);
+  const socket = openSocket(t, site, 'fresh', { watch: [['welcome', 2]] });
+  await eventually('the first state', () => socket.block('welcome.step1'));
+  const reads = [];
+  socket.on('blocks', (blocks) => {
+    const pushed = Object.values(blocks).find((block) => block.sid === 'welcome.step1');
+    if (pushed) reads.push(api.block(pushed).then((read) => assert.deepEqual(read, pushed)));
+  });
+  assert.equal(await api.transition(blockOf(flow, 'step1'), 'skip'), true);
+  await eventually('the step away', () => reads.length === 1);
+  await Promise.all(reads);
+  assert.equal(await api.transition(blockOf(flow, 'extra'), 'dismiss'), true);
+  await eventually('the step back', () => reads.length === 2);
+  await Promise.all(reads);
+});
+
+test('a refused step is answered with how things stand', async (t) => {
+  const api = openBlocks(site, 'refused');
+  const flow = await api.flow('welcome', 2);
+  const socket = openSocket(t, site, 'refused', { watch: [['welcome', 2]] });
+  await eventually('the first state', () => socket.block('welcome.step1'));
+  const before = socket.events.length;
+  // The SDK shows the block as left, and only a push tells it otherwise.
+  await assert.rejects(api.transition(blockOf(flow, 'step1'), 'bogus'));
+  await eventually('the true state', () => socket.events.length > before);
+  assert.equal(socket.block('welcome.step1').state.active, true);
+});
+
+test('a group on the socket is one on the requests', async (t) => {
+  const groups = [{ identifier: 'acme', properties: { tier: 'gold' } }];
+  await openUsers(site).users.identifyUser({ identifier: 'grouped', properties: {}, groups });
+  const api = openBlocks(site, 'grouped', { group: 'acme' });
+  const flow = await api.flow('golden', 1);
+  const socket = openSocket(t, site, 'grouped', { group: 'acme', watch: [['golden', 1]] });
+  await eventually('the first state', () => socket.block('golden.hello')?.state.active);
+  assert.equal(await api.transition(blockOf(flow, 'hello'), 'dismiss'), true);
+  await eventually('the push', () => socket.block('golden.hello').transitioned.dismiss);
+});
+
 test('only what is watched is told, in the version that is watched', async (t) => {
   const api = openBlocks(site, 'picky');
   const [old, flow] = [await api.flow('welcome', 1), await api.flow('welcome', 2)];
@@ -175,6 +216,30 @@ test('a bad key is refused once, with a word', async (t) => {
     assert.equal(socket.active, false, 'the client does not try again');
     assert.equal(socket.readies(), 0);
   }
+});
+
+test('rubbish is one connection\'s trouble', async (t) => {
+  const api = openBlocks(site, 'neighbour');
+  const flow = await api.flow('welcome', 2);
+  const socket = openSocket(t, site, 'neighbour', { watch: [['welcome', 2]] });
+  await eventually('the first state', () => socket.block('welcome.step1'));
+  for (const rubbish of ['9', '42/v2/client,{', '42/v2/client,["watch:flow"', 'x'.repeat(2_000_000)]) {
+    const other = openSocket(t, site, 'neighbour');
+    await eventually('it is ready', () => other.readies() === 1);
+    other.io.engine.transport.ws.send(rubbish);
+    // Taken or thrown out, its next life is as good as the first.
+    other.io.engine.close();
+    await eventually('it is ready again', () => other.readies() === 2);
+  }
+  assert.equal(await api.transition(blockOf(flow, 'step1'), 'next'), true);
+  await eventually('the push', () => socket.block('welcome.step2').state.active);
+  assert.equal(socket.readies(), 1);
+});
+
+test('whoever asks for long polling is told that there is none', async () => {
+  const answer = await site.ask('GET', '/v2/socket/?endUserIdentifier=u&EIO=4&transport=polling');
+  assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}`);
+  assert.equal(typeof (await answer.json()).details, 'string');
 });
 
 test('a missing key is refused like a bad one', async (t) => {

@@ -39,6 +39,8 @@ export function openSdk(t, site, user, flows, { key = site.keys.blocks, ...more 
     ...more,
   });
   t.after(() => dopt.destroy());
+  // Its watch is on its way when it is initialized, and taken when it is answered.
+  dopt.watched = new Promise((resolve) => dopt.socket.once('flow', resolve));
   return dopt;
 }
 

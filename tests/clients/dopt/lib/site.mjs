@@ -44,8 +44,8 @@ export class Site {
   /** Public key of applications, key of the users API, trusted key. */
   keys = {};
 
-  /** Starts everything; returns when both edges are ready. */
-  static async start() {
+  /** Starts everything, edges with these flags, too; returns when both are ready. */
+  static async start(...flags) {
     const site = new Site();
     const folder = await mkdtemp(path.join(os.tmpdir(), 'flowgate-dopt-'));
     site.folder = folder;
@@ -57,7 +57,7 @@ export class Site {
     site.adminKey = (await readFile(path.join(data, 'admin.key'), 'utf8')).trim();
     await site.command('import', PROJECT);
     for (const kind of ['blocks', 'users', 'server', 'edge']) site.keys[kind] = await site.key(kind);
-    site.edges = await Promise.all([site.#edge('a'), site.#edge('b')]);
+    site.edges = await Promise.all([site.#edge('a', flags), site.#edge('b', flags)]);
     site.balancer = await Balancer.listen(() => site.edges.map((edge) => edge.address));
     return site;
   }
@@ -105,13 +105,14 @@ export class Site {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  #edge(name) {
+  #edge(name, flags) {
     const words = [
       ...['edge', '--json', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'],
       ...['--data', path.join(this.folder, `edge-${name}`), '--journal-segment-mb', '4'],
       ...['--upstream-url', this.store.ready.store_url, '--upstream-backoff-max-ms', '200'],
       ...['--trust-root', path.join(this.folder, 'signing/root.json')],
       ...['--environment-key', `development=${this.keys.edge}`],
+      ...flags,
     ];
     return new Edge(words, path.join(this.folder, `edge-${name}.log`)).start();
   }
