@@ -11,6 +11,14 @@ import net from 'node:net';
 /** Whether a connection's first request is the upgrade of a live socket. */
 export const isSocket = (head) => head.startsWith('GET /v2/socket/');
 
+/** A TCP reset, so that the other side sees a failure and no orderly end. */
+function reset(socket) {
+  // Node never closes a socket that is reset while it is shutting down, and
+  // then hangs at its own end.
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 export class Balancer {
   #server;
   #edges;
@@ -48,8 +56,8 @@ export class Balancer {
   cut(matches = () => true) {
     const pairs = [...this.#pairs].filter((pair) => matches(pair.head));
     for (const { client, edge } of pairs) {
-      client.resetAndDestroy();
-      edge.resetAndDestroy();
+      reset(client);
+      reset(edge);
     }
     return pairs.length;
   }
@@ -83,7 +91,7 @@ export class Balancer {
       client.pause();
       const head = first.toString('latin1');
       this.heads.push(head);
-      if (this.refuses(head)) client.resetAndDestroy();
+      if (this.refuses(head)) reset(client);
       else this.#connect(client, first, head, this.rule(head), 0);
     });
   }
@@ -91,7 +99,7 @@ export class Balancer {
   #connect(client, first, head, choice, tried) {
     const edges = this.#edges();
     if (tried === edges.length) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const [host, port] = edges[(choice + tried) % edges.length];
@@ -109,7 +117,7 @@ export class Balancer {
     this.#pairs.add(pair);
     const gone = () => this.#pairs.delete(pair);
     for (const [one, other] of [[client, edge], [edge, client]]) {
-      one.on('error', () => other.resetAndDestroy());
+      one.on('error', () => reset(other));
       one.on('close', () => {
         gone();
         other.destroy();
