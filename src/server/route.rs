@@ -105,7 +105,7 @@ pub(crate) enum Protocol {
 impl Protocol {
     /// The protocol a path belongs to, also one that leads nowhere.
     pub(crate) fn of(path: &str) -> Self {
-        if path.starts_with("/v2/") || path.starts_with("/identify") {
+        if ["/v0/", "/v2/", "/identify"].iter().any(|own| path.starts_with(own)) {
             Self::Dopt
         } else {
             Self::Flowgate
