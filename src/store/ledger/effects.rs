@@ -110,7 +110,9 @@ fn asked_flow(operation: &Operation) -> &str {
         | Operation::Intent { flow, .. }
         | Operation::Transition { flow, .. }
         | Operation::Migrate { flow, .. } => flow,
-        Operation::Membership | Operation::Identify { .. } => "",
+        Operation::Membership
+        | Operation::Identify { .. }
+        | Operation::IdentifyGroup { .. } => "",
     }
 }
 

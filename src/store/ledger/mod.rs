@@ -259,6 +259,7 @@ impl Run<'_> {
         }
         match (&event.operation, &event.membership) {
             (Operation::Membership, Some(membership)) => self.enrol(record, membership),
+            (Operation::IdentifyGroup { group }, _) => self.identify_group(record, group),
             (_, membership) => {
                 let verdict = self.verdict(record)?;
                 let mut outcome = self.settle(record, verdict)?;
