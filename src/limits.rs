@@ -79,6 +79,9 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Body of a batch call of a public protocol.
 pub const BATCH_BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Users of one identify batch, as Dopt's clients know it.
+pub const IDENTIFY_BATCH_MAX: usize = 100;
+
 /// Nesting of JSON from outside; deeper input has no use and costs stack.
 pub const JSON_DEPTH_MAX: usize = 16;
 
@@ -263,6 +266,22 @@ pub const WEBHOOK_HEADERS_MAX: usize = 32;
 
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// One line of a file of users: the largest properties of a user and of a few
+/// groups, written with escapes.
+pub const USER_LINE_BYTES_MAX: usize = 512 * 1024;
+
+/// Lines of such a file in one call: one transaction of the ledger, for which
+/// edges that ship wait.
+pub const USER_LINES_MAX: usize = 256;
+
+/// Bytes of the lines of one call, and so (with room for its frame) the
+/// store's body cap for it.
+pub const USER_LINES_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Lines that cannot be taken before an import gives the file up: one with
+/// more has one cause, said often.
+pub const USER_LINES_BAD_MAX: usize = 100;
 
 /// Edges of one environment of which a store remembers what they reported:
 /// large fleets, and some hundred kilobytes.
@@ -469,6 +488,7 @@ pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
+    assert!(USER_LINE_BYTES_MAX < USER_LINES_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
     assert!(H2_STREAM_WINDOW_BYTES <= H2_CONNECTION_WINDOW_BYTES);
     assert!(H2_PIECE_BYTES <= H2_SEND_BYTES_MAX);

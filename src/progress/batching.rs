@@ -97,13 +97,13 @@ impl Progress {
     /// Brings into memory whom the calls are about, many at a time. Whoever
     /// cannot be read is met again, and told of, one by one.
     async fn gather(&self, requests: &[IdentifyRequest]) {
-        let names = requests.iter().flat_map(|request| {
-            let groups = request.groups.iter();
-            let groups = groups.map(|group| (Kind::Group, group.identifier.as_str()));
-            let names = groups.chain([(Kind::User, request.user.as_str())]);
-            names.map(|name| (&request.place, name))
-        });
-        let reads = names.map(|(place, (kind, id))| self.glance(place, kind, id));
+        let mut reads = Vec::new();
+        for request in requests {
+            for group in &request.groups {
+                reads.push(self.glance(&request.place, Kind::Group, &group.identifier));
+            }
+            reads.push(self.glance(&request.place, Kind::User, &request.user));
+        }
         stream::iter(reads)
             .buffer_unordered(READ_AT_ONCE)
             .for_each(std::future::ready)

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::{
-    finding::Found,
     event::GroupDocument,
+    finding::Found,
     keys::{Kind, SubjectKey},
     known::{IDENTIFY, Known, KnownGroup, Place, merged},
     pending::Locked,
@@ -62,9 +62,7 @@ impl Progress {
                 Attempt::Raced => {}
                 Attempt::Decided { told, ticket } => {
                     // Nobody has the empty id.
-                    return self
-                        .acknowledged(told, ticket, self.news("", groups))
-                        .await;
+                    return self.acknowledged(told, ticket, self.news("", groups)).await;
                 }
             }
         }

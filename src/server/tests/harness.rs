@@ -103,6 +103,7 @@ impl Harness {
             limits,
             distribution: None,
             traces_per_million: None,
+            segment: server::SegmentSecrets::default(),
         };
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {

@@ -102,7 +102,13 @@ impl Run<'_> {
         let subject = subject_hash("group", &[&merged.identifier]);
         self.notes.insert(subject, merged.doc_rev);
         let doc_rev = merged.doc_rev;
-        Ok(super::outcome(record, Outcome::Applied, doc_rev, true, None))
+        Ok(super::outcome(
+            record,
+            Outcome::Applied,
+            doc_rev,
+            true,
+            None,
+        ))
     }
 }
 

@@ -239,6 +239,21 @@ impl Edge<'_> {
         self
     }
 
+    /// A group, and no user.
+    fn identify_group(&mut self, group: &str, properties: Value) -> &mut Self {
+        let group = GroupDocument {
+            identifier: group.to_owned(),
+            properties: object(properties),
+        };
+        self.views.entry(String::new()).or_insert(View {
+            base: Base::Document(0),
+            states: BTreeMap::new(),
+        });
+        let event = self.event("", Operation::IdentifyGroup { group });
+        self.push(event);
+        self
+    }
+
     fn event(&self, user: &str, operation: Operation) -> Event {
         Event {
             environment: WHERE.to_owned(),
