@@ -85,11 +85,8 @@ pub(super) fn import(
         done: ImportedUsers::default(),
         refused: Vec::new(),
     };
-    loop {
-        match next_line(&mut lines).map_err(|error| unreadable(&error))? {
-            Some(line) => importing.line(line)?,
-            None => break,
-        }
+    while let Some(line) = next_line(&mut lines).map_err(|error| unreadable(&error))? {
+        importing.line(line)?;
     }
     importing.send()?;
     importing.finish()

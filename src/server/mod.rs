@@ -15,6 +15,7 @@ mod error;
 mod following;
 mod limits;
 mod openapi;
+mod path;
 mod protocol;
 mod query;
 mod respond;

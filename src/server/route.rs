@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use hyper::Method;
 
 use super::{
-    error::{Invalid, RouteError},
+    error::RouteError,
     limits::Class,
+    path::{SEGMENTS, decode, split},
     protocol::distribution::Document,
 };
 use crate::{
@@ -318,9 +319,6 @@ pub(crate) struct Matched<'p> {
     pub(crate) parameter: Cow<'p, str>,
 }
 
-/// Longest path in segments, plus one that tells a longer one apart.
-const SEGMENTS: usize = 8;
-
 /// Finds the route of a raw path.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
     let mut segments = [""; SEGMENTS];
@@ -379,55 +377,6 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
     }
     let parameter = decode(parameter, last)?;
     Ok(Matched { route, parameter })
-}
-
-/// Splits a raw path, refusing what different parsers read differently.
-fn split<'p>(path: &'p str, segments: &mut [&'p str; SEGMENTS]) -> Result<usize, RouteError> {
-    let odd = |byte: u8| byte < b' ' || matches!(byte, b';' | b'\\' | 0x7f);
-    if path.bytes().any(odd) {
-        return Err(RouteError::Path(Invalid::Value {
-            what: "path",
-            found: path.to_owned(),
-            expected: "no semicolon, backslash or control character",
-        }));
-    }
-    let rest = path.strip_prefix('/').ok_or(RouteError::NoSuchPath)?;
-    let mut used = 0;
-    for segment in rest.split('/') {
-        if matches!(segment, "." | "..") {
-            return Err(RouteError::Path(Invalid::Value {
-                what: "path",
-                found: path.to_owned(),
-                expected: "no dot segments",
-            }));
-        }
-        *segments.get_mut(used).ok_or(RouteError::NoSuchPath)? = segment;
-        used += 1;
-    }
-    Ok(used)
-}
-
-fn decode(raw: &str, last: bool) -> Result<Cow<'_, str>, RouteError> {
-    if !raw.contains('%') {
-        return Ok(Cow::Borrowed(raw));
-    }
-    let refuse = |expected| {
-        RouteError::Path(Invalid::Value {
-            what: "path parameter",
-            found: raw.to_owned(),
-            expected,
-        })
-    };
-    let has_slash = raw
-        .as_bytes()
-        .windows(3)
-        .any(|three| three.eq_ignore_ascii_case(b"%2f"));
-    if has_slash && !last {
-        return Err(refuse("no encoded slash before the last segment"));
-    }
-    percent_encoding::percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| refuse("percent-encoded UTF-8"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod chain;
 mod enrolling;
 mod forgetting;
 mod identify;
+mod importing;
 mod rules;
 mod several;
 
