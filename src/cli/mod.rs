@@ -36,6 +36,7 @@ mod snapshot;
 mod table;
 mod told;
 mod user;
+mod users_file;
 
 pub use console::Console;
 
@@ -90,7 +91,7 @@ enum Command {
     /// Make signed snapshots and look at them, without any server.
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
-    /// Look at one user's progress.
+    /// Users: one's progress, and many coming in or going out.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Flows and where they are switched on.

@@ -1,9 +1,10 @@
-//! Where does one user stand?
+//! Where does one user stand, and who are all of them?
 //!
-//! Shows what the ledger has of a user, flow by flow. What an edge has not
-//! shipped yet is not in it.
+//! Shows what the ledger has of a user, flow by flow; takes and gives users as
+//! lines of a file (see `users_file`). What an edge has not shipped yet is not
+//! in it.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
+    users_file,
 };
 use crate::{
     config::Variables,
@@ -21,18 +23,26 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// Show a user's properties and the state of every flow visited.
-    Show {
-        /// User id.
-        user: String,
-        /// Which environment's.
-        #[arg(long, value_name = "ENV", default_value = "development")]
-        environment: String,
-        #[command(flatten)]
-        target: Target,
-        /// Table or JSON.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-    },
+    Show(ShowArguments),
+    /// Bring users and groups with their properties in, from lines of JSON.
+    Import(users_file::ImportArguments),
+    /// Print users and groups with their properties, as lines of JSON.
+    Export(users_file::ExportArguments),
+}
+
+/// Arguments of `flowgate user show`.
+#[derive(Args, Debug)]
+pub(super) struct ShowArguments {
+    /// User id.
+    user: String,
+    /// Which environment's.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
 }
 
 /// Runs one of them.
@@ -41,14 +51,21 @@ pub(super) fn run(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
-    let UserCommand::Show {
-        user,
-        environment,
-        target,
-        output,
-    } = command;
-    let admin = Admin::find(&target, variables)?;
-    let answer = admin.get(&["users", &user], &[("environment", &environment)])?;
+    match command {
+        UserCommand::Show(arguments) => show(&arguments, variables, console),
+        UserCommand::Import(arguments) => users_file::import(&arguments, variables, console),
+        UserCommand::Export(arguments) => users_file::export(&arguments, variables, console),
+    }
+}
+
+fn show(
+    arguments: &ShowArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let (user, environment) = (&arguments.user, &arguments.environment);
+    let admin = Admin::find(&arguments.target, variables)?;
+    let answer = admin.get(&["users", user], &[("environment", environment)])?;
     let document: UserDocument = serde_json::from_value(answer.clone()).map_err(|error| {
         Failure::undone("the store's answer is not a user document").because(&error)
     })?;
@@ -58,10 +75,10 @@ pub(super) fn run(
         ));
         return Ok(Outcome::NotSo);
     }
-    if output == Output::Json {
+    if arguments.output == Output::Json {
         table::json(console, &answer)?;
     } else {
-        show(console, &document, &answer)?;
+        print(console, &document, &answer)?;
     }
     Ok(Outcome::Done)
 }
@@ -74,7 +91,7 @@ fn named(answer: &Value, uid: &str) -> String {
     }
 }
 
-fn show(console: &mut Console, user: &UserDocument, answer: &Value) -> Result<(), Failure> {
+fn print(console: &mut Console, user: &UserDocument, answer: &Value) -> Result<(), Failure> {
     let time = |ms: Option<u64>| ms.map(table::time).unwrap_or_default();
     console.line(&format!(
         "user {} (document {}), first seen {}, identified {}",

@@ -12,6 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::value::RawValue;
 
 use crate::limits::{JSON_ARRAY_MAX, JSON_DEPTH_MAX, JSON_STRING_BYTES_MAX};
 
@@ -58,6 +59,12 @@ pub fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], limits: Limits) -> Result<
     scan(bytes, limits)?;
     let body: Result<Object<T>, _> = serde_json::from_slice(bytes);
     body.map(|Object(body)| body).map_err(JsonError::Shape)
+}
+
+/// Takes a whole body apart that is a list. Its items are not looked at: each is
+/// a body of its own, to be parsed within limits.
+pub fn list(bytes: &[u8]) -> Result<Vec<&RawValue>, JsonError> {
+    serde_json::from_slice(bytes).map_err(JsonError::Shape)
 }
 
 /// A struct written as an object, by the names of its members. Derived code

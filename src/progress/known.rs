@@ -212,9 +212,8 @@ impl Known {
             let place = event.states.first().map_or_else(Place::identify, Place::of);
             after.note(place, id);
         }
-        if let Operation::Identify { groups, .. } = &event.operation {
-            after.join(groups.iter().map(|group| group.identifier.as_str()));
-        }
+        let groups = event.operation.groups();
+        after.join(groups.iter().map(|group| group.identifier.as_str()));
         after
     }
 
@@ -333,13 +332,10 @@ impl Kept for KnownGroup {
     fn after_recovered(&self, records: &[RecoveredRecord]) -> Self {
         let mut group = self.clone();
         for (_, _, event) in records {
-            let Operation::Identify { groups, .. } = &event.operation else {
-                continue;
-            };
             // A call that names the group twice is here twice as well, once for
             // each mention and so more often than needed; merging again changes
             // nothing.
-            for own in groups {
+            for own in event.operation.groups() {
                 if *own.identifier == *group.profile.identifier
                     && let Ok(after) = group.merged(&own.properties, event.decided_ms)
                 {

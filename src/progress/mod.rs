@@ -9,6 +9,7 @@
 //! what others changed there ([`ticks`]), [`recovery`] restores at boot.
 //! Whoever follows a subject is woken by [`listening`].
 
+mod batching;
 mod deciding;
 mod enrolling;
 pub mod event;
@@ -46,8 +47,8 @@ pub use options::ProgressOptions;
 pub use reading::{OnUnknownSubject, Reader};
 pub use recovery::{note_journal, restore};
 pub use request::{
-    Action, EnrolRequest, IdentifyRequest, Place, Read, ReadError, Remembered, StepRequest,
-    Stepped, Token, TokenFault, WriteError,
+    Action, BatchError, EnrolRequest, GroupRequest, IdentifyRequest, Place, Read, ReadError,
+    Remembered, StepRequest, Stepped, Token, TokenFault, WriteError,
 };
 pub use seats::{Asker, Seat, Seats};
 pub use stepping::{Progress, Refuses};

@@ -12,7 +12,7 @@ use super::{
         Assumption, Base, Event, EventId, FlowStateDocument, Intent, Operation, OutcomeDocument,
     },
     known::{Known, base_of},
-    request::{Action, EnrolRequest, IdentifyRequest, Place, StepRequest},
+    request::{Action, EnrolRequest, GroupRequest, IdentifyRequest, Place, StepRequest},
     stepping::Progress,
 };
 use crate::{
@@ -67,6 +67,18 @@ pub(super) fn identify_event(
             request.now,
             based(progress, newest),
         )
+    }
+}
+
+/// The record of a call for a group alone. Groups have no history that a
+/// record could build on: properties merge in the order of arrival.
+pub(super) fn group_event(progress: &Progress, request: &GroupRequest) -> Event {
+    let operation = Operation::IdentifyGroup {
+        group: request.group.clone(),
+    };
+    Event {
+        operation,
+        ..event(progress, &request.place, "", request.now, Base::Document(0))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{
     enrolling::KnownMembership,
-    event::{Event, Operation},
+    event::Event,
     journals::RecordPlace,
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
@@ -46,15 +46,14 @@ pub fn restore(
     // A longer id was never written by us; the ledger will say what is wrong
     // with it, and settling leaves it out as well.
     let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
-    if event.operation != Operation::Membership && fits(&event.user) {
+    if event.operation.is_of_user() && fits(&event.user) {
         let key = SubjectKey::new(Kind::User, slot, &event.user);
         put::<Known>(progress, key.bytes(), place);
     }
-    if let Operation::Identify { groups, .. } = &event.operation {
-        for group in groups.iter().filter(|group| fits(&group.identifier)) {
-            let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
-            put::<KnownGroup>(progress, key.bytes(), place);
-        }
+    let groups = event.operation.groups();
+    for group in groups.iter().filter(|group| fits(&group.identifier)) {
+        let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
+        put::<KnownGroup>(progress, key.bytes(), place);
     }
     let name = event.membership.as_ref().map(MembershipName::of);
     if let Some(key) = name.and_then(|name| MembershipKey::new(slot, &name)) {

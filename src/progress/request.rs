@@ -198,6 +198,17 @@ pub struct IdentifyRequest {
     pub now: UnixMs,
 }
 
+/// A call for a group, without a user.
+#[derive(Clone, Debug)]
+pub struct GroupRequest {
+    /// Where.
+    pub place: Place,
+    /// Upserted; null removes.
+    pub group: GroupDocument,
+    /// Fixed for the request.
+    pub now: UnixMs,
+}
+
 /// Why a subject cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -213,6 +224,15 @@ pub enum ReadError {
     /// Too many reads wait for upstream already.
     #[error("too many reads are waiting for upstream")]
     Busy,
+}
+
+/// Why a batch of calls was not taken as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchError {
+    /// Which of the calls.
+    pub at: usize,
+    /// Why.
+    pub error: WriteError,
 }
 
 /// Why a write was not taken. Nothing was stored unless `Unclear`.

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::{
     LedgerError, ProgressLedger,
     enrolling::KnownMembership,
-    event::{Base, Batch, BatchAnswer, Event, Operation, Outcome, RecordOutcome, ShippedRecord},
+    event::{Base, Batch, BatchAnswer, Event, Outcome, RecordOutcome, ShippedRecord},
     keys::{Kind, MembershipKey, MembershipName, SubjectKey},
     known::{Known, KnownGroup},
     stepping::Progress,
@@ -424,15 +424,14 @@ impl Lane {
         // A longer id was never written by us, and nothing was put back for it.
         let fits = |id: &str| id.len() <= SUBJECT_ID_BYTES_MAX;
         let (doc_rev, as_recorded) = (outcome.doc_rev, outcome.as_recorded);
-        if event.operation != Operation::Membership && fits(&event.user) {
+        if event.operation.is_of_user() && fits(&event.user) {
             let key = SubjectKey::new(Kind::User, slot, &event.user);
             self.settle_subject::<Known>(key.bytes(), doc_rev, as_recorded);
         }
-        if let Operation::Identify { groups, .. } = &event.operation {
-            for group in groups.iter().filter(|group| fits(&group.identifier)) {
-                let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
-                self.settle_subject::<KnownGroup>(key.bytes(), 0, false);
-            }
+        let groups = event.operation.groups();
+        for group in groups.iter().filter(|group| fits(&group.identifier)) {
+            let key = SubjectKey::new(Kind::Group, slot, &group.identifier);
+            self.settle_subject::<KnownGroup>(key.bytes(), 0, false);
         }
         let name = event.membership.as_ref().map(MembershipName::of);
         if let Some(key) = name.and_then(|name| MembershipKey::new(slot, &name)) {
@@ -444,10 +443,6 @@ impl Lane {
         }
         // What the ledger made of it, and what others changed while it lay
         // over that, can be read from here on.
-        let groups: &[_] = match &event.operation {
-            Operation::Identify { groups, .. } => groups,
-            _ => &[],
-        };
         drop(self.progress.news(&event.user, groups));
     }
 

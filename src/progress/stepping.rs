@@ -17,14 +17,13 @@ use super::{
     enrolling::KnownMembership,
     event::GroupDocument,
     gathering::{GatheringCounts, ReadCounts},
-    identifying::FoundGroup,
     journals::Journals,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
     listening::{Listener, Listening, ListeningCounts, News},
     pending::Pending,
     reading::{self, Job},
-    request::{IdentifyRequest, StepRequest, Stepped, Token, WriteError},
+    request::{StepRequest, Stepped, WriteError},
     seats::Seats,
     subjects::Subjects,
     ticks::Ticks,
@@ -128,7 +127,7 @@ pub(super) enum Attempt<A> {
 impl Memory {
     /// Records outstanding.
     pub(super) fn records(&self) -> usize {
-        self.pending.records() + self.memberships.records()
+        self.pending.records() + self.groups.records() + self.memberships.records()
     }
 
     fn new(
@@ -235,30 +234,6 @@ impl Progress {
         Err(WriteError::Unavailable("the user changes too quickly"))
     }
 
-    /// Merges properties and returns when durable.
-    pub async fn identify(&self, request: IdentifyRequest) -> Result<Option<Token>, WriteError> {
-        self.sweep();
-        let place = &request.place;
-        let key = SubjectKey::new(Kind::User, place.slot, &request.user);
-        for _ in 0..STEP_TRIES_MAX {
-            let mut groups = Vec::with_capacity(request.groups.len());
-            for group in &request.groups {
-                let key = SubjectKey::new(Kind::Group, place.slot, &group.identifier);
-                let found = self.group(place, &key, &group.identifier).await?;
-                groups.push(FoundGroup { key, found });
-            }
-            let found = self.user(place, &key, &request.user).await?;
-            match self.attempt_identify(&request, &key, &found, &groups)? {
-                Attempt::Raced => {}
-                Attempt::Decided { told, ticket } => {
-                    let news = self.news(&request.user, &request.groups);
-                    return self.acknowledged(told, ticket, news).await;
-                }
-            }
-        }
-        Err(WriteError::Unavailable("the user changes too quickly"))
-    }
-
     /// Why no write is taken at the moment; none when writes are.
     pub fn refuses(&self) -> Option<Refuses> {
         let status = self.journal.status();
@@ -295,8 +270,8 @@ impl Progress {
         (resident, all.saturating_sub(resident))
     }
 
-    /// Records the ledger has not settled yet; a start that carries a
-    /// percentage decision counts for both.
+    /// Records the ledger has not settled yet, each counted for every subject
+    /// it is about: user, groups, percentage decision.
     pub fn backlog(&self) -> usize {
         self.sweep();
         self.memory.records()

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     LedgerError, Progress, ProgressLedger,
-    event::{Change, Changes, Event, Operation},
+    event::{Change, Changes, Event},
     keys::{MembershipName, Name},
     stepping::Memory,
 };
@@ -192,10 +192,7 @@ impl Progress {
     /// The ledger has taken this record of ours once more, so that whatever was
     /// read in between lacks it.
     pub(super) fn read_again(&self, event: &Event) {
-        let groups = match &event.operation {
-            Operation::Identify { groups, .. } => groups.as_slice(),
-            _ => &[],
-        };
+        let groups = event.operation.groups();
         let groups = groups.iter().map(|group| Name::Group(&group.identifier));
         let membership = event.membership.as_ref().map(MembershipName::of);
         let names = groups.chain(membership.map(Name::Membership));

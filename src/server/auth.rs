@@ -1,14 +1,15 @@
 //! Whose request is it, and may they ask this?
 //!
 //! A key comes as `x-api-key`, `Authorization: KEY` or `Authorization: Bearer
-//! KEY`. Only hashes are compared; the hash of the last key is remembered with
+//! KEY`, and where nothing else can be sent as HTTP Basic. Only hashes are compared; the hash of the last key is remembered with
 //! the connection, beside the header it came in. The memory holds no part of a
 //! snapshot: whether the hash is known is asked of the live value every time,
 //! so a revoked key is refused with the next request. A key with origins is
 //! refused to pages of others; whoever sends no `Origin` is no such page.
 
-use std::{cell::RefCell, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, net::IpAddr, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName, ORIGIN},
@@ -39,7 +40,7 @@ struct Hashed {
 impl Memory {
     /// The hash of the key of a request; none without one.
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
-        presented(headers).map(|key| self.hash(key))
+        presented(headers, false).map(|key| self.hash(&key))
     }
 
     /// The hash of a key, computed once for each key of a connection.
@@ -94,10 +95,23 @@ impl<'e> Access<'e> {
             Person::Anyone => Ok(()),
             Person::Only(own) if own == sha256(user.as_bytes()) => Ok(()),
             Person::Only(_) => Err(AuthError::OtherUser),
-            Person::Nobody { chosen } => Err(AuthError::Unsigned {
-                environment: self.environment.snapshot.environment.clone(),
-                chosen,
-            }),
+            Person::Nobody { chosen } => Err(self.unsigned(chosen)),
+        }
+    }
+
+    /// Whether the request may act for a group alone: as anyone, or at least
+    /// as somebody.
+    pub(crate) fn check_somebody(&self) -> Result<(), AuthError> {
+        match self.person {
+            Person::Anyone | Person::Only(_) => Ok(()),
+            Person::Nobody { chosen } => Err(self.unsigned(chosen)),
+        }
+    }
+
+    fn unsigned(&self, chosen: bool) -> AuthError {
+        AuthError::Unsigned {
+            environment: self.environment.snapshot.environment.clone(),
+            chosen,
         }
     }
 
@@ -131,8 +145,8 @@ pub(crate) fn authorize<'e>(
     route: Route,
     from: IpAddr,
 ) -> Result<Access<'e>, AuthError> {
-    let presented = presented(headers).ok_or(AuthError::Missing)?;
-    let hash = memory.hash(presented);
+    let presented = presented(headers, route.takes_basic()).ok_or(AuthError::Missing)?;
+    let hash = memory.hash(&presented);
     let unknown = || match live.is_complete() {
         true => AuthError::Unknown,
         false => AuthError::NotYet,
@@ -163,22 +177,37 @@ pub(crate) fn environment<'e>(
     memory: &Memory,
     headers: &HeaderMap,
 ) -> Option<&'e str> {
-    let opened = live.key(&memory.hash(presented(headers)?))?;
+    let opened = live.key(&memory.hash(&presented(headers, false)?))?;
     Some(&opened.environment.snapshot.environment)
 }
 
 /// The key as it was sent.
-fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+fn presented(headers: &HeaderMap, takes_basic: bool) -> Option<Cow<'_, [u8]>> {
     if let Some(key) = headers.get(&X_API_KEY) {
-        return Some(key.as_bytes());
+        return Some(Cow::Borrowed(key.as_bytes()));
     }
     let value = headers.get(AUTHORIZATION)?.as_bytes();
-    match value.split_at_checked("Bearer ".len()) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"Bearer ") => {
-            Some(key.trim_ascii_start())
-        }
-        _ => Some(value),
+    if takes_basic && let Some(credentials) = after(value, b"Basic ") {
+        return basic(credentials).map(Cow::Owned);
     }
+    let key = after(value, b"Bearer ").unwrap_or(value);
+    Some(Cow::Borrowed(key))
+}
+
+/// What follows the scheme.
+fn after<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (own, rest) = value.split_at_checked(scheme.len())?;
+    own.eq_ignore_ascii_case(scheme)
+        .then(|| rest.trim_ascii_start())
+}
+
+/// The key in HTTP Basic: the password, or the user name where that is empty.
+fn basic(credentials: &[u8]) -> Option<Vec<u8>> {
+    let text = STANDARD.decode(credentials).ok()?;
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let (name, password) = (&text[..colon], &text[colon + 1..]);
+    let key = if password.is_empty() { name } else { password };
+    (!key.is_empty()).then(|| key.to_vec())
 }
 
 #[cfg(test)]
@@ -199,9 +228,35 @@ mod tests {
         for (name, value, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(name.clone(), HeaderValue::from_static(value));
-            assert_eq!(presented(&headers), Some(expected.as_bytes()), "{value}");
+            let found = presented(&headers, false);
+            assert_eq!(found.as_deref(), Some(expected.as_bytes()), "{value}");
         }
-        assert_eq!(presented(&HeaderMap::new()), None);
+        assert_eq!(presented(&HeaderMap::new(), false), None);
+    }
+
+    #[test]
+    fn a_key_comes_as_basic_only_where_nothing_else_can() {
+        // "k1:", "x:k1", ":k1", "k1", ":".
+        let cases = [
+            ("Basic azE6", Some("k1")),
+            ("basic eDprMQ==", Some("k1")),
+            ("Basic Omsx", Some("k1")),
+            ("Basic azE=", None),
+            ("Basic Og==", None),
+            ("Basic ***", None),
+            ("Bearer k1", Some("k1")),
+        ];
+        for (value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+            let found = presented(&headers, true);
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{value}");
+            let found = presented(&headers, false);
+            assert_ne!(found.as_deref(), Some(&b""[..]));
+            if after(value.as_bytes(), b"Basic ").is_some() {
+                assert_eq!(found.as_deref(), Some(value.as_bytes()), "{value}");
+            }
+        }
     }
 
     #[test]

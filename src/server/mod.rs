@@ -15,6 +15,7 @@ mod error;
 mod following;
 mod limits;
 mod openapi;
+mod path;
 mod protocol;
 mod query;
 mod respond;
@@ -38,6 +39,7 @@ pub use limits::{LimitSettings, Limits};
 
 use hyper::HeaderMap;
 pub use protocol::distribution::Distribution;
+pub use protocol::dopt::SegmentSecrets;
 pub use protocol::dopt::{SocketOptions, Sockets};
 pub use protocol::flows::{Changes, ChangesOptions};
 
@@ -88,6 +90,8 @@ pub struct Edge {
     pub changes: Changes,
     /// Sockets of Dopt's clients.
     pub sockets: Sockets,
+    /// How Segment's webhooks are believed.
+    pub segment: SegmentSecrets,
 }
 
 impl Edge {
@@ -118,6 +122,7 @@ impl Edge {
             chooser: Chooser::new(self.traces_per_million),
             changes: self.changes.clone(),
             sockets: self.sockets.clone(),
+            segment: self.segment.clone(),
         }
     }
 }
@@ -137,6 +142,7 @@ pub struct EdgeService {
     chooser: Chooser,
     changes: Changes,
     sockets: Sockets,
+    segment: SegmentSecrets,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -229,6 +235,10 @@ impl EdgeService {
                 let posted = asked.posted(current, body).await?;
                 dopt::identify(self, &posted).await
             }
+            Route::DoptUsers(call) => {
+                let posted = asked.posted(current, body).await?;
+                dopt::users(self, &posted, parameter, call).await
+            }
             Route::Evaluate => {
                 let posted = asked.posted(current, body).await?;
                 flows::evaluate(self, &posted).await
@@ -299,8 +309,14 @@ impl EdgeService {
 
     fn count(&self, fault: &Fault) {
         match fault {
+            Fault::Item { fault, .. } => self.count(fault),
             Fault::Limit(limit) => self.gate.count(*limit),
-            Fault::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
+            Fault::Auth(
+                AuthError::Missing
+                | AuthError::Unknown
+                | AuthError::UserToken(_)
+                | AuthError::Signature,
+            )
             | Fault::Ticket(_) => {
                 self.counters.unauthorized.add(1);
             }

@@ -10,11 +10,16 @@ use std::borrow::Cow;
 use hyper::Method;
 
 use super::{
-    error::{Invalid, RouteError},
+    error::RouteError,
     limits::Class,
+    path::{SEGMENTS, decode, split},
     protocol::distribution::Document,
 };
-use crate::{limits::BODY_BYTES_MAX, progress::Action, snapshot::wire::KeyKind};
+use crate::{
+    limits::{BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX},
+    progress::Action,
+    snapshot::wire::KeyKind,
+};
 
 /// A set of key kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +98,35 @@ impl Intent {
     }
 }
 
+/// What Dopt's users API has beside `POST /identify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsersCall {
+    /// Many users.
+    Batch,
+    /// Many users, by its older name.
+    Bulk,
+    /// A group alone.
+    Group,
+    /// A user named in the path.
+    Named,
+    /// Segment's webhook.
+    Segment,
+}
+
+impl UsersCall {
+    /// What the last part of the path leads to. The words win over users of
+    /// that name.
+    fn of(word: &str) -> Self {
+        match word {
+            "batch" => Self::Batch,
+            "bulk" => Self::Bulk,
+            "group" => Self::Group,
+            "segment" => Self::Segment,
+            _ => Self::Named,
+        }
+    }
+}
+
 /// In which form errors are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -130,6 +164,8 @@ pub(crate) enum Route {
     DoptIdentify,
     /// `GET /v2/socket/`, the upgrade.
     DoptSocket,
+    /// `POST /identify/…`.
+    DoptUsers(UsersCall),
     /// `POST /v1/evaluate`.
     Evaluate,
     /// `POST /v1/flows/:sid/:intent`.
@@ -169,6 +205,11 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "ticket",
     "distribution",
     "dopt_socket",
+    "dopt_identify_batch",
+    "dopt_identify_bulk",
+    "dopt_identify_group",
+    "dopt_identify_user",
+    "dopt_segment",
 ];
 
 impl Route {
@@ -191,6 +232,7 @@ impl Route {
             Self::Ticket => 14,
             Self::Distribution(_) => 15,
             Self::DoptSocket => 16,
+            Self::DoptUsers(call) => 17 + call as usize,
         }
     }
 
@@ -206,7 +248,7 @@ impl Route {
             | Self::DoptBlock
             | Self::DoptTransition
             | Self::DoptSocket => Kinds::of(&[KeyKind::Blocks]),
-            Self::DoptIdentify => Kinds::of(&[KeyKind::Users]),
+            Self::DoptIdentify | Self::DoptUsers(_) => Kinds::of(&[KeyKind::Users]),
             Self::Evaluate | Self::Intent(_) | Self::Transition | Self::Changes | Self::Ticket => {
                 Kinds::of(&[KeyKind::Blocks, KeyKind::Server])
             }
@@ -232,6 +274,7 @@ impl Route {
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
+            | Self::DoptUsers(_)
             | Self::Intent(_)
             | Self::Transition
             | Self::Identify => Class::Writes,
@@ -248,9 +291,11 @@ impl Route {
             | Self::DoptSocket
             | Self::Changes => 0,
             Self::Distribution(document) => document.body_bytes_max(),
+            Self::DoptUsers(UsersCall::Batch | UsersCall::Bulk) => BATCH_BODY_BYTES_MAX,
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
+            | Self::DoptUsers(_)
             | Self::Evaluate
             | Self::Intent(_)
             | Self::Transition
@@ -258,6 +303,11 @@ impl Route {
             | Self::Explain
             | Self::Ticket => BODY_BYTES_MAX,
         }
+    }
+
+    /// Whether the key may come as HTTP Basic: Segment sends no other header.
+    pub(crate) const fn takes_basic(self) -> bool {
+        matches!(self, Self::DoptUsers(UsersCall::Segment))
     }
 }
 
@@ -268,9 +318,6 @@ pub(crate) struct Matched<'p> {
     /// The flow's sid or the block's uid, decoded; empty where there is none.
     pub(crate) parameter: Cow<'p, str>,
 }
-
-/// Longest path in segments, plus one that tells a longer one apart.
-const SEGMENTS: usize = 8;
 
 /// Finds the route of a raw path.
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
@@ -290,6 +337,10 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
         // Clients ask with the slash, people without.
         ["v2", "socket"] | ["v2", "socket", ""] => (Method::GET, Route::DoptSocket, "", true),
         ["identify"] => (Method::POST, Route::DoptIdentify, "", true),
+        ["identify", word] if !word.is_empty() => {
+            let call = UsersCall::of(word);
+            (Method::POST, Route::DoptUsers(call), *word, true)
+        }
         ["v1", "evaluate"] => (Method::POST, Route::Evaluate, "", true),
         ["v1", "flows", sid, intent] => match Intent::named(intent) {
             Some(intent) => (Method::POST, Route::Intent(intent), *sid, false),
@@ -326,55 +377,6 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
     }
     let parameter = decode(parameter, last)?;
     Ok(Matched { route, parameter })
-}
-
-/// Splits a raw path, refusing what different parsers read differently.
-fn split<'p>(path: &'p str, segments: &mut [&'p str; SEGMENTS]) -> Result<usize, RouteError> {
-    let odd = |byte: u8| byte < b' ' || matches!(byte, b';' | b'\\' | 0x7f);
-    if path.bytes().any(odd) {
-        return Err(RouteError::Path(Invalid::Value {
-            what: "path",
-            found: path.to_owned(),
-            expected: "no semicolon, backslash or control character",
-        }));
-    }
-    let rest = path.strip_prefix('/').ok_or(RouteError::NoSuchPath)?;
-    let mut used = 0;
-    for segment in rest.split('/') {
-        if matches!(segment, "." | "..") {
-            return Err(RouteError::Path(Invalid::Value {
-                what: "path",
-                found: path.to_owned(),
-                expected: "no dot segments",
-            }));
-        }
-        *segments.get_mut(used).ok_or(RouteError::NoSuchPath)? = segment;
-        used += 1;
-    }
-    Ok(used)
-}
-
-fn decode(raw: &str, last: bool) -> Result<Cow<'_, str>, RouteError> {
-    if !raw.contains('%') {
-        return Ok(Cow::Borrowed(raw));
-    }
-    let refuse = |expected| {
-        RouteError::Path(Invalid::Value {
-            what: "path parameter",
-            found: raw.to_owned(),
-            expected,
-        })
-    };
-    let has_slash = raw
-        .as_bytes()
-        .windows(3)
-        .any(|three| three.eq_ignore_ascii_case(b"%2f"));
-    if has_slash && !last {
-        return Err(refuse("no encoded slash before the last segment"));
-    }
-    percent_encoding::percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| refuse("percent-encoded UTF-8"))
 }
 
 #[cfg(test)]
@@ -427,7 +429,16 @@ mod tests {
             (&post, "/v2/socket/", "405 GET, OPTIONS"),
             (&post, "/v2/block/b1/transition", "DoptTransition b1"),
             (&post, "/identify", "DoptIdentify "),
-            (&post, "/identify/batch", "404"),
+            (&post, "/identify/", "404"),
+            (&post, "/identify/batch", "DoptUsers(Batch) batch"),
+            (&post, "/identify/bulk", "DoptUsers(Bulk) bulk"),
+            (&post, "/identify/group", "DoptUsers(Group) group"),
+            (&post, "/identify/segment", "DoptUsers(Segment) segment"),
+            (&post, "/identify/a%2Fb", "DoptUsers(Named) a/b"),
+            (&post, "/identify/Batch", "DoptUsers(Named) Batch"),
+            (&post, "/identify/batch/", "404"),
+            (&get, "/identify/batch", "405 POST, OPTIONS"),
+            (&Method::OPTIONS, "/identify/group", "Preflight "),
             (&post, "/v1/evaluate", "Evaluate "),
             (&post, "/v1/flows/w/reset", "Intent(Reset) w"),
             (&post, "/v1/blocks/b/transition", "Transition b"),
@@ -469,8 +480,12 @@ mod tests {
 
     #[test]
     fn public_keys_open_no_identify_route() {
-        for route in [Route::DoptIdentify, Route::Identify] {
+        let all = ["batch", "bulk", "group", "ann", "segment"].map(UsersCall::of);
+        let all = all.map(Route::DoptUsers).into_iter();
+        for route in all.chain([Route::DoptIdentify, Route::Identify]) {
             assert!(!route.permission().contains(KeyKind::Blocks));
+            let name = ROUTE_NAMES[route.number()];
+            assert_eq!(route.takes_basic(), name == "dopt_segment");
         }
         assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
         assert_eq!(Route::Explain.permission().describe(), "server");
@@ -478,5 +493,7 @@ mod tests {
         assert!(!Route::Changes.permission().contains(KeyKind::Users));
         assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
         assert_eq!(ROUTE_NAMES[Route::Ticket.number()], "ticket");
+        let group = Route::DoptUsers(UsersCall::Group);
+        assert_eq!(ROUTE_NAMES[group.number()], "dopt_identify_group");
     }
 }

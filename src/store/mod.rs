@@ -29,6 +29,7 @@ mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod user_line;
 mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
@@ -38,11 +39,12 @@ pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
-pub use ledger::{CursorError, LocalLedger, Retention, ShipError};
+pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
 pub use outbox::{Outbox, WebhookKey, WebhookRules};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
+pub use user_line::{LineError, UserLine};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
 use std::{

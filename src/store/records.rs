@@ -3,6 +3,7 @@
 //! The ledger half of [`Store`]. Environments are named as in urls; everything
 //! blocks on the engine.
 
+use serde_json::Map;
 use tokio::sync::watch;
 
 use super::{
@@ -10,14 +11,17 @@ use super::{
     engine::{DeadLetter, MembershipKey, Swept},
     known_environment,
     ledger::{
-        self,
+        self, ImportedUsers,
         changes::{self, Cursor},
     },
+    user_line::UserLine,
 };
 use crate::{
     clock::UnixMs,
     limits,
-    progress::event::{Batch, BatchAnswer, Changes, GroupRecord, MembershipRecord, UserDocument},
+    progress::event::{
+        Batch, BatchAnswer, Changes, GroupDocument, GroupRecord, MembershipRecord, UserDocument,
+    },
 };
 
 impl Store {
@@ -132,6 +136,69 @@ impl Store {
             self.taken(&environment.name);
         }
         Ok(shipped.answer)
+    }
+
+    /// Takes lines of a file of users, or says what that would do; one
+    /// transaction.
+    pub fn import_users(
+        &self,
+        environment: &str,
+        lines: &[Result<UserLine, String>],
+        dry_run: bool,
+    ) -> Result<ImportedUsers, StoreError> {
+        let workspace = self.workspace();
+        let environment = known_environment(&workspace, environment)?;
+        let now = self.ambient.now_ms();
+        let done = ledger::import(&*self.engine, environment, lines, (dry_run, now))?;
+        if done.writes() && !dry_run {
+            self.taken(&environment.name);
+        }
+        Ok(done)
+    }
+
+    /// Users after an id, as lines of such a file, in the order of their ids.
+    pub fn export_users(
+        &self,
+        environment: &str,
+        after: &str,
+    ) -> Result<Vec<UserLine>, StoreError> {
+        let workspace = self.workspace();
+        let uid = &known_environment(&workspace, environment)?.uid;
+        let users = self
+            .engine
+            .users_after(uid, after, limits::USER_LINES_MAX)?;
+        let lines = users.into_iter().map(|document| {
+            let groups = document.groups.into_iter().map(|identifier| GroupDocument {
+                identifier,
+                properties: Map::new(),
+            });
+            UserLine::User {
+                user: document.identifier,
+                properties: document.properties,
+                groups: groups.collect(),
+            }
+        });
+        Ok(lines.collect())
+    }
+
+    /// The same of groups.
+    pub fn export_groups(
+        &self,
+        environment: &str,
+        after: &str,
+    ) -> Result<Vec<UserLine>, StoreError> {
+        let workspace = self.workspace();
+        let uid = &known_environment(&workspace, environment)?.uid;
+        let groups = self
+            .engine
+            .groups_after(uid, after, limits::USER_LINES_MAX)?;
+        let lines = groups.into_iter().map(|record| {
+            UserLine::Group(GroupDocument {
+                identifier: record.identifier,
+                properties: record.properties,
+            })
+        });
+        Ok(lines.collect())
     }
 
     /// Forgets what is too old, a bounded amount of it. To be called now and

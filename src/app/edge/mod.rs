@@ -147,6 +147,7 @@ impl Edge {
             limits: limits(&config),
             distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
+            segment: segment(&config),
         };
         secured.measure(&service.metrics);
         let (public, admin) = serve(&config, service, &watched, public, admin)?;
@@ -390,6 +391,15 @@ fn sockets(config: &EdgeConfig) -> server::Sockets {
         ping_interval: config.socket().ping_interval,
         ping_timeout: config.socket().ping_timeout,
     })
+}
+
+/// How Segment's webhooks are believed.
+fn segment(config: &EdgeConfig) -> server::SegmentSecrets {
+    let environments = config.environments().iter();
+    server::SegmentSecrets::new(environments.filter_map(|own| {
+        let secret = own.segment_secret.as_ref()?;
+        Some((own.name.as_str(), secret.expose()))
+    }))
 }
 
 fn origins(config: &EdgeConfig) -> server::Origins {

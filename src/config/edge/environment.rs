@@ -84,7 +84,19 @@ pub(super) const KEYS: &[Key] = &[
         doc: "The same once the last word has expired, a day after it was signed unless the store says otherwise. \
               Never more lenient than on_stale.",
     },
+    Key {
+        name: "environment.*.segment_secret",
+        flag: "environment-segment-secret",
+        kind: Kind::Text,
+        preset: Preset::Optional("\"at least 16 characters, as in Segment's destination\""),
+        secret: Some("environment-segment-secret-file"),
+        doc: "Shared secret of a Segment webhook that tells of users at /identify/segment. With it every message \
+              must bear its x-signature, and may then speak for any user. Without it the key alone says who asks.",
+    },
 ];
+
+/// The shortest secret that nobody guesses.
+const SEGMENT_SECRET_BYTES_MIN: usize = 16;
 
 /// What can be done with what is old, the most lenient first.
 const OLD: Kind = Kind::Choice {
@@ -124,6 +136,8 @@ pub struct EnvironmentConfig {
     pub on_expired: OldSnapshot,
     /// SHA-256 of the keys by which other edges pull its snapshots from here.
     pub downstream: Vec<[u8; 32]>,
+    /// What Segment's webhooks are signed with; none where they are not.
+    pub segment_secret: Option<Secret>,
 }
 
 /// The sections of environments, sorted by name.
@@ -181,6 +195,7 @@ fn one(reader: &mut Reader, name: String, needs_keys: bool) -> EnvironmentConfig
         on_stale: old(reader, &format!("environment.{name}.on_stale")),
         on_expired: old(reader, &on_expired),
         downstream: distribution::downstream(reader, &name),
+        segment_secret: segment_secret(reader, &name),
         name,
     };
     if config.on_expired < config.on_stale {
@@ -189,6 +204,17 @@ fn one(reader: &mut Reader, name: String, needs_keys: bool) -> EnvironmentConfig
         reader.broken(&on_expired, rule);
     }
     config
+}
+
+fn segment_secret(reader: &mut Reader, environment: &str) -> Option<Secret> {
+    let name = format!("environment.{environment}.segment_secret");
+    let secret = reader.secret(&name);
+    let length = secret.expose().len();
+    if (1..SEGMENT_SECRET_BYTES_MIN).contains(&length) {
+        let rule = format!("has {length} bytes (expected at least {SEGMENT_SECRET_BYTES_MIN})");
+        reader.broken(&name, &rule);
+    }
+    (length > 0).then_some(secret)
 }
 
 fn old(reader: &mut Reader, key: &str) -> OldSnapshot {

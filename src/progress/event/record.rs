@@ -17,7 +17,7 @@ pub struct Event {
     /// Environment uid: a record never reaches an environment made anew under
     /// the same name.
     pub environment_uid: String,
-    /// User id.
+    /// User id; empty in a record that is about a group alone.
     pub user: String,
     /// The group the request named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +119,32 @@ pub enum Operation {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         groups: Vec<GroupDocument>,
     },
+    /// Properties of a group were merged, and no user was named: there is no
+    /// user's document, and `Event::user` is empty.
+    IdentifyGroup {
+        /// The group.
+        group: GroupDocument,
+    },
+}
+
+impl Operation {
+    /// Whether it is a record in the history of its user.
+    pub fn is_of_user(&self) -> bool {
+        !matches!(self, Self::Membership | Self::IdentifyGroup { .. })
+    }
+
+    /// The groups it upserts, in order.
+    pub fn groups(&self) -> &[GroupDocument] {
+        match self {
+            Self::Identify { groups, .. } => groups,
+            Self::IdentifyGroup { group } => std::slice::from_ref(group),
+            Self::Start { .. }
+            | Self::Intent { .. }
+            | Self::Transition { .. }
+            | Self::Migrate { .. }
+            | Self::Membership => &[],
+        }
+    }
 }
 
 /// Intents that are not start.

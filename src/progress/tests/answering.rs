@@ -11,7 +11,7 @@ use std::{
 use super::{
     edge::{Task, poll},
     scene::{Act, At},
-    simulation::{Rank, Simulation},
+    simulation::{NOBODY, Rank, Simulation},
 };
 use crate::{
     evaluate::Profile,
@@ -45,6 +45,8 @@ pub(super) struct Asked {
     /// What a read must show at least.
     pub(super) seen: Rank,
     pub(super) number: u64,
+    /// The same of the group alone.
+    pub(super) alone: u64,
     pub(super) task: Task<Answered>,
     pub(super) what: What,
 }
@@ -202,6 +204,13 @@ impl Simulation {
                 return Err(format!("{} reads another state at {rank:?}", asked.user));
             }
         }
+        let alone = number(group, NOBODY);
+        if alone < asked.alone {
+            return Err(format!("the group reads {alone} after {}", asked.alone));
+        }
+        let nobody = self.clients.entry(NOBODY).or_default();
+        nobody.number = nobody.number.max(alone);
+        let client = self.clients.entry(asked.user).or_default();
         let own = number(&known.subject.profile, "number");
         let in_group = number(group, asked.user);
         if own < asked.number || in_group < asked.number {

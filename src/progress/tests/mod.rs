@@ -1,7 +1,7 @@
 //! Is every acknowledged step kept, seen, and at the ledger exactly once?
 //!
 //! Rules have a test each, with everything driven by hand: [`rules`],
-//! [`away`], [`restarts`], [`enrolling`], [`changes`]. The [`simulation`] lets the
+//! [`away`], [`restarts`], [`enrolling`], [`grouping`], [`changes`]. The [`simulation`] lets the
 //! same parts meet in orders nobody would think of, and [`seeds`] runs it;
 //! [`two_edges`] does so over one ledger, [`forks`] with a copied data folder.
 
@@ -11,6 +11,7 @@ mod changes;
 mod edge;
 mod enrolling;
 mod forks;
+mod grouping;
 mod ledger;
 mod migrating;
 mod restarts;

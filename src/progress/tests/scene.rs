@@ -11,8 +11,8 @@ use crate::{
     disk::memory::MemoryDisk,
     evaluate::{Enrolment, FlowState, Membership},
     progress::{
-        Action, EnrolRequest, IdentifyRequest, Progress, Read, ReadError, Remembered, Stepped,
-        Token, WriteError,
+        Action, BatchError, EnrolRequest, GroupRequest, IdentifyRequest, Progress, Read, ReadError,
+        Remembered, Stepped, Token, WriteError,
         event::{EventId, GroupDocument, MembershipDocument},
     },
     snapshot::{BlockKey, NameKey},
@@ -160,6 +160,49 @@ pub(super) fn identify_task(
         now: 2_000,
     };
     Box::pin(async move { progress.identify(request).await })
+}
+
+pub(super) fn group_task(
+    progress: &Progress,
+    world: &World,
+    group: &str,
+    properties: Value,
+) -> Task<Result<Option<Token>, WriteError>> {
+    let progress = progress.clone();
+    let request = GroupRequest {
+        place: world.place(),
+        group: GroupDocument {
+            identifier: group.to_owned(),
+            properties: object(properties),
+        },
+        now: 2_500,
+    };
+    Box::pin(async move { progress.identify_group(request).await })
+}
+
+/// Users with properties, in one call.
+pub(super) fn batch_task(
+    progress: &Progress,
+    world: &World,
+    told: Vec<(&str, Told)>,
+) -> Task<Result<(), BatchError>> {
+    let progress = progress.clone();
+    let requests = told.into_iter().map(|(user, (properties, groups))| {
+        let groups = groups.into_iter().map(|(identifier, value)| GroupDocument {
+            identifier,
+            properties: object(value),
+        });
+        IdentifyRequest {
+            place: world.place(),
+            user: user.to_owned(),
+            properties: object(properties),
+            groups: groups.collect(),
+            id: None,
+            now: 2_600,
+        }
+    });
+    let requests: Vec<_> = requests.collect();
+    Box::pin(async move { progress.identify_all(&requests).await })
 }
 
 pub(super) fn read_task(

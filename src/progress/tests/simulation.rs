@@ -13,7 +13,7 @@ use super::{
     answering::{Answered, Asked, Client, Tally, What},
     edge::{Setup, SimEdge, Task},
     ledger::SimLedger,
-    scene::{Act, identify_task, step_task},
+    scene::{Act, group_task, identify_task, step_task},
     world::World,
 };
 use crate::{
@@ -57,6 +57,8 @@ pub(super) struct Simulation {
 const USERS: [&str; 3] = ["ann", "bob", "cid"];
 /// The group that all users belong to.
 pub(super) const GROUP: &str = "acme";
+/// As whom the group is identified alone: records about it name no user.
+pub(super) const NOBODY: &str = "";
 const TICKS: usize = 900;
 /// Enough for every call and every record there can be.
 const TICKS_TO_END: usize = 3_000;
@@ -77,7 +79,11 @@ impl Simulation {
         Self {
             plan,
             journals: vec![edge.journal.id().to_owned()],
-            clients: USERS.map(|user| (user, Client::default())).into(),
+            clients: USERS
+                .into_iter()
+                .chain([NOBODY])
+                .map(|user| (user, Client::default()))
+                .collect(),
             asked: Vec::new(),
             tally: Tally::default(),
             random: Random(seed ^ 0x5eed),
@@ -212,7 +218,15 @@ impl Simulation {
     /// Some client asks for something.
     fn ask(&mut self) {
         let user = USERS[self.random.below(USERS.len())];
+        let user = match self.random.below(11) {
+            10 => NOBODY,
+            _ => user,
+        };
         let (task, what) = match self.random.below(10) {
+            _ if user == NOBODY => match self.ask_group() {
+                Some(asked) => asked,
+                None => return,
+            },
             0..6 => self.ask_step(user),
             6 => match self.ask_identify(user) {
                 Some(asked) => asked,
@@ -225,6 +239,7 @@ impl Simulation {
             user,
             seen: client.seen,
             number: client.number,
+            alone: self.clients[NOBODY].number,
             task,
             what,
         });
@@ -300,6 +315,20 @@ impl Simulation {
         };
         let progress = &self.edge.progress;
         let task = identify_task(progress, &self.world, user, told, Some(id));
+        let task = Box::pin(async move { Answered::Identified(task.await) });
+        Some((task, What::Identify(number)))
+    }
+
+    /// The group alone, one call at a time.
+    fn ask_group(&mut self) -> Option<(Task<Answered>, What)> {
+        if self.asked.iter().any(|one| one.user == NOBODY) {
+            return None;
+        }
+        let client = self.clients.entry(NOBODY).or_default();
+        client.next_number += 1;
+        let number = client.next_number;
+        let told = json!({ NOBODY: number });
+        let task = group_task(&self.edge.progress, &self.world, GROUP, told);
         let task = Box::pin(async move { Answered::Identified(task.await) });
         Some((task, What::Identify(number)))
     }

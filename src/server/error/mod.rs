@@ -115,6 +115,8 @@ pub(crate) enum AuthError {
     Force,
     #[error("the key is not for pages of this origin")]
     Origin,
+    #[error("x-signature is missing or is not that of the body under Segment's shared secret")]
+    Signature,
     #[error("Flowgate-User-Token is not accepted: {0}")]
     UserToken(TokenError),
     #[error(
@@ -164,6 +166,8 @@ pub(crate) enum Fault {
     Ticket(#[from] TicketError),
     #[error("as many streams and sockets are open as this edge, or this key, may have")]
     Streams,
+    #[error("item {at} of the batch, counted from 0: {fault}")]
+    Item { at: usize, fault: Box<Fault> },
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -251,6 +255,7 @@ impl Fault {
             ),
             Self::Ticket(_) => row(S::UNAUTHORIZED, "ticket", "Ticket not good"),
             Self::Streams => row(S::SERVICE_UNAVAILABLE, "streams", "Too many streams"),
+            Self::Item { fault, .. } => fault.row(),
             Self::Read(error) => read_row(*error),
             Self::Write(error) => write_row(error),
             Self::Distribution(error) => distribution_row(error),
@@ -266,6 +271,7 @@ impl Fault {
                 Some(shortened(found))
             }
             Self::Deployment { named, .. } => Some(named.clone()),
+            Self::Item { fault, .. } => fault.found(),
             Self::Body(BodyError::TooLarge { announced, .. }) => {
                 announced.map(|bytes| format!("{bytes} bytes"))
             }
@@ -285,6 +291,7 @@ impl Fault {
                 AuthError::Channel { expected, .. } | AuthError::Property { expected, .. },
             ) => Some(expected.to_string()),
             Self::Deployment { decides, .. } => Some(decides.clone()),
+            Self::Item { fault, .. } => fault.expected(),
             Self::Ticket(_) => Some("a ticket of POST /v1/changes/tickets, or a key".to_owned()),
             Self::Auth(AuthError::Missing | AuthError::Unknown) => {
                 Some("a key as x-api-key or Authorization".to_owned())
@@ -318,6 +325,7 @@ impl Fault {
             Self::Auth(AuthError::Missing | AuthError::Unknown | AuthError::UserToken(_))
             | Self::Ticket(_) => Some((WWW_AUTHENTICATE, fixed("Bearer"))),
             Self::Limit(limit) => Some((RETRY_AFTER, limit.retry_s().max(1).into())),
+            Self::Item { fault, .. } => fault.extra_header(),
             Self::SetAside { .. } => Some((RETRY_AFTER, fixed(RETRY_LATER))),
             Self::Old(_) => Some((RETRY_AFTER, fixed(RETRY_REFRESHED))),
             other if other.row().status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -370,6 +378,7 @@ fn auth_row(error: &AuthError) -> Row {
             (S::UNAUTHORIZED, "key", "Key missing or unknown")
         }
         AuthError::UserToken(_) => (S::UNAUTHORIZED, "user-token", "User token not accepted"),
+        AuthError::Signature => (S::UNAUTHORIZED, "signature", "Signature not accepted"),
         AuthError::NotYet => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         AuthError::Kind { .. } => (S::FORBIDDEN, "key-kind", "Wrong kind of key"),
         AuthError::Attributes => (S::FORBIDDEN, "attributes", "Attributes refused"),

@@ -166,7 +166,11 @@ POST blocks /v2/block/welcome_one/transition?version=1&userIdentifier=u 400
 POST blocks /v2/block/welcome_nope/transition?version=1&userIdentifier=u&transitions=a 404
 POST blocks /identify 403
 POST users /identify 400
-POST users /identify/batch 404";
+POST users /identify/batch 400
+POST blocks /identify/batch 403
+GET users /identify/group 405
+POST users /identify/a/b 404
+POST users /identify/ 404";
 
 #[tokio::test]
 async fn every_misuse_has_its_json_error() {

@@ -73,37 +73,20 @@ impl Harness {
         Self::with(snapshot(true), limits(), nobody, current.patient(patience))
     }
 
+    /// With a shared secret for Segment's webhooks.
+    pub(super) fn with_segment(snapshot: Snapshot, secret: &str) -> Self {
+        let nobody = NobodyKnown { has_records: true };
+        let (mut edge, journal) = parts(snapshot, limits(), nobody, Current::default());
+        edge.segment = server::SegmentSecrets::new([("development", secret)].into_iter());
+        Self::serve(edge, journal)
+    }
+
     fn with(snapshot: Snapshot, limits: Limits, ledger: NobodyKnown, current: Current) -> Self {
-        let ambient = Ambient::system();
-        let current = Arc::new(current);
-        let freshness = Freshness {
-            issued_ms: ambient.now_ms(),
-            fresh_until_ms: u64::MAX,
-            expires_ms: u64::MAX,
-        };
-        current.publish(Arc::new(snapshot), freshness);
-        let (progress, journal) = progress(&ambient, ledger);
-        let edge = Edge {
-            samples: None,
-            current,
-            progress,
-            changes: server::Changes::new(
-                ChangesOptions {
-                    streams_max: 3,
-                    streams_per_key_max: 2,
-                    ticket_life: Duration::from_secs(60),
-                    ticket_secret: None,
-                },
-                &ambient,
-            ),
-            sockets: server::Sockets::new(server::SocketOptions::default()),
-            ambient,
-            metrics: Metrics::new(),
-            origins: Origins::Any,
-            limits,
-            distribution: None,
-            traces_per_million: None,
-        };
+        let (edge, journal) = parts(snapshot, limits, ledger, current);
+        Self::serve(edge, journal)
+    }
+
+    fn serve(edge: Edge, journal: Journal) -> Self {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let options = Options {
             name: "edge",
@@ -124,7 +107,6 @@ impl Harness {
             journal,
         }
     }
-
     /// Where it listens.
     pub(super) fn address(&self) -> std::net::SocketAddr {
         self.server.address()
@@ -148,6 +130,47 @@ impl Harness {
     ) -> Reply {
         ask(self.server.address(), method, path, headers, body).await
     }
+}
+
+/// An edge that nobody serves yet.
+fn parts(
+    snapshot: Snapshot,
+    limits: Limits,
+    ledger: NobodyKnown,
+    current: Current,
+) -> (Edge, Journal) {
+    let ambient = Ambient::system();
+    let current = Arc::new(current);
+    let freshness = Freshness {
+        issued_ms: ambient.now_ms(),
+        fresh_until_ms: u64::MAX,
+        expires_ms: u64::MAX,
+    };
+    current.publish(Arc::new(snapshot), freshness);
+    let (progress, journal) = progress(&ambient, ledger);
+    let edge = Edge {
+        samples: None,
+        current,
+        progress,
+        changes: server::Changes::new(
+            ChangesOptions {
+                streams_max: 3,
+                streams_per_key_max: 2,
+                ticket_life: Duration::from_secs(60),
+                ticket_secret: None,
+            },
+            &ambient,
+        ),
+        ambient,
+        metrics: Metrics::new(),
+        origins: Origins::Any,
+        limits,
+        distribution: None,
+        traces_per_million: None,
+        sockets: server::Sockets::new(server::SocketOptions::default()),
+        segment: server::SegmentSecrets::default(),
+    };
+    (edge, journal)
 }
 
 impl Drop for Harness {

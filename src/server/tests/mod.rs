@@ -13,3 +13,4 @@ mod keeping;
 mod limits;
 mod revisions;
 mod triggers;
+mod users;

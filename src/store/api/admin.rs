@@ -13,6 +13,7 @@ use super::{
     Api, Response, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
+    users,
 };
 use crate::{
     clock::UnixMs,
@@ -163,6 +164,9 @@ pub(super) async fn answer(
                 .await?;
             return Response::json(200, &found);
         }
+        Admin::ExportUsers(environment) => {
+            return users::export(api, environment, query).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -204,6 +208,7 @@ pub(super) async fn answer(
             Response::json(200, &ended)
         }
         Admin::SetEnvironment(name) => set_environment(api, name, &body).await,
+        Admin::ImportUsers(environment) => users::import(api, environment, body).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
@@ -211,6 +216,7 @@ pub(super) async fn answer(
         // The rest was answered above.
         Admin::Environments
         | Admin::Edges
+        | Admin::ExportUsers(_)
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)

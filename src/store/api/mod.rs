@@ -15,6 +15,7 @@ mod reads;
 mod route;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub use openapi::{OPENAPI_PATH, openapi};
 
@@ -70,6 +71,9 @@ pub struct Response {
 fn body_bytes_max(route: &Route) -> usize {
     match route {
         Route::Admin(Admin::Import) => limits::IMPORT_BYTES_MAX,
+        Route::Admin(Admin::ImportUsers(_)) => {
+            limits::USER_LINES_BYTES_MAX + limits::ADMIN_BODY_BYTES_MAX
+        }
         Route::Edge(_, route::Edge::Progress) => limits::SHIP_BYTES_MAX,
         Route::Edge(_, route::Edge::Parts) => limits::PARTS_PER_REQUEST_MAX * 70,
         // Each byte of an id may be escaped.

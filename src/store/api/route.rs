@@ -49,6 +49,8 @@ pub(super) enum Admin {
     Environments,
     Edges,
     SetEnvironment(String),
+    ImportUsers(String),
+    ExportUsers(String),
     User(String),
     Deployments(Asked),
     Flows,
@@ -126,6 +128,13 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             let environment = decoded(environment)?;
             ("POST", Admin::ConfirmRelease(environment, version(number)?))
         }
+        ["environments", name, "users"] if method == "GET" => {
+            ("GET", Admin::ExportUsers(decoded(name)?))
+        }
+        ["environments", name, "users"] if method == "POST" => {
+            ("POST", Admin::ImportUsers(decoded(name)?))
+        }
+        ["environments", name, "users"] => ("GET, POST", Admin::ExportUsers(decoded(name)?)),
         ["edges"] => ("GET", Admin::Edges),
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),

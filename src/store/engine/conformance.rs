@@ -27,6 +27,7 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     documents_and_publications_come_back(open);
     blobs_are_retired_taken_back_and_pruned(&*open());
     progress_is_read_inside_and_after_a_transaction(open);
+    users_and_groups_are_listed_by_id(&*open());
     memberships_come_back_under_their_own_key(open);
     changes_are_counted_kept_and_pruned(open);
     a_transaction_that_rolls_back_leaves_nothing(&*open());
@@ -353,6 +354,26 @@ fn progress_is_read_inside_and_after_a_transaction(open: &dyn Fn() -> Box<dyn En
         Ok(Ending::RollBack)
     };
     engine.ledger("e1", &mut read).unwrap();
+}
+
+fn users_and_groups_are_listed_by_id(engine: &dyn Engine) {
+    const PLACE: &str = "listed";
+    let ids = ["B", "a", "a b", "é", "\u{10000}"];
+    let mut work = |rows: &mut dyn LedgerTransaction| {
+        for id in ids.iter().rev() {
+            rows.put_user(&user(id, 1))?;
+            rows.put_group(&group(id))?;
+        }
+        Ok(Ending::Commit)
+    };
+    engine.ledger(PLACE, &mut work).unwrap();
+    let users = engine.users_after(PLACE, "", 9).unwrap();
+    assert!(users.iter().map(|own| &*own.identifier).eq(ids));
+    assert_eq!(engine.users_after(PLACE, "a", 1).unwrap(), users[2..3]);
+    assert!(engine.users_after(PLACE, ids[4], 9).unwrap().is_empty());
+    let groups = engine.groups_after(PLACE, "a", 2).unwrap();
+    assert!(groups.iter().map(|own| &*own.identifier).eq(["a b", "é"]));
+    assert!(engine.groups_after("elsewhere", "", 9).unwrap().is_empty());
 }
 
 fn membership(is_in: bool, conversation: Option<&str>) -> (MembershipKey, MembershipRecord) {

@@ -51,6 +51,20 @@ pub trait Engine: Send + Sync + 'static {
     /// A group's record.
     fn group(&self, environment_uid: &str, group: &str)
     -> Result<Option<GroupRecord>, EngineError>;
+    /// Users whose ids come after this one, in the order of their ids.
+    fn users_after(
+        &self,
+        environment_uid: &str,
+        after: &str,
+        count_max: usize,
+    ) -> Result<Vec<UserDocument>, EngineError>;
+    /// The same of groups.
+    fn groups_after(
+        &self,
+        environment_uid: &str,
+        after: &str,
+        count_max: usize,
+    ) -> Result<Vec<GroupRecord>, EngineError>;
     /// What stands under a membership key.
     fn membership(
         &self,

@@ -217,9 +217,10 @@ fn taken_again<'n>(
             names.extend(asked.iter().map(|name| NameKey::of(name)));
             Ok((Step::Transition { block, names }, false))
         }
-        Operation::Migrate { .. } | Operation::Membership | Operation::Identify { .. } => {
-            Err("the record names no step".to_owned())
-        }
+        Operation::Migrate { .. }
+        | Operation::Membership
+        | Operation::Identify { .. }
+        | Operation::IdentifyGroup { .. } => Err("the record names no step".to_owned()),
     }
 }
 

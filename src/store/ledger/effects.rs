@@ -110,7 +110,7 @@ fn asked_flow(operation: &Operation) -> &str {
         | Operation::Intent { flow, .. }
         | Operation::Transition { flow, .. }
         | Operation::Migrate { flow, .. } => flow,
-        Operation::Membership | Operation::Identify { .. } => "",
+        Operation::Membership | Operation::Identify { .. } | Operation::IdentifyGroup { .. } => "",
     }
 }
 

@@ -6,11 +6,15 @@
 
 use serde_json::{Map, Value};
 
-use super::{Verdict, judge};
+use super::{Run, Verdict, judge};
 use crate::{
     clock::UnixMs,
     limits,
-    progress::event::{Event, EventId, GroupDocument, GroupRecord, UserDocument},
+    progress::event::{
+        Event, EventId, GroupDocument, GroupRecord, Outcome, RecordOutcome, ShippedRecord,
+        UserDocument, subject_hash,
+    },
+    store::engine::EngineError,
 };
 
 /// What an idempotency key that was seen before makes of an identify call.
@@ -51,27 +55,15 @@ pub(super) fn merge(
     document.updated_ms = Some(when);
     let mut merged: Vec<GroupRecord> = Vec::with_capacity(groups.len());
     for (group, known) in groups.iter().zip(records) {
-        if group.identifier.is_empty() || group.identifier.len() > limits::SUBJECT_ID_BYTES_MAX {
-            return Verdict::Dead(format!(
-                "a group id of {} bytes (expected 1 to {})",
-                group.identifier.len(),
-                limits::SUBJECT_ID_BYTES_MAX
-            ));
-        }
         // The same group twice in one call builds on its own first mention.
         let earlier = merged
             .iter()
             .position(|own| own.identifier == group.identifier)
             .map(|at| merged.remove(at));
-        let mut record = earlier.unwrap_or(known);
-        overlay(&mut record.properties, &group.properties);
-        if let Err(why) = check("group", &record.properties) {
-            return Verdict::Dead(why);
+        match merge_group(earlier.unwrap_or(known), group, when) {
+            Ok(record) => merged.push(record),
+            Err(why) => return Verdict::Dead(why),
         }
-        record.identifier.clone_from(&group.identifier);
-        record.created_ms.get_or_insert(when);
-        record.updated_ms = Some(when);
-        merged.push(record);
         if !document.groups.contains(&group.identifier) {
             document.groups.push(group.identifier.clone());
         }
@@ -91,7 +83,57 @@ pub(super) fn merge(
     }
 }
 
-fn overlay(stored: &mut Map<String, Value>, update: &Map<String, Value>) {
+impl Run<'_> {
+    /// A call for a group alone. No user's document is touched.
+    pub(super) fn identify_group(
+        &mut self,
+        record: &ShippedRecord,
+        group: &GroupDocument,
+    ) -> Result<RecordOutcome, EngineError> {
+        let known = self.transaction.group(&group.identifier)?;
+        let merged = merge_group(known.unwrap_or_default(), group, record.event.decided_ms);
+        let mut merged = match merged {
+            Ok(merged) => merged,
+            Err(why) => return self.settle(record, Verdict::Dead(why)),
+        };
+        merged.doc_rev = self.next_rev(merged.doc_rev)?;
+        merged.last = Some((self.journal.to_owned(), record.seq));
+        self.transaction.put_group(&merged)?;
+        let subject = subject_hash("group", &[&merged.identifier]);
+        self.notes.insert(subject, merged.doc_rev);
+        let doc_rev = merged.doc_rev;
+        Ok(super::outcome(
+            record,
+            Outcome::Applied,
+            doc_rev,
+            true,
+            None,
+        ))
+    }
+}
+
+/// Merges one mention of a group into its record.
+pub(super) fn merge_group(
+    mut record: GroupRecord,
+    group: &GroupDocument,
+    when: UnixMs,
+) -> Result<GroupRecord, String> {
+    if group.identifier.is_empty() || group.identifier.len() > limits::SUBJECT_ID_BYTES_MAX {
+        return Err(format!(
+            "a group id of {} bytes (expected 1 to {})",
+            group.identifier.len(),
+            limits::SUBJECT_ID_BYTES_MAX
+        ));
+    }
+    overlay(&mut record.properties, &group.properties);
+    check("group", &record.properties)?;
+    record.identifier.clone_from(&group.identifier);
+    record.created_ms.get_or_insert(when);
+    record.updated_ms = Some(when);
+    Ok(record)
+}
+
+pub(super) fn overlay(stored: &mut Map<String, Value>, update: &Map<String, Value>) {
     for (name, value) in update {
         if value.is_null() {
             stored.remove(name);
@@ -101,7 +143,7 @@ fn overlay(stored: &mut Map<String, Value>, update: &Map<String, Value>) {
     }
 }
 
-fn check(whose: &str, properties: &Map<String, Value>) -> Result<(), String> {
+pub(super) fn check(whose: &str, properties: &Map<String, Value>) -> Result<(), String> {
     if properties.len() > limits::PROPERTIES_MAX {
         return Err(format!(
             "the {whose} would have {} properties (expected at most {})",

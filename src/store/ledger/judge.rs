@@ -32,6 +32,11 @@ pub(super) fn foreign(event: &Event, environment: &Environment) -> Option<String
             event.environment, event.environment_uid, environment.name, environment.uid
         ));
     }
+    if let Operation::IdentifyGroup { .. } = &event.operation
+        && event.user.is_empty()
+    {
+        return None;
+    }
     if event.user.is_empty() || event.user.len() > limits::SUBJECT_ID_BYTES_MAX {
         return Some(format!(
             "a user id of {} bytes (expected 1 to {})",
@@ -239,7 +244,9 @@ impl Case<'_> {
                 ..
             } => self.asked.generation > 0 || self.recorded.started,
             Operation::Intent { .. } | Operation::Start { .. } => self.asked.generation > 0,
-            Operation::Membership | Operation::Identify { .. } => false,
+            Operation::Membership
+            | Operation::Identify { .. }
+            | Operation::IdentifyGroup { .. } => false,
         };
         presupposes && self.asked.conversation.is_some()
     }
@@ -367,7 +374,9 @@ impl<'a> Asked<'a> {
                 generation,
                 ..
             } => (flow, *version, *generation),
-            Operation::Membership | Operation::Identify { .. } => return None,
+            Operation::Membership
+            | Operation::Identify { .. }
+            | Operation::IdentifyGroup { .. } => return None,
         };
         Some(Self {
             flow,

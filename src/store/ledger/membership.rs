@@ -52,7 +52,8 @@ pub(super) fn starts(operation: &Operation) -> bool {
         Operation::Transition { .. }
         | Operation::Migrate { .. }
         | Operation::Membership
-        | Operation::Identify { .. } => false,
+        | Operation::Identify { .. }
+        | Operation::IdentifyGroup { .. } => false,
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod changes;
 mod effects;
 mod enrolling;
 mod identify;
+mod importing;
 mod judge;
 mod local;
 mod membership;
@@ -26,6 +27,8 @@ use chain::fork;
 #[cfg(test)]
 use chain::other_end;
 pub use changes::CursorError;
+pub(crate) use importing::import;
+pub use importing::{ImportedUsers, Refused, Tally};
 pub use local::LocalLedger;
 pub use retention::Retention;
 pub(crate) use retention::sweep;
@@ -259,6 +262,7 @@ impl Run<'_> {
         }
         match (&event.operation, &event.membership) {
             (Operation::Membership, Some(membership)) => self.enrol(record, membership),
+            (Operation::IdentifyGroup { group }, _) => self.identify_group(record, group),
             (_, membership) => {
                 let verdict = self.verdict(record)?;
                 let mut outcome = self.settle(record, verdict)?;

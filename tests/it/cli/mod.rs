@@ -10,6 +10,7 @@ mod keys;
 mod loading;
 mod settings;
 mod snapshots;
+mod users;
 
 use std::process::Command;
 

@@ -7,14 +7,18 @@
 
 mod flow;
 mod identify;
+mod segment;
 mod socket;
 mod step;
+mod users;
 
 pub(crate) use flow::{block, flow};
 pub(crate) use identify::identify;
+pub use segment::SegmentSecrets;
 pub(crate) use socket::{ENDING_NAMES, PUSHED_NAMES, socket};
 pub use socket::{SocketOptions, Sockets};
 pub(crate) use step::{intent, transition};
+pub(crate) use users::users;
 
 use crate::{
     clock::UnixMs,

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::de::DeserializeOwned;
 
 use super::{EngineError, changes, outbox, row, signed, text, unsigned};
 use crate::{
@@ -43,6 +44,42 @@ pub(super) fn group(
         .query_row([environment_uid, group], |columns| columns.get(0))
         .optional()?;
     found.map(|text| row("group", &text)).transpose()
+}
+
+/// Users after an id.
+pub(super) fn users_after(
+    connection: &Connection,
+    page: (&str, &str, usize),
+) -> Result<Vec<UserDocument>, EngineError> {
+    const SQL: &str = "SELECT document FROM users
+         WHERE environment_uid = ?1 AND identifier > ?2 ORDER BY identifier LIMIT ?3";
+    rows_after(connection, (SQL, "user"), page)
+}
+
+/// Groups after an id.
+pub(super) fn groups_after(
+    connection: &Connection,
+    page: (&str, &str, usize),
+) -> Result<Vec<GroupRecord>, EngineError> {
+    const SQL: &str = "SELECT record FROM groups
+         WHERE environment_uid = ?1 AND identifier > ?2 ORDER BY identifier LIMIT ?3";
+    rows_after(connection, (SQL, "group"), page)
+}
+
+fn rows_after<T: DeserializeOwned>(
+    connection: &Connection,
+    (sql, what): (&str, &'static str),
+    (environment_uid, after, count_max): (&str, &str, usize),
+) -> Result<Vec<T>, EngineError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let count = i64::try_from(count_max).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![environment_uid, after, count])?;
+    let mut found = Vec::new();
+    while let Some(columns) = rows.next()? {
+        let text: String = columns.get(0)?;
+        found.push(row(what, &text)?);
+    }
+    Ok(found)
 }
 
 /// What stands under a membership key.

@@ -153,6 +153,26 @@ impl Engine for SqliteEngine {
         self.read(|connection| ledger::group(connection, environment_uid, group))
     }
 
+    fn users_after(
+        &self,
+        environment_uid: &str,
+        after: &str,
+        count_max: usize,
+    ) -> Result<Vec<UserDocument>, EngineError> {
+        let page = (environment_uid, after, count_max);
+        self.read(|connection| ledger::users_after(connection, page))
+    }
+
+    fn groups_after(
+        &self,
+        environment_uid: &str,
+        after: &str,
+        count_max: usize,
+    ) -> Result<Vec<GroupRecord>, EngineError> {
+        let page = (environment_uid, after, count_max);
+        self.read(|connection| ledger::groups_after(connection, page))
+    }
+
     fn membership(
         &self,
         environment_uid: &str,

@@ -51,6 +51,60 @@ fn properties_beyond_the_limits_are_dead_and_leave_nothing() {
 }
 
 #[test]
+fn a_group_alone_is_merged_and_no_user_is_made() {
+    let scene = Scene::new();
+    let mut one = scene.edge("a");
+    one.identify_group("acme", json!({"size": 1, "city": "Oslo"}))
+        .identify("u", json!({}), &[("acme", json!({"size": 2}))])
+        .identify_group("acme", json!({"city": null}));
+    let outcomes = one.ship();
+    assert!(outcomes.iter().all(|one| one.outcome == Applied));
+    let cursor = scene.store.changes(WHERE, None).unwrap().cursor;
+    let mut other = scene.edge("b");
+    other.identify_group("acme", json!({"size": 3}));
+    let batch = other.batch();
+    assert_eq!(other.outcomes(), [Applied]);
+    let group = scene.store.group(WHERE, "acme").unwrap();
+    assert_eq!(Value::Object(group.properties), json!({"size": 3}));
+    assert_eq!(group.doc_rev, 4);
+    assert_eq!(group.last, Some(("b".to_owned(), 1)));
+    assert_eq!(scene.user("").doc_rev, 0);
+    let changes = scene.store.changes(WHERE, Some(&cursor)).unwrap().changes;
+    assert_eq!(changes.len(), 1);
+    assert_eq!(
+        changes[0].subject,
+        format!("{:016x}", subject_hash("group", &["acme"]))
+    );
+    // Its answer was lost, and it comes again.
+    let again = scene.store.ship(WHERE, &batch).unwrap();
+    assert_eq!(again.outcomes[0].outcome, Already);
+    assert_eq!(scene.store.group(WHERE, "acme").unwrap().doc_rev, 4);
+}
+
+#[test]
+fn a_group_alone_that_does_not_fit_is_dead_and_leaves_nothing() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    let long = "x".repeat(limits::SUBJECT_ID_BYTES_MAX + 1);
+    let large = json!({"p": "x".repeat(limits::PROPERTIES_BYTES_MAX)});
+    edge.identify_group("", json!({}))
+        .identify_group(&long, json!({}))
+        .identify_group("acme", large)
+        .identify_group("acme", json!({"a": 1}));
+    assert_eq!(edge.outcomes(), [Dead, Dead, Dead, Applied]);
+    assert_eq!(scene.store.group(WHERE, "acme").unwrap().doc_rev, 1);
+    assert_eq!(scene.dead().len(), 3);
+}
+
+#[test]
+fn a_step_of_nobody_is_dead() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    edge.identify("", json!({}), &[]);
+    assert_eq!(edge.outcomes(), [Dead]);
+}
+
+#[test]
 fn the_ledger_survives_a_restart_of_the_store() {
     let scene = Scene::new();
     let mut edge = scene.edge("a");

@@ -4,6 +4,7 @@ mod chain;
 mod enrolling;
 mod forgetting;
 mod identify;
+mod importing;
 mod rules;
 mod several;
 
@@ -236,6 +237,21 @@ impl Edge<'_> {
         if let Some(view) = self.views.get_mut(user) {
             view.base = Base::Record { journal, seq };
         }
+        self
+    }
+
+    /// A group, and no user.
+    fn identify_group(&mut self, group: &str, properties: Value) -> &mut Self {
+        let group = GroupDocument {
+            identifier: group.to_owned(),
+            properties: object(properties),
+        };
+        self.views.entry(String::new()).or_insert(View {
+            base: Base::Document(0),
+            states: BTreeMap::new(),
+        });
+        let event = self.event("", Operation::IdentifyGroup { group });
+        self.push(event);
         self
     }
 

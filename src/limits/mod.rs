@@ -5,6 +5,15 @@
 //! here protects the process from its peers and is the same everywhere.
 //! Relations that must hold between limits are checked at compile time below.
 
+mod authoring;
+
+pub use authoring::{
+    ADMIN_BODY_BYTES_MAX, EDGES_KEPT_MAX, IMPORT_BYTES_MAX, IMPORT_FAULT_BYTES_MAX,
+    IMPORT_FAULTS_MAX, IMPORT_NODES_MAX, LONG_POLL_MS_MAX, REPORT_WORD_BYTES_MAX,
+    USER_LINE_BYTES_MAX, USER_LINES_BAD_MAX, USER_LINES_BYTES_MAX, USER_LINES_MAX,
+    WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX,
+};
+
 // ---- Names and subjects ----------------------------------------------------
 
 /// A user, group or conversation id in bytes: longer than any e-mail address
@@ -78,6 +87,9 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Body of a batch call of a public protocol.
 pub const BATCH_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Users of one identify batch, as Dopt's clients know it.
+pub const IDENTIFY_BATCH_MAX: usize = 100;
 
 /// Nesting of JSON from outside; deeper input has no use and costs stack.
 pub const JSON_DEPTH_MAX: usize = 16;
@@ -238,41 +250,6 @@ pub const GUARD_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Flows whose change is told in status; those that change most come first.
 pub const GUARD_FLOWS_TOLD_MAX: usize = 20;
-
-// ---- Authoring -------------------------------------------------------------
-
-/// One project file, and one import: thousands of flows with their copy text.
-pub const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// Values (texts, numbers, lists, tables) of one import after YAML's aliases
-/// are followed: without it a page of aliases would fill the memory. The
-/// largest honest import has some 20 bytes a value.
-pub const IMPORT_NODES_MAX: usize = 2 * 1024 * 1024;
-
-/// Faults one import reports; a file with more has one cause, said often.
-pub const IMPORT_FAULTS_MAX: usize = 200;
-
-/// What one fault says: names and differences that are longer are cut.
-pub const IMPORT_FAULT_BYTES_MAX: usize = 4 * 1024;
-
-/// A webhook's url, and each of its headers: servers take no longer lines.
-pub const WEBHOOK_TEXT_BYTES_MAX: usize = 4 * 1024;
-
-/// Headers of one webhook.
-pub const WEBHOOK_HEADERS_MAX: usize = 32;
-
-/// Body of every other authoring call.
-pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// Edges of one environment of which a store remembers what they reported:
-/// large fleets, and some hundred kilobytes.
-pub const EDGES_KEPT_MAX: usize = 1_024;
-
-/// A name or word in an edge's report; ours are shorter.
-pub const REPORT_WORD_BYTES_MAX: usize = 64;
-
-/// Longest time a request may wait for the next timestamp.
-pub const LONG_POLL_MS_MAX: u64 = 60_000;
 
 // ---- Progress --------------------------------------------------------------
 
@@ -469,6 +446,7 @@ pub const RECEIPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const _: () = {
     assert!(BODY_BYTES_MAX <= BATCH_BODY_BYTES_MAX);
+    assert!(USER_LINE_BYTES_MAX < USER_LINES_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= CONNECTION_BUFFER_BYTES_MAX);
     assert!(H2_STREAM_WINDOW_BYTES <= H2_CONNECTION_WINDOW_BYTES);
     assert!(H2_PIECE_BYTES <= H2_SEND_BYTES_MAX);
