@@ -139,7 +139,10 @@ pub(crate) enum Protocol {
 impl Protocol {
     /// The protocol a path belongs to, also one that leads nowhere.
     pub(crate) fn of(path: &str) -> Self {
-        if ["/v0/", "/v2/", "/identify"].iter().any(|own| path.starts_with(own)) {
+        if ["/v0/", "/v2/", "/identify"]
+            .iter()
+            .any(|own| path.starts_with(own))
+        {
             Self::Dopt
         } else {
             Self::Flowgate

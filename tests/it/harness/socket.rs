@@ -27,7 +27,7 @@ pub(crate) struct Socket {
 
 /// What came of an upgrade.
 pub(crate) enum Upgrade {
-    Opened(Socket),
+    Opened(Box<Socket>),
     /// The head and what else came.
     Refused(String),
 }
@@ -57,10 +57,10 @@ impl Socket {
             return Upgrade::Refused(head);
         }
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
-        Upgrade::Opened(Self {
+        Upgrade::Opened(Box::new(Self {
             inner: WebSocket::from_raw_socket(stream, Role::Client, None),
             answers_pings: true,
-        })
+        }))
     }
 
     /// The websocket of a user, and its first packet.
@@ -73,7 +73,7 @@ impl Socket {
         let first = socket.text().expect("a first packet");
         let json = first.strip_prefix('0').expect("an open packet");
         let opened = serde_json::from_str(json).expect("JSON");
-        (socket, opened)
+        (*socket, opened)
     }
 
     /// A socket of a user that is let in and told so.
