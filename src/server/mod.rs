@@ -309,6 +309,7 @@ impl EdgeService {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}
+            Fault::Old(old) => self.counters.too_old(old.age.name()),
             Fault::Auth(_) => self.counters.forbidden.add(1),
             _ => {}
         }

@@ -112,6 +112,7 @@ impl Seen {
         let marks = [
             ("silent", since(self.seen_ms) > SILENT_AFTER_MS),
             ("behind", self.behind_since_ms.is_some_and(is_behind)),
+            ("held", report.held.is_some()),
             ("stale", !matches!(report.state.as_str(), "" | "fresh")),
             ("journal", !report.journal_writable),
             ("version", Fit::of(&report.version) == Fit::Far),
@@ -180,10 +181,14 @@ mod tests {
         assert!(why(&edges, 130_000).is_empty());
         let mut bad = report("a", "0.2");
         bad.state = "expired".to_owned();
+        bad.held = Some(7);
         bad.journal_writable = false;
         bad.version = "77.0.0".to_owned();
         edges.take("dev", bad, "0.2", 140_000);
-        assert_eq!(why(&edges, 140_000), ["stale", "journal", "version"]);
+        assert_eq!(
+            why(&edges, 140_000),
+            ["held", "stale", "journal", "version"]
+        );
     }
 
     #[test]

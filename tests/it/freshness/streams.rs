@@ -66,6 +66,15 @@ fn streams_obey_the_policies_as_decisions_do() {
     for path in ["/v1/changes?user=known", &ticket] {
         check_problem(&scene.blocks.get(path), 503, "snapshot-expired");
     }
+    let metrics = scene.metrics();
+    for state in ["stale", "expired"] {
+        let none = format!("flowgate_requests_refused_old_total{{state=\"{state}\"}} 0");
+        let own = none.trim_end_matches('0');
+        assert!(
+            metrics.contains(own) && !metrics.contains(&none),
+            "{metrics}"
+        );
+    }
     // With the next word everybody is served again.
     scene.proxy.behave();
     for title in ["Second", "Third"] {
