@@ -22,7 +22,11 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{Addresses, StartError, control::Control, tls::Secured};
+use super::{
+    Addresses, StartError,
+    control::Control,
+    tls::Secured,
+};
 use crate::{
     clock::Ambient,
     config::StoreConfig,
@@ -78,6 +82,7 @@ impl Store {
         signing: Signing,
         ambient: Ambient,
     ) -> Result<Self, StartError> {
+        store::backup::tell_restored(config.data(), signing.root());
         let timing = timing(config.fresh_for(), config.timestamp_life());
         let pause = REFRESH_EVERY.min(Duration::from_millis(timing.refresh_ms / 4));
         let database = config.data().join("store.db");
