@@ -25,7 +25,7 @@ use hyper::{
 use super::{
     Addresses, StartError,
     control::Control,
-    tls::Secured,
+    tls::{Secured, proxies},
 };
 use crate::{
     clock::Ambient,
@@ -102,6 +102,7 @@ impl Store {
         let mut secured = Secured::new(&ambient);
         let tls = secured.listener("store", config.tls())?;
         let listener = Listener::open(config.listen())?.secured(tls);
+        let listener = listener.behind(proxies(config.proxies()));
         let metrics = Metrics::new();
         secured.measure(&metrics);
         let options = Options {
@@ -320,6 +321,7 @@ impl Service for StoreService {
             key: key_of(&head.headers),
             if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
             body: Bytes::new(),
+            from: Some(body.client()),
         };
         let bytes_max = match self.api.admit(&request) {
             Ok(bytes_max) => bytes_max,

@@ -53,6 +53,7 @@ pub(super) fn edges(
     let columns = [
         ("environment", "ENVIRONMENT"),
         ("edge", "EDGE"),
+        ("address", "ADDRESS"),
         ("version", "VERSION"),
         ("revision", "REVISION"),
         ("current", "IN FORCE"),

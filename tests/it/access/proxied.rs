@@ -5,9 +5,9 @@
 //! fast it fills meanwhile; a full one gives its first token at once.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Site};
+use crate::harness::{Answer, Client, Site, Store, run};
 
 const PROXY: [u8; 4] = [127, 0, 0, 2];
 const ANYBODY: [u8; 4] = [127, 0, 0, 3];
@@ -121,6 +121,35 @@ fn clients_have_buckets_of_their_own(header: &'static str, passed_on: &'static s
     ] {
         assert!(scrape.contains(line), "{line} is missing in\n{scrape}");
     }
+}
+
+#[test]
+fn a_store_knows_its_edges_behind_a_proxy_it_trusts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::start_with(folder.path(), &["--proxies-trusted", "127.0.0.2"]);
+    let key = store.key("edge");
+    let report = |edge: &str, from: [u8; 4]| {
+        let body = json!({"edge": edge, "journal_writable": true}).to_string();
+        let client = Client::at(from.into(), store.url(), &key);
+        let hops = [("x-forwarded-for", "203.0.113.7, 198.51.100.1")];
+        let path = "/edge/v1/environments/development/status";
+        let answer = client.send(Method::POST, path, &hops, Some(body));
+        assert_eq!(answer.expect("an answer").status, 204);
+    };
+    report("proxied", PROXY);
+    report("direct", ANYBODY);
+    let listed = run(&mut store.command(&["edges", "--output", "json"]));
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let all = listed.as_array().expect("a list").iter();
+    let places: Vec<_> = all.map(|own| (&own["edge"], &own["address"])).collect();
+    let expected = [
+        (&json!("direct"), &json!("127.0.0.3")),
+        (&json!("proxied"), &json!("198.51.100.1")),
+    ];
+    assert_eq!(places, expected);
+    let table = run(&mut store.command(&["edges"]));
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("198.51.100.1"), "{table}");
 }
 
 #[test]
