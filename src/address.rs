@@ -2,9 +2,10 @@
 //!
 //! An address of the network, or a socket file of this machine. Written
 //! `127.0.0.1:7070` and `unix:/run/flowgate/edge.sock`, in settings as in what
-//! a program prints when it is ready.
+//! a program prints when it is ready. And how an address is repeated to people.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -93,6 +94,17 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address as it may be repeated: who asks, and with which password, is cut
+/// off. Wherever it stands: a text that is no url may be one with a slip in it.
+pub fn without_user(url: &str) -> Cow<'_, str> {
+    let Some((before, place)) = url.rsplit_once('@') else {
+        return url.into();
+    };
+    let scheme = before.split_once("://").map(|(scheme, _)| scheme);
+    let scheme = scheme.map(|scheme| format!("{scheme}://"));
+    format!("{}…@{place}", scheme.unwrap_or_default()).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +118,19 @@ mod tests {
         let long = format!("unix:/{}", "x".repeat(UNIX_PATH_BYTES_MAX));
         for text in ["", "localhost:1", "unix:", "unix:edge.sock", &long] {
             assert_eq!(text.parse::<Address>(), Err(AddressError), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_asks_is_not_repeated() {
+        for (url, shown) in [
+            ("http://127.0.0.1:7080/", "http://127.0.0.1:7080/"),
+            ("https://ops:pass@store", "https://…@store"),
+            ("https://ops:p@ss://@store/a", "https://…@store/a"),
+            ("ops:pass@store", "…@store"),
+            ("", ""),
+        ] {
+            assert_eq!(without_user(url), shown);
         }
     }
 }

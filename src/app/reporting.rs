@@ -152,6 +152,7 @@ impl Reporting {
             age_s: live.map(|live| now.saturating_sub(live.freshness.issued_ms) / 1_000),
             backlog_records: facts.progress.backlog_records,
             journal_writable: facts.progress.refuses.is_none(),
+            held: own.refresh.held.as_ref().map(|held| held.release),
             reason: own
                 .refresh
                 .error

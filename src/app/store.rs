@@ -22,7 +22,11 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{Addresses, StartError, control::Control, tls::Secured};
+use super::{
+    Addresses, StartError,
+    control::Control,
+    tls::{Secured, proxies},
+};
 use crate::{
     clock::Ambient,
     config::StoreConfig,
@@ -78,6 +82,7 @@ impl Store {
         signing: Signing,
         ambient: Ambient,
     ) -> Result<Self, StartError> {
+        store::backup::tell_restored(config.data(), signing.root());
         let timing = timing(config.fresh_for(), config.timestamp_life());
         let pause = REFRESH_EVERY.min(Duration::from_millis(timing.refresh_ms / 4));
         let database = config.data().join("store.db");
@@ -97,6 +102,7 @@ impl Store {
         let mut secured = Secured::new(&ambient);
         let tls = secured.listener("store", config.tls())?;
         let listener = Listener::open(config.listen())?.secured(tls);
+        let listener = listener.behind(proxies(config.proxies()));
         let metrics = Metrics::new();
         secured.measure(&metrics);
         let options = Options {
@@ -315,6 +321,7 @@ impl Service for StoreService {
             key: key_of(&head.headers),
             if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
             body: Bytes::new(),
+            from: Some(body.client()),
         };
         let bytes_max = match self.api.admit(&request) {
             Ok(bytes_max) => bytes_max,

@@ -19,7 +19,10 @@ use serde_json::Value;
 use super::failure::Failure;
 use crate::{
     clock::UnixMs,
-    disk::{Disk, RealDisk, keep::Keep},
+    disk::{
+        Disk, RealDisk,
+        keep::{HeldRelease, Keep},
+    },
     limits,
     snapshot::{
         Revision, Snapshot,
@@ -40,6 +43,8 @@ pub(super) struct Candidate {
     pack: Form,
     marks: Option<Marks>,
     origin: Origin,
+    /// The release that the edge holds back.
+    held: Option<HeldRelease>,
 }
 
 /// The form in which it was found.
@@ -82,6 +87,7 @@ fn of_file(path: &Path, environment: Option<&str>) -> Result<Found, Failure> {
         pack: Form::Bytes(read(path, limits::PACK_BYTES_MAX)?),
         marks: None,
         origin: Origin::Disk,
+        held: None,
     };
     Ok((path.display().to_string(), Ok(candidate)))
 }
@@ -103,6 +109,7 @@ fn of_snapshot_folder(path: &Path, only: Option<&str>) -> Result<Vec<Found>, Fai
                 pack: Form::Pack(Box::new(pack)),
                 marks: None,
                 origin: Origin::Disk,
+                held: None,
             }),
             Ok(None) => continue,
             Err(error) => Err(Refused::new("folder", &error)),
@@ -127,10 +134,11 @@ fn of_folder(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failu
     };
     let mut found = Vec::new();
     for name in names {
-        let kept = Keep::look(disk.clone(), &folder, &name).and_then(|keep| keep.load());
+        let kept = Keep::look(disk.clone(), &folder, &name)
+            .and_then(|keep| Ok((keep.load()?, keep.held()?)));
         let place = folder.join(&name).display().to_string();
         let candidate = match kept {
-            Ok(Some(kept)) => {
+            Ok((Some(kept), held)) => {
                 let Some(pack) = kept.pack else { continue };
                 Ok(Candidate {
                     environment: Some(name),
@@ -141,9 +149,11 @@ fn of_folder(path: &Path, environment: Option<&str>) -> Result<Vec<Found>, Failu
                     } else {
                         Origin::Disk
                     },
+                    // Where the one in force is lost the held one serves.
+                    held: held.and_then(|(held, serves)| serves.map(|_| held)),
                 })
             }
-            Ok(None) => continue,
+            Ok((None, _)) => continue,
             Err(error) => Err(Refused::new("keep", &error)),
         };
         found.push((place, candidate));
@@ -191,9 +201,17 @@ pub(super) fn judge(candidate: &Candidate, root: &[u8], now: UnixMs) -> Result<J
         checked.control.document(),
     )
     .map_err(|error| Refused::new("compile", &error))?;
+    let held = candidate.held.as_ref();
+    let is_held = held.is_some_and(|held| held.sha256 == checked.release.sha256())
+        && !checked
+            .control
+            .document()
+            .confirmed_releases
+            .contains(&checked.release.document().version);
     Ok(Judged {
         checked,
         snapshot,
+        is_held,
         fell_back: candidate.origin == Origin::Fallback,
     })
 }
@@ -226,6 +244,8 @@ pub(super) struct Judged {
     pub(super) checked: Checked,
     pub(super) snapshot: Snapshot,
     pub(super) fell_back: bool,
+    /// The edge whose folder it is serves the release before it.
+    pub(super) is_held: bool,
 }
 
 /// The environment a pack says it is of, before anything is verified.

@@ -148,11 +148,13 @@ pub(super) async fn ask(
     request: Request,
     patience: Duration,
 ) -> Result<(u16, Vec<u8>), AskError> {
-    let client = client.timeout(patience).build().map_err(AskError::Http)?;
-    let mut answer = client.execute(request).await.map_err(AskError::Http)?;
+    // The url is said by the caller, who leaves out what is secret in it.
+    let failed = |error: reqwest::Error| AskError::Http(error.without_url());
+    let client = client.timeout(patience).build().map_err(failed)?;
+    let mut answer = client.execute(request).await.map_err(failed)?;
     let status = answer.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(AskError::Http)? {
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
         if body.len() > ANSWER_BYTES_MAX {
             return Err(AskError::TooLong);

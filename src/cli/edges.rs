@@ -1,7 +1,8 @@
 //! Which edges does a store hear of, and which need a look?
 //!
 //! The list is what edges said last about themselves, with a mark on those
-//! that are behind, silent, stale, too far apart, or take no steps.
+//! that are behind, silent, stale, too far apart, hold a release back, or take
+//! no steps.
 
 use clap::Args;
 use serde_json::Value;
@@ -52,9 +53,11 @@ pub(super) fn edges(
     let columns = [
         ("environment", "ENVIRONMENT"),
         ("edge", "EDGE"),
+        ("address", "ADDRESS"),
         ("version", "VERSION"),
         ("revision", "REVISION"),
         ("current", "IN FORCE"),
+        ("held", "HELD"),
         ("state", "STATE"),
         ("backlog_records", "BACKLOG"),
         ("seen", "SEEN"),

@@ -13,7 +13,7 @@ use reqwest::{Client, ClientBuilder, Url};
 
 use super::failure::Failure;
 use crate::{
-    address::Address,
+    address::{Address, without_user},
     clock::Ambient,
     tls::{ClientFiles, IdentityFiles, client_config, client_tls},
 };
@@ -63,7 +63,8 @@ impl Place {
         let url = url.ok_or_else(|| {
             let scheme = example.replacen("http:", "https:", 1);
             Failure::usage(format!(
-                "{text:?} is not a url such as {example}, {scheme} or unix:/path"
+                "{:?} is not a url such as {example}, {scheme} or unix:/path",
+                without_user(text)
             ))
         })?;
         Ok(Self { url, socket: None })
@@ -83,7 +84,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
             Some(path) => write!(f, "unix:{}", path.display()),
-            None => self.url.fmt(f),
+            None => f.write_str(&without_user(self.url.as_str())),
         }
     }
 }

@@ -201,7 +201,8 @@ fn dev_text(info: &DevInfo, data: &Path) -> String {
          \n  edge admin  {admin}  (/health, /ready, /metrics, /status)\
          \n  store       {store}  (flowgate import, export, key, user)\
          \n  keys        {file}\
-         \n\nThe web console is not part of this version.\n\
+         \n\nAll of it is spoken without TLS: keep it on this machine (flowgate edge and flowgate store have TLS).\
+         \nThe web console is not part of this version.\n\
          \nTry it:\n\
          \n  curl -s -H 'x-api-key: {key}' \
          '{edge}/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada&include=block'\n\

@@ -94,6 +94,7 @@ fn report(place: &str, verdict: Result<Judged, Refused>, now: UnixMs, in_full: b
         checked,
         snapshot,
         fell_back,
+        is_held,
     } = match verdict {
         Ok(judged) => judged,
         Err(refused) => {
@@ -125,6 +126,9 @@ fn report(place: &str, verdict: Result<Judged, Refused>, now: UnixMs, in_full: b
             .map(|aside| json!({"flow": &*aside.flow, "version": aside.version, "why": aside.why}))
             .collect::<Vec<_>>(),
     });
+    if is_held {
+        report["held"] = json!(checked.release.document().version);
+    }
     if in_full {
         report["content"] = Value::Array(content(&snapshot));
     }
@@ -181,6 +185,13 @@ fn show(
         ))?;
         if report["previous"] == true {
             console.line("  the newest pack is damaged; this is the one before it")?;
+        }
+        if let Some(held) = report["held"].as_u64() {
+            console.line(&format!(
+                "  release {held} is held back by the guard: the one before it serves until somebody means this one \
+                 (flowgate release confirm {} {held})",
+                text("environment")
+            ))?;
         }
         if let Some(problem) = report["clock_problem"].as_str() {
             console.line(&format!("  the clock of this machine: {problem}"))?;

@@ -15,6 +15,7 @@ mod info;
 mod key;
 mod log;
 mod print;
+mod proxies;
 mod reader;
 mod settings;
 mod store;
@@ -25,14 +26,15 @@ mod variables;
 pub use dev::{DEV, DevConfig};
 pub use edge::{
     Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
-    LimitsConfig, OldSnapshot, ProxiesConfig, SnapshotOrigin, SocketConfig, StopConfig,
-    SubjectsConfig, UnknownSubject, UpstreamConfig, UpstreamTls,
+    LimitsConfig, OldSnapshot, SnapshotOrigin, SocketConfig, StopConfig, SubjectsConfig,
+    UnknownSubject, UpstreamConfig, UpstreamTls,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;
 pub use key::{Key, Kind, Preset, Surface};
 pub use log::{LogConfig, LogFormat, LogLevel};
 pub use print::{print_defaults, variable_name};
+pub use proxies::ProxiesConfig;
 pub use settings::Settings;
 pub use store::{STORE, StoreConfig};
 pub use telemetry::TracesConfig;

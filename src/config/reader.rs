@@ -14,7 +14,7 @@ use super::{
     key::{Key, Kind, Preset},
     settings::{Settings, Written},
 };
-use crate::address::Address;
+use crate::address::{Address, without_user};
 
 /// A value that keeps the rule of its kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,6 +240,10 @@ impl Reader {
     fn shown(&self, name: &str, value: &Value) -> String {
         match self.settings.surface.key(name) {
             Some(key) if key.secret.is_some() => "(not shown)".to_owned(),
+            Some(key) if key.kind == Kind::HttpUrl => match value.as_str() {
+                Some(url) => Value::from(&*without_user(url)).to_string(),
+                None => without_user(&value.to_string()).into_owned(),
+            },
             _ => value.to_string(),
         }
     }

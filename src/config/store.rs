@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    ListenerTls, LogConfig, TracesConfig,
+    ListenerTls, LogConfig, ProxiesConfig, TracesConfig,
     fault::Faults,
     key::{Key, Kind, Preset, Surface},
-    log,
+    log, proxies,
     reader::Reader,
     settings::Settings,
     telemetry, tls,
@@ -28,7 +28,7 @@ const DAYS_MAX: u64 = 36_500;
 pub const STORE: Surface = Surface {
     name: "store",
     about: "Settings of `flowgate store`, the reference upstream, each with its default.",
-    keys: &[KEYS, tls::KEYS, telemetry::KEYS, log::KEYS],
+    keys: &[KEYS, tls::KEYS, proxies::KEYS, telemetry::KEYS, log::KEYS],
 };
 
 /// Without those of the log.
@@ -130,6 +130,7 @@ const KEYS: &[Key] = &[
 pub struct StoreConfig {
     listen: Address,
     tls: Option<ListenerTls>,
+    proxies: ProxiesConfig,
     data: PathBuf,
     signing: PathBuf,
     fresh_for: Duration,
@@ -151,6 +152,7 @@ impl StoreConfig {
         let config = Self {
             listen: reader.address("listen"),
             tls: tls::listener(&mut reader, "tls."),
+            proxies: proxies::read(&mut reader),
             signing: signing.map_or_else(|| data.join("signing"), PathBuf::from),
             data,
             fresh_for: reader.seconds("publish.fresh_for_s"),
@@ -185,6 +187,11 @@ impl StoreConfig {
     /// How the listener shows who it is; none in the clear.
     pub fn tls(&self) -> Option<&ListenerTls> {
         self.tls.as_ref()
+    }
+
+    /// Which proxies are believed.
+    pub fn proxies(&self) -> &ProxiesConfig {
+        &self.proxies
     }
 
     /// The data folder.

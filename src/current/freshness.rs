@@ -62,6 +62,16 @@ impl Freshness {
         }
     }
 
+    /// The next time at which it is of another age, if it is ever.
+    pub fn turns_ms(&self, now: UnixMs) -> Option<UnixMs> {
+        match self.age(now) {
+            Age::Fresh => self.fresh_until_ms.checked_add(1),
+            Age::Stale => self.expires_ms.checked_add(1),
+            Age::Expired => None,
+            Age::Unjudged => self.issued_ms.checked_sub(CLOCK_SKEW_MS_MAX),
+        }
+    }
+
     /// Whether answers carry the stale mark.
     pub fn is_stale(&self, now: UnixMs) -> bool {
         self.age(now) != Age::Fresh
@@ -138,6 +148,13 @@ mod tests {
         for (now, expected) in cases {
             assert_eq!(freshness.age(now), expected, "{now}");
             assert_eq!(freshness.is_stale(now), expected != Age::Fresh, "{now}");
+            match freshness.turns_ms(now) {
+                None => assert_eq!(expected, Age::Expired, "{now}"),
+                Some(then) => {
+                    assert_eq!(freshness.age(then - 1), expected, "{now}");
+                    assert_ne!(freshness.age(then), expected, "{now}");
+                }
+            }
         }
     }
 

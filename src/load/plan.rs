@@ -11,6 +11,8 @@ use hyper::{
     header::{HOST, HeaderName, HeaderValue},
 };
 
+use crate::address::without_user;
+
 /// Stands for the user's id in paths and bodies.
 const USER: &str = "{user}";
 
@@ -71,7 +73,7 @@ pub enum PlanError {
 impl Target {
     /// A server by its url; a path in it has no meaning here and is refused.
     pub fn parse(url: &str) -> Result<Self, PlanError> {
-        let refused = || PlanError::Url(url.to_owned());
+        let refused = || PlanError::Url(without_user(url).into_owned());
         let uri: Uri = url.parse().map_err(|_| refused())?;
         let is_secure = match uri.scheme_str() {
             Some("http") => false,

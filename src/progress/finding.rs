@@ -20,7 +20,7 @@ use super::{
     stepping::Progress,
     subjects::{Cached, Kept},
 };
-use crate::{current::EnvironmentSlot, limits::STEP_TRIES_MAX};
+use crate::{current::EnvironmentSlot, limits::STEP_TRIES_MAX, telemetry::traces};
 
 /// A subject as it was found, and the generation that proves it current.
 pub(super) struct Found<T> {
@@ -212,16 +212,20 @@ impl Progress {
         let reads = &self.memory.reads;
         let _seat = reads.take(place.asker).ok_or(ReadError::Busy)?;
         let (sender, answer) = oneshot::channel();
+        let span = traces::awaited("read", &place.snapshot.environment);
         let job = Job {
             key: key.into(),
             environment: place.snapshot.environment.clone(),
             name: name.to_owned(),
             generation,
             tick: self.memory.ticks.now(name.hash()),
+            span: span.clone(),
             answer: sender,
         };
         self.jobs.try_send(job).map_err(|_| ReadError::Busy)?;
         // The reader ends only when the process stops.
-        Ok(answer.await.unwrap_or(Answer::Away(None)))
+        let answer = answer.await.unwrap_or(Answer::Away(None));
+        drop(span);
+        Ok(answer)
     }
 }

@@ -20,6 +20,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
+use tracing::{Instrument as _, Span};
 
 use super::{
     ProgressLedger,
@@ -66,6 +67,8 @@ pub(super) struct Job {
     pub(super) generation: u64,
     /// Nor does one whose read began before this.
     pub(super) tick: Tick,
+    /// Of the request that waits, where that is traced.
+    pub(super) span: Span,
     /// Where the answer goes.
     pub(super) answer: oneshot::Sender<Answer>,
 }
@@ -223,8 +226,10 @@ impl Desk {
             tick,
         };
         let ledger = (!is_away).then(|| (self.ledger.clone(), self.gathering.clone()));
-        self.calls
-            .push(Box::pin(read.run(ledger, job.environment, job.name)));
+        // In the trace of who asked first; those who join have spans of their
+        // own, which last as long.
+        let reading = read.run(ledger, job.environment, job.name);
+        self.calls.push(Box::pin(reading.instrument(job.span)));
     }
 
     fn is_on_disk(&self, job: &Job) -> bool {

@@ -18,6 +18,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use moka::sync::Cache;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use super::{
     Asker, Place, Progress, ProgressLedger, Seat, Seats, Token,
@@ -32,6 +33,7 @@ use super::{
 use crate::{
     disk::journal::Durability,
     limits::{TOKEN_WAIT_MS, TOKEN_WAITERS_MAX, TOKEN_WAITERS_PER_KEY_MAX, TOKENS_REMEMBERED_MAX},
+    telemetry::traces,
 };
 
 /// How a token fared.
@@ -68,6 +70,8 @@ pub(super) struct Wait {
     token: Token,
     generation: u64,
     tick: Tick,
+    /// Of the request that waits, where that is traced.
+    span: Span,
     /// Whether the document that is in memory now includes the record.
     answer: oneshot::Sender<bool>,
     /// Kept also when nobody waits any more, for as long as the call takes.
@@ -101,7 +105,10 @@ pub(super) async fn serve(
             biased;
             Some(()) = calls.next() => {}
             wait = waits.recv() => match wait {
-                Some(wait) => calls.push(ask(wait, &*ledger, &memory)),
+                Some(wait) => {
+                    let span = wait.span.clone();
+                    calls.push(ask(wait, &*ledger, &memory).instrument(span));
+                }
                 None => return,
             }
         }
@@ -168,6 +175,7 @@ impl Progress {
             generation: self.memory.pending.generation(key.bytes()),
             tick: self.memory.ticks.now(subject),
             key: key.bytes().into(),
+            span: traces::awaited("read after", &place.snapshot.environment),
             answer,
             _seat: seat,
         };

@@ -84,6 +84,9 @@ pub enum SourceError {
     /// Not reached, too slow, or 5xx.
     #[error("upstream cannot be reached: {0}")]
     Away(String),
+    /// It was reached, and its certificate is not good.
+    #[error("upstream does not prove who it is: {0}")]
+    Untrusted(String),
     /// It answered and refused, or answered nonsense.
     #[error("upstream refused: {0}")]
     Refused(String),
@@ -144,6 +147,7 @@ impl RefreshError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Source(SourceError::Away(_)) => "upstream_away",
+            Self::Source(SourceError::Untrusted(_)) => "upstream_untrusted",
             Self::Source(_) => "upstream_refused",
             Self::Trust(error) => error.name(),
             Self::Verify(error) => error.name(),

@@ -25,7 +25,7 @@ pub(crate) enum Reason {
     Subject(Woken),
     /// Something was published.
     Published,
-    /// It was not sure the last time.
+    /// It was not sure the last time, or what is live is older now.
     Unsure,
 }
 
@@ -36,6 +36,8 @@ pub(crate) struct Waking {
     /// Looks in a row after which it was not sure.
     unsure: u32,
     again: Option<Instant>,
+    /// When what is live gets another age.
+    turns: Option<Instant>,
 }
 
 impl Waking {
@@ -46,18 +48,20 @@ impl Waking {
             published: edge.current.watch(),
             unsure: 0,
             again: None,
+            turns: None,
         }
     }
 
     /// Waits until there is a reason to look; none when nothing is published
     /// any more. Nothing is lost when it is not waited for to the end.
     pub(crate) async fn reason(&mut self) -> Option<Reason> {
-        let again = self.again;
+        let again = self.again.into_iter().chain(self.turns).min();
         tokio::select! {
             woken = self.listener.woken() => Some(Reason::Subject(woken)),
             changed = self.published.changed() => changed.ok().map(|()| Reason::Published),
             () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                 self.again = None;
+                self.turns = None;
                 Some(Reason::Unsure)
             }
         }
@@ -76,6 +80,14 @@ impl Waking {
             self.unsure.saturating_add(1)
         };
         self.again = self.pause().map(|pause| Instant::now() + pause);
+    }
+
+    /// Notes in how many milliseconds what is live gets another age, which is
+    /// looked at as well.
+    pub(crate) fn turns_in_ms(&mut self, left_ms: Option<u64>) {
+        // One that lies centuries ahead is no time to wait for.
+        self.turns =
+            left_ms.and_then(|left_ms| Instant::now().checked_add(Duration::from_millis(left_ms)));
     }
 
     /// Whether the last look was not sure.

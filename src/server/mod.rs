@@ -28,6 +28,7 @@ mod tests;
 use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
 
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, Span};
 
 pub use admin::{
     Admin, AdminService, ChangeFacts, ChangesFacts, EnvironmentFacts, Facts, HeldFacts,
@@ -179,7 +180,10 @@ impl Service for EdgeService {
                     now: self.now(),
                     person: &person,
                 };
-                let outcome = self.dispatch(asked, body, &matched.parameter).await;
+                // Whoever reads for it goes on in its trace.
+                let traced = span.clone().unwrap_or_else(Span::none);
+                let dispatched = self.dispatch(asked, body, &matched.parameter);
+                let outcome = dispatched.instrument(traced).await;
                 (matched.route.number(), outcome)
             }
             Err(error) => (0, Err(error.into())),
@@ -271,7 +275,7 @@ impl EdgeService {
     /// more, which only traced requests pay for.
     fn trace(
         &self,
-        span: &tracing::Span,
+        span: &Span,
         number: usize,
         memory: &Memory,
         headers: &HeaderMap,
@@ -321,6 +325,7 @@ impl EdgeService {
                 self.counters.unauthorized.add(1);
             }
             Fault::Auth(AuthError::NotYet) => {}
+            Fault::Old(old) => self.counters.too_old(old.age.name()),
             Fault::Auth(_) => self.counters.forbidden.add(1),
             _ => {}
         }

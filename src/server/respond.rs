@@ -96,6 +96,17 @@ impl Stamps {
         answer
     }
 
+    /// The answer as it is made elsewhere, with the stamp of the environment.
+    pub(crate) fn stamped(
+        &self,
+        environment: &Environment,
+        now: UnixMs,
+        mut answer: Answer,
+    ) -> Answer {
+        self.mark(answer.headers_mut(), environment, now);
+        answer
+    }
+
     /// 204 of a Dopt intent or transition: whether a change follows by push.
     pub(crate) fn stepped(&self, environment: &Environment, now: UnixMs, changed: bool) -> Answer {
         let mut answer = http::empty(StatusCode::NO_CONTENT);

@@ -5,7 +5,7 @@
 //! nothing to send. An edge that is behind, silent, or cannot write is a
 //! straggler, and the list says why.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, net::IpAddr, sync::Mutex};
 
 use serde::Serialize;
 
@@ -33,6 +33,7 @@ pub(super) struct Edges {
 #[derive(Clone, Debug)]
 struct Seen {
     report: EdgeReport,
+    from: Option<IpAddr>,
     seen_ms: UnixMs,
     /// Since when its reports say another revision than the one in force.
     behind_since_ms: Option<UnixMs>,
@@ -46,6 +47,8 @@ pub struct EdgeListing {
     /// What it said last.
     #[serde(flatten)]
     pub report: EdgeReport,
+    /// Where it said that from.
+    pub address: Option<IpAddr>,
     /// What is in force here.
     pub current: String,
     /// When it said that.
@@ -60,7 +63,13 @@ pub struct EdgeListing {
 
 impl Edges {
     /// Takes a report; `current` is the revision in force here.
-    fn take(&self, environment: &str, report: EdgeReport, current: &str, now: UnixMs) {
+    fn take(
+        &self,
+        environment: &str,
+        (report, from): (EdgeReport, Option<IpAddr>),
+        current: &str,
+        now: UnixMs,
+    ) {
         let mut seen = locked(&self.seen);
         seen.retain(|_, own| now.saturating_sub(own.seen_ms) <= FORGOTTEN_AFTER_MS);
         let place = (environment.to_owned(), report.edge.clone());
@@ -78,6 +87,7 @@ impl Edges {
         let since = before.and_then(|before| before.behind_since_ms);
         let own = Seen {
             report,
+            from,
             seen_ms: now,
             behind_since_ms: is_behind.then(|| since.unwrap_or(now)),
         };
@@ -92,6 +102,7 @@ impl Edges {
             let why = own.why(now);
             Some(EdgeListing {
                 environment,
+                address: own.from,
                 current,
                 seen_ms: own.seen_ms,
                 seen_s: now.saturating_sub(own.seen_ms) / 1_000,
@@ -112,6 +123,7 @@ impl Seen {
         let marks = [
             ("silent", since(self.seen_ms) > SILENT_AFTER_MS),
             ("behind", self.behind_since_ms.is_some_and(is_behind)),
+            ("held", report.held.is_some()),
             ("stale", !matches!(report.state.as_str(), "" | "fresh")),
             ("journal", !report.journal_writable),
             ("version", Fit::of(&report.version) == Fit::Far),
@@ -123,10 +135,15 @@ impl Seen {
 
 impl Store {
     /// Takes what an edge says about itself.
-    pub fn edge_reports(&self, environment: &str, report: EdgeReport) -> Result<(), StoreError> {
+    pub fn edge_reports(
+        &self,
+        environment: &str,
+        report: EdgeReport,
+        from: Option<IpAddr>,
+    ) -> Result<(), StoreError> {
         let current = self.watch(environment)?.borrow().revision.to_string();
         let now = self.ambient.now_ms();
-        self.edges.take(environment, report, &current, now);
+        self.edges.take(environment, (report, from), &current, now);
         Ok(())
     }
 
@@ -147,15 +164,16 @@ mod tests {
     use super::*;
     use crate::http::version::VERSION;
 
-    fn report(edge: &str, revision: &str) -> EdgeReport {
-        EdgeReport {
+    fn report(edge: &str, revision: &str) -> (EdgeReport, Option<IpAddr>) {
+        let report = EdgeReport {
             edge: edge.to_owned(),
             version: VERSION.to_owned(),
             revision: Some(revision.to_owned()),
             state: "fresh".to_owned(),
             journal_writable: true,
             ..EdgeReport::default()
-        }
+        };
+        (report, None)
     }
 
     fn why(edges: &Edges, now: UnixMs) -> Vec<&'static str> {
@@ -178,12 +196,16 @@ mod tests {
         assert_eq!(why(&edges, 110_001), ["behind"]);
         edges.take("dev", report("a", "0.2"), "0.2", 110_002);
         assert!(why(&edges, 130_000).is_empty());
-        let mut bad = report("a", "0.2");
+        let (mut bad, from) = report("a", "0.2");
         bad.state = "expired".to_owned();
+        bad.held = Some(7);
         bad.journal_writable = false;
         bad.version = "77.0.0".to_owned();
-        edges.take("dev", bad, "0.2", 140_000);
-        assert_eq!(why(&edges, 140_000), ["stale", "journal", "version"]);
+        edges.take("dev", (bad, from), "0.2", 140_000);
+        assert_eq!(
+            why(&edges, 140_000),
+            ["held", "stale", "journal", "version"]
+        );
     }
 
     #[test]

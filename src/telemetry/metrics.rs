@@ -162,6 +162,9 @@ impl HttpCounters {
 /// Status classes, by the first digit of the status.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// What is live may be, and refused for.
+const OLD_STATES: [&str; 3] = ["stale", "expired", "clock-behind"];
+
 /// What one worker counts of the requests it answers.
 #[derive(Debug)]
 pub struct RequestCounters {
@@ -171,6 +174,8 @@ pub struct RequestCounters {
     pub unauthorized: Counter,
     /// A known key of the wrong kind.
     pub forbidden: Counter,
+    /// By [`OLD_STATES`].
+    refused_old: [Counter; OLD_STATES.len()],
     /// Automatic starts that could not be stored; the read was answered.
     pub starts_not_stored: Counter,
     /// The same for states that migration made.
@@ -185,6 +190,13 @@ impl RequestCounters {
         let class = usize::from(status / 100).wrapping_sub(1);
         if let Some(counter) = self.answers.get(route).and_then(|row| row.get(class)) {
             counter.add(1);
+        }
+    }
+
+    /// Counts a refusal because what is live is too old, by what it is.
+    pub fn too_old(&self, state: &str) {
+        if let Some(at) = OLD_STATES.iter().position(|own| *own == state) {
+            self.refused_old[at].add(1);
         }
     }
 }
@@ -235,6 +247,7 @@ impl Metrics {
             answers: routes.iter().map(|_| Default::default()).collect(),
             unauthorized: Counter::default(),
             forbidden: Counter::default(),
+            refused_old: Default::default(),
             starts_not_stored: Counter::default(),
             migrations_not_stored: Counter::default(),
             memberships_not_stored: Counter::default(),
@@ -437,6 +450,15 @@ impl Threads {
         let forbidden: u64 = workers.iter().map(|w| w.forbidden.get()).sum();
         for (why, value) in [("unauthorized", unauthorized), ("forbidden", forbidden)] {
             ConstCounter::new(value).encode(family.encode_family(&[("why", why)])?)?;
+        }
+        let (name, help) = (
+            "requests_refused_old",
+            "Requests for which what is live is too old",
+        );
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (at, state) in OLD_STATES.into_iter().enumerate() {
+            let value: u64 = workers.iter().map(|w| w.refused_old[at].get()).sum();
+            ConstCounter::new(value).encode(family.encode_family(&[("state", state)])?)?;
         }
         for (name, help, of) in UNSTORED_ROWS {
             let value = workers.iter().map(|w| of(w)).sum();

@@ -182,6 +182,23 @@ pub fn task(name: &'static str, environment: &str) -> Span {
     )
 }
 
+/// The span of what a request waits for, such as `read`. None is made for a
+/// request that is not traced: what it waits for is no trace of its own.
+pub fn awaited(name: &'static str, environment: &str) -> Span {
+    let request = Span::current();
+    if request.is_disabled() || !request.context().span().span_context().is_valid() {
+        return Span::none();
+    }
+    tracing::trace_span!(
+        target: "flowgate::traces",
+        parent: &request,
+        "awaited",
+        otel.name = name,
+        otel.kind = "client",
+        flowgate.environment = environment
+    )
+}
+
 /// Passes the trace we are in on to whom we ask.
 pub fn pass_on(headers: &mut HeaderMap) {
     let span = Span::current();

@@ -4,9 +4,10 @@
 //! over TLS changes: calls under way go on, and the connections of before
 //! close when they are done.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error, future::Future, io, time::Duration};
 
 use tokio::sync::watch;
+use tokio_rustls::rustls;
 
 use crate::tls::{ClientTls, client_tls};
 
@@ -73,4 +74,32 @@ fn client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     Ok(client.build()?)
+}
+
+/// reqwest says "error sending request" and keeps the cause in its sources.
+pub(super) fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether a call failed because the other side's certificate is not good.
+pub(super) fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // An error of I/O passes over what it wraps when asked for its source.
+        next = match error.downcast_ref::<io::Error>() {
+            Some(wrapping) => wrapping.get_ref().map(|wrapped| wrapped as _),
+            None => error.source(),
+        };
+    }
+    false
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::{
-    client::{Clients, HttpUpstreamError},
+    client::{Clients, HttpUpstreamError, chain, is_untrusted},
     reporting::UpstreamVersion,
 };
 use crate::{
@@ -72,6 +72,8 @@ pub struct HttpUpstream {
 /// What went wrong with one call, before it is put into the caller's terms.
 pub(super) enum CallError {
     Away(String),
+    /// It does not prove who it is.
+    Untrusted(String),
     Refused(StatusCode, String),
     TooLarge(usize),
 }
@@ -381,7 +383,10 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, CallError>
     let response = request
         .send()
         .await
-        .map_err(|error| CallError::Away(chain(error)))?;
+        .map_err(|error| match is_untrusted(&error) {
+            true => CallError::Untrusted(chain(error)),
+            false => CallError::Away(chain(error)),
+        })?;
     let status = response.status();
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(response);
@@ -428,21 +433,10 @@ pub(super) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec
     Ok(bytes)
 }
 
-/// reqwest says "error sending request" and keeps the cause in its sources.
-fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 fn source_error(what: &str, error: CallError) -> SourceError {
     match error {
         CallError::Away(text) => SourceError::Away(text),
+        CallError::Untrusted(text) => SourceError::Untrusted(text),
         CallError::Refused(status, text) => {
             SourceError::Refused(format!("{what}: status {status}: {text}"))
         }
@@ -455,7 +449,7 @@ fn source_error(what: &str, error: CallError) -> SourceError {
 
 pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
-        CallError::Away(text) => LedgerError::Away(text),
+        CallError::Away(text) | CallError::Untrusted(text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),
         CallError::Refused(status, text) => {
             LedgerError::Refused(format!("status {status}: {text}"))

@@ -105,6 +105,7 @@ impl Drop for Spoken {
 fn the_printed_curl_line_works_as_it_stands() {
     let folder = folder();
     let spoken = Spoken::until(Dev::command(folder.path()), "Ctrl-C");
+    assert!(spoken.text.contains("without TLS"), "{}", spoken.text);
     let begin = spoken.text.find("curl").expect("a curl line");
     let end = begin + spoken.text[begin..].find("\n\n").expect("its end");
     let line = &spoken.text[begin..end];

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, Store, body_of, eventually, run};
+use crate::harness::{Edge, Store, body_of, eventually, flowgate, run};
 
 const VERSION: &str = "
       - number: NUMBER
@@ -50,6 +50,22 @@ fn supply(edge: &Edge) -> Value {
 fn author(store: &Store, words: &[&str]) {
     let output = run(&mut store.command(words));
     assert!(output.status.success(), "{words:?}: {output:?}");
+}
+
+/// What `snapshot verify` says of what the edge keeps.
+#[track_caller]
+fn verified(folder: &Path, store: &Store) -> Value {
+    let verify = |output: &str| {
+        let mut command = flowgate();
+        command.args(["snapshot", "verify", "--output", output, "--trust-root"]);
+        let output = run(command.arg(store.trust_root()).arg(folder.join("edge")));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let reports: Value = serde_json::from_str(&verify("json")).expect("JSON");
+    let is_held = !reports[0]["held"].is_null();
+    assert_eq!(verify("table").contains("is held back"), is_held);
+    reports[0].clone()
 }
 
 #[test]
@@ -96,6 +112,21 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
     let gauge = "flowgate_release_held{environment=\"development\"} 1";
     assert!(metrics.contains(gauge), "{metrics}");
 
+    let listed = eventually("the store hears of it", || {
+        let output = run(&mut store.command(&["edges", "--output", "json"]));
+        let list: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let own = list[0].clone();
+        (own["held"] == held["release"]).then_some(own)
+    });
+    assert_eq!(listed["reason"], "release_held", "{listed}");
+    assert_eq!(listed["straggler"], true, "{listed}");
+    let why = listed["why"].as_array().expect("a list");
+    assert!(why.contains(&"held".into()), "{listed}");
+    let table = run(&mut store.command(&["edges"]));
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("HELD"), "{table}");
+    assert_eq!(verified(folder, &store)["held"], held["release"]);
+
     author(&store, &["flow", "disable", "chat"]);
     eventually("the kill switch acts during the hold", || {
         (asked(&edge, "new", "chat")["served"] == false).then_some(())
@@ -116,4 +147,10 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
     });
     assert_eq!(asked(&edge, "newest", "tour")["served"], false);
     assert_eq!(supply(&edge)["held"], Value::Null);
+    assert_eq!(verified(folder, &store)["held"], Value::Null);
+    eventually("the store hears that it is over", || {
+        let output = run(&mut store.command(&["edges", "--output", "json"]));
+        let list: Value = serde_json::from_slice(&output.stdout).ok()?;
+        (list[0]["held"].is_null() && list[0]["reason"].is_null()).then_some(())
+    });
 }

@@ -27,6 +27,7 @@ mod harness;
 mod hostile;
 mod kill;
 mod licences;
+mod metrics;
 mod openapi;
 mod packaging;
 mod reference;

@@ -108,6 +108,11 @@ fn a_restored_store_goes_on_under_a_raised_epoch_and_loses_nothing_new() {
     let text = restore(&site, &from, &["--raise-epoch"]);
     assert!(text.contains("raised by root 2"), "{text}");
     site.store.restart();
+    let raised = "its epochs were raised";
+    assert!(
+        site.store.program.log().contains(raised),
+        "the store says so"
+    );
     eventually("the edge follows the root", || {
         (site.title() == "Hello").then_some(())
     });
@@ -132,6 +137,11 @@ fn a_restored_store_goes_on_under_a_raised_epoch_and_loses_nothing_new() {
         });
     }
     assert_eq!(shipped(&site.edge)["dead"], 0);
+    // It was said once, and is no news.
+    site.store.program.terminate();
+    site.store.restart();
+    let log = site.store.program.log();
+    assert!(!log.contains("this store was restored"), "{log}");
     // A restarted edge has verified it all, and begins where it was.
     site.edge.program.kill();
     let folder = site.path().to_owned();
@@ -154,6 +164,15 @@ fn until_a_root_says_so_edges_refuse_a_restored_store_and_serve() {
         .lines()
         .find(|line| line.contains("key signing raise-epoch"))
         .unwrap_or_else(|| panic!("no hint in {text}"));
+    // Said at every start, with the environments and the line to run.
+    for _ in 0..2 {
+        site.store.restart();
+        let log = site.store.program.log();
+        assert!(log.contains("epochs were not raised"), "{log}");
+        assert!(log.contains("flowgate key signing raise-epoch"), "{log}");
+        assert!(log.contains("development"), "{log}");
+        site.store.program.terminate();
+    }
     site.store.restart();
     let refused = eventually("the edge says what is wrong", || {
         let error = environment(&site.edge)["error"].clone();
@@ -173,6 +192,7 @@ fn until_a_root_says_so_edges_refuse_a_restored_store_and_serve() {
     assert!(text.contains("is in epoch 1"), "{text}");
     site.store.program.terminate();
     site.store.restart();
+    assert!(site.store.program.log().contains("its epochs were raised"));
     eventually("the edge follows", || {
         (site.title() == "Hello").then_some(())
     });

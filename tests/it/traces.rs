@@ -12,7 +12,10 @@ use std::{
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Site, eventually};
+use crate::{
+    bad_documents::proxy::Proxy,
+    harness::{Edge, Site, Store, eventually, project},
+};
 
 /// Listens until the process ends.
 fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
@@ -118,6 +121,88 @@ fn a_traced_request_says_what_it_was_and_not_who_asked() {
     }
     let key = &site.edge.key("server");
     assert!(!has(&taken, key));
+}
+
+/// A `traceparent` of this request, if it has one.
+fn parent_of(head: &str) -> Option<&str> {
+    let mut lines = head.lines();
+    lines.find_map(|line| line.strip_prefix("traceparent: "))
+}
+
+#[test]
+fn what_is_read_for_a_traced_request_is_in_its_trace() {
+    let (url, taken) = collector();
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::start(folder.path());
+    store.import(&project(folder.path(), "Hello"));
+    let proxy = Proxy::before(store.url());
+    let flags = ["--otlp-url", &url, "--traces-per-million", "0"];
+    let edge = Edge::start_below(folder.path(), &store, &proxy.url, &flags);
+    edge.ready();
+    let client = edge.client("server");
+    let ask = |user: &str, headers: &[(&str, &str)]| {
+        let body = json!({"subject": {"user": user}, "flows": {"announcement": "latest"}});
+        let answer = client.send(
+            Method::POST,
+            "/v1/evaluate",
+            headers,
+            Some(body.to_string()),
+        );
+        assert_eq!(answer.expect("an answer").status, 200);
+    };
+    let (trace, caller) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let parent = format!("00-{trace}-{caller}-01");
+    ask("untraced", &[]);
+    ask("traced", &[("traceparent", &parent)]);
+    // From another edge, by the sound of it: the ledger is asked for that, too.
+    let token = format!("{}-1", "7".repeat(32));
+    let shown = [("traceparent", parent.as_str()), ("flowgate-token", &token)];
+    ask("traced", &shown);
+    let heads = proxy.users();
+    let of = |end: &str| {
+        let mut heads = heads.iter();
+        let head = heads.find(|head| head.lines().next().is_some_and(|line| line.contains(end)));
+        head.unwrap_or_else(|| panic!("{end} was not asked for: {heads:?}"))
+    };
+    assert_eq!(parent_of(of("/users/untraced ")), None);
+    let mut spans = Vec::new();
+    for (path, name) in [
+        ("/users/traced ", "read"),
+        ("/users/traced?after=", "read after"),
+    ] {
+        let said = parent_of(of(path)).expect("a traceparent");
+        let parts: Vec<&str> = said.split('-').collect();
+        let ["00", own, span, "01"] = parts.as_slice() else {
+            panic!("no traceparent: {said}");
+        };
+        assert_eq!(*own, trace, "{path} is asked in the trace of its request");
+        assert_ne!(*span, caller, "by a span of ours");
+        spans.push((name, (*span).to_owned()));
+    }
+    // Those spans are exported, each below the one of its request.
+    for (name, span) in spans {
+        let span = bytes(&span);
+        eventually(name, || has(&taken, name).then_some(()));
+        eventually("the span is there, and names its parent", || {
+            let taken = taken.lock().expect("the spans");
+            let at = taken.windows(8).position(|own| own == span)?;
+            // Of a span the parent stands next but one: its tag and length.
+            let parent = taken.get(at + 10..at + 18)?;
+            let times = taken.windows(8).filter(|own| *own == parent).count();
+            assert_ne!(parent, bytes(caller), "the request's span lies between");
+            (times >= 2).then_some(())
+        });
+    }
+}
+
+/// What hexadecimal digits stand for.
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("digits");
+        u8::from_str_radix(pair, 16).expect("digits")
+    });
+    bytes.collect()
 }
 
 #[test]

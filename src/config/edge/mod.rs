@@ -27,12 +27,12 @@ pub use self::{
     limits::{CorsOrigins, LimitsConfig},
     process::{StopConfig, UnknownSubject},
     socket::SocketConfig,
-    tls::{ProxiesConfig, UpstreamTls},
+    tls::UpstreamTls,
     upstream::{SnapshotOrigin, UpstreamConfig},
 };
 use super::{
-    ListenerTls, LogConfig, TracesConfig, fault::Faults, key::Surface, log, reader::Reader,
-    settings::Settings, telemetry, tls as shared_tls,
+    ListenerTls, LogConfig, ProxiesConfig, TracesConfig, fault::Faults, key::Surface, log, proxies,
+    reader::Reader, settings::Settings, telemetry, tls as shared_tls,
 };
 use crate::address::Address;
 
@@ -53,7 +53,7 @@ pub const EDGE: Surface = Surface {
         journal::SUBJECT_KEYS,
         limits::KEYS,
         shared_tls::KEYS,
-        tls::PROXY_KEYS,
+        proxies::KEYS,
         changes::KEYS,
         socket::KEYS,
         process::STOP_KEYS,
@@ -99,7 +99,7 @@ impl EdgeConfig {
             listen,
             admin_tls: tls::listener(&mut reader, ("admin.listen", &admin_listen), "admin.tls_"),
             admin_listen,
-            proxies: tls::proxies(&mut reader),
+            proxies: proxies::read(&mut reader),
             data: reader.path("data"),
             workers: reader.count("workers"),
             on_unknown_subject: process::on_unknown_subject(&mut reader),

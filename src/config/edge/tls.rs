@@ -1,11 +1,9 @@
 //! How does an edge prove who it is, and whose word does it take?
 //!
-//! TLS of the admin listener and towards upstream, and the section `proxies`.
-//! The public listener's own section is the store's as well.
+//! TLS of the admin listener and towards upstream. The public listener's own
+//! section is the store's as well.
 
-use std::{net::IpAddr, path::PathBuf};
-
-use ipnet::IpNet;
+use std::path::PathBuf;
 
 use crate::{
     address::Address,
@@ -74,32 +72,6 @@ pub(super) const UPSTREAM_KEYS: &[Key] = &[
     },
 ];
 
-/// Of the section `proxies`.
-pub(super) const PROXY_KEYS: &[Key] = &[
-    Key {
-        name: "proxies.trusted",
-        flag: "proxies-trusted",
-        kind: Kind::Words,
-        preset: Preset::Value("[]"),
-        secret: None,
-        doc: "Networks such as \"10.0.0.0/8\" whose proxies are believed when they say on whose behalf they ask; \
-              \"unix\" stands for whoever connects to a socket file. None by default, because whoever is believed \
-              can claim any address.",
-    },
-    Key {
-        name: "proxies.header",
-        flag: "proxies-header",
-        kind: Kind::Choice {
-            now: &["x-forwarded-for", "forwarded"],
-            later: &[],
-        },
-        preset: Preset::Value("\"x-forwarded-for\""),
-        secret: None,
-        doc: "The header those proxies add a hop to. Only this one is read: the other may come from the caller as it \
-              is.",
-    },
-];
-
 /// What an edge proves to upstream, and believes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamTls {
@@ -107,17 +79,6 @@ pub struct UpstreamTls {
     pub ca: Option<PathBuf>,
     /// A certificate and its private key.
     pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// Which proxies are believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProxiesConfig {
-    /// Their networks.
-    pub networks: Vec<IpNet>,
-    /// Whoever connects to a socket file.
-    pub local: bool,
-    /// They set `Forwarded`, not `X-Forwarded-For`.
-    pub forwarded: bool,
 }
 
 /// TLS of one listener, which a socket file has no use for.
@@ -155,28 +116,6 @@ pub(super) fn upstream<'u>(
             key,
             "is of no use while upstream.url is http (make it https)",
         );
-    }
-    config
-}
-
-/// The section `proxies`.
-pub(super) fn proxies(reader: &mut Reader) -> ProxiesConfig {
-    let mut config = ProxiesConfig {
-        forwarded: reader.text("proxies.header") == "forwarded",
-        ..ProxiesConfig::default()
-    };
-    for word in reader.words("proxies.trusted") {
-        let address = word.parse::<IpAddr>().map(IpNet::from);
-        if word == "unix" {
-            config.local = true;
-        } else if let Ok(network) = word.parse().or(address) {
-            config.networks.push(network);
-        } else {
-            let rule = format!(
-                "{word:?} is no network (expected one such as \"10.0.0.0/8\", an address, or \"unix\")"
-            );
-            reader.broken("proxies.trusted", &rule);
-        }
     }
     config
 }

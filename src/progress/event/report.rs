@@ -24,6 +24,9 @@ pub struct EdgeReport {
     pub backlog_records: u64,
     /// Whether steps are taken.
     pub journal_writable: bool,
+    /// The newest release, while it is held back: what would be confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
     /// Name of the last failure of a refresh; none after a success.
     pub reason: Option<String>,
 }
@@ -63,6 +66,11 @@ mod tests {
         now.backlog_records = 1;
         now.revision = Some("0.2".to_owned());
         assert!(now.is_news_after(&told));
+        let held = EdgeReport {
+            held: Some(7),
+            ..told.clone()
+        };
+        assert!(held.is_news_after(&told));
     }
 
     #[test]

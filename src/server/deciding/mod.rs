@@ -59,17 +59,34 @@ pub(crate) struct Inquiry<'r> {
     clock: UnixMs,
 }
 
+/// Refuses whoever it is, where the environment is too old to serve anybody.
+pub(crate) fn refuse_old(environment: &Environment, clock: UnixMs) -> Result<(), Box<Old>> {
+    match environment.judged(clock).1 {
+        Policy::Refuse => Err(old(environment, clock, "and nobody is served by it then")),
+        Policy::Serve | Policy::RefuseNewUsers => Ok(()),
+    }
+}
+
+/// Refuses a user of whom nothing is known, where it is too old for those.
+pub(crate) fn refuse_new(environment: &Environment, clock: UnixMs) -> Result<(), Box<Old>> {
+    let whom = "and users of whom nothing is known here are not served by it then";
+    match environment.judged(clock).1 {
+        Policy::RefuseNewUsers => Err(old(environment, clock, whom)),
+        Policy::Serve | Policy::Refuse => Ok(()),
+    }
+}
+
 /// The refusal of who is not served by what is old.
-fn old(environment: &Environment, clock: UnixMs, whom: &'static str) -> Fault {
+fn old(environment: &Environment, clock: UnixMs, whom: &'static str) -> Box<Old> {
     let freshness = &environment.freshness;
     let seconds = |until: UnixMs| until.saturating_sub(freshness.issued_ms) / 1_000;
-    Fault::Old(Box::new(Old {
+    Box::new(Old {
         environment: environment.snapshot.environment.clone(),
         age: freshness.age(clock),
         age_s: seconds(clock),
         fresh_s: seconds(freshness.fresh_until_ms),
         whom,
-    }))
+    })
 }
 
 /// The channel of a request: its key's where the key is bound to one, else the
@@ -106,10 +123,7 @@ impl<'r> Inquiry<'r> {
         channel: Option<&'r str>,
         (now, clock): (UnixMs, UnixMs),
     ) -> Result<Self, Fault> {
-        let environment = access.environment;
-        if environment.judged(clock).1 == Policy::Refuse {
-            return Err(old(environment, clock, "and nobody is served by it then"));
-        }
+        refuse_old(access.environment, clock)?;
         Ok(Self {
             access,
             who,
@@ -122,11 +136,8 @@ impl<'r> Inquiry<'r> {
     /// Whether this user is served: of whom nothing is known is not, where the
     /// environment is too old for new users.
     pub(crate) fn admit(&self, known: Known) -> Result<Known, Fault> {
-        let environment = self.access.environment;
-        let is_new = known.read.subject.is_new();
-        if is_new && environment.judged(self.clock).1 == Policy::RefuseNewUsers {
-            let whom = "and users of whom nothing is known here are not served by it then";
-            return Err(old(environment, self.clock, whom));
+        if known.read.subject.is_new() {
+            refuse_new(self.access.environment, self.clock)?;
         }
         Ok(known)
     }

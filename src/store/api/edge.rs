@@ -54,7 +54,7 @@ pub(super) async fn answer(
         }
         route => {
             let [] = parameters(query, [])?;
-            plain(api, environment, route, request.body).await
+            plain(api, environment, route, request).await
         }
     }
 }
@@ -64,7 +64,7 @@ async fn plain(
     api: &Api,
     environment: String,
     route: Edge,
-    body: Bytes,
+    Request { body, from, .. }: Request,
 ) -> Result<Response, Problem> {
     match route {
         // They take parameters.
@@ -115,7 +115,7 @@ async fn plain(
         }
         Edge::Status => {
             let report = report(&body)?;
-            api.store.edge_reports(&environment, report)?;
+            api.store.edge_reports(&environment, report, from)?;
             Ok(Response::empty(204))
         }
     }

@@ -19,7 +19,7 @@ mod users;
 
 pub use openapi::{OPENAPI_PATH, openapi};
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use problem::Problem;
@@ -46,6 +46,8 @@ pub struct Request {
     pub if_none_match: Option<String>,
     /// The whole body; capped by what [`Api::admit`] allowed.
     pub body: Bytes,
+    /// Who asks, also where a trusted proxy asks for them.
+    pub from: Option<IpAddr>,
 }
 
 /// An answer without its plumbing.

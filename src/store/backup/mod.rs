@@ -8,11 +8,13 @@
 
 mod files;
 mod making;
+mod marking;
 mod restoring;
 #[cfg(test)]
 mod tests;
 
 pub use making::{BackUp, back_up};
+pub use marking::tell_restored;
 pub use restoring::{Restore, Restored, SigningFolder, restore};
 
 use std::{io, path::PathBuf};

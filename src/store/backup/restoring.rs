@@ -16,6 +16,7 @@ use std::{
 use super::{
     BackupError, DATABASE, EnvironmentState, FORMAT, MANIFEST, Manifest, SECRETS, environments,
     files::{check, copy, failed},
+    marking::{MARK, mark},
 };
 use crate::{
     clock::Ambient,
@@ -87,6 +88,7 @@ pub fn restore(what: &Restore<'_>, ambient: &Ambient) -> Result<Restored, Backup
     } else {
         None
     };
+    mark(what.data, manifest.created_ms, &environments)?;
     // The last step: what is there from now on is a store.
     rename(&waiting(what), &what.data.join(DATABASE))?;
     Ok(Restored {
@@ -156,6 +158,9 @@ fn refuse_used(what: &Restore<'_>) -> Result<(), BackupError> {
         let found = path.file_name().unwrap_or_default().to_string_lossy();
         if path == waiting {
             fs::remove_file(&path).map_err(failed(&path))?;
+        } else if found == MARK {
+            // Ours as well, and written anew; beside a database it is that
+            // store's, which is found next.
         } else if !is_same(&path, what.signing) && found != "lost+found" {
             return Err(BackupError::NotEmpty {
                 folder: what.data.to_owned(),

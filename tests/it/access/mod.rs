@@ -4,6 +4,7 @@
 //! they refuse says how to mend it.
 
 mod flood;
+mod proxied;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer, SigningKey};

@@ -307,7 +307,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["limits", "clock", "telemetry", "address", "tls"]),
-    ("load", &["http"]),
+    ("load", &["http", "address"]),
     (
         "upstream",
         &[

@@ -38,6 +38,8 @@ pub(crate) struct Proxy {
     pub(crate) url: String,
     /// Requests for timestamps so far.
     pub(crate) asked: Arc<AtomicUsize>,
+    /// Heads of the requests for users so far.
+    users: Arc<Mutex<Vec<String>>>,
     tamper: Arc<Mutex<Option<Tamper>>>,
     mood: Arc<Mutex<Mood>>,
     stop: Arc<AtomicBool>,
@@ -51,6 +53,7 @@ impl Proxy {
         let proxy = Self {
             url,
             asked: Arc::default(),
+            users: Arc::default(),
             tamper: Arc::default(),
             mood: Arc::default(),
             stop: Arc::default(),
@@ -58,19 +61,20 @@ impl Proxy {
         let store = store.trim_start_matches("http://").to_owned();
         let (tamper, stop) = (proxy.tamper.clone(), proxy.stop.clone());
         let (asked, mood) = (proxy.asked.clone(), proxy.mood.clone());
+        let users = proxy.users.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let (store, tamper, asked) = (store.clone(), tamper.clone(), asked.clone());
-                let (mood, stop) = (mood.clone(), stop.clone());
+                let (mood, stop, users) = (mood.clone(), stop.clone(), users.clone());
                 // A connection that breaks is one the edge has to live with.
                 std::thread::spawn(move || {
                     let Some(mood) = attended(&mood, &stop) else {
                         return;
                     };
-                    drop(serve(stream, &store, (&tamper, &mood), &asked));
+                    drop(serve(stream, &store, (&tamper, &mood), (&asked, &users)));
                 });
             }
         });
@@ -88,6 +92,11 @@ impl Proxy {
     /// From now on answers are left as they are.
     pub(crate) fn behave(&self) {
         *self.tamper.lock().expect("the proxy") = None;
+    }
+
+    /// Heads of the requests for users so far.
+    pub(crate) fn users(&self) -> Vec<String> {
+        self.users.lock().expect("the proxy").clone()
     }
 
     /// From now on it treats who connects like this.
@@ -109,7 +118,7 @@ fn serve(
     stream: std::io::Result<TcpStream>,
     store: &str,
     (tamper, mood): (&Mutex<Option<Tamper>>, &Mood),
-    asked: &AtomicUsize,
+    (asked, users): (&AtomicUsize, &Mutex<Vec<String>>),
 ) -> std::io::Result<()> {
     let mut edge = stream?;
     edge.set_read_timeout(Some(DEADLINE))?;
@@ -117,6 +126,9 @@ fn serve(
     let path = request.path.clone();
     if path.contains("/timestamp") {
         asked.fetch_add(1, Ordering::Relaxed);
+    }
+    if path.contains("/users") {
+        users.lock().expect("the proxy").push(request.head.clone());
     }
     let forwarded = match mood {
         Mood::Refuses(end) if path.ends_with(end) => RawAnswer {

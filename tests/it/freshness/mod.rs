@@ -5,6 +5,7 @@
 
 mod edges;
 mod reading;
+mod streams;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

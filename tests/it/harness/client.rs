@@ -2,6 +2,8 @@
 //!
 //! A blocking face over reqwest: stories read top-down, one step a line.
 
+use std::net::IpAddr;
+
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -41,6 +43,11 @@ impl Answer {
     }
 }
 
+fn builder() -> reqwest::ClientBuilder {
+    let tls = flowgate::http::client_tls().expect("settings of TLS");
+    reqwest::Client::builder().tls_backend_preconfigured(tls)
+}
+
 /// The JSON of an answer that must have this status.
 #[track_caller]
 pub(crate) fn body_of(answer: &Answer, status: u16) -> Value {
@@ -50,9 +57,12 @@ pub(crate) fn body_of(answer: &Answer, status: u16) -> Value {
 
 impl Client {
     pub(crate) fn new(url: &str, key: &str) -> Self {
-        let tls = flowgate::http::client_tls().expect("settings of TLS");
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls);
-        Self::with(builder, url, key)
+        Self::with(builder(), url, key)
+    }
+
+    /// The same from this address of the machine.
+    pub(crate) fn at(address: IpAddr, url: &str, key: &str) -> Self {
+        Self::with(builder().local_address(address), url, key)
     }
 
     /// The same with other settings of the connection.

@@ -92,9 +92,9 @@ fn text(path: &Path) -> &str {
 }
 
 /// Store and edge that know each other by certificates.
-struct Site {
-    store: Store,
-    edge: Edge,
+pub(crate) struct Site {
+    pub(crate) store: Store,
+    pub(crate) edge: Edge,
     authority: Authority,
     /// What clients of the store show.
     shown: IdentityFiles,
@@ -102,7 +102,7 @@ struct Site {
 }
 
 impl Site {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let authority = Authority::new(folder.path(), "ours");
         let own = authority.sign("store", "127.0.0.1", ALWAYS);
@@ -157,9 +157,15 @@ impl Site {
     }
 
     /// A client of the edge's public listener.
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let url = self.edge.program.text("edge_url");
         self.authority.client(&url, &self.edge.key("blocks"), None)
+    }
+
+    /// A client of the store without a key.
+    pub(crate) fn at_store(&self) -> Client {
+        let url = self.store.url();
+        self.authority.client(url, "", Some(&self.shown))
     }
 
     /// A value of the edge's metrics.

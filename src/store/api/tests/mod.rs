@@ -76,6 +76,7 @@ impl Desk {
             key: Some(key.to_owned()),
             if_none_match: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
+            from: None,
         };
         self.api.handle(request).await
     }
@@ -97,7 +98,7 @@ impl Desk {
             query: format!("wait={wait}"),
             key: Some(self.edge.clone()),
             if_none_match: etag,
-            body: Bytes::new(),
+            ..Request::default()
         };
         self.api.handle(request).await
     }

@@ -19,10 +19,15 @@ use super::{
     told::{Now, Told},
 };
 use crate::{
-    current::Current,
+    current::{Age, Current, Environments},
     limits::STREAM_BEAT_MS,
     progress::{Place, Progress, Read, ReadError, Seat},
-    server::following::{Ended, Reason, Title, Waking, visible},
+    server::{
+        auth::Access,
+        deciding::{refuse_new, refuse_old},
+        error::Old,
+        following::{Ended, Reason, Title, Waking, visible},
+    },
 };
 
 /// What keeps a connection, and balancers on the way, from taking the silence
@@ -48,6 +53,8 @@ pub(super) struct Follower {
 pub(super) enum Blind {
     /// Nobody may look any more.
     Over(Ended),
+    /// What is live is too old for this subject.
+    Old(Box<Old>),
     /// Not now.
     Unread(ReadError),
 }
@@ -83,11 +90,11 @@ impl Follower {
             };
             piece = match looked {
                 Ok(piece) => piece,
-                Err(Blind::Over(ended)) => {
-                    let last = self.told.close(ended.name(), self.changes.counts());
-                    // Whoever takes nothing any more is not told why.
-                    drop(sender.try_send(last.into()));
-                    return;
+                Err(Blind::Over(ended)) => return self.close(&sender, ended.name()),
+                Err(Blind::Old(old)) => {
+                    let is_expired = old.age == Age::Expired;
+                    let reason = if is_expired { "expired" } else { "stale" };
+                    return self.close(&sender, reason);
                 }
                 Err(Blind::Unread(_)) => {
                     self.waking.looked(false);
@@ -95,6 +102,12 @@ impl Follower {
                 }
             };
         }
+    }
+
+    fn close(&mut self, sender: &mpsc::Sender<Bytes>, reason: &str) {
+        let last = self.told.close(reason, self.changes.counts());
+        // Whoever takes nothing any more is not told why.
+        drop(sender.try_send(last.into()));
     }
 
     /// Waits for room and sends; false when the stream is over. A key that is
@@ -139,10 +152,7 @@ impl Follower {
 
     /// The same from memory alone; nothing where memory has it not.
     fn look_now(&mut self) -> Result<Bytes, Blind> {
-        let slot = {
-            let live = self.current.load();
-            self.title.access(&live)?.environment.slot
-        };
+        let slot = self.served(&self.current.load())?.environment.slot;
         let Followed { user, group, .. } = &self.followed;
         match self.progress.cached(slot, user, group.as_deref()) {
             Some(read) => self.tell(&read),
@@ -151,10 +161,7 @@ impl Follower {
     }
 
     async fn read(&self) -> Result<Read, Blind> {
-        let place = {
-            let live = self.current.load();
-            crate::server::target::place(self.title.access(&live)?)
-        };
+        let place = crate::server::target::place(self.served(&self.current.load())?);
         let Followed { user, group, .. } = &self.followed;
         if let Some(read) = self.progress.cached(place.slot, user, group.as_deref()) {
             return Ok(read);
@@ -172,10 +179,25 @@ impl Follower {
     /// was told before.
     fn tell(&mut self, read: &Read) -> Result<Bytes, Blind> {
         let live = self.current.load();
-        let now = Now::new(self.title.access(&live)?, read);
+        let access = self.served(&live)?;
+        let (environment, now_ms) = (access.environment, self.changes.now());
+        if read.subject.is_new() && !self.told.knows_subject() {
+            refuse_new(environment, now_ms).map_err(Blind::Old)?;
+        }
+        let now = Now::new(access, read, environment.freshness.is_stale(now_ms));
         let piece = self.told.tell(now, &self.followed, self.changes.counts());
         self.waking.looked(!read.assumed && !read.behind);
+        let turns_ms = environment.freshness.turns_ms(now_ms);
+        self.waking
+            .turns_in_ms(turns_ms.map(|turns_ms| turns_ms.saturating_sub(now_ms)));
         Ok(piece.into())
+    }
+
+    /// The environment and key as they are now, unless nobody is served.
+    fn served<'e>(&self, live: &'e Environments) -> Result<Access<'e>, Blind> {
+        let access = self.title.access(live)?;
+        refuse_old(access.environment, self.changes.now()).map_err(Blind::Old)?;
+        Ok(access)
     }
 }
 

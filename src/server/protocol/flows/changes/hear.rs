@@ -26,7 +26,7 @@ use crate::{
         EdgeService,
         asked::{Asked, Posted},
         auth::Access,
-        deciding::Who,
+        deciding::{Who, refuse_old},
         error::{AuthError, Fault, Invalid},
         following::{Title, Waking},
         protocol::flows::{
@@ -82,6 +82,8 @@ pub(crate) async fn hear(edge: &EdgeService, asked: Asked<'_>) -> Result<Answer,
 
 /// Opens the stream.
 async fn open(edge: &EdgeService, access: Access<'_>, followed: Followed) -> Result<Answer, Fault> {
+    // Before it takes a place that somebody could have who is served.
+    refuse_old(access.environment, edge.now())?;
     let changes = edge.changes.clone();
     let Some(seat) = changes.seat(&access.key.sha256) else {
         changes.counts().stream_refused();
@@ -100,6 +102,7 @@ async fn open(edge: &EdgeService, access: Access<'_>, followed: Followed) -> Res
     let hello = follower.look().await.map_err(|blind| match blind {
         Blind::Unread(error) => Fault::Read(error),
         Blind::Over(_) => Fault::Ticket(TicketError::Key),
+        Blind::Old(old) => Fault::Old(old),
     })?;
     let (sender, pieces) = mpsc::channel(PIECES);
     let following = AssertUnwindSafe(follower.run(sender, hello)).catch_unwind();
@@ -110,7 +113,8 @@ async fn open(edge: &EdgeService, access: Access<'_>, followed: Followed) -> Res
             tracing::error!("a stream of changes panicked and has ended");
         }
     }));
-    Ok(event_stream(pieces))
+    let answer = event_stream(pieces);
+    Ok(edge.stamps.stamped(access.environment, edge.now(), answer))
 }
 
 fn event_stream(pieces: mpsc::Receiver<Bytes>) -> Answer {

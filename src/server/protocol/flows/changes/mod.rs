@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    clock::Ambient,
+    clock::{Ambient, UnixMs},
     limits::STREAM_READS_MAX,
     progress::{Asker, Seat, Seats},
 };
@@ -72,6 +72,10 @@ impl Changes {
     /// What was counted.
     pub(crate) fn counts(&self) -> &ChangeCounts {
         &self.counts
+    }
+
+    fn now(&self) -> UnixMs {
+        self.office.now()
     }
 
     /// A place for one more stream or socket.

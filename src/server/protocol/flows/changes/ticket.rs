@@ -83,6 +83,11 @@ impl Office {
         self.ambient.now_ms().saturating_add(self.life_ms)
     }
 
+    /// The time it is.
+    pub(super) fn now(&self) -> UnixMs {
+        self.ambient.now_ms()
+    }
+
     /// The ticket as text.
     pub(super) fn seal(&self, ticket: &Ticket) -> String {
         // Random: two of four thousand million tickets have the same one with

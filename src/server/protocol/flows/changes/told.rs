@@ -48,18 +48,22 @@ pub(super) struct Now<'a> {
     pub(super) subject: Arc<Subject>,
     pub(super) group: Option<Arc<Profile>>,
     /// Upstream could not be asked.
-    pub(super) stale: bool,
+    assumed: bool,
+    /// That, or the snapshot is old.
+    stale: bool,
 }
 
 impl<'a> Now<'a> {
-    /// As it was read.
-    pub(super) fn new(access: Access<'a>, read: &Read) -> Self {
+    /// As it was read, against a snapshot that may be old.
+    pub(super) fn new(access: Access<'a>, read: &Read, is_old: bool) -> Self {
+        let assumed = read.assumed || read.behind;
         Self {
             snapshot: &access.environment.snapshot,
             key: access.key,
             subject: Arc::clone(&read.subject),
             group: read.group.clone(),
-            stale: read.assumed || read.behind,
+            assumed,
+            stale: assumed || is_old,
         }
     }
 
@@ -93,6 +97,13 @@ impl Told {
         }
     }
 
+    /// Whether anything of the subject was told or known so far.
+    pub(super) fn knows_subject(&self) -> bool {
+        self.last
+            .as_ref()
+            .is_some_and(|last| !last.subject.is_new())
+    }
+
     /// The events that lead from what was told to what holds now, none when
     /// nothing differs.
     pub(super) fn tell(
@@ -124,7 +135,7 @@ impl Told {
         if revision > last.revision {
             self.event(&mut out, Event::Revision, revision, counts, |_| {});
         }
-        if now.stale {
+        if now.assumed {
             now.remember(&last);
         }
         let flows = last.differences(&now, followed);

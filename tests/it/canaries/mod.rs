@@ -3,7 +3,11 @@
 //! Words that occur nowhere else are planted in everything a client can send:
 //! ids, attributes, properties, keys, tokens, headers, paths and bodies that
 //! are refused. Edge and store log everything they have to say. Then the words
-//! are looked for.
+//! are looked for. [`commands`]: the same in what commands print; [`webhooks`]:
+//! when the store calls out.
+
+mod commands;
+mod webhooks;
 
 use reqwest::Method;
 use serde_json::json;
