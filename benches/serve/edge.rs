@@ -54,6 +54,7 @@ pub(crate) fn serve() {
             },
             &ambient,
         ),
+        segment: server::SegmentSecrets::default(),
         sockets: server::Sockets::new(server::SocketOptions::default()),
         ambient,
         metrics: Metrics::new(),
