@@ -12,4 +12,5 @@ pub(in crate::server) mod installation;
 mod keeping;
 mod limits;
 mod revisions;
+mod sizes;
 mod triggers;
