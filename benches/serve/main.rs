@@ -8,11 +8,13 @@
 //! the cheapest of several rounds.
 //! `cargo bench --bench serve -- sockets` says what idle sockets hold.
 //! Goals are printed beside the figures and never asserted: the machine that
-//! runs this is not the one they were set for.
+//! runs this is not the one they were set for. `-- instructions` counts what is
+//! executed instead ([`count`]).
 
 // Printing is what a bench is for.
 #![allow(clippy::print_stdout)]
 
+mod count;
 mod edge;
 mod floor;
 mod load;
@@ -85,6 +87,7 @@ fn main() {
         Ok("edge") => edge::serve(),
         Ok("floor") => floor::serve(),
         _ if std::env::args().any(|word| word == "sockets") => sockets::measure(),
+        _ if std::env::args().any(|argument| argument == "instructions") => count::count(),
         _ => compare(),
     }
 }
@@ -170,8 +173,16 @@ struct Server {
 impl Server {
     /// Starts a role and hands it its input.
     fn start(role: &str, input: &[u8]) -> Self {
-        let program = std::env::current_exe().expect("our own path");
-        let mut child = Command::new(program)
+        Self::run(Command::new(program()), role, input)
+    }
+
+    /// The same, with its instructions counted.
+    fn counted(role: &str, input: &[u8]) -> Self {
+        Self::run(count::valgrind(&program()), role, input)
+    }
+
+    fn run(mut command: Command, role: &str, input: &[u8]) -> Self {
+        let mut child = command
             .env(ROLE, role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -195,6 +206,10 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().expect("our own path")
 }
 
 /// What a child was given.

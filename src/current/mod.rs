@@ -112,7 +112,7 @@ impl Environments {
             key,
             slot: place.slot,
         };
-        bool::from(key.sha256.ct_eq(sha256)).then_some(opened)
+        bool::from(words(&key.sha256).ct_eq(&words(sha256))).then_some(opened)
     }
 
     /// The environment with this name.
@@ -268,6 +268,13 @@ impl Current {
             .named(environment)
             .map(|environment| environment.snapshot.revision)
     }
+}
+
+/// A hash by the word: comparing it byte by byte, in constant time, would be
+/// among the dearest parts of a request.
+fn words(sha256: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = sha256.as_chunks::<8>();
+    std::array::from_fn(|at| u64::from_le_bytes(words[at]))
 }
 
 fn slot_in(slots: &mut Vec<Box<str>>, environment_uid: &str) -> EnvironmentSlot {

@@ -6,13 +6,12 @@
 //! heads are how requests are smuggled past a proxy in front of us. HTTP/2 has
 //! no lines and no second length; its codec refuses what is malformed there.
 
-use std::io::BufRead;
-
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
     header::{CONTENT_ENCODING, HOST},
     http::request::Parts,
 };
+use memchr::memchr_iter;
 
 use crate::limits::HEADERS_MAX;
 
@@ -46,33 +45,36 @@ const PREFIX: usize = "transfer-encoding:".len();
 
 impl HeadScan {
     /// The next bytes of the connection.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while !self.done && !bytes.is_empty() {
-            let mut rest = bytes;
-            // Reading from memory cannot fail; what it buys is std's memchr.
-            let taken = rest.skip_until(b'\n').unwrap_or(bytes.len());
-            let part = &bytes[..taken];
-            bytes = rest;
-            let (part, complete) = match part.strip_suffix(b"\n") {
-                Some(line) => (line, true),
-                None => (part, false),
-            };
-            if complete && self.length == 0 {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            if self.done {
+                return;
+            }
+            let part = &bytes[begin..end];
+            begin = end + 1;
+            if self.length == 0 {
                 self.line(part, part.last().copied());
                 continue;
             }
-            if self.length < PREFIX {
-                let take = part.len().min(PREFIX - self.length);
-                self.prefix[self.length..self.length + take].copy_from_slice(&part[..take]);
-            }
-            self.length += part.len();
-            self.last = part.last().copied().unwrap_or(self.last);
-            if complete {
-                let (prefix, known) = (self.prefix, self.length.min(PREFIX));
-                self.line(&prefix[..known], Some(self.last));
-                self.length = 0;
-            }
+            self.keep(part);
+            let (prefix, known) = (self.prefix, self.length.min(PREFIX));
+            self.line(&prefix[..known], Some(self.last));
+            self.length = 0;
         }
+        if !self.done {
+            self.keep(&bytes[begin..]);
+        }
+    }
+
+    /// A part of a line that has no end yet.
+    fn keep(&mut self, part: &[u8]) {
+        if self.length < PREFIX {
+            let take = part.len().min(PREFIX - self.length);
+            self.prefix[self.length..self.length + take].copy_from_slice(&part[..take]);
+        }
+        self.length += part.len();
+        self.last = part.last().copied().unwrap_or(self.last);
     }
 
     /// A whole line without its line feed, or the beginning of one, and the
@@ -150,13 +152,29 @@ pub(super) fn admit(head: &Parts, marks: HeadMarks) -> Result<(), Inadmissible> 
     if marks.content_length && marks.transfer_encoding {
         return Err(Inadmissible::TwoLengths);
     }
-    let host = one_host(&head.headers)?;
+    // One look at each of the few headers costs less than looking two names up.
+    let (mut host, mut hosts, mut encoded) = (None, 0, false);
+    for (name, value) in &head.headers {
+        if *name == HOST {
+            host = Some(value.as_bytes());
+            hosts += 1;
+        } else if *name == CONTENT_ENCODING {
+            encoded = true;
+        }
+    }
+    let host = match host {
+        Some(host) if hosts == 1 => host,
+        _ => return Err(Inadmissible::Hosts(hosts)),
+    };
+    if !is_host(host) {
+        return Err(Inadmissible::Host);
+    }
     // CONNECT first: its target is an authority of its own kind.
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Inadmissible::Method(head.method.clone()));
     }
     check_authority(&head.uri, host)?;
-    if head.headers.contains_key(CONTENT_ENCODING) {
+    if encoded {
         return Err(Inadmissible::Encoded);
     }
     Ok(())
@@ -204,13 +222,25 @@ fn one_host(headers: &HeaderMap) -> Result<&[u8], Inadmissible> {
 /// else is a 400). Whoever sees a path, a user or a list in it reads another
 /// host out of it than the next one does.
 fn is_host(bytes: &[u8]) -> bool {
-    let fits = |byte: &u8| match byte {
-        b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'%' => true,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => true,
-        other => other.is_ascii_alphanumeric(),
-    };
-    bytes.iter().all(fits)
+    bytes.iter().all(|byte| HOST_BYTES[usize::from(*byte)])
 }
+
+/// Which bytes those are; a table, because every request has some.
+static HOST_BYTES: [bool; 256] = {
+    let mut fits = [false; 256];
+    let mut byte = 0;
+    while byte < fits.len() {
+        fits[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~:[]%!$&'()*+;=";
+    let mut at = 0;
+    while at < others.len() {
+        fits[others[at] as usize] = true;
+        at += 1;
+    }
+    fits
+};
 
 fn check_scheme(uri: &Uri) -> Result<(), Inadmissible> {
     match uri.scheme_str() {

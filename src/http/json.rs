@@ -8,6 +8,7 @@
 
 use std::{fmt, marker::PhantomData};
 
+use memchr::memchr2;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -143,12 +144,14 @@ fn scan(bytes: &[u8], limits: Limits) -> Result<(), JsonError> {
 /// Bytes up to the closing quote, or to the end where there is none.
 fn string_length(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at,
-            b'\\' => at += 2,
-            _ => at += 1,
+    let next = |at| memchr2(b'"', b'\\', bytes.get(at..)?);
+    while let Some(ahead) = next(at) {
+        at += ahead;
+        if bytes[at] == b'"' {
+            return at;
         }
+        // Past the backslash and what it stands before.
+        at += 2;
     }
     bytes.len()
 }

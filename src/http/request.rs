@@ -7,7 +7,7 @@
 use std::{
     cell::Cell,
     convert::Infallible,
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     net::IpAddr,
     panic::AssertUnwindSafe,
     pin::pin,
@@ -32,6 +32,7 @@ use super::{
     pulse::{Fate, Pulse},
     worker::Shared,
 };
+use crate::telemetry::metrics::HttpCounters;
 
 /// What the requests of a connection have in common.
 pub(super) struct Asked<S: Service> {
@@ -53,8 +54,10 @@ impl<S: Service> Clone for Asked<S> {
 }
 
 impl<S: Service> Asked<S> {
-    /// Lets the service answer, and survives its panic.
-    async fn answered(self, head: Parts, incoming: Incoming) -> Answer {
+    /// Lets the service answer, and survives its panic. The future is made of
+    /// the service's own and little else: it is moved before it is polled, and
+    /// an `async` body would hold what it was called with twice.
+    fn answered(self, head: Parts, incoming: Incoming) -> impl Future<Output = Answer> {
         let client = self.client(&head);
         let Self {
             shared,
@@ -65,19 +68,8 @@ impl<S: Service> Asked<S> {
         let body = Body::new(incoming, pulse, client);
         let request = hyper::Request::from_parts(head, body);
         let answering = Rc::clone(&shared.service).call(memory, request);
-        AssertUnwindSafe(answering)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| {
-                shared.counters.panics.add(1);
-                tracing::error!("a handler panicked; its request is answered with 500");
-                let text = "the request could not be answered because of a fault in the server";
-                problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal_server_error",
-                    text,
-                )
-            })
+        let outcome = AssertUnwindSafe(answering).catch_unwind();
+        outcome.map(move |outcome| outcome.unwrap_or_else(|_| panicked(&shared.counters)))
     }
 
     /// Whom the request is from. What a trusted proxy says and nobody can read
@@ -101,28 +93,41 @@ impl<S: Service> Asked<S> {
     }
 }
 
+fn panicked(counters: &HttpCounters) -> Answer {
+    counters.panics.add(1);
+    tracing::error!("a handler panicked; its request is answered with 500");
+    let text = "the request could not be answered because of a fault in the server";
+    problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_server_error",
+        text,
+    )
+}
+
 /// A request that has the connection to itself.
-pub(super) async fn one<S: Service>(
+pub(super) fn one<S: Service>(
     asked: Asked<S>,
     request: hyper::Request<Incoming>,
-) -> Result<Answer, Infallible> {
+) -> impl Future<Output = Result<Answer, Infallible>> {
     let (head, incoming) = request.into_parts();
     let pulse = Rc::clone(&asked.pulse);
     let marks = pulse.head_complete(!incoming.is_end_stream());
-    let mut answer = match head::admit(&head, marks) {
-        Ok(()) => asked.answered(head, incoming).await,
+    let answering = match head::admit(&head, marks) {
+        Ok(()) => asked.answered(head, incoming).left_future(),
         Err(why) => {
             let mut refusal = asked.refused(&why);
             // Where this request ends is what client and server may disagree
             // about: nothing that follows on the connection can be trusted.
             let headers = refusal.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            refusal
+            ready(refusal).right_future()
         }
     };
-    pulse.answered();
-    answer.body_mut().attach(&pulse);
-    Ok(answer)
+    answering.map(move |mut answer| {
+        pulse.answered();
+        answer.body_mut().attach(&pulse);
+        Ok(answer)
+    })
 }
 
 /// A request beside others.

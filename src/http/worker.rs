@@ -9,7 +9,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use tokio::{
     runtime::Runtime,
     sync::{Notify, mpsc, watch},
-    task::LocalSet,
+    task::{JoinError, LocalSet},
     time::MissedTickBehavior,
 };
 
@@ -56,14 +56,25 @@ pub(super) fn run<S: Service>(runtime: &Runtime, parts: Parts, service: S) {
         ended: Notify::new(),
     });
     let local = LocalSet::new();
-    local.block_on(
-        runtime,
-        work(&shared, parts.connections, parts.stage, parts.deadlines),
-    );
+    // Whatever wakes the thread polls the future that is waited for. So that is
+    // only the end of the work, and what the work waits for is asked when it
+    // has come.
+    let ended = local.block_on(runtime, async {
+        tokio::task::spawn_local(work(
+            shared,
+            parts.connections,
+            parts.stage,
+            parts.deadlines,
+        ))
+        .await
+    });
+    if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 async fn work<S: Service>(
-    shared: &Rc<Shared<S>>,
+    shared: Rc<Shared<S>>,
     mut connections: mpsc::Receiver<Handover>,
     mut stage: watch::Receiver<Stage>,
     deadlines: Deadlines,
@@ -80,7 +91,7 @@ async fn work<S: Service>(
         }
         tokio::select! {
             handover = connections.recv(), if more => match handover {
-                Some(handover) => begin(shared, handover),
+                Some(handover) => begin(&shared, handover),
                 None => more = false,
             },
             _ = ticks.tick() => shared.reaper.tick(&shared.counters),

@@ -167,8 +167,8 @@ impl Progress {
     /// The subject as readers see it, if memory has it.
     fn held<T: Kept>(&self, key: &[u8]) -> Option<Held<T>> {
         let pending = T::pending(&self.memory);
-        if !pending.is_clear(key) {
-            match pending.lock(key).recall(key, &self.journal) {
+        if let Some(mut locked) = pending.lock_occupied(key) {
+            match locked.recall(key, &self.journal) {
                 Some(Entry::Live(live)) => {
                     return Some(Held {
                         cached: live.seen(&self.journal),

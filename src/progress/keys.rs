@@ -3,6 +3,8 @@
 //! A [`Key`] is what the maps compare: bytes on the stack, unambiguous whatever
 //! stands in the ids. A [`Name`] is what the ledger is asked with.
 
+use smallvec::SmallVec;
+
 use super::event::{MembershipDocument, membership_hash, subject_hash};
 use crate::{
     current::EnvironmentSlot,
@@ -20,52 +22,46 @@ pub(super) enum Kind {
     Membership,
 }
 
-/// Kind and environment slot.
-const HEAD: usize = 5;
+/// What nearly all keys of users take, with room to spare; longer ones are
+/// allocated. Every future that has a key is larger by this.
+const USUAL: usize = 64;
 
-/// Key bytes, built on the stack so that a hit allocates nothing.
-pub(super) struct Key<const BYTES: usize> {
-    bytes: [u8; BYTES],
-    length: usize,
-}
+/// Key bytes, on the stack so that a hit usually allocates nothing.
+struct Key(SmallVec<[u8; USUAL]>);
 
 /// Of a user or a group: kind, environment slot, id.
-pub(super) type SubjectKey = Key<{ HEAD + SUBJECT_ID_BYTES_MAX }>;
+pub(super) struct SubjectKey(Key);
 
 /// Of a percentage decision: kind, environment slot, deployment, id and
 /// conversation, each that may be followed by another with its length.
-pub(super) type MembershipKey = Key<{ HEAD + 2 + SID_BYTES_MAX + 3 + 2 * SUBJECT_ID_BYTES_MAX }>;
+pub(super) struct MembershipKey(Key);
 
-impl<const BYTES: usize> Key<BYTES> {
+impl Key {
     fn head(kind: Kind, slot: EnvironmentSlot) -> Self {
-        let mut key = Self {
-            bytes: [0; BYTES],
-            length: 0,
-        };
+        let mut key = Self(SmallVec::new());
         key.push(&[kind as u8]);
         key.push(&slot.0.to_le_bytes());
         key
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
-        self.length += bytes.len();
-    }
-
-    /// As the maps compare it.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        self.0.extend_from_slice(bytes);
     }
 }
 
 impl SubjectKey {
-    /// The key of this id. Longer ids are refused at the door; here they would
-    /// be cut, which two users must never notice, so it is asserted.
+    /// The key of this id. Longer ids are refused at the door, and no map
+    /// shall ever hold one, so it is asserted.
     pub(super) fn new(kind: Kind, slot: EnvironmentSlot, id: &str) -> Self {
         assert!(id.len() <= SUBJECT_ID_BYTES_MAX, "the id was not checked");
-        let mut key = Self::head(kind, slot);
+        let mut key = Key::head(kind, slot);
         key.push(id.as_bytes());
-        key
+        Self(key)
+    }
+
+    /// As the maps compare it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0.0
     }
 }
 
@@ -82,7 +78,7 @@ impl MembershipKey {
         if !fits {
             return None;
         }
-        let mut key = Self::head(Kind::Membership, slot);
+        let mut key = Key::head(Kind::Membership, slot);
         for part in [name.deployment, name.id] {
             // Both limits fit.
             key.push(&(part.len() as u16).to_le_bytes());
@@ -90,7 +86,12 @@ impl MembershipKey {
         }
         key.push(&[u8::from(name.conversation.is_some())]);
         key.push(conversation.as_bytes());
-        Some(key)
+        Some(Self(key))
+    }
+
+    /// As the maps compare it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0.0
     }
 }
 

@@ -111,8 +111,8 @@ fn based(_progress: &Progress, newest: &Known) -> Base {
 /// The members every record has.
 fn event(progress: &Progress, place: &Place, user: &str, now: u64, base: Base) -> Event {
     Event {
-        environment: place.snapshot.environment.to_string(),
-        environment_uid: place.snapshot.environment_uid.to_string(),
+        environment: owned(&place.snapshot.environment),
+        environment_uid: owned(&place.snapshot.environment_uid),
         user: user.to_owned(),
         group: None,
         conversation: None,
@@ -128,8 +128,14 @@ fn event(progress: &Progress, place: &Place, user: &str, now: u64, base: Base) -
         membership: None,
         states: Vec::new(),
         id: None,
-        edge: progress.edge.to_string(),
+        edge: owned(&progress.edge),
     }
+}
+
+/// A copy. `to_string` of a boxed text goes through its formatting, and a record
+/// has ten such texts.
+fn owned(text: &str) -> String {
+    text.to_owned()
 }
 
 /// What this user's record about this flow takes for granted.
@@ -182,9 +188,9 @@ pub(super) fn step_event(
 fn operation(request: &StepRequest<'_>, before: &Before, effect: &Effect) -> Operation {
     let generation = before.state.generation;
     let version = request.version;
-    let flow = request.flow.uid.to_string();
+    let flow = owned(&request.flow.uid);
     let intent = |intent, force| Operation::Intent {
-        flow: request.flow.uid.to_string(),
+        flow: owned(&request.flow.uid),
         version: version.number,
         generation,
         intent,
@@ -192,7 +198,7 @@ fn operation(request: &StepRequest<'_>, before: &Before, effect: &Effect) -> Ope
         restarted: effect.state.started,
     };
     let start = |force| Operation::Start {
-        flow: request.flow.uid.to_string(),
+        flow: owned(&request.flow.uid),
         version: version.number,
         generation,
         force,
@@ -216,10 +222,8 @@ fn operation(request: &StepRequest<'_>, before: &Before, effect: &Effect) -> Ope
                 flow,
                 version: version.number,
                 generation,
-                block: block.uid.to_string(),
-                names: known
-                    .map(|transition| transition.name().to_string())
-                    .collect(),
+                block: owned(&block.uid),
+                names: known.map(|transition| owned(transition.name())).collect(),
             }
         }
     }

@@ -31,6 +31,9 @@ fn bytes_of(subject: &Subject) -> usize {
     sizes.sum()
 }
 
+/// What most records take: one that outgrows it is copied.
+const RECORD_BYTES_USUAL: usize = 1_024;
+
 /// The kind byte of progress records in the journal.
 const RECORD_KIND: u8 = 1;
 
@@ -201,7 +204,8 @@ impl Progress {
         if self.memory.records() >= self.records_max {
             return Err(WriteError::Unavailable("too many steps wait for upstream"));
         }
-        let body = serde_json::to_vec(event).map_err(|error| {
+        let mut body = Vec::with_capacity(RECORD_BYTES_USUAL);
+        serde_json::to_writer(&mut body, event).map_err(|error| {
             WriteError::TooMuch(format!("the record cannot be written: {error}"))
         })?;
         if body.len() > RECORD_BYTES_MAX {

@@ -8,11 +8,7 @@ use std::{cell::Cell, sync::Arc};
 
 use arc_swap::Guard;
 use bytes::Bytes;
-use hyper::{
-    HeaderMap,
-    header::{HeaderName, HeaderValue},
-    http::request::Parts,
-};
+use hyper::{HeaderMap, http::request::Parts};
 
 use super::{
     auth::{Access, Memory, authorize},
@@ -20,27 +16,26 @@ use super::{
     limits::Visit,
     query::{Plus, Query},
     route::Route,
+    sent::{Sent, Single},
     signed::{Person, SignedUsers},
 };
 use crate::{
-    clock::UnixMs,
+    clock::Ambient,
     current::{Current, Environments},
     http::Body,
     snapshot::Revision,
 };
-
-static X_PKG_NAME: HeaderName = HeaderName::from_static("x-pkg-name");
-static FLOWGATE_MIN_REVISION: HeaderName = HeaderName::from_static("flowgate-min-revision");
 
 /// A request's head on its way to a handler.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'r> {
     pub(crate) route: Route,
     pub(crate) head: &'r Parts,
+    pub(crate) sent: &'r Sent<'r>,
     pub(crate) memory: &'r Memory,
     pub(crate) visit: &'r Visit<'r>,
     pub(crate) users: &'r SignedUsers,
-    pub(crate) now: UnixMs,
+    pub(crate) ambient: &'r Ambient,
     /// Found out with the first look at the key.
     pub(crate) person: &'r Cell<Option<Person>>,
 }
@@ -50,15 +45,17 @@ impl<'r> Asked<'r> {
     /// look lets the request in, or says why not.
     pub(crate) fn access<'e>(&self, live: &'e Environments) -> Result<Access<'e>, Fault> {
         let from = self.visit.from();
-        let access = authorize(live, self.memory, self.headers(), self.route, from)?;
+        let access = authorize(live, self.memory, self.sent, self.route, from)?;
         let person = match self.person.get() {
             Some(known) => known,
             None => {
                 self.visit.admit(access.slot, self.route.class())?;
                 let (environment, kind) = (access.environment, access.key.kind);
+                // Only a token is a reason to look at the clock.
+                let now = || self.ambient.now_ms();
                 let person = self
                     .users
-                    .person(environment, kind, self.headers(), self.now);
+                    .person(environment, kind, self.sent.user_token, now);
                 let person = person.map_err(AuthError::UserToken)?;
                 self.person.set(Some(person));
                 person
@@ -69,7 +66,7 @@ impl<'r> Asked<'r> {
 
     /// The hash of the request's key, known or not.
     pub(crate) fn key_hash(&self) -> Option<[u8; 32]> {
-        self.memory.presented(self.headers())
+        self.memory.presented(self.sent)
     }
 
     pub(crate) fn headers(&self) -> &'r HeaderMap {
@@ -80,7 +77,7 @@ impl<'r> Asked<'r> {
     pub(crate) fn query(&self) -> Result<Query<'r>, Invalid> {
         // Only the JavaScript SDKs name their package, and only they put ids
         // into the query unencoded.
-        let plus = if self.headers().contains_key(&X_PKG_NAME) {
+        let plus = if self.sent.names_package {
             Plus::Literal
         } else {
             Plus::Space
@@ -92,35 +89,31 @@ impl<'r> Asked<'r> {
     /// here, or, where the request wants a newer one, the one it waited for.
     pub(crate) async fn live(&self, current: &Current) -> Result<Guard<Arc<Environments>>, Fault> {
         let live = current.load();
-        let Some(sent) = self.headers().get(&FLOWGATE_MIN_REVISION) else {
+        if let Single::Absent = self.sent.min_revision {
             return Ok(live);
-        };
+        }
         // Nobody without a key makes us wait.
         let access = self.access(&live)?;
-        let wanted = self.min_revision(sent)?;
+        let Some(wanted) = self.min_revision()? else {
+            return Ok(live);
+        };
         let here = &access.environment.snapshot;
         if here.revision >= wanted {
             return Ok(live);
         }
         let (environment, key) = (here.environment.clone(), access.key.sha256);
         drop(live);
-        current.at_least(&environment, wanted, &key).await?;
+        Box::pin(current.at_least(&environment, wanted, &key)).await?;
         Ok(current.load())
     }
 
-    fn min_revision(&self, sent: &HeaderValue) -> Result<Revision, Invalid> {
+    fn min_revision(&self) -> Result<Option<Revision>, Invalid> {
         const WHAT: &str = "Flowgate-Min-Revision";
-        if self
-            .headers()
-            .get_all(&FLOWGATE_MIN_REVISION)
-            .iter()
-            .count()
-            > 1
-        {
-            return Err(Invalid::Repeated { what: WHAT });
-        }
+        let Some(sent) = self.sent.min_revision.value(WHAT)? else {
+            return Ok(None);
+        };
         let text = String::from_utf8_lossy(sent.as_bytes());
-        text.parse().map_err(|_| Invalid::Value {
+        text.parse().map(Some).map_err(|_| Invalid::Value {
             what: WHAT,
             found: text.into_owned(),
             expected: "epoch.N, such as 0.17, as Flowgate-Revision says it",

@@ -10,19 +10,13 @@
 use std::{borrow::Cow, cell::RefCell, net::IpAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hyper::{
-    HeaderMap,
-    header::{AUTHORIZATION, HeaderName, ORIGIN},
-};
 use serde_json::{Map, Value};
 
-use super::{error::AuthError, route::Route, signed::Person};
+use super::{error::AuthError, route::Route, sent::Sent, signed::Person};
 use crate::{
     current::{Environment, Environments, KeySlot, Opened},
     snapshot::{Key, sha256},
 };
-
-static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a connection remembers.
 #[derive(Debug, Default)]
@@ -39,8 +33,8 @@ struct Hashed {
 
 impl Memory {
     /// The hash of the key of a request; none without one.
-    pub(crate) fn presented(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
-        presented(headers, false).map(|key| self.hash(&key))
+    pub(crate) fn presented(&self, sent: &Sent<'_>) -> Option<[u8; 32]> {
+        presented(sent, false).map(|key| self.hash(&key))
     }
 
     /// The hash of a key, computed once for each key of a connection.
@@ -141,11 +135,11 @@ impl<'e> Access<'e> {
 pub(crate) fn authorize<'e>(
     live: &'e Environments,
     memory: &Memory,
-    headers: &HeaderMap,
+    sent: &Sent<'_>,
     route: Route,
     from: IpAddr,
 ) -> Result<Access<'e>, AuthError> {
-    let presented = presented(headers, route.takes_basic()).ok_or(AuthError::Missing)?;
+    let presented = presented(sent, route.takes_basic()).ok_or(AuthError::Missing)?;
     let hash = memory.hash(&presented);
     let unknown = || match live.is_complete() {
         true => AuthError::Unknown,
@@ -160,7 +154,7 @@ pub(crate) fn authorize<'e>(
             expected,
         });
     }
-    let origin = headers.get(ORIGIN);
+    let origin = sent.origin;
     if origin.is_some_and(|origin| !key.welcomes(origin.as_bytes())) {
         return Err(AuthError::Origin);
     }
@@ -175,18 +169,18 @@ pub(crate) fn authorize<'e>(
 pub(crate) fn environment<'e>(
     live: &'e Environments,
     memory: &Memory,
-    headers: &HeaderMap,
+    sent: &Sent<'_>,
 ) -> Option<&'e str> {
-    let opened = live.key(&memory.hash(&presented(headers, false)?))?;
+    let opened = live.key(&memory.presented(sent)?)?;
     Some(&opened.environment.snapshot.environment)
 }
 
 /// The key as it was sent.
-fn presented(headers: &HeaderMap, takes_basic: bool) -> Option<Cow<'_, [u8]>> {
-    if let Some(key) = headers.get(&X_API_KEY) {
+fn presented<'r>(sent: &Sent<'r>, takes_basic: bool) -> Option<Cow<'r, [u8]>> {
+    if let Some(key) = sent.api_key {
         return Some(Cow::Borrowed(key.as_bytes()));
     }
-    let value = headers.get(AUTHORIZATION)?.as_bytes();
+    let value = sent.authorization?.as_bytes();
     if takes_basic && let Some(credentials) = after(value, b"Basic ") {
         return basic(credentials).map(Cow::Owned);
     }
@@ -212,26 +206,26 @@ fn basic(credentials: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
+    use hyper::{HeaderMap, header::HeaderValue};
 
     use super::*;
 
     #[test]
     fn a_key_comes_in_three_forms() {
-        let cases: [(&HeaderName, &str, &str); 5] = [
-            (&X_API_KEY, "k1", "k1"),
-            (&AUTHORIZATION, "k1", "k1"),
-            (&AUTHORIZATION, "Bearer k1", "k1"),
-            (&AUTHORIZATION, "bearer  k1", "k1"),
-            (&AUTHORIZATION, "Bearer-k1", "Bearer-k1"),
+        let cases: [(&str, &str, &str); 5] = [
+            ("x-api-key", "k1", "k1"),
+            ("authorization", "k1", "k1"),
+            ("authorization", "Bearer k1", "k1"),
+            ("authorization", "bearer  k1", "k1"),
+            ("authorization", "Bearer-k1", "Bearer-k1"),
         ];
         for (name, value, expected) in cases {
             let mut headers = HeaderMap::new();
-            headers.insert(name.clone(), HeaderValue::from_static(value));
-            let found = presented(&headers, false);
+            headers.insert(name, HeaderValue::from_static(value));
+            let found = presented(&Sent::of(&headers), false);
             assert_eq!(found.as_deref(), Some(expected.as_bytes()), "{value}");
         }
-        assert_eq!(presented(&HeaderMap::new(), false), None);
+        assert_eq!(presented(&Sent::default(), false), None);
     }
 
     #[test]
@@ -248,10 +242,10 @@ mod tests {
         ];
         for (value, expected) in cases {
             let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
-            let found = presented(&headers, true);
+            headers.insert(hyper::header::AUTHORIZATION, HeaderValue::from_static(value));
+            let found = presented(&Sent::of(&headers), true);
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{value}");
-            let found = presented(&headers, false);
+            let found = presented(&Sent::of(&headers), false);
             assert_ne!(found.as_deref(), Some(&b""[..]));
             if after(value.as_bytes(), b"Basic ").is_some() {
                 assert_eq!(found.as_deref(), Some(value.as_bytes()), "{value}");

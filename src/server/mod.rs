@@ -20,13 +20,15 @@ mod protocol;
 mod query;
 mod respond;
 mod route;
+mod sent;
 mod signed;
 mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::Cell, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc};
 
+use hyper::http::request::Parts;
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
@@ -37,8 +39,6 @@ pub use admin::{
 
 pub use cors::Origins;
 pub use limits::{LimitSettings, Limits};
-
-use hyper::HeaderMap;
 pub use protocol::distribution::Distribution;
 pub use protocol::dopt::SegmentSecrets;
 pub use protocol::dopt::{SocketOptions, Sockets};
@@ -52,6 +52,7 @@ use self::{
     protocol::{distribution, dopt, flows},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
+    sent::Sent,
     signed::SignedUsers,
 };
 use crate::{
@@ -161,23 +162,36 @@ impl Service for EdgeService {
         EdgeMemory(Memory::default())
     }
 
-    async fn call(self: Rc<Self>, memory: Rc<EdgeMemory>, request: Request) -> Answer {
-        self.gate.request();
+    /// No `async fn`, which would hold the request twice.
+    fn call(
+        self: Rc<Self>,
+        memory: Rc<EdgeMemory>,
+        request: Request,
+    ) -> impl Future<Output = Answer> + 'static {
         let (head, body) = request.into_parts();
+        async move { self.answer(&memory.0, &head, body).await }
+    }
+}
+
+impl EdgeService {
+    async fn answer(self: &Rc<Self>, memory: &Memory, head: &Parts, body: Body) -> Answer {
+        self.gate.request();
         // Behind a trusted proxy many callers share a connection.
         let visit = Visit::new(&self.gate, body.client());
         let person = Cell::new(None);
         let path = head.uri.path();
+        let sent = Sent::of(&head.headers);
         let span = self.chooser.request(&head.headers);
         let (number, outcome) = match route(&head.method, path) {
             Ok(matched) => {
                 let asked = Asked {
                     route: matched.route,
-                    head: &head,
-                    memory: &memory.0,
+                    head,
+                    sent: &sent,
+                    memory,
                     visit: &visit,
                     users: &self.users,
-                    now: self.now(),
+                    ambient: &self.ambient,
                     person: &person,
                 };
                 // Whoever reads for it goes on in its trace.
@@ -198,17 +212,18 @@ impl Service for EdgeService {
             }
         };
         if is_readable {
-            cors::cross_origin(&self.origins, &head.headers, &mut answer);
+            cors::cross_origin(&self.origins, sent.origin, &mut answer);
         }
         self.counters.answered(number, answer.status().as_u16());
         if let Some(span) = span {
-            self.trace(&span, number, &memory.0, &head.headers, &answer);
+            self.trace(&span, number, memory, &sent, &answer);
         }
         answer
     }
-}
 
-impl EdgeService {
+    /// The future of a request is as large as its largest part and is moved
+    /// several times on its way to be polled. So what waits for others lies in
+    /// a box of its own, and a read from memory in none.
     async fn dispatch(
         self: &Rc<Self>,
         asked: Asked<'_>,
@@ -220,7 +235,7 @@ impl EdgeService {
             Route::Preflight => Ok(cors::preflight()),
             Route::OpenApi => Ok(openapi::document()),
             Route::Distribution(document) => {
-                distribution::answer(self, asked, body, document).await
+                Box::pin(distribution::answer(self, asked, body, document)).await
             }
             Route::DoptSocket => dopt::socket(self, asked),
             Route::DoptFlow => dopt::flow(self, asked, parameter).await,
@@ -229,15 +244,15 @@ impl EdgeService {
             // the way of the next request on the connection.
             Route::DoptIntent(intent) => {
                 let posted = asked.posted(current, body).await?;
-                dopt::intent(self, &posted, parameter, intent).await
+                Box::pin(dopt::intent(self, &posted, parameter, intent)).await
             }
             Route::DoptTransition => {
                 let posted = asked.posted(current, body).await?;
-                dopt::transition(self, &posted, parameter).await
+                Box::pin(dopt::transition(self, &posted, parameter)).await
             }
             Route::DoptIdentify => {
                 let posted = asked.posted(current, body).await?;
-                dopt::identify(self, &posted).await
+                Box::pin(dopt::identify(self, &posted)).await
             }
             Route::DoptUsers(call) => {
                 let posted = asked.posted(current, body).await?;
@@ -245,25 +260,25 @@ impl EdgeService {
             }
             Route::Evaluate => {
                 let posted = asked.posted(current, body).await?;
-                flows::evaluate(self, &posted).await
+                Box::pin(flows::evaluate(self, &posted)).await
             }
             Route::Intent(intent) => {
                 let posted = asked.posted(current, body).await?;
-                flows::intent(self, &posted, parameter, intent).await
+                Box::pin(flows::intent(self, &posted, parameter, intent)).await
             }
             Route::Transition => {
                 let posted = asked.posted(current, body).await?;
-                flows::transition(self, &posted, parameter).await
+                Box::pin(flows::transition(self, &posted, parameter)).await
             }
             Route::Identify => {
                 let posted = asked.posted(current, body).await?;
-                flows::identify(self, &posted).await
+                Box::pin(flows::identify(self, &posted)).await
             }
             Route::Explain => {
                 let posted = asked.posted(current, body).await?;
-                flows::explain(self, &posted).await
+                Box::pin(flows::explain(self, &posted)).await
             }
-            Route::Changes => flows::hear(self, asked).await,
+            Route::Changes => Box::pin(flows::hear(self, asked)).await,
             Route::Ticket => {
                 let posted = asked.posted(current, body).await?;
                 flows::sell(self, &posted)
@@ -273,14 +288,7 @@ impl EdgeService {
 
     /// What a trace says of a request. Its environment is found by its key once
     /// more, which only traced requests pay for.
-    fn trace(
-        &self,
-        span: &Span,
-        number: usize,
-        memory: &Memory,
-        headers: &HeaderMap,
-        answer: &Answer,
-    ) {
+    fn trace(&self, span: &Span, number: usize, memory: &Memory, sent: &Sent<'_>, answer: &Answer) {
         span.record(
             "http.route",
             ROUTE_NAMES.get(number).copied().unwrap_or_default(),
@@ -290,7 +298,7 @@ impl EdgeService {
             span.record("flowgate.revision", revision.to_str().unwrap_or_default());
         }
         let live = self.current.load();
-        if let Some(environment) = auth::environment(&live, memory, headers) {
+        if let Some(environment) = auth::environment(&live, memory, sent) {
             span.record("flowgate.environment", environment);
         }
     }

@@ -15,23 +15,25 @@ pub(super) fn split<'p>(
     path: &'p str,
     segments: &mut [&'p str; SEGMENTS],
 ) -> Result<usize, RouteError> {
-    let odd = |byte: u8| byte < b' ' || matches!(byte, b';' | b'\\' | 0x7f);
-    if path.bytes().any(odd) {
-        return Err(RouteError::Path(Invalid::Value {
+    let refuse = |expected| {
+        RouteError::Path(Invalid::Value {
             what: "path",
             found: path.to_owned(),
-            expected: "no semicolon, backslash or control character",
-        }));
+            expected,
+        })
+    };
+    let odd = |byte: u8| byte < b' ' || matches!(byte, b';' | b'\\' | 0x7f);
+    if path.bytes().any(odd) {
+        return Err(refuse("no semicolon, backslash or control character"));
     }
     let rest = path.strip_prefix('/').ok_or(RouteError::NoSuchPath)?;
-    let mut used = 0;
-    for segment in rest.split('/') {
+    let (mut used, mut begin) = (0, 0);
+    // By the byte: a search for each slash costs more, so close as they stand.
+    for segment in rest.as_bytes().split(|byte| *byte == b'/') {
+        let segment = &rest[begin..begin + segment.len()];
+        begin += segment.len() + 1;
         if matches!(segment, "." | "..") {
-            return Err(RouteError::Path(Invalid::Value {
-                what: "path",
-                found: path.to_owned(),
-                expected: "no dot segments",
-            }));
+            return Err(refuse("no dot segments"));
         }
         *segments.get_mut(used).ok_or(RouteError::NoSuchPath)? = segment;
         used += 1;
@@ -41,7 +43,7 @@ pub(super) fn split<'p>(
 
 /// A parameter of the path; only as its `last` segment may it hold a slash.
 pub(super) fn decode(raw: &str, last: bool) -> Result<Cow<'_, str>, RouteError> {
-    if !raw.contains('%') {
+    if !raw.bytes().any(|byte| byte == b'%') {
         return Ok(Cow::Borrowed(raw));
     }
     let refuse = |expected| {

@@ -23,8 +23,10 @@ static FLOWGATE_SNAPSHOT_AGE: HeaderName = HeaderName::from_static("flowgate-sna
 static FLOWGATE_STALE: HeaderName = HeaderName::from_static("flowgate-stale");
 static SIDE_EFFECTS: HeaderName = HeaderName::from_static("x-dopt-intent-side-effects");
 
-/// Room for all headers of an answer: a map that grows is built twice.
-const HEADERS: usize = 8;
+/// Room for the headers of an answer, also to a page: a map that grows is built
+/// twice. One more would be no small allocation any more, and those of stale
+/// answers to pages are rare.
+const HEADERS: usize = 6;
 
 /// What one environment's answers say about the snapshot, ready to be sent.
 #[derive(Debug)]

@@ -84,6 +84,9 @@ struct Queue {
     /// Encoded bytes of what is queued or being committed.
     bytes: u64,
     in_flight: bool,
+    /// The committer waits and has to be woken. Each record would else cost a
+    /// call of the system, most of them to wake somebody who is at work.
+    asleep: bool,
     next_seq: u64,
     shutdown: bool,
     room: Room,
@@ -102,6 +105,7 @@ impl Shared {
                 entries: VecDeque::new(),
                 bytes: 0,
                 in_flight: false,
+                asleep: false,
                 next_seq: 1,
                 shutdown: false,
                 room: Room::default(),
@@ -184,8 +188,7 @@ impl Shared {
         queue
             .entries
             .push_back(Entry::Record(record, owner, waiter));
-        drop(queue);
-        self.changed.notify_one();
+        self.rouse(queue);
         Ok(seq)
     }
 
@@ -205,9 +208,17 @@ impl Shared {
         }
         let (waiter, outcome) = oneshot::channel();
         queue.entries.push_back(Entry::Barrier(waiter));
-        drop(queue);
-        self.changed.notify_one();
+        self.rouse(queue);
         Ok((seq, Some(outcome)))
+    }
+
+    /// Wakes the committer, if it has not been since it went to sleep.
+    fn rouse(&self, mut queue: MutexGuard<'_, Queue>) {
+        let asleep = std::mem::take(&mut queue.asleep);
+        drop(queue);
+        if asleep {
+            self.changed.notify_one();
+        }
     }
 
     pub(super) fn shutdown(&self) {
@@ -298,6 +309,7 @@ impl Shared {
             if queue.shutdown {
                 return Wake::Finished;
             }
+            queue.asleep = true;
             if queue.status.writable {
                 queue = self
                     .changed

@@ -82,9 +82,9 @@ impl FlowStateDocument {
             let taken = names
                 .chain(paths)
                 .filter(|(key, _)| stored.has_taken(*key))
-                .map(|(_, name)| name.to_string());
+                .map(|(_, name)| str::to_owned(name));
             Some(BlockStateDocument {
-                block: block.uid.to_string(),
+                block: str::to_owned(&block.uid),
                 active: stored.active,
                 exited: stored.exited,
                 taken: taken.collect(),

@@ -56,21 +56,21 @@ impl OutcomeDocument {
     pub fn of(outcome: &LogicOutcome) -> Self {
         match outcome {
             LogicOutcome::Branch { block, side } => Self::Branch {
-                block: block.to_string(),
+                block: str::to_owned(block),
                 side: *side == Side::True,
             },
             LogicOutcome::Gate { block, passed } => Self::Gate {
-                block: block.to_string(),
+                block: str::to_owned(block),
                 passed: *passed,
             },
             LogicOutcome::Webhook { block } => Self::Webhook {
-                block: block.to_string(),
+                block: str::to_owned(block),
                 webhook: true,
             },
             LogicOutcome::Trigger { block, target } => Self::Trigger {
-                block: block.to_string(),
+                block: str::to_owned(block),
                 target: target.as_ref().map(|(flow, version)| TargetDocument {
-                    flow: flow.to_string(),
+                    flow: str::to_owned(flow),
                     version: *version,
                 }),
             },

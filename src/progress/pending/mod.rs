@@ -214,6 +214,13 @@ impl<T: Kept> Pending<T> {
         shard.occupied.load(Ordering::Acquire) == 0
     }
 
+    /// Takes the subject's shard, unless nothing of it can be pending.
+    pub(super) fn lock_occupied(&self, key: &[u8]) -> Option<Locked<'_, T>> {
+        let at = self.slot(key).shard;
+        let is_clear = self.shards[at].occupied.load(Ordering::Acquire) == 0;
+        (!is_clear).then(|| self.lock_shard(at))
+    }
+
     /// Takes the subject's shard.
     pub(super) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
         self.lock_shard(self.slot(key).shard)

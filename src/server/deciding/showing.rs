@@ -4,26 +4,18 @@
 //! no older than that write, or honest about being older. Most requests show
 //! none and pay one look at their headers.
 
-use hyper::{HeaderMap, header::HeaderName};
-
 use super::Inquiry;
 use crate::{
     progress::Token,
-    server::{EdgeService, error::Invalid, target::place},
+    server::{EdgeService, error::Invalid, sent::Sent, target::place},
 };
 
-static FLOWGATE_TOKEN: HeaderName = HeaderName::from_static("flowgate-token");
-
 /// The token a request shows, if it shows one.
-pub(crate) fn token(headers: &HeaderMap) -> Result<Option<Token>, Invalid> {
+pub(crate) fn token(sent: &Sent<'_>) -> Result<Option<Token>, Invalid> {
     const WHAT: &str = "Flowgate-Token";
-    let mut values = headers.get_all(&FLOWGATE_TOKEN).iter();
-    let Some(value) = values.next() else {
+    let Some(value) = sent.token.value(WHAT)? else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err(Invalid::Repeated { what: WHAT });
-    }
     let text = String::from_utf8_lossy(value.as_bytes());
     read(WHAT, &text).map(Some)
 }

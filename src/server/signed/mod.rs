@@ -14,17 +14,14 @@ pub(crate) use token::TokenError;
 
 use std::cell::RefCell;
 
-use hyper::{HeaderMap, header::HeaderName};
-
 use self::token::{Claims, verify};
+use super::sent::Single;
 use crate::{
     clock::UnixMs,
     current::{Environment, EnvironmentSlot},
     limits::USER_TOKENS_REMEMBERED,
     snapshot::{Unsigned, sha256, wire::KeyKind},
 };
-
-static FLOWGATE_USER_TOKEN: HeaderName = HeaderName::from_static("flowgate-user-token");
 
 /// As whom a request may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,31 +52,31 @@ struct Verified {
 }
 
 impl SignedUsers {
-    /// As whom a request with these headers may act.
+    /// As whom a request may act that sent this as its user's token.
     pub(crate) fn person(
         &self,
         environment: &Environment,
         kind: KeyKind,
-        headers: &HeaderMap,
-        now: UnixMs,
+        token: Single<'_>,
+        now: impl FnOnce() -> UnixMs,
     ) -> Result<Person, TokenError> {
-        let mut tokens = headers.get_all(&FLOWGATE_USER_TOKEN).iter();
-        let Some(token) = tokens.next() else {
-            let unsigned = environment.snapshot.access.unsigned;
-            return Ok(match unsigned {
-                Unsigned::Allowed => Person::Anyone,
-                _ if !kind.is_public() => Person::Anyone,
-                _ => Person::Nobody {
-                    chosen: unsigned == Unsigned::Refused,
-                },
-            });
+        let token = match token {
+            Single::Once(token) => token,
+            Single::Repeated => return Err(TokenError::Several),
+            Single::Absent => {
+                let unsigned = environment.snapshot.access.unsigned;
+                return Ok(match unsigned {
+                    Unsigned::Allowed => Person::Anyone,
+                    _ if !kind.is_public() => Person::Anyone,
+                    _ => Person::Nobody {
+                        chosen: unsigned == Unsigned::Refused,
+                    },
+                });
+            }
         };
-        if tokens.next().is_some() {
-            return Err(TokenError::Several);
-        }
         // A token that is sent counts, also where none is asked for.
         let claims = self.claims(environment, token.as_bytes())?;
-        claims.check_time(now)?;
+        claims.check_time(now())?;
         Ok(Person::Only(claims.user_sha256))
     }
 

@@ -57,11 +57,8 @@ fn environment(vectors: &Vectors, keys: &[usize]) -> Environment {
     }
 }
 
-fn headers(token: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let value = HeaderValue::from_bytes(token.as_bytes()).expect("a header");
-    headers.insert(FLOWGATE_USER_TOKEN.clone(), value);
-    headers
+fn header(token: &str) -> HeaderValue {
+    HeaderValue::from_bytes(token.as_bytes()).expect("a header")
 }
 
 fn name_of(outcome: Result<Person, TokenError>, user: &str) -> &'static str {
@@ -95,14 +92,15 @@ fn every_vector_is_judged_as_it_says_first_and_from_memory() {
         SignedUsers::default().person(
             &environment,
             KeyKind::Blocks,
-            &headers(&case.token),
-            case.now_ms,
+            Single::Once(&header(&case.token)),
+            || case.now_ms,
         )
     };
     for round in ["first", "again"] {
         for case in &vectors.cases {
-            let sent = headers(&case.token);
-            let person = users.person(&environment, KeyKind::Blocks, &sent, case.now_ms);
+            let sent = header(&case.token);
+            let token = Single::Once(&sent);
+            let person = users.person(&environment, KeyKind::Blocks, token, || case.now_ms);
             let outcome = name_of(person, &case.user);
             assert_eq!(outcome, case.expect, "{round}: {}", case.name);
             assert_eq!(name_of(fresh(case), &case.user), outcome, "{}", case.name);
@@ -117,9 +115,10 @@ fn what_is_remembered_ends_with_the_time_and_with_the_key() {
     let both = environment(&vectors, &[0, 1]);
     let users = SignedUsers::default();
     let ask = |environment: &Environment, now| {
-        let sent = headers(&case.token);
+        let sent = header(&case.token);
+        let token = Single::Once(&sent);
         name_of(
-            users.person(environment, KeyKind::Users, &sent, now),
+            users.person(environment, KeyKind::Users, token, || now),
             &case.user,
         )
     };
@@ -144,7 +143,6 @@ fn without_a_token_the_environment_and_the_kind_of_key_decide() {
     let vectors = vectors();
     let mut environment = environment(&vectors, &[0]);
     let users = SignedUsers::default();
-    let none = HeaderMap::new();
     let rules = [
         (Unsigned::Allowed, Person::Anyone),
         (Unsigned::Refused, Person::Nobody { chosen: true }),
@@ -154,7 +152,7 @@ fn without_a_token_the_environment_and_the_kind_of_key_decide() {
         let snapshot = Arc::get_mut(&mut environment.snapshot).expect("the only one");
         snapshot.access.unsigned = unsigned;
         for kind in KeyKind::ALL {
-            let person = users.person(&environment, kind, &none, 0);
+            let person = users.person(&environment, kind, Single::Absent, || 0);
             let expected = match kind.is_public() {
                 true => expected,
                 false => Person::Anyone,
@@ -164,10 +162,12 @@ fn without_a_token_the_environment_and_the_kind_of_key_decide() {
     }
     // One that is sent counts for every kind, and two are none.
     let case = &vectors.cases[0];
-    let mut two = headers(&case.token);
-    let person = users.person(&environment, KeyKind::Server, &two, case.now_ms);
+    let sent = header(&case.token);
+    let token = Single::Once(&sent);
+    let person = users.person(&environment, KeyKind::Server, token, || case.now_ms);
     assert_eq!(name_of(person, "ada"), "accepted");
-    two.append(FLOWGATE_USER_TOKEN.clone(), HeaderValue::from_static("a"));
-    let person = users.person(&environment, KeyKind::Server, &two, case.now_ms);
+    let person = users.person(&environment, KeyKind::Server, Single::Repeated, || {
+        case.now_ms
+    });
     assert_eq!(name_of(person, "ada"), "several");
 }

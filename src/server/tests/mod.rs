@@ -12,5 +12,6 @@ pub(in crate::server) mod installation;
 mod keeping;
 mod limits;
 mod revisions;
+mod sizes;
 mod triggers;
 mod users;

@@ -41,7 +41,7 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
     };
     let now = edge.now();
     let inquiry = inquiry(access, &query, now)?;
-    let shown = token(asked.headers())?;
+    let shown = token(asked.sent)?;
     if shown.is_none()
         && let Some(known) = inquiry.known_now(edge, std::iter::once(sid))
     {
@@ -54,17 +54,21 @@ pub(crate) async fn flow(edge: &EdgeService, asked: Asked<'_>, sid: &str) -> Res
             return Ok(wanted.answer(edge, &inquiry, (&known, false), &settled));
         }
     }
-    // From here on it may wait: the guard becomes an owned value.
+    // From here on it may wait: the guard becomes an owned value, and what is
+    // done is a box, which reads from memory never make.
     let live = Guard::into_inner(live);
-    let inquiry = super::inquiry(asked.access(&live)?, &query, now)?;
-    let behind = inquiry.is_behind(edge, shown.as_ref()).await;
-    let known = inquiry.known(edge, std::iter::once(sid)).await?;
-    let settled = inquiry
-        .settle(edge, &known, 0, (sid, wanted.tag), true)
-        .await;
-    refuse_unknown(&settled.decision, inquiry.access.environment, sid)?;
-    inquiry.sample(edge, &known, 0, (sid, wanted.tag));
-    Ok(wanted.answer(edge, &inquiry, (&known, behind), &settled))
+    let waiting = async {
+        let inquiry = super::inquiry(asked.access(&live)?, &query, now)?;
+        let behind = inquiry.is_behind(edge, shown.as_ref()).await;
+        let known = inquiry.known(edge, std::iter::once(sid)).await?;
+        let settled = inquiry
+            .settle(edge, &known, 0, (sid, wanted.tag), true)
+            .await;
+        refuse_unknown(&settled.decision, inquiry.access.environment, sid)?;
+        inquiry.sample(edge, &known, 0, (sid, wanted.tag));
+        Ok(wanted.answer(edge, &inquiry, (&known, behind), &settled))
+    };
+    Box::pin(waiting).await
 }
 
 impl FlowRead {
@@ -118,7 +122,7 @@ pub(crate) async fn block(
     let now = edge.now();
     let inquiry = inquiry(access, &query, now)?;
     let flow = flow_of_block(access, uid)?;
-    let shown = token(asked.headers())?;
+    let shown = token(asked.sent)?;
     if shown.is_none()
         && let Some(known) = inquiry.known_now(edge, std::iter::once(&*flow.sid))
     {
@@ -126,13 +130,16 @@ pub(crate) async fn block(
         return block_answer(edge, &inquiry, &known, (flow, uid), tag);
     }
     let live = Guard::into_inner(live);
-    let access = asked.access(&live)?;
-    let inquiry = super::inquiry(access, &query, now)?;
-    let flow = flow_of_block(access, uid)?;
-    let behind = inquiry.is_behind(edge, shown.as_ref()).await;
-    let known = inquiry.known(edge, std::iter::once(&*flow.sid)).await?;
-    let answer = block_answer(edge, &inquiry, &known, (flow, uid), tag)?;
-    Ok(mark_assumed(answer, behind))
+    let waiting = async {
+        let access = asked.access(&live)?;
+        let inquiry = super::inquiry(access, &query, now)?;
+        let flow = flow_of_block(access, uid)?;
+        let behind = inquiry.is_behind(edge, shown.as_ref()).await;
+        let known = inquiry.known(edge, std::iter::once(&*flow.sid)).await?;
+        let answer = block_answer(edge, &inquiry, &known, (flow, uid), tag)?;
+        Ok(mark_assumed(answer, behind))
+    };
+    Box::pin(waiting).await
 }
 
 fn block_answer(

@@ -43,7 +43,7 @@ pub(crate) async fn evaluate(edge: &EdgeService, posted: &Posted<'_>) -> Result<
         }
     };
     let sids = flows.iter().map(|(sid, _)| &**sid);
-    let shown = match (&body.token, token(posted.asked.headers())?) {
+    let shown = match (&body.token, token(posted.asked.sent)?) {
         (Some(_), Some(_)) => {
             return Err(Invalid::Both {
                 one: "token",

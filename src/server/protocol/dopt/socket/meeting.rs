@@ -28,6 +28,7 @@ use crate::{
         following::{Title, Waking},
         limits::Visit,
         route::Route,
+        sent::{Sent, Single},
     },
 };
 
@@ -116,13 +117,16 @@ impl Session {
                 headers.append(name, value);
             }
         }
+        let sent = Sent::of(&headers);
         let (edge, visitor) = (&self.edge, &self.visitor);
         let live = Guard::into_inner(edge.current.load());
         let memory = Memory::default();
-        let access = authorize(&live, &memory, &headers, Route::DoptSocket, visitor.from)?;
+        let access = authorize(&live, &memory, &sent, Route::DoptSocket, visitor.from)?;
         Visit::new(&edge.gate, visitor.from).admit(access.slot, access.route.class())?;
         let (environment, kind) = (access.environment, access.key.kind);
-        let person = edge.users.person(environment, kind, &headers, edge.now());
+        let person = edge
+            .users
+            .person(environment, kind, sent.user_token, || edge.now());
         let person = person.map_err(AuthError::UserToken)?;
         let access = Access { person, ..access };
         access.check_user(&visitor.user)?;
@@ -134,7 +138,7 @@ impl Session {
         Ok(Follower {
             memory: visitor.memory(&title.environment_uid),
             title,
-            signed: headers.contains_key(&USER_TOKEN),
+            signed: !matches!(sent.user_token, Single::Absent),
             waking: Waking::new(edge, &visitor.user, visitor.group.as_deref()),
             watches: Watches::default(),
             sockets: edge.sockets.clone(),

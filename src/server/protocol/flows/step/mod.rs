@@ -102,7 +102,7 @@ impl<'r> Step<'r> {
         Ok(Self {
             inquiry: inquiry(posted.access()?, subject, channel, edge.now())?,
             id: event_id(posted.asked.headers(), what, parameter, &posted.bytes)?,
-            shown: token(posted.asked.headers())?,
+            shown: token(posted.asked.sent)?,
         })
     }
 
