@@ -242,7 +242,10 @@ mod tests {
         ];
         for (value, expected) in cases {
             let mut headers = HeaderMap::new();
-            headers.insert(hyper::header::AUTHORIZATION, HeaderValue::from_static(value));
+            headers.insert(
+                hyper::header::AUTHORIZATION,
+                HeaderValue::from_static(value),
+            );
             let found = presented(&Sent::of(&headers), true);
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{value}");
             let found = presented(&Sent::of(&headers), false);
