@@ -13,6 +13,7 @@ mod cors;
 mod deciding;
 mod error;
 mod following;
+mod kinds;
 mod limits;
 mod openapi;
 mod path;
@@ -256,7 +257,7 @@ impl EdgeService {
             }
             Route::DoptUsers(call) => {
                 let posted = asked.posted(current, body).await?;
-                dopt::users(self, &posted, parameter, call).await
+                Box::pin(dopt::users(self, &posted, parameter, call)).await
             }
             Route::Evaluate => {
                 let posted = asked.posted(current, body).await?;

@@ -11,6 +11,7 @@ use hyper::Method;
 
 use super::{
     error::RouteError,
+    kinds::Kinds,
     limits::Class,
     path::{SEGMENTS, decode, split},
     protocol::distribution::Document,
@@ -20,33 +21,6 @@ use crate::{
     progress::Action,
     snapshot::wire::KeyKind,
 };
-
-/// A set of key kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kinds(u8);
-
-impl Kinds {
-    const fn of(kinds: &[KeyKind]) -> Self {
-        let mut bits = 0;
-        let mut at = 0;
-        while at < kinds.len() {
-            bits |= 1 << kinds[at] as u8;
-            at += 1;
-        }
-        Self(bits)
-    }
-
-    /// Whether this kind is in the set.
-    pub(crate) const fn contains(self, kind: KeyKind) -> bool {
-        self.0 & (1 << kind as u8) != 0
-    }
-
-    /// For people: `blocks or server`.
-    pub(crate) fn describe(self) -> String {
-        let own = KeyKind::ALL.into_iter().filter(|kind| self.contains(*kind));
-        own.map(KeyKind::name).collect::<Vec<_>>().join(" or ")
-    }
-}
 
 /// What can be done to a flow by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

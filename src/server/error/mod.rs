@@ -16,11 +16,8 @@ use hyper::{
 };
 
 use super::{
-    limits::Limit,
-    protocol::distribution::DistributionError,
-    protocol::flows::TicketError,
-    route::{Kinds, Protocol},
-    signed::TokenError,
+    kinds::Kinds, limits::Limit, protocol::distribution::DistributionError,
+    protocol::flows::TicketError, route::Protocol, signed::TokenError,
 };
 use crate::{
     current::{Age, NotHere},
