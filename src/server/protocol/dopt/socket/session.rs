@@ -100,7 +100,8 @@ pub(super) async fn serve(edge: Rc<EdgeService>, visitor: Visitor, upgraded: Upg
 
 impl Session {
     async fn run(&mut self) -> End {
-        match self.meet().await {
+        // Boxed, as is every look: an idle socket holds what its waiting takes.
+        match Box::pin(self.meet()).await {
             Ok(follower) => match self.follow(follower).await {
                 Ok(()) => End::left(),
                 Err(end) => end,
@@ -129,7 +130,7 @@ impl Session {
                             ping = Instant::now() + options.ping_interval;
                             heard = 0;
                         }
-                        Packet::Event(event) => self.event(&mut own, event).await?,
+                        Packet::Event(event) => Box::pin(self.event(&mut own, event)).await?,
                         Packet::Leave => return Ok(()),
                         // One socket has one subject and one namespace.
                         Packet::Connect { .. } | Packet::Pong | Packet::Nothing => {}
@@ -139,9 +140,9 @@ impl Session {
                     Some(Reason::Subject(woken)) => {
                         visible(&self.edge.progress, woken).await;
                         let which = if woken.again { Which::Again } else { Which::All };
-                        self.look(&mut own, which).await?;
+                        Box::pin(self.look(&mut own, which)).await?;
                     }
-                    Some(Reason::Published | Reason::Unsure) => self.look(&mut own, Which::All).await?,
+                    Some(Reason::Published | Reason::Unsure) => Box::pin(self.look(&mut own, Which::All)).await?,
                     None => return Ok(()),
                 },
                 () = sleep_until(ping) => {
@@ -156,7 +157,7 @@ impl Session {
                 () = sleep_until(unwatched.unwrap_or(ping)), if unwatched.is_some() => {
                     unwatched = None;
                     if !own.watches.is_told() {
-                        self.go_on(&mut own).await?;
+                        Box::pin(self.go_on(&mut own)).await?;
                     }
                 }
             }
