@@ -8,8 +8,12 @@
 
 #![expect(clippy::print_stdout, reason = "a bench reports to who started it")]
 
+#[path = "shared/held.rs"]
+mod held;
+#[path = "shared/table.rs"]
+mod table;
+
 use std::{
-    alloc::{GlobalAlloc, Layout},
     path::Path,
     sync::{
         Arc,
@@ -29,27 +33,8 @@ use flowgate::{
     snapshot::wire::Blob,
     store::{SourceFile, Store, Timing, engine::DocumentRole, signing::Signing},
 };
-use mimalloc::MiMalloc;
-
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed to the program's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Relaxed);
-        unsafe { MiMalloc.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        unsafe { MiMalloc.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use held::held;
+use table::{heading, line};
 
 const FLOWS: usize = 10_000;
 const BLOCKS: usize = 5;
@@ -130,7 +115,7 @@ fn main() {
         Timing::default(),
     );
     let store = Arc::new(store.expect("a store"));
-    println!("{:<62} {:>12}   goal", "question", "figure");
+    heading();
     let flows: String = (0..FLOWS).map(|place| flow(place, &[1])).collect();
     let (_, took) = timed(|| import(&store, &flows));
     line("store: importing all flows", millis(took), "none");
@@ -210,9 +195,9 @@ fn main() {
 /// From the kept pack to an answer, and what it holds then.
 fn cold_start(edge: impl Fn() -> (Refresher, Arc<Current>), data: &Path) {
     let mut best = Duration::MAX;
-    let mut held = 0;
+    let mut kept = 0;
     for _ in 0..5 {
-        let before = HELD.load(Relaxed);
+        let before = held();
         let ((refresher, current), took) = timed(|| {
             let booted = edge();
             let live = booted.1.load();
@@ -234,7 +219,7 @@ fn cold_start(edge: impl Fn() -> (Refresher, Arc<Current>), data: &Path) {
             booted
         });
         best = best.min(took);
-        held = HELD.load(Relaxed) - before;
+        kept = held() - before;
         drop((refresher, current));
     }
     line(
@@ -247,13 +232,13 @@ fn cold_start(edge: impl Fn() -> (Refresher, Arc<Current>), data: &Path) {
     let pack = packs.map(|meta| meta.len()).max().unwrap_or(0);
     line("  the pack", format!("{:.1} MB", pack as f64 / 1e6), "none");
     let decoded = FLOWS * (flow_part_bytes() + version_part_bytes());
-    let figure = format!("{:.1} MB", held as f64 / 1e6);
+    let figure = format!("{:.1} MB", kept as f64 / 1e6);
     line(
         "  memory: snapshot, and what the next is made beside",
         figure,
         "none",
     );
-    let ratio = held as f64 / decoded as f64;
+    let ratio = kept as f64 / decoded as f64;
     line(
         "  memory / decoded bytes of the parts",
         format!("{ratio:.2} x"),
@@ -269,10 +254,6 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 
 fn millis(took: Duration) -> String {
     format!("{:.1} ms", took.as_secs_f64() * 1e3)
-}
-
-fn line(question: &str, figure: String, goal: &str) {
-    println!("{question:<62} {figure:>12}   {goal}");
 }
 
 fn import(store: &Store, flows: &str) {

@@ -70,7 +70,6 @@ fn main() {
     deployed(&few);
     growth(&few, &decided);
     steps(&few);
-    compiling();
 }
 
 /// One decision, and one with its bytes.
@@ -208,23 +207,6 @@ fn steps(few: &Scene) {
         black_box(transition(&version, &unseen, &start, &mut judge)).ok();
     });
     line("start of a flow (the pure step)", &stepped, "ns", "none");
-}
-
-fn compiling() {
-    let content = content(10_000);
-    let rounds = (0..5).map(|_| {
-        let begin = Instant::now();
-        let snapshot = black_box(compiled(&content));
-        let taken = begin.elapsed().as_secs_f64() * 1000.0;
-        drop(snapshot);
-        taken
-    });
-    let best = Figure {
-        value: rounds.fold(f64::INFINITY, f64::min),
-        allocations: None,
-    };
-    let question = "compile 10 000 flows of 5 blocks, from parsed parts";
-    line(question, &best, "ms", "part of a cold start of <= 100 ms");
 }
 
 struct Figure {

@@ -1,7 +1,7 @@
 //! Who asks?
 //!
-//! A closed loop: one thread for each connection, the next request goes out
-//! when the answer is in. The client is deliberately plain; its own CPU time
+//! A closed loop where costs are asked for: a thread sends its next request
+//! when the answer is in. An open one for latencies: what is due is due. The client is deliberately plain; its own CPU time
 //! is not what is measured.
 
 use std::{
@@ -11,27 +11,36 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
+
 /// Requests of one connection, sent in turn.
 pub(crate) type Requests = Vec<Vec<u8>>;
 
-/// Asks on one connection for each list until the time is up. Returns how many
-/// answers came, and in what time.
-pub(crate) fn run(address: SocketAddr, requests: &[Requests], time: Duration) -> (u64, Duration) {
+/// Asks with each list on connections of its own, taken in turn, until the time
+/// is up. Returns how many answers came, and in what time.
+pub(crate) fn run(
+    lanes: &mut [Vec<Connection>],
+    requests: &[Requests],
+    time: Duration,
+) -> (u64, Duration) {
     let (stop, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        for list in requests {
+        for (connections, list) in lanes.iter_mut().zip(requests) {
             let (stop, answers) = (&stop, &answers);
             scope.spawn(move || {
-                let mut connection = Connection::open(address);
                 let mut count = 0;
                 for request in list.iter().cycle() {
                     if stop.load(Relaxed) {
                         break;
                     }
-                    connection.ask(request);
+                    let turn = count as usize % connections.len();
+                    connections[turn].ask(request);
                     count += 1;
                 }
+                // The next round goes on with who has waited longest.
+                let turn = count as usize % connections.len();
+                connections.rotate_left(turn);
                 answers.fetch_add(count, Relaxed);
             });
         }
@@ -39,6 +48,58 @@ pub(crate) fn run(address: SocketAddr, requests: &[Requests], time: Duration) ->
         stop.store(true, Relaxed);
     });
     (answers.load(Relaxed), begun.elapsed())
+}
+
+/// Asks with each list on a connection of its own, so many times a second over
+/// all of them, whatever became of earlier requests, and shows every answer.
+/// Returns nanoseconds from when a request was due; what a timer woke a free
+/// connection too late is not the server's and does not count.
+pub(crate) fn paced(
+    address: SocketAddr,
+    requests: &[Requests],
+    rate: f64,
+    (time, show): (Duration, &(impl Fn(&[u8]) + Sync)),
+) -> Histogram<u64> {
+    let mut times = histogram();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(lane, list)| {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(address);
+                    let mut times = histogram();
+                    for (turn, request) in list.iter().cycle().enumerate() {
+                        let number = (turn * requests.len() + lane) as f64;
+                        let due = Duration::from_secs_f64(number / rate);
+                        if due > time {
+                            break;
+                        }
+                        let mut counted_from = begun + due;
+                        if let Some(early) = due.checked_sub(begun.elapsed()) {
+                            std::thread::sleep(early);
+                            counted_from = Instant::now();
+                        }
+                        connection.ask(request);
+                        times.saturating_record(counted_from.elapsed().as_nanos() as u64);
+                        show(&connection.buffer);
+                    }
+                    times
+                })
+            })
+            .collect();
+        for lane in lanes {
+            let own = lane.join().expect("it asks to the end");
+            times.add(&own).expect("histograms of one kind");
+        }
+    });
+    times
+}
+
+/// Up to a minute, in nanoseconds.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(60_000_000_000, 3).expect("a histogram of these bounds")
 }
 
 /// Sends each request once and returns the last answer, head and body.
@@ -50,21 +111,13 @@ pub(crate) fn exchange(address: SocketAddr, requests: &[Vec<u8>]) -> Vec<u8> {
     connection.buffer
 }
 
-/// CPU time the threads of a process have used, in nanoseconds. `stat` counts
-/// the same in ticks of 10 ms, too coarse for short rounds.
-pub(crate) fn cpu_ns(process: u32) -> u64 {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process lives");
-    threads
-        .map(|thread| {
-            let path = thread.expect("a thread").path().join("schedstat");
-            let text = std::fs::read_to_string(path).expect("a thread of a server stays");
-            let used = text.split(' ').next().and_then(|field| field.parse().ok());
-            used.unwrap_or(0_u64)
-        })
-        .sum()
+/// As many lanes as there are lists, with so many connections each.
+pub(crate) fn lanes(address: SocketAddr, lists: usize, each: usize) -> Vec<Vec<Connection>> {
+    let lane = || (0..each).map(|_| Connection::open(address)).collect();
+    std::iter::repeat_with(lane).take(lists).collect()
 }
 
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     /// The last answer.
     buffer: Vec<u8>,
@@ -83,7 +136,7 @@ impl Connection {
     }
 
     /// One request and its whole answer; anything but a success ends the bench.
-    fn ask(&mut self, request: &[u8]) {
+    pub(crate) fn ask(&mut self, request: &[u8]) {
         self.stream.write_all(request).expect("it is sent");
         self.buffer.clear();
         let mut chunk = [0; 16 * 1024];

@@ -6,19 +6,27 @@
 //! thinking. Both get the same requests in turn, over keep-alive connections,
 //! as fast as they answer; compared is the CPU time of the server's process in
 //! the cheapest of several rounds.
-//! `cargo bench --bench serve -- sockets` says what idle sockets hold.
 //! Goals are printed beside the figures and never asserted: the machine that
-//! runs this is not the one they were set for. `-- instructions` counts what is
-//! executed instead ([`count`]).
+//! runs this is not the one they were set for. A word behind `--` asks another
+//! question: `connections`, `swap`, `memory`, `sockets` or `instructions`.
 
 // Printing is what a bench is for.
 #![allow(clippy::print_stdout)]
 
+mod connections;
 mod count;
 mod edge;
 mod floor;
 mod load;
+#[path = "../shared/many.rs"]
+mod many;
+mod memory;
+#[path = "../shared/process.rs"]
+mod process;
 mod sockets;
+mod swap;
+#[path = "../shared/world.rs"]
+mod world;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -27,13 +35,19 @@ use std::{
     time::Duration,
 };
 
-use load::{Requests, cpu_ns, exchange, run};
+use load::{Connection, Requests, exchange, lanes, run};
+use process::cpu_ns;
+use tempfile::TempDir;
+use world::Users;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Says which server a child is.
 const ROLE: &str = "FLOWGATE_BENCH_ROLE";
+
+/// Where it may keep files.
+const FOLDER: &str = "FLOWGATE_BENCH_FOLDER";
 
 /// One measurement; each question takes `ROUNDS` of them on either side.
 const ROUND: Duration = Duration::from_millis(800);
@@ -44,7 +58,7 @@ struct Question {
     name: &'static str,
     goal: f64,
     connections: usize,
-    requests: fn(user: usize) -> Vec<Vec<u8>>,
+    requests: fn(user: usize) -> Requests,
 }
 
 const QUESTIONS: [Question; 4] = [
@@ -84,11 +98,24 @@ const USERS_PER_CONNECTION: usize = 50;
 
 fn main() {
     match std::env::var(ROLE).as_deref() {
-        Ok("edge") => edge::serve(),
-        Ok("floor") => floor::serve(),
-        _ if std::env::args().any(|word| word == "sockets") => sockets::measure(),
-        _ if std::env::args().any(|argument| argument == "instructions") => count::count(),
-        _ => compare(),
+        Ok("edge") => {
+            return edge::serve(world::snapshot(17, Vec::new()), Users::Unknown, edge::idle);
+        }
+        Ok("memory") => return memory::serve(),
+        Ok("swap") => return swap::serve(),
+        Ok("floor") => return floor::serve(),
+        _ => {}
+    }
+    // Cargo adds flags of its own.
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    match word.as_deref() {
+        None => compare(),
+        Some("connections") => connections::measure(),
+        Some("swap") => swap::measure(),
+        Some("memory") => memory::measure(),
+        Some("sockets") => sockets::measure(),
+        Some("instructions") => count::count(),
+        Some(other) => panic!("no question {other:?}; the head of this file has them"),
     }
 }
 
@@ -99,23 +126,16 @@ fn compare() {
     );
     let edge = Server::start("edge", &[]);
     for question in &QUESTIONS {
-        let requests: Vec<Requests> = (0..question.connections)
-            .map(|connection| {
-                let users = (0..USERS_PER_CONNECTION).map(|at| at * 1_000 + connection);
-                users.flat_map(question.requests).collect()
-            })
-            .collect();
-        // Every user is started and in memory before anything is measured.
-        for users in &requests {
-            warm(&edge, users);
-        }
+        let requests = started(&edge, question.connections, question.requests);
         let model = exchange(edge.address, &requests[0][..1]);
         let floor = Server::start("floor", &model);
         let mut floor_best = (f64::MAX, 0.0);
         let mut edge_best = (f64::MAX, 0.0);
         for _ in 0..ROUNDS {
-            keep_cheapest(&mut floor_best, measure(&floor, &requests));
-            keep_cheapest(&mut edge_best, measure(&edge, &requests));
+            for (server, best) in [(&floor, &mut floor_best), (&edge, &mut edge_best)] {
+                let mut open = lanes(server.address, requests.len(), 1);
+                keep_cheapest(best, measure(server, &mut open, &requests));
+            }
         }
         let ((floor_us, floor_rate), (edge_us, edge_rate)) = (floor_best, edge_best);
         println!(
@@ -133,6 +153,18 @@ fn keep_cheapest(best: &mut (f64, f64), round: (f64, f64)) {
     if round.0 < best.0 {
         *best = round;
     }
+}
+
+/// What so many connections ask for, each for users of its own. Every user is
+/// started and in memory before anything is measured.
+fn started(edge: &Server, connections: usize, ask: fn(usize) -> Requests) -> Vec<Requests> {
+    let lists = (0..connections).map(|connection| {
+        let users = (0..USERS_PER_CONNECTION).map(|at| at * 1_000 + connection);
+        let requests: Requests = users.flat_map(ask).collect();
+        warm(edge, &requests);
+        requests
+    });
+    lists.collect()
 }
 
 /// One connection's users, started; their answers are not looked at further.
@@ -156,9 +188,9 @@ fn start_of(request: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Microseconds of CPU per request, and requests per second.
-fn measure(server: &Server, requests: &[Requests]) -> (f64, f64) {
+fn measure(server: &Server, open: &mut [Vec<Connection>], requests: &[Requests]) -> (f64, f64) {
     let before = cpu_ns(server.child.id());
-    let (count, took) = run(server.address, requests, ROUND);
+    let (count, took) = run(open, requests, ROUND);
     let used = cpu_ns(server.child.id()) - before;
     let cpu_us = used as f64 / 1_000.0 / count as f64;
     (cpu_us, count as f64 / took.as_secs_f64())
@@ -168,6 +200,8 @@ fn measure(server: &Server, requests: &[Requests]) -> (f64, f64) {
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// Removed with it; a child that is killed removes nothing.
+    _folder: TempDir,
 }
 
 impl Server {
@@ -182,8 +216,10 @@ impl Server {
     }
 
     fn run(mut command: Command, role: &str, input: &[u8]) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let mut child = command
             .env(ROLE, role)
+            .env(FOLDER, folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -196,7 +232,11 @@ impl Server {
         let read = BufReader::new(stdout).read_line(&mut line);
         read.expect("it says where it listens");
         let address = line.trim().parse().expect("an address");
-        Self { child, address }
+        Self {
+            child,
+            address,
+            _folder: folder,
+        }
     }
 }
 
@@ -226,7 +266,7 @@ fn head(method: &str, path: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:7070\r\nx-api-key: {}\r\n\
          x-pkg-name: @dopt/javascript\r\nx-pkg-version: 3.1.1\r\naccept: */*\r\n",
-        edge::KEY
+        world::KEY
     )
 }
 

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::{Role, WebSocketConfig},
 };
 
-use super::{Server, edge};
+use super::{Server, memory::resident_kb, world};
 
 const SOCKETS: usize = 10_000;
 
@@ -30,11 +30,11 @@ pub(super) fn measure() {
     let edge = Server::start("edge", &[]);
     // What the first ones bring along is no cost of each.
     let first: Vec<Socket> = open(edge.address, 0..100);
-    let before = resident_kb(&edge);
+    let before = resident_kb(edge.child.id());
     let begun = Instant::now();
     let sockets = open(edge.address, 100..SOCKETS + 100);
     let took = begun.elapsed();
-    let after = resident_kb(&edge);
+    let after = resident_kb(edge.child.id());
     let each = (after - before) / sockets.len() as f64;
     println!(
         "{:<26}{:>12}{:>12}{:>9}{:>14}",
@@ -88,7 +88,7 @@ fn follow(mut stream: TcpStream, user: usize) -> Socket {
     let config = WebSocketConfig::default().read_buffer_size(1_024);
     let mut socket = WebSocket::from_raw_socket(stream, Role::Client, Some(config));
     expect(&mut socket, "0{");
-    let connect = format!("40/v2/client,{{\"x-api-key\":\"{}\"}}", edge::KEY);
+    let connect = format!("40/v2/client,{{\"x-api-key\":\"{}\"}}", world::KEY);
     say(&mut socket, connect);
     expect(&mut socket, "40/v2/client,{");
     expect(&mut socket, "42/v2/client,[\"ready\"]");
@@ -117,15 +117,4 @@ fn expect(socket: &mut Socket, start: &str) {
             _ => {}
         }
     }
-}
-
-/// What the server's process has in memory.
-fn resident_kb(server: &Server) -> f64 {
-    let path = format!("/proc/{}/status", server.child.id());
-    let status = std::fs::read_to_string(path).expect("a process of Linux");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number
-        .and_then(|number| number.parse().ok())
-        .expect("kilobytes")
 }
