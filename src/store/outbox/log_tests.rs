@@ -1,4 +1,6 @@
-//! Stories of the log of deliveries, and of what is filled in.
+//! Does the log of deliveries say what happened, and what is filled in?
+//!
+//! Stories against receivers on this machine, on the same site as the others.
 
 use std::collections::BTreeSet;
 

@@ -437,11 +437,34 @@ fn the_log_of_deliveries_tells_what_happened_and_gives_another_try() {
     });
     assert_eq!(done["id"], id.as_str());
     let last = done["attempts"].as_array().and_then(|list| list.last());
-    assert_eq!(last.expect("attempts")["status"], 200, "{done}");
+    assert_eq!(last.expect("attempts")["status"], 204, "{done}");
     assert_eq!(receiver.ids()["ada"], [id]);
     let unknown = run(&mut scene.store.command(&["webhook", "retry", "msg_none"]));
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
-    // The store that is started anew tells the same, and counts it.
+    let page = scene.store.admin().get("/metrics").text;
+    for counted in [
+        "flowgate_webhook_attempts_total{outcome=\"delivered\"} 1",
+        "flowgate_webhook_attempts_total{outcome=\"given_up\"} 1",
+    ] {
+        assert!(page.contains(counted), "{page}");
+    }
+    // Edge keys open nothing of it, and what is asked wrongly is said.
+    let path = "/admin/v1/environments/development/webhooks";
+    let edge = Client::new(scene.store.url()).with("x-api-key", &scene.store.key("edge"));
+    assert_eq!(edge.get(path).status, 403);
+    for (query, status) in [
+        ("?state=gone", 400),
+        ("?limit=0", 400),
+        ("?limit=501", 400),
+        ("?after=x", 400),
+        ("?flow=none", 404),
+        ("?what=x", 400),
+        ("?limit=1&user=ada&flow=calling", 200),
+    ] {
+        let answer = scene.store.admin().get(&format!("{path}{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.text);
+    }
+    // The store that is started anew tells the same.
     scene.store.program.kill();
     scene.store.restart();
     assert_eq!(listed(&scene.store, &[]), [done]);
