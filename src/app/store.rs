@@ -131,6 +131,8 @@ impl Store {
             allow_private: config.webhooks_allow_private(),
         };
         let outbox = Outbox::new(store.clone(), rules, webhook_key, ambient);
+        let counts = outbox.counts();
+        metrics.register(|registry| registry.register_collector(Box::new(counts)));
         control.spawn("webhooks", outbox.run());
         Ok(Self {
             store,

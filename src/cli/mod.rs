@@ -37,6 +37,7 @@ mod table;
 mod told;
 mod user;
 mod users_file;
+mod webhook;
 
 pub use console::Console;
 
@@ -99,6 +100,9 @@ enum Command {
     Flow(flow::FlowCommand),
     /// Which edges the store hears of, and which need a look.
     Edges(edges::EdgesArguments),
+    /// What became of webhooks, and another try of those given up.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
@@ -148,6 +152,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
+        Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Release(command) => release::run(command, &variables, console),

@@ -1,6 +1,6 @@
 //! How much may authors bring in at once?
 //!
-//! Project files, webhooks, files of users, and what edges say of themselves
+//! Project files, files of users, and what edges say of themselves
 //! to those who look after them.
 
 /// One project file, and one import: thousands of flows with their copy text.
@@ -16,12 +16,6 @@ pub const IMPORT_FAULTS_MAX: usize = 200;
 
 /// What one fault says: names and differences that are longer are cut.
 pub const IMPORT_FAULT_BYTES_MAX: usize = 4 * 1024;
-
-/// A webhook's url, and each of its headers: servers take no longer lines.
-pub const WEBHOOK_TEXT_BYTES_MAX: usize = 4 * 1024;
-
-/// Headers of one webhook.
-pub const WEBHOOK_HEADERS_MAX: usize = 32;
 
 /// Body of every other authoring call.
 pub const ADMIN_BODY_BYTES_MAX: usize = 64 * 1024;

@@ -6,12 +6,19 @@
 //! Relations that must hold between limits are checked at compile time below.
 
 mod authoring;
+mod webhooks;
 
 pub use authoring::{
     ADMIN_BODY_BYTES_MAX, EDGES_KEPT_MAX, IMPORT_BYTES_MAX, IMPORT_FAULT_BYTES_MAX,
     IMPORT_FAULTS_MAX, IMPORT_NODES_MAX, LONG_POLL_MS_MAX, REPORT_WORD_BYTES_MAX,
     USER_LINE_BYTES_MAX, USER_LINES_BAD_MAX, USER_LINES_BYTES_MAX, USER_LINES_MAX,
-    WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX,
+};
+pub use webhooks::{
+    WEBHOOK_ANSWER_BYTES_MAX, WEBHOOK_ATTEMPTS_KEPT_MAX, WEBHOOK_ATTEMPTS_MAX,
+    WEBHOOK_BODY_BYTES_MAX, WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX, WEBHOOK_TIMEOUT_MS,
+    WEBHOOK_TOKENS_MAX, WEBHOOKS_AT_ONCE_MAX, WEBHOOKS_AT_ONCE_PER_HOST_MAX,
+    WEBHOOKS_DELIVERED_KEPT_MAX, WEBHOOKS_DELIVERED_KEPT_MS, WEBHOOKS_GIVEN_UP_KEPT_MAX,
+    WEBHOOKS_PER_ANSWER, WEBHOOKS_PER_ANSWER_MAX,
 };
 
 // ---- Names and subjects ----------------------------------------------------
@@ -398,23 +405,6 @@ pub const CHANGES_KEPT_MAX: u64 = 100_000;
 
 /// Changes of one answer; the next one goes on where it ended.
 pub const CHANGES_PER_ANSWER_MAX: usize = 1_024;
-
-/// Webhooks under way at one time: a slow receiver holds one of them for
-/// seconds.
-pub const WEBHOOKS_AT_ONCE_MAX: usize = 32;
-
-/// Of them for one host: one that hangs leaves most of them to others.
-pub const WEBHOOKS_AT_ONCE_PER_HOST_MAX: usize = 8;
-
-/// Attempts to deliver a webhook before it is given up: with the pauses between
-/// them about a day.
-pub const WEBHOOK_ATTEMPTS_MAX: u32 = 12;
-
-/// Longest time for one attempt, from the name of the host to the answer.
-pub const WEBHOOK_TIMEOUT_MS: u64 = 5_000;
-
-/// How much of a receiver's answer is read before it is hung up on.
-pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Groups one identify call may name.
 pub const GROUPS_PER_IDENTIFY_MAX: usize = 32;

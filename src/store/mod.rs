@@ -29,6 +29,7 @@ mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod user_line;
 mod workspace;
 
@@ -42,7 +43,10 @@ pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
 #[cfg(test)]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
-pub use outbox::{Outbox, WebhookKey, WebhookRules};
+pub use outbox::{
+    Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
+    WebhookRules,
+};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use user_line::{LineError, UserLine};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
@@ -139,6 +143,9 @@ pub enum StoreError {
     /// A batch of progress.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The log of webhooks.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),

@@ -202,6 +202,9 @@ pub struct WebhookSettings {
     /// Sent along; may hold secrets of whoever is called.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// What is sent, as JSON; without it a message of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
 }
 
 /// What somebody said of a channel.

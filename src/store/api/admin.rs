@@ -13,7 +13,7 @@ use super::{
     Api, Response, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
-    users,
+    users, webhooks,
 };
 use crate::{
     clock::UnixMs,
@@ -167,6 +167,9 @@ pub(super) async fn answer(
         Admin::ExportUsers(environment) => {
             return users::export(api, environment, query).await;
         }
+        Admin::Webhooks(environment) => {
+            return webhooks::list(api, environment, query).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -209,6 +212,7 @@ pub(super) async fn answer(
         }
         Admin::SetEnvironment(name) => set_environment(api, name, &body).await,
         Admin::ImportUsers(environment) => users::import(api, environment, body).await,
+        Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
@@ -220,6 +224,7 @@ pub(super) async fn answer(
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)
+        | Admin::Webhooks(_)
         | Admin::User(_) => environments(api),
     }
 }

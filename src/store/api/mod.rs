@@ -16,6 +16,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 mod users;
+mod webhooks;
 
 pub use openapi::{OPENAPI_PATH, openapi};
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, DeployError, ImportError, KeyError, PublishError, StoreError, ledger::ShipError,
+    AccessError, DeliveryError, DeployError, ImportError, KeyError, PublishError, StoreError,
+    ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -103,6 +104,7 @@ impl From<StoreError> for Problem {
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
+            StoreError::Delivery(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
             StoreError::Cursor(ref wrong) => {
@@ -180,6 +182,19 @@ impl From<DeployError> for Problem {
             | DeployError::Name(_)
             | DeployError::Salt
             | DeployError::Faulty(_) => Self::new(422, "deployment-refused", text),
+        }
+    }
+}
+
+impl From<DeliveryError> for Problem {
+    fn from(error: DeliveryError) -> Self {
+        let text = error.to_string();
+        match error {
+            DeliveryError::Unknown(_) => Self::new(404, "unknown-webhook", text),
+            DeliveryError::UnknownFlow(_) => Self::new(404, "unknown-flow", text),
+            DeliveryError::Cursor(found) => Self::new(400, "malformed-cursor", text)
+                .found(&found)
+                .expected("the next of an earlier answer, or none"),
         }
     }
 }

@@ -51,6 +51,9 @@ pub(super) enum Admin {
     SetEnvironment(String),
     ImportUsers(String),
     ExportUsers(String),
+    Webhooks(String),
+    /// Environment and id.
+    RetryWebhook(String, String),
     User(String),
     Deployments(Asked),
     Flows,
@@ -135,6 +138,10 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             ("POST", Admin::ImportUsers(decoded(name)?))
         }
         ["environments", name, "users"] => ("GET, POST", Admin::ExportUsers(decoded(name)?)),
+        ["environments", name, "webhooks"] => ("GET", Admin::Webhooks(decoded(name)?)),
+        ["environments", name, "webhooks", id, "retry"] => {
+            ("POST", Admin::RetryWebhook(decoded(name)?, subject(id)?))
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),

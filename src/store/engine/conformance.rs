@@ -77,6 +77,7 @@ fn version(number: u32, message: &str) -> Arc<AuthoredVersion> {
             WebhookSettings {
                 url: "https://example.com/hook".to_owned(),
                 headers: BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]),
+                body: Some(serde_json::json!({"user": "${user.identifier}"})),
             },
         )]),
     })

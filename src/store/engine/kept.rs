@@ -77,21 +77,55 @@ pub struct WebhookEffect {
     pub at_ms: UnixMs,
 }
 
-/// A webhook on its way.
+/// A webhook on its way, or what is still known of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
     /// The same at every attempt.
     pub id: String,
     /// What is owed.
     pub effect: WebhookEffect,
-    /// Attempts that failed.
+    /// Attempts that failed since it was posted, or tried anew.
     pub attempts: u32,
-    /// When it is due.
+    /// When it is due; while it waits.
     pub next_ms: UnixMs,
-    /// When it was given up; none while it is tried.
-    pub dead_ms: Option<UnixMs>,
-    /// What the last attempt failed with; empty before.
-    pub why: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When it was put into the outbox, by the store's clock.
+    pub posted_ms: UnixMs,
+    /// The newest attempts, oldest first.
+    pub log: Vec<Attempt>,
+}
+
+/// Where a webhook stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// It will be tried, for the first time or again.
+    Waiting,
+    /// Its receiver said so.
+    Delivered,
+    /// Its attempts are used up.
+    GivenUp,
+}
+
+/// Which webhooks of an environment are meant; the default is all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+    /// Only of this user.
+    pub user: Option<String>,
+    /// Only of this flow, by its uid.
+    pub flow: Option<String>,
+}
+
+/// A place among webhooks, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryPlace {
+    /// When the webhook there was posted.
+    pub posted_ms: UnixMs,
+    /// Its id.
+    pub id: String,
 }
 
 /// A place in the order in which webhooks are due; the default is before all.
@@ -103,25 +137,31 @@ pub struct OutboxPlace {
     pub id: String,
 }
 
-/// What an attempt to deliver came to.
+/// One attempt to deliver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it ended.
+    pub at_ms: UnixMs,
+    /// What the receiver answered, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What it failed with, in words; none when it was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What follows from an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempted {
-    /// Taken; the outbox forgets it.
+    /// Taken.
     Delivered,
     /// Failed, to be tried again.
     Later {
         /// When.
         next_ms: UnixMs,
-        /// Why.
-        why: String,
     },
     /// Given up.
-    Dead {
-        /// When.
-        at_ms: UnixMs,
-        /// Why.
-        why: String,
-    },
+    Dead,
 }
 
 /// How much was forgotten because of its age.
@@ -133,7 +173,7 @@ pub struct Swept {
     pub memberships: usize,
     /// Records that did not fit.
     pub dead_letters: usize,
-    /// Webhooks that were given up.
+    /// Webhooks that were given up, or delivered.
     pub webhooks: usize,
     /// Users of journals with assumptions that were wrong.
     pub refuted: usize,

@@ -12,8 +12,8 @@ mod sqlite;
 
 pub(crate) use kept::conversations_active_ms;
 pub use kept::{
-    Attempted, ChangeRows, DeadLetter, JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept,
-    WebhookEffect,
+    Attempt, Attempted, ChangeRows, DeadLetter, DeliveryFilter, DeliveryPlace, DeliveryState,
+    JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept, WebhookEffect,
 };
 pub use sqlite::{Copied, SqliteEngine};
 
@@ -100,14 +100,36 @@ pub trait Engine: Send + Sync + 'static {
         after: &OutboxPlace,
         count_max: usize,
     ) -> Result<Vec<OutboxEntry>, EngineError>;
-    /// The newest webhooks of an environment that were given up.
-    fn outbox_dead(
+    /// Webhooks of an environment, the newest first, from behind a place on;
+    /// without what cannot be read.
+    fn deliveries(
         &self,
         environment_uid: &str,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryPlace>,
         count_max: usize,
     ) -> Result<Vec<OutboxEntry>, EngineError>;
-    /// Notes what an attempt came to.
-    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError>;
+    /// One of them.
+    fn delivery(&self, environment_uid: &str, id: &str)
+    -> Result<Option<OutboxEntry>, EngineError>;
+    /// How many wait, of all environments.
+    fn deliveries_waiting(&self) -> Result<u64, EngineError>;
+    /// Makes one that was given up due now, with all of its attempts before
+    /// it; anything else stays as it is.
+    fn deliver_again(
+        &self,
+        environment_uid: &str,
+        id: &str,
+        now: UnixMs,
+    ) -> Result<(), EngineError>;
+    /// Notes an attempt and what follows from it. Of those delivered and given
+    /// up in one environment the oldest go, where there are more than limits say.
+    fn attempted(
+        &self,
+        id: &str,
+        attempt: &Attempt,
+        attempted: &Attempted,
+    ) -> Result<(), EngineError>;
 
     /// Users with states of conversations that nobody touched since this time.
     fn users_with_ended(
@@ -118,12 +140,12 @@ pub trait Engine: Send + Sync + 'static {
     ) -> Result<Vec<String>, EngineError>;
     /// Forgets memberships of conversations without activity since the first
     /// time, and notes each as a change; dead letters, webhooks given up,
-    /// refuted places and closed journals from before the second. At most
-    /// `count_max` of each.
+    /// refuted places and closed journals from before the second; webhooks
+    /// delivered before the third. At most `count_max` of each.
     fn sweep(
         &self,
         environment_uid: &str,
-        before: (UnixMs, UnixMs),
+        before: (UnixMs, UnixMs, UnixMs),
         count_max: usize,
     ) -> Result<Swept, EngineError>;
 

@@ -224,6 +224,9 @@ fn write_block(
         if !headers.0.is_empty() {
             table.put("headers", headers.done());
         }
+        if let Some(body) = &webhook.body {
+            table.put("body", yaml(body)?);
+        }
     }
     let transitions = block.transitions.iter().map(|name| name.as_str().into());
     table.list("transitions", transitions.collect());

@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 
 use reqwest::Url;
+use serde_json::Value;
 
 use super::table::Table;
 use crate::{
-    limits::{WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX},
+    limits::{WEBHOOK_BODY_BYTES_MAX, WEBHOOK_HEADERS_MAX, WEBHOOK_TEXT_BYTES_MAX},
     snapshot::wire::{BlockKind, TriggerAction, TriggerPart},
-    store::{project_file::Node, workspace::WebhookSettings},
+    store::{project_file::Node, tokens, workspace::WebhookSettings},
 };
 
-/// Reads `url` and `headers`, which exactly webhooks have.
+/// Reads `url`, `headers` and `body`, which exactly webhooks have.
 pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<WebhookSettings> {
-    let has = table.has("url") || table.has("headers");
+    let has = ["url", "headers", "body"].iter().any(|own| table.has(own));
     let url = table.text("url");
     let headers = headers(table);
+    let body = body(table);
     match kind {
         Some(BlockKind::Webhook) => {
             let Some(url) = url else {
@@ -28,10 +30,10 @@ pub(super) fn webhook(table: &mut Table<'_>, kind: Option<BlockKind>) -> Option<
             if let Some(fault) = url_fault(&url) {
                 table.fault(format!("url {fault}"));
             }
-            Some(WebhookSettings { url, headers })
+            Some(WebhookSettings { url, headers, body })
         }
         Some(_) if has => {
-            table.fault("only a webhook has url and headers");
+            table.fault("only a webhook has url, headers and body");
             None
         }
         _ => None,
@@ -62,6 +64,14 @@ fn url_fault(url: &str) -> Option<String> {
         return Some(format!(
             "names a user ({EXPECTED} and no user name; a secret belongs into a header)"
         ));
+    }
+    if authority.contains("${") {
+        return Some(format!(
+            "has a token in its host ({EXPECTED} that no user chooses; tokens belong behind it)"
+        ));
+    }
+    if let Some(fault) = tokens::fault(url) {
+        return Some(fault);
     }
     let parsed = Url::parse(url);
     parsed
@@ -115,6 +125,9 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
         match node {
             Node::Text(value) if known && is_header_value(&value) => {
+                if let Some(fault) = tokens::fault(&value) {
+                    table.fault(format!("header {name:?} {fault}"));
+                }
                 if read.insert(lower, value).is_some() {
                     table.fault(format!("header {name:?} appears twice"));
                 }
@@ -128,6 +141,37 @@ fn headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
     }
     read
+}
+
+/// What is sent instead of our message: any table or list, or the same as a
+/// text of JSON.
+fn body(table: &mut Table<'_>) -> Option<Value> {
+    const EXPECTED: &str = "a table or a list that is sent as JSON";
+    let body = match table.take("body")? {
+        node @ (Node::Table(_) | Node::List(_)) => node.into_value(),
+        Node::Text(text) => match serde_json::from_str(&text) {
+            Ok(body @ (Value::Object(_) | Value::Array(_))) => body,
+            // Not repeated: a part of it may be a secret.
+            Ok(_) | Err(_) => {
+                table.fault(format!("body is a text that is none (expected {EXPECTED})"));
+                return None;
+            }
+        },
+        other => {
+            table.fault_of("body", &other, EXPECTED);
+            return None;
+        }
+    };
+    let bytes = body.to_string().len();
+    if bytes > WEBHOOK_BODY_BYTES_MAX {
+        table.fault(format!(
+            "body has {bytes} bytes as JSON (expected at most {WEBHOOK_BODY_BYTES_MAX})"
+        ));
+    }
+    if let Some(fault) = tokens::body_fault(&body) {
+        table.fault(format!("body {fault}"));
+    }
+    Some(body)
 }
 
 fn is_header_value(value: &str) -> bool {

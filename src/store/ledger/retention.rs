@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::Run;
 use crate::{
     clock::UnixMs,
+    limits,
     progress::event::{Change, UserDocument, subject_hash},
     store::{
         engine::{Ending, Engine, EngineError, Swept, conversations_active_ms},
@@ -82,8 +83,13 @@ pub(crate) fn sweep(
 ) -> Result<Swept, EngineError> {
     let ended_before = now.saturating_sub(retention.conversation_ms);
     let dead_before = now.saturating_sub(retention.dead_letter_ms);
+    let delivered_before = now.saturating_sub(limits::WEBHOOKS_DELIVERED_KEPT_MS);
     let uid = &environment.uid;
-    let mut swept = engine.sweep(uid, (ended_before, dead_before), SWEEP_MAX)?;
+    let mut swept = engine.sweep(
+        uid,
+        (ended_before, dead_before, delivered_before),
+        SWEEP_MAX,
+    )?;
     let users = engine.users_with_ended(uid, ended_before, SWEEP_MAX)?;
     if users.is_empty() {
         return Ok(swept);

@@ -53,12 +53,36 @@ pub(super) enum CallError {
     /// The headers that were authored do not make a request.
     #[error("the request cannot be written: {0}")]
     Request(#[from] hyper::http::Error),
+    /// The path that was made of it says to go up.
+    #[error("the user's id would lead to another path than the url's (it is . or ..)")]
+    Elsewhere,
     /// Anything but 2xx.
     #[error("answered {0} (expected 2xx)")]
     Status(u16),
     /// The deadline.
     #[error("took longer than {} ms", limits::WEBHOOK_TIMEOUT_MS)]
     TooSlow,
+}
+
+impl CallError {
+    /// What was answered, if anything was.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// The scheme, host and port of a url. The rest of it is as good as a secret:
+/// many receivers know their callers by a path or a query.
+pub(super) fn origin(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    Some(match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    })
 }
 
 /// The host of a url, as slots are counted by.
@@ -82,13 +106,13 @@ impl Caller {
         }
     }
 
-    /// Sends a request; success is any 2xx.
+    /// Sends a request; success is any 2xx, which is given back.
     pub(super) async fn call(
         &self,
         url: &str,
         headers: &[(String, String)],
         body: Vec<u8>,
-    ) -> Result<(), CallError> {
+    ) -> Result<u16, CallError> {
         let deadline = Duration::from_millis(limits::WEBHOOK_TIMEOUT_MS);
         let call = self.call_in_time(url, headers, body);
         match tokio::time::timeout(deadline, call).await {
@@ -102,7 +126,7 @@ impl Caller {
         url: &str,
         headers: &[(String, String)],
         body: Vec<u8>,
-    ) -> Result<(), CallError> {
+    ) -> Result<u16, CallError> {
         let url = Url::parse(url).map_err(|error| CallError::Url(error.to_string()))?;
         let secure = match url.scheme() {
             "https" => true,
@@ -125,7 +149,7 @@ impl Caller {
             exchange(stream, request).await?
         };
         if (200..300).contains(&status) {
-            return Ok(());
+            return Ok(status);
         }
         Err(CallError::Status(status))
     }

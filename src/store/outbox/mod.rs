@@ -7,11 +7,17 @@
 
 mod address;
 mod call;
+mod counts;
+mod deliveries;
 mod key;
+#[cfg(test)]
+mod log_tests;
 mod slots;
 #[cfg(test)]
 mod tests;
 
+pub use counts::OutboxCounts;
+pub use deliveries::{Deliveries, Delivery, DeliveryError, DeliveryPage};
 pub use key::WebhookKey;
 
 use std::{sync::Arc, time::Duration};
@@ -19,10 +25,14 @@ use std::{sync::Arc, time::Duration};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 
-use self::{call::Caller, slots::Slots};
+use self::{
+    call::{CallError, Caller},
+    slots::Slots,
+};
 use super::{
     Store, StoreError,
-    engine::{Attempted, OutboxEntry, OutboxPlace, WebhookEffect},
+    engine::{Attempt, Attempted, OutboxEntry, OutboxPlace, WebhookEffect},
+    tokens::Values,
     workspace::WebhookSettings,
 };
 use crate::{
@@ -32,6 +42,9 @@ use crate::{
 
 /// How often the outbox is looked at when nobody says that something is new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often those that wait are counted: there may be many.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// The pause after the first failure; each further one is three times as long.
 const FIRST_PAUSE_MS: u64 = 5_000;
@@ -58,6 +71,7 @@ pub struct Outbox {
     caller: Caller,
     key: WebhookKey,
     ambient: Ambient,
+    counts: OutboxCounts,
 }
 
 /// A webhook that may be sent now.
@@ -100,6 +114,7 @@ struct Message<'a> {
 pub(crate) struct Receiver {
     settings: WebhookSettings,
     flow_sid: String,
+    flow_name: String,
     block_sid: String,
 }
 
@@ -114,6 +129,7 @@ impl Store {
         Some(Receiver {
             settings: version.webhooks.get(&effect.block)?.clone(),
             flow_sid: version.part.flow_sid.clone(),
+            flow_name: flow.name.clone(),
             block_sid: block.sid.clone(),
         })
     }
@@ -131,16 +147,18 @@ impl Store {
         });
         Ok(due.collect())
     }
+}
 
-    /// The newest webhooks of an environment that were given up.
-    pub fn dead_webhooks(
-        &self,
-        environment: &str,
-        count_max: usize,
-    ) -> Result<Vec<OutboxEntry>, StoreError> {
-        let workspace = self.workspace();
-        let environment = super::known_environment(&workspace, environment)?;
-        Ok(self.engine.outbox_dead(&environment.uid, count_max)?)
+impl Receiver {
+    /// What its tokens stand for.
+    fn values<'a>(&'a self, effect: &'a WebhookEffect, at: &'a str) -> Values<'a> {
+        Values {
+            flow_name: &self.flow_name,
+            flow_identifier: &self.flow_sid,
+            flow_version: effect.version,
+            user_identifier: &effect.user,
+            timestamp: at,
+        }
     }
 }
 
@@ -152,7 +170,13 @@ impl Outbox {
             caller: Caller::new(rules),
             key,
             ambient,
+            counts: OutboxCounts::default(),
         }
+    }
+
+    /// What it counts while it runs.
+    pub fn counts(&self) -> OutboxCounts {
+        self.counts.clone()
     }
 
     /// Sends for as long as it is polled.
@@ -160,6 +184,7 @@ impl Outbox {
         let mut taken = self.store.watch_all_progress();
         let mut under_way = FuturesUnordered::new();
         let mut slots = Slots::default();
+        let mut counting = tokio::time::interval(COUNT_EVERY);
         loop {
             taken.mark_unchanged();
             for due in self.due(&mut slots).await {
@@ -175,8 +200,17 @@ impl Outbox {
                 done = next => slots.done(&done.id, &done.host, done.noted, self.ambient.now_ms()),
                 // The store lives as long as we do: this does not end.
                 _ = taken.changed() => {}
+                _ = counting.tick() => self.count().await,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+        }
+    }
+
+    /// Looks how many wait; what cannot be read now is counted the next time.
+    async fn count(&self) {
+        let waiting = self.blocking(|store| Ok(store.engine.deliveries_waiting()?));
+        if let Some(waiting) = waiting.await {
+            self.counts.set_waiting(waiting);
         }
     }
 
@@ -224,16 +258,18 @@ impl Outbox {
         // Never whom it is about: a log is read by more people than the store.
         let id = entry.id.clone();
         let (flow, block) = (entry.effect.flow.clone(), entry.effect.block.clone());
-        let attempted = match self.store.receiver(&entry.effect) {
+        let (attempt, attempted) = match self.store.receiver(&entry.effect) {
             Some(receiver) => self.send(&entry, &receiver).await,
-            None => Attempted::Dead {
-                at_ms: self.ambient.now_ms(),
-                why: "the version says nothing of whom to call (was it replaced?)".to_owned(),
-            },
+            None => {
+                let why = "the version says nothing of whom to call (was it replaced?)";
+                let failed = self.failed(None, why.to_owned());
+                (failed, Attempted::Dead)
+            }
         };
+        let why = attempt.why.as_deref().unwrap_or_default();
         match &attempted {
             Attempted::Delivered => tracing::debug!(id, flow, block, "a webhook was delivered"),
-            Attempted::Later { why, next_ms } => {
+            Attempted::Later { next_ms } => {
                 tracing::warn!(
                     id,
                     flow,
@@ -243,48 +279,67 @@ impl Outbox {
                     "a webhook failed and is tried again"
                 );
             }
-            Attempted::Dead { why, .. } => {
+            Attempted::Dead => {
                 tracing::error!(id, flow, block, why, "a webhook was given up");
             }
         }
+        self.counts.count(&attempted);
         let place = id.clone();
         // Not noted means sent again: at least once, under the same id.
         let noted = self
-            .blocking(move |store| Ok(store.engine.attempted(&place, &attempted)?))
+            .blocking(move |store| Ok(store.engine.attempted(&place, &attempt, &attempted)?))
             .await
             .is_some();
         Done { id, host, noted }
     }
 
-    async fn send(&self, entry: &OutboxEntry, receiver: &Receiver) -> Attempted {
-        let body = message(entry, receiver);
+    async fn send(&self, entry: &OutboxEntry, receiver: &Receiver) -> (Attempt, Attempted) {
+        let at = time(entry.effect.at_ms);
+        let values = receiver.values(&entry.effect, &at);
+        let body = match &receiver.settings.body {
+            // A JSON value always makes JSON.
+            Some(body) => serde_json::to_vec(&values.into_body(body)).unwrap_or_default(),
+            None => message(entry, receiver),
+        };
         let now = self.ambient.now_ms();
         let authored = receiver.settings.headers.iter();
         let mut headers: Vec<(String, String)> = authored
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (name.clone(), values.into_header(value)))
             .collect();
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
         headers.push(("user-agent".to_owned(), "flowgate".to_owned()));
         headers.extend(self.key.sign(&entry.id, now, &body));
-        let failed = match self
-            .caller
-            .call(&receiver.settings.url, &headers, body)
-            .await
-        {
-            Ok(()) => return Attempted::Delivered,
-            Err(error) => error.to_string(),
+        let called = match values.into_url(&receiver.settings.url) {
+            Some(url) => self.caller.call(&url, &headers, body).await,
+            None => Err(CallError::Elsewhere),
         };
-        let now = self.ambient.now_ms();
+        let error = match called {
+            Ok(status) => {
+                let delivered = Attempt {
+                    at_ms: self.ambient.now_ms(),
+                    status: Some(status),
+                    why: None,
+                };
+                return (delivered, Attempted::Delivered);
+            }
+            Err(error) => error,
+        };
+        let attempt = self.failed(error.status(), error.to_string());
         if entry.attempts + 1 >= limits::WEBHOOK_ATTEMPTS_MAX {
-            return Attempted::Dead {
-                at_ms: now,
-                why: failed,
-            };
+            return (attempt, Attempted::Dead);
         }
         let random = u64::from_le_bytes(self.ambient.bytes());
-        Attempted::Later {
-            next_ms: now.saturating_add(pause_ms(entry.attempts, random)),
-            why: failed,
+        let pause = pause_ms(entry.attempts, random);
+        let next_ms = attempt.at_ms.saturating_add(pause);
+        (attempt, Attempted::Later { next_ms })
+    }
+
+    /// An attempt that failed just now.
+    fn failed(&self, status: Option<u16>, why: String) -> Attempt {
+        Attempt {
+            at_ms: self.ambient.now_ms(),
+            status,
+            why: Some(why),
         }
     }
 

@@ -366,3 +366,106 @@ fn receivers_that_never_answer_hold_nobody_else_up_for_long() {
     });
     assert!(receiver.ids().values().all(|ids| ids.len() == 1));
 }
+
+/// What the store's log says of webhooks, as the command prints it.
+#[track_caller]
+fn listed(store: &Store, flags: &[&str]) -> Vec<Value> {
+    let words = [&["webhook", "list", "--output", "json"], flags].concat();
+    let output = run(&mut store.command(&words));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!said.contains("hidden-word"), "{said}");
+    serde_json::from_str(&said).expect("a list")
+}
+
+#[test]
+fn the_log_of_deliveries_tells_what_happened_and_gives_another_try() {
+    let receiver = Receiver::open();
+    receiver.refuses.store(true, Ordering::SeqCst);
+    let url = format!(
+        "http://{}/hook/hidden-word?token=hidden-word",
+        receiver.address
+    );
+    let mut scene = Scene::set(&url, &OPEN);
+    scene.start("ada");
+    let waiting = eventually("a failed attempt", || {
+        let rows = listed(&scene.store, &["--state", "waiting"]);
+        rows.into_iter().find(|row| row["attempts"] != json!([]))
+    });
+    for (member, value) in [
+        ("environment", json!("development")),
+        ("user", json!("ada")),
+        ("flow", json!("calling")),
+        ("version", json!(1)),
+        ("block", json!("tell")),
+        ("receiver", json!(format!("http://{}", receiver.address))),
+    ] {
+        assert_eq!(waiting[member], value, "{waiting}");
+    }
+    assert_eq!(waiting["attempts"][0]["status"], 500, "{waiting}");
+    assert!(waiting["next_ms"].is_u64(), "{waiting}");
+    // All of its attempts but one take a day: they are written into the
+    // database of a store that is down.
+    scene.store.program.kill();
+    let database = rusqlite::Connection::open(scene.folder.path().join("store/store.db"));
+    let database = database.expect("the database");
+    let changed = database.execute("UPDATE outbox SET attempts = 11, next_ms = 0", []);
+    assert_eq!(changed.expect("it is written"), 1);
+    drop(database);
+    scene.store.restart();
+    let dead = eventually("it is given up", || {
+        listed(&scene.store, &["--state", "given-up"]).pop()
+    });
+    let id = dead["id"].as_str().expect("an id").to_owned();
+    assert_eq!(dead["id"], waiting["id"]);
+    assert_eq!(
+        dead["attempts"][0], waiting["attempts"][0],
+        "the log is kept"
+    );
+    assert_eq!(dead["next_ms"], Value::Null);
+    let table = run(&mut scene.store.command(&["webhook", "list"]));
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("answered 500 (expected 2xx)"), "{table}");
+    assert!(!table.contains("hidden-word"), "{table}");
+    receiver.refuses.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        let output = run(&mut scene.store.command(&["webhook", "retry", &id]));
+        assert!(output.status.success(), "{output:?}");
+    }
+    let done = eventually("it is delivered", || {
+        listed(&scene.store, &["--state", "delivered", "--user", "ada"]).pop()
+    });
+    assert_eq!(done["id"], id.as_str());
+    let last = done["attempts"].as_array().and_then(|list| list.last());
+    assert_eq!(last.expect("attempts")["status"], 204, "{done}");
+    assert_eq!(receiver.ids()["ada"], [id]);
+    let unknown = run(&mut scene.store.command(&["webhook", "retry", "msg_none"]));
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    let page = scene.store.admin().get("/metrics").text;
+    for counted in [
+        "flowgate_webhook_attempts_total{outcome=\"delivered\"} 1",
+        "flowgate_webhook_attempts_total{outcome=\"given_up\"} 1",
+    ] {
+        assert!(page.contains(counted), "{page}");
+    }
+    // Edge keys open nothing of it, and what is asked wrongly is said.
+    let path = "/admin/v1/environments/development/webhooks";
+    let edge = Client::new(scene.store.url()).with("x-api-key", &scene.store.key("edge"));
+    assert_eq!(edge.get(path).status, 403);
+    for (query, status) in [
+        ("?state=gone", 400),
+        ("?limit=0", 400),
+        ("?limit=501", 400),
+        ("?after=x", 400),
+        ("?flow=none", 404),
+        ("?what=x", 400),
+        ("?limit=1&user=ada&flow=calling", 200),
+    ] {
+        let answer = scene.store.admin().get(&format!("{path}{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.text);
+    }
+    // The store that is started anew tells the same.
+    scene.store.program.kill();
+    scene.store.restart();
+    assert_eq!(listed(&scene.store, &[]), [done]);
+}

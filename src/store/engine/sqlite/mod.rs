@@ -27,8 +27,9 @@ pub use copying::Copied;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    Attempted, ChangeRows, DeadLetter, DocumentName, Ending, Engine, EngineError, LedgerWork,
-    MembershipKey, OutboxEntry, OutboxPlace, Publication, Swept, Write,
+    Attempt, Attempted, ChangeRows, DeadLetter, DeliveryFilter, DeliveryPlace, DocumentName,
+    Ending, Engine, EngineError, LedgerWork, MembershipKey, OutboxEntry, OutboxPlace, Publication,
+    Swept, Write,
 };
 use crate::{
     clock::UnixMs,
@@ -215,23 +216,59 @@ impl Engine for SqliteEngine {
         let due = self.read(|connection| outbox::due(connection, now, after, count_max))?;
         for (id, error) in due.unreadable {
             tracing::error!(id, %error, "a webhook was given up");
-            let why = error.to_string();
-            self.attempted(&id, &Attempted::Dead { at_ms: now, why })?;
+            let attempt = Attempt {
+                at_ms: now,
+                status: None,
+                why: Some(error.to_string()),
+            };
+            self.attempted(&id, &attempt, &Attempted::Dead)?;
         }
         Ok(due.entries)
     }
 
-    fn outbox_dead(
+    fn deliveries(
         &self,
         environment_uid: &str,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryPlace>,
         count_max: usize,
     ) -> Result<Vec<OutboxEntry>, EngineError> {
-        self.read(|connection| outbox::dead(connection, environment_uid, count_max))
+        let page = (after, count_max);
+        self.read(|connection| outbox::deliveries(connection, environment_uid, filter, page))
     }
 
-    fn attempted(&self, id: &str, attempted: &Attempted) -> Result<(), EngineError> {
+    fn delivery(
+        &self,
+        environment_uid: &str,
+        id: &str,
+    ) -> Result<Option<OutboxEntry>, EngineError> {
+        self.read(|connection| outbox::delivery(connection, environment_uid, id))
+    }
+
+    fn deliveries_waiting(&self) -> Result<u64, EngineError> {
+        self.read(outbox::waiting)
+    }
+
+    fn deliver_again(
+        &self,
+        environment_uid: &str,
+        id: &str,
+        now: UnixMs,
+    ) -> Result<(), EngineError> {
         self.write(|transaction| {
-            outbox::attempted(&transaction, id, attempted)?;
+            outbox::again(&transaction, environment_uid, id, now)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn attempted(
+        &self,
+        id: &str,
+        attempt: &Attempt,
+        attempted: &Attempted,
+    ) -> Result<(), EngineError> {
+        self.write(|transaction| {
+            outbox::attempted(&transaction, id, attempt, attempted)?;
             Ok(transaction.commit()?)
         })
     }
@@ -248,7 +285,7 @@ impl Engine for SqliteEngine {
     fn sweep(
         &self,
         environment_uid: &str,
-        before: (UnixMs, UnixMs),
+        before: (UnixMs, UnixMs, UnixMs),
         count_max: usize,
     ) -> Result<Swept, EngineError> {
         let mut swept = Swept::default();

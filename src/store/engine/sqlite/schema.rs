@@ -11,7 +11,14 @@ use super::EngineError;
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
-const MIGRATIONS: &[&str] = &[FIRST, DEPLOYMENTS, MEMBERSHIPS, ACTIVITY, ACCESS];
+const MIGRATIONS: &[&str] = &[
+    FIRST,
+    DEPLOYMENTS,
+    MEMBERSHIPS,
+    ACTIVITY,
+    ACCESS,
+    DELIVERIES,
+];
 
 /// The version that all of them lead to.
 pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -159,6 +166,24 @@ ALTER TABLE environments ADD COLUMN access TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '[]';
 ";
 
+/// What became of webhooks: delivered ones stay for a while, and all tell of
+/// their attempts.
+const DELIVERIES: &str = "
+ALTER TABLE outbox ADD COLUMN delivered_ms INTEGER;
+ALTER TABLE outbox ADD COLUMN posted_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN log TEXT NOT NULL DEFAULT '[]';
+UPDATE outbox SET posted_ms = coalesce(
+  CASE WHEN json_valid(effect) THEN json_extract(effect, '$.at_ms') END, 0);
+UPDATE outbox SET log = json_array(json_object('at_ms', coalesce(dead_ms, posted_ms), 'why', why))
+  WHERE why <> '';
+ALTER TABLE outbox DROP COLUMN why;
+DROP INDEX outbox_due;
+CREATE INDEX outbox_waiting ON outbox (next_ms, id) WHERE dead_ms IS NULL AND delivered_ms IS NULL;
+CREATE INDEX outbox_delivered ON outbox (environment_uid, delivered_ms)
+  WHERE delivered_ms IS NOT NULL;
+CREATE INDEX outbox_newest ON outbox (environment_uid, posted_ms, id);
+";
+
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     let found = refuse_newer(connection, path)?;
@@ -293,6 +318,43 @@ INSERT INTO users (environment_uid, identifier, document)
         let workspace = SqliteEngine::open(&path).unwrap().workspace().unwrap();
         assert_eq!(workspace.deployments["d1"], deployment);
         assert_eq!(workspace.flows["tour"].versions.len(), 1);
+    }
+
+    #[test]
+    fn webhooks_of_an_older_file_are_told_of_and_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let connection = Connection::open(&path).unwrap();
+        for script in &MIGRATIONS[..5] {
+            connection.execute_batch(script).unwrap();
+        }
+        let effect = r#"{"environment":"production","environment_uid":"e1","user":"ann",
+            "flow":"f1","version":1,"block":"b1","at_ms":7}"#;
+        let rows = [
+            ("new", effect, 0, None, ""),
+            ("failed", effect, 2, None, "answered 500"),
+            ("dead", effect, 12, Some(9), "answered 404"),
+            ("broken", "{", 0, None, ""),
+        ];
+        for (id, effect, attempts, dead_ms, why) in rows {
+            connection
+                .execute(
+                    "INSERT INTO outbox VALUES (?1, 'e1', ?2, ?3, 5, ?4, ?5)",
+                    params![id, effect, attempts, dead_ms, why],
+                )
+                .unwrap();
+        }
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        drop(connection);
+        let engine = SqliteEngine::open(&path).unwrap();
+        let found = engine.deliveries("e1", &Default::default(), None, 9);
+        let found = found.unwrap();
+        let ids: Vec<&str> = found.iter().map(|own| own.id.as_str()).collect();
+        assert_eq!(ids, ["new", "failed", "dead"]);
+        assert_eq!(found[0].log, []);
+        assert_eq!(found[1].log[0].why.as_deref(), Some("answered 500"));
+        assert_eq!((found[2].log[0].at_ms, found[2].posted_ms), (9, 7));
+        assert_eq!(engine.deliveries_waiting().unwrap(), 3);
     }
 
     #[test]

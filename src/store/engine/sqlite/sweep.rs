@@ -34,7 +34,7 @@ pub(super) fn users(
 pub(super) fn sweep(
     connection: &Connection,
     environment_uid: &str,
-    (ended_before, dead_before): (UnixMs, UnixMs),
+    (ended_before, dead_before, delivered_before): (UnixMs, UnixMs, UnixMs),
     count_max: usize,
 ) -> Result<Swept, EngineError> {
     let delete = |statement: &str, before: UnixMs| {
@@ -62,6 +62,11 @@ pub(super) fn sweep(
                SELECT id FROM outbox
                WHERE environment_uid = ?1 AND dead_ms < ?2 AND dead_ms IS NOT NULL LIMIT ?3)",
             dead_before,
+        )? + delete(
+            "DELETE FROM outbox WHERE id IN (
+               SELECT id FROM outbox WHERE environment_uid = ?1
+               AND delivered_ms < ?2 AND delivered_ms IS NOT NULL LIMIT ?3)",
+            delivered_before,
         )?,
         refuted: delete(
             "DELETE FROM refuted WHERE (environment_uid, journal, identifier) IN (

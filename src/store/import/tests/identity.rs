@@ -147,7 +147,9 @@ fn webhooks(flow: &str, number: u32, text: &str) -> BTreeMap<String, WebhookSett
         headers: [("x-text".to_owned(), text.escape_debug().to_string())]
             .into_iter()
             .filter(|(_, value)| value.is_ascii() && value.trim() == value)
+            .filter(|(_, value)| !value.contains("${"))
             .collect(),
+        body: (number % 2 == 0).then(|| serde_json::json!({"n": [number, null, "${timestamp}"]})),
     };
     [(format!("{flow}call"), settings)].into()
 }

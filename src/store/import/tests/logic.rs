@@ -38,6 +38,22 @@ flows:
 ";
 
 #[test]
+fn a_body_is_the_same_as_a_table_and_as_a_text_of_json() {
+    let read = |body: &str| {
+        let with = format!("body: {body}\n            headers: {{Authorization");
+        let file = ALL.replace("headers: {Authorization", &with);
+        let imported = take(&workspace(), &file).unwrap();
+        let version = imported.workspace.flows["all"].versions[&1].clone();
+        version.webhooks.values().next().unwrap().body.clone()
+    };
+    let table = read("{who: '${user.identifier}', n: [1, null]}");
+    let text = read(r#"'{"who": "${user.identifier}", "n": [1, null]}'"#);
+    assert_eq!(table, text);
+    let expected = serde_json::json!({"who": "${user.identifier}", "n": [1, null]});
+    assert_eq!(table, Some(expected));
+}
+
+#[test]
 fn every_kind_of_block_is_read() {
     let imported = take(&workspace(), ALL).unwrap();
     assert_eq!(imported.report.notices, []);
@@ -104,6 +120,42 @@ fn every_fault_of_a_logic_block_is_named_with_its_place() {
             "url: https://me@example.com",
             "block \"call\"",
             "no user name",
+        ),
+        (
+            "https://example.com/hook?x=1",
+            "https://${user.identifier}.example.com/",
+            "block \"call\"",
+            "has a token in its host",
+        ),
+        (
+            "hook?x=1",
+            "hook?x=${user.password}",
+            "block \"call\"",
+            "url has an unknown token (expected ${flow.name}",
+        ),
+        (
+            "x-kind: test",
+            "x-kind: 'a ${timestamp'",
+            "block \"call\"",
+            "header \"x-kind\" has a token without its end",
+        ),
+        (
+            "headers: {Authorization",
+            "body: {'${timestamp}': 1}\n            headers: {Authorization",
+            "block \"call\"",
+            "body has a token in a member's name",
+        ),
+        (
+            "headers: {Authorization",
+            "body: hello\n            headers: {Authorization",
+            "block \"call\"",
+            "body is a text that is none (expected a table or a list",
+        ),
+        (
+            "{sid: both, type: gate}",
+            "{sid: both, type: gate, body: {a: 1}}",
+            "block \"both\"",
+            "only a webhook has url, headers and body",
         ),
         (
             "            url: https://example.com/hook?x=1\n",
