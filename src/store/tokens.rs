@@ -52,14 +52,14 @@ impl Values<'_> {
     }
 
     /// A header's value with its tokens filled in.
-    pub(super) fn into_header(&self, text: &str) -> String {
+    pub(super) fn header(&self, text: &str) -> String {
         self.fill(text, encoded)
     }
 
     /// A url with its tokens filled in; none where a value makes a segment of
     /// the path that says to go up, which would lead to another resource than
     /// the author named.
-    pub(super) fn into_url(&self, text: &str) -> Option<String> {
+    pub(super) fn url(&self, text: &str) -> Option<String> {
         let filled = self.fill(text, encoded);
         let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
         let dots = |url: &str| {
@@ -75,14 +75,14 @@ impl Values<'_> {
     }
 
     /// A body with the tokens in its texts filled in.
-    pub(super) fn into_body(&self, body: &Value) -> Value {
+    pub(super) fn body(&self, body: &Value) -> Value {
         match body {
             // Written as JSON afterwards, which escapes what has to be.
             Value::String(text) => self.fill(text, |value| value.into()).into(),
-            Value::Array(list) => list.iter().map(|own| self.into_body(own)).collect(),
+            Value::Array(list) => list.iter().map(|own| self.body(own)).collect(),
             Value::Object(members) => members
                 .iter()
-                .map(|(name, own)| (name.clone(), self.into_body(own)))
+                .map(|(name, own)| (name.clone(), self.body(own)))
                 .collect(),
             other => other.clone(),
         }
@@ -196,13 +196,13 @@ mod tests {
         let url = "https://example.com/${flow.identifier}/${flow.version}?n=${flow.name}\
                    &u=${user.identifier}&t=${timestamp}";
         assert_eq!(
-            values.into_url(url).unwrap(),
+            values.url(url).unwrap(),
             "https://example.com/tour/3?n=Bon%20voyage%20%26%20%22more%22\
              &u=ada@example.com&t=2027-01-15T08:00:00Z"
         );
         let body = json!({"a": ["${flow.name} ${flow.version}", 1, null], "b": {"c": "$x {y}"}});
         assert_eq!(
-            values.into_body(&body),
+            values.body(&body),
             json!({"a": ["Bon voyage & \"more\" 3", 1, null], "b": {"c": "$x {y}"}})
         );
     }
@@ -221,7 +221,7 @@ mod tests {
             "${user.identifier}",
         ] {
             let values = values(user);
-            let url = values.into_url("https://h/users/${user.identifier}/x?u=${user.identifier}");
+            let url = values.url("https://h/users/${user.identifier}/x?u=${user.identifier}");
             let url = reqwest::Url::parse(&url.unwrap()).unwrap();
             let segments: Vec<&str> = url.path_segments().unwrap().collect();
             assert_eq!(segments.len(), 3, "{url}");
@@ -230,12 +230,12 @@ mod tests {
             let query: Vec<_> = url.query_pairs().collect();
             assert_eq!(query, [("u".into(), user.into())], "{url}");
             assert_eq!(url.fragment(), None, "{url}");
-            let header = values.into_header("id=\"${user.identifier}\"; team=blue");
+            let header = values.header("id=\"${user.identifier}\"; team=blue");
             let inner = header.strip_prefix("id=\"").unwrap();
             let inner = inner.strip_suffix("\"; team=blue").unwrap();
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@%".contains(&byte);
             assert!(inner.bytes().all(plain), "{header}");
-            let body = values.into_body(&json!({"user": "${user.identifier}"}));
+            let body = values.body(&json!({"user": "${user.identifier}"}));
             let sent = serde_json::to_vec(&body).unwrap();
             let read: Value = serde_json::from_slice(&sent).unwrap();
             assert_eq!(read, json!({ "user": user }));
@@ -246,14 +246,14 @@ mod tests {
     fn no_user_climbs_out_of_a_path() {
         let url = "https://h/users/${user.identifier}/x";
         for user in ["..", "."] {
-            assert_eq!(values(user).into_url(url), None, "{user}");
+            assert_eq!(values(user).url(url), None, "{user}");
             let query = "https://h/users?u=${user.identifier}";
-            assert!(values(user).into_url(query).is_some(), "{user}");
+            assert!(values(user).url(query).is_some(), "{user}");
         }
         let joined = "https://h/.${user.identifier}/x";
-        assert_eq!(values(".").into_url(joined), None);
+        assert_eq!(values(".").url(joined), None);
         let authored = "https://h/a/../${user.identifier}";
-        assert!(values("...").into_url(authored).is_some());
+        assert!(values("...").url(authored).is_some());
     }
 
     #[test]

@@ -298,18 +298,18 @@ impl Outbox {
         let values = receiver.values(&entry.effect, &at);
         let body = match &receiver.settings.body {
             // A JSON value always makes JSON.
-            Some(body) => serde_json::to_vec(&values.into_body(body)).unwrap_or_default(),
+            Some(body) => serde_json::to_vec(&values.body(body)).unwrap_or_default(),
             None => message(entry, receiver),
         };
         let now = self.ambient.now_ms();
         let authored = receiver.settings.headers.iter();
         let mut headers: Vec<(String, String)> = authored
-            .map(|(name, value)| (name.clone(), values.into_header(value)))
+            .map(|(name, value)| (name.clone(), values.header(value)))
             .collect();
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
         headers.push(("user-agent".to_owned(), "flowgate".to_owned()));
         headers.extend(self.key.sign(&entry.id, now, &body));
-        let called = match values.into_url(&receiver.settings.url) {
+        let called = match values.url(&receiver.settings.url) {
             Some(url) => self.caller.call(&url, &headers, body).await,
             None => Err(CallError::Elsewhere),
         };

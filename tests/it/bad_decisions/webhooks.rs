@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, Store, body_of, eventually, run};
+use crate::harness::{Client, Edge, Store, body_of, eventually, run};
 
 /// A call that came.
 #[derive(Clone, Debug)]
@@ -450,7 +450,7 @@ fn the_log_of_deliveries_tells_what_happened_and_gives_another_try() {
     }
     // Edge keys open nothing of it, and what is asked wrongly is said.
     let path = "/admin/v1/environments/development/webhooks";
-    let edge = Client::new(scene.store.url()).with("x-api-key", &scene.store.key("edge"));
+    let edge = Client::new(scene.store.url(), &scene.store.key("edge"));
     assert_eq!(edge.get(path).status, 403);
     for (query, status) in [
         ("?state=gone", 400),

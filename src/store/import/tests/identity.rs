@@ -149,7 +149,9 @@ fn webhooks(flow: &str, number: u32, text: &str) -> BTreeMap<String, WebhookSett
             .filter(|(_, value)| value.is_ascii() && value.trim() == value)
             .filter(|(_, value)| !value.contains("${"))
             .collect(),
-        body: (number % 2 == 0).then(|| serde_json::json!({"n": [number, null, "${timestamp}"]})),
+        body: number
+            .is_multiple_of(2)
+            .then(|| serde_json::json!({"n": [number, null, "${timestamp}"]})),
     };
     [(format!("{flow}call"), settings)].into()
 }
