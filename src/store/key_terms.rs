@@ -82,9 +82,10 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// Bits that a text from elsewhere must have by the look of it. 32 random
-/// hexadecimal digits come to about 110 when they are counted like this, a
-/// sentence or a word with digits to far less.
-const ENTROPY_BITS_MIN: u32 = 90;
+/// hexadecimal digits come to about 110 when they are counted like this, and
+/// one in many thousands to less than 90; a sentence or a word with digits to
+/// less than 40.
+const ENTROPY_BITS_MIN: u32 = 70;
 
 /// Longest text of a key; generated ones and those of others are a fraction.
 const KEY_TEXT_BYTES_MAX: usize = 512;
