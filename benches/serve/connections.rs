@@ -5,9 +5,11 @@
 //! an open connection costs the others differs. The floor is asked the same,
 //! since the processor's caches and the kernel have their share in it.
 
+use std::net::SocketAddr;
+
 use super::{
     QUESTIONS, ROUNDS, Server, keep_cheapest,
-    load::{exchange, lanes},
+    load::{Connection, Requests, exchange},
     measure as costs, started,
 };
 
@@ -45,11 +47,7 @@ pub(super) fn measure() {
             if role == "edge" {
                 started(&server, LANES, question.requests);
             }
-            let mut open = lanes(server.address, LANES, each);
-            // Who has opened a connection has little time for a first request.
-            for (connections, list) in open.iter_mut().zip(&requests) {
-                connections.iter_mut().for_each(|one| one.ask(&list[0]));
-            }
+            let open = opened(server.address, &requests, each);
             (server, open)
         });
         let mut best = [(f64::MAX, 0.0); 2];
@@ -65,6 +63,21 @@ pub(super) fn measure() {
             many / few
         );
     }
+}
+
+/// Lanes of so many connections, each of which has asked once: connections that
+/// come faster than they are accepted wait for seconds, and who has opened one
+/// has little time for a first request.
+fn opened(address: SocketAddr, requests: &[Requests], each: usize) -> Vec<Vec<Connection>> {
+    let lane = |list: &Requests| {
+        let connections = (0..each).map(|_| {
+            let mut connection = Connection::open(address);
+            connection.ask(&list[0]);
+            connection
+        });
+        connections.collect()
+    };
+    requests.iter().map(lane).collect()
 }
 
 /// How many a process may have open.

@@ -111,9 +111,9 @@ pub(crate) fn exchange(address: SocketAddr, requests: &[Vec<u8>]) -> Vec<u8> {
     connection.buffer
 }
 
-/// As many lanes as there are lists, with so many connections each.
-pub(crate) fn lanes(address: SocketAddr, lists: usize, each: usize) -> Vec<Vec<Connection>> {
-    let lane = || (0..each).map(|_| Connection::open(address)).collect();
+/// A connection of its own for each of so many lists.
+pub(crate) fn lanes(address: SocketAddr, lists: usize) -> Vec<Vec<Connection>> {
+    let lane = || vec![Connection::open(address)];
     std::iter::repeat_with(lane).take(lists).collect()
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket option");
         let patience = Some(Duration::from_secs(10));

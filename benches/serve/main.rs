@@ -61,7 +61,7 @@ struct Question {
     requests: fn(user: usize) -> Requests,
 }
 
-const QUESTIONS: [Question; 4] = [
+const QUESTIONS: [Question; 5] = [
     Question {
         name: "GET flow without blocks",
         goal: 1.15,
@@ -84,12 +84,13 @@ const QUESTIONS: [Question; 4] = [
         name: "durable transition",
         goal: 2.5,
         connections: 64,
-        requests: |user| {
-            vec![
-                transition(user, "one", "next"),
-                transition(user, "two", "back"),
-            ]
-        },
+        requests: to_and_fro,
+    },
+    Question {
+        name: "  on 256 connections",
+        goal: 2.5,
+        connections: 256,
+        requests: to_and_fro,
     },
 ];
 
@@ -99,7 +100,7 @@ const USERS_PER_CONNECTION: usize = 50;
 fn main() {
     match std::env::var(ROLE).as_deref() {
         Ok("edge") => {
-            return edge::serve(world::snapshot(17, Vec::new()), Users::Unknown, edge::idle);
+            return edge::serve(world::snapshot(17, Vec::new()), Users::UNKNOWN, edge::idle);
         }
         Ok("memory") => return memory::serve(),
         Ok("swap") => return swap::serve(),
@@ -133,7 +134,7 @@ fn compare() {
         let mut edge_best = (f64::MAX, 0.0);
         for _ in 0..ROUNDS {
             for (server, best) in [(&floor, &mut floor_best), (&edge, &mut edge_best)] {
-                let mut open = lanes(server.address, requests.len(), 1);
+                let mut open = lanes(server.address, requests.len());
                 keep_cheapest(best, measure(server, &mut open, &requests));
             }
         }
@@ -278,6 +279,14 @@ fn get_flow(user: usize, include: &str) -> Vec<u8> {
 fn evaluate(user: usize) -> Vec<u8> {
     let body = format!(r#"{{"subject":{{"user":"user-{user}"}},"flows":{{"welcome":"latest"}}}}"#);
     post("/v1/evaluate", &body)
+}
+
+/// Two steps of a user, after which they stand where they stood.
+fn to_and_fro(user: usize) -> Requests {
+    vec![
+        transition(user, "one", "next"),
+        transition(user, "two", "back"),
+    ]
 }
 
 fn transition(user: usize, block: &str, name: &str) -> Vec<u8> {

@@ -141,14 +141,14 @@ pub(super) fn serve() {
     let made = |number| Arc::new(world::snapshot(number, parts.clone()));
     let first = world::snapshot(1, parts.clone());
     match mode.as_slice() {
-        b"quiet" => edge::serve(first, Users::Unknown, edge::idle),
+        b"quiet" => edge::serve(first, Users::UNKNOWN, edge::idle),
         b"swapped" => {
             let prepared: Vec<Arc<Snapshot>> = (0..PREPARED).map(|at| made(at + 2)).collect();
-            edge::serve(first, Users::Unknown, |current| {
+            edge::serve(first, Users::UNKNOWN, |current| {
                 swap(current, |turn| prepared[turn % prepared.len()].clone());
             });
         }
-        _ => edge::serve(first, Users::Unknown, |current| {
+        _ => edge::serve(first, Users::UNKNOWN, |current| {
             swap(current, |turn| made(turn as u64 + 2));
         }),
     }

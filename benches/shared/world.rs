@@ -36,12 +36,15 @@ pub(crate) const KEY: &str = "blocks-development-3f6c1e0a9b7d4852c1d0e9f8a7b6c5d
 /// As many bytes as one segment has by default.
 pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// What the ledger says of users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Users {
-    Unknown,
-    /// Each has left five blocks behind, in five steps.
-    ThroughTheFlow,
+/// The ledger: each user has entered so many of the five blocks, in as many
+/// steps; with none, it does not know them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Users {
+    pub(crate) blocks: usize,
+}
+
+impl Users {
+    pub(crate) const UNKNOWN: Self = Self { blocks: 0 };
 }
 
 pub(crate) fn journal_options(folder: &Path) -> JournalOptions {
@@ -84,10 +87,11 @@ pub(crate) fn progress(ambient: &Ambient, folder: &Path, users: Users) -> (Progr
 impl ProgressLedger for Users {
     fn user<'a>(&'a self, _: &'a str, user: &'a str) -> LedgerFuture<'a, UserDocument> {
         let mut document = UserDocument::new(user);
-        if *self == Self::ThroughTheFlow {
-            document.doc_rev = 5;
-            document.created_ms = Some(1_767_225_600_000);
-            document.flows = vec![through_the_flow()];
+        if self.blocks > 0 {
+            let state = state_after(self.blocks);
+            document.doc_rev = state.recent.len() as u64;
+            document.created_ms = state.touched_ms;
+            document.flows = vec![state];
         }
         Box::pin(async move { Ok(document) })
     }
@@ -130,26 +134,31 @@ impl ProgressLedger for Users {
     }
 }
 
-fn through_the_flow() -> FlowStateDocument {
-    let block = |uid: &str, taken: &str| BlockStateDocument {
-        block: uid.to_owned(),
-        active: false,
-        exited: true,
-        taken: vec![taken.to_owned()],
-    };
+/// At the last of so many blocks; those before it were left by a transition.
+fn state_after(blocks: usize) -> FlowStateDocument {
+    let uids = ["one", "two", "three", "four", "five"];
+    let entered = uids[..blocks].iter().enumerate().map(|(at, uid)| {
+        let is_last = at + 1 == blocks;
+        BlockStateDocument {
+            block: (*uid).to_owned(),
+            active: is_last,
+            exited: !is_last,
+            taken: if is_last {
+                Vec::new()
+            } else {
+                vec!["next".to_owned()]
+            },
+        }
+    });
     FlowStateDocument {
         flow: "flow_welcome".to_owned(),
         version: 1,
         started: true,
         touched_ms: Some(1_767_225_600_000),
-        blocks: vec![
-            block("one", "next"),
-            block("two", "back"),
-            block("three", "next"),
-            block("four", "next"),
-            block("five", "next"),
-        ],
-        recent: (0..5).map(|key| EventId { key, body: 7 }).collect(),
+        blocks: entered.collect(),
+        recent: (0..blocks as u64)
+            .map(|key| EventId { key, body: 7 })
+            .collect(),
         ..FlowStateDocument::default()
     }
 }
