@@ -16,8 +16,9 @@ use std::{
 use flowgate::snapshot::sha256_hex;
 
 use super::{
-    Server, edge, get_flow, input,
+    Server, edge, input,
     load::exchange,
+    requests::get_flow,
     world::{self, Users},
 };
 

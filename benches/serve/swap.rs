@@ -26,9 +26,11 @@ use flowgate::{
 use super::{
     Server,
     edge::{self, FRESH},
-    get_flow, input,
+    input,
     load::{Requests, paced},
-    many, started,
+    many,
+    requests::get_flow,
+    started,
     world::{self, Users},
 };
 
