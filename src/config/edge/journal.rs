@@ -71,7 +71,7 @@ pub(super) const SUBJECT_KEYS: &[Key] = &[
         },
         preset: Preset::Value("200000"),
         secret: None,
-        doc: "Users kept in memory; the ones used least make room. About half a kilobyte each in a flow of five \
+        doc: "Users kept in memory; the ones used least make room. About a kilobyte each in a flow of five \
               blocks.",
     },
     Key {
