@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 use super::start;
-use crate::harness::{Events, Site, body_of, eventually, run};
+use crate::harness::{Events, Site, body_of, eventually};
 
 /// Streams that one story opens.
 const MANY: usize = 1_000;
@@ -26,18 +26,8 @@ fn a_revoked_key_ends_its_streams_and_no_others() {
     let mut other = Events::open(&url, "/v1/changes?user=ann", &site.edge.key("blocks"));
     heard.expect("hello");
     other.expect("hello");
-    let revoke = [
-        "key",
-        "revoke",
-        "--kind",
-        "blocks",
-        "--environment",
-        "development",
-    ];
-    let mut command = site.store.command(&revoke);
     let begun = Instant::now();
-    let output = run(command.args(["--name", "doomed"]));
-    assert!(output.status.success(), "{output:?}");
+    site.store.revoke("blocks", "doomed");
     let closed = heard.until("the end", |event| event.name == "closed");
     assert_eq!(closed.data["reason"], "key", "{closed:?}");
     println!(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Pair, start};
-use crate::harness::{Events, Site, body_of, eventually, run};
+use crate::harness::{Events, Site, body_of, eventually};
 
 const SECRET: &str = "a secret that two edges of a story share";
 
@@ -101,16 +101,7 @@ fn a_ticket_ends_with_its_time_and_with_its_key() {
     // The stream it opened is not.
     start(&site.edge.client("blocks"), "ann");
     early.expect("change");
-    let revoke = [
-        "key",
-        "revoke",
-        "--kind",
-        "blocks",
-        "--environment",
-        "development",
-    ];
-    let output = run(site.store.command(&revoke).args(["--name", "blocks"]));
-    assert!(output.status.success(), "{output:?}");
+    site.store.revoke("blocks", "blocks");
     let closed = early.until("the end", |event| event.name == "closed");
     assert_eq!(closed.data["reason"], "key");
 }

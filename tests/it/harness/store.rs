@@ -120,6 +120,21 @@ impl Store {
         made["key"].as_str().expect("a key").to_owned()
     }
 
+    /// Revokes all secrets of a key of the development environment.
+    #[track_caller]
+    pub(crate) fn revoke(&self, kind: &str, name: &str) {
+        let key = [
+            "--kind",
+            kind,
+            "--environment",
+            "development",
+            "--name",
+            name,
+        ];
+        let output = run(self.command(&["key", "revoke"]).args(key));
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// A client of its authoring API.
     pub(crate) fn admin(&self) -> Client {
         Client::new(&self.url, &self.admin_key)

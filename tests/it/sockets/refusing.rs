@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{follow, watch};
-use crate::harness::{Site, Socket, Upgrade, body_of, eventually, run};
+use crate::harness::{Site, Socket, Upgrade, body_of, eventually};
 
 #[test]
 fn a_key_that_is_not_good_is_told_so_and_why() {
@@ -185,17 +185,7 @@ fn a_revoked_key_ends_its_sockets_and_no_others() {
         text.starts_with("40").then_some(socket)
     });
     let mut other = follow(&site, "ann");
-    let revoke = [
-        "key",
-        "revoke",
-        "--kind",
-        "blocks",
-        "--environment",
-        "development",
-    ];
-    let mut command = site.store.command(&revoke);
-    let output = run(command.args(["--name", "doomed"]));
-    assert!(output.status.success(), "{output:?}");
+    site.store.revoke("blocks", "doomed");
     let frame = socket.closed().expect("a close frame");
     assert_eq!((u16::from(frame.code), &*frame.reason), (1008, "key"));
     watch(&mut other);
