@@ -388,8 +388,9 @@ pub const SOCKET_WATCHES_MAX: usize = 256;
 /// at their start; what is far more than that is no page.
 pub const SOCKET_EVENTS_PER_PING_MAX: usize = 4_096;
 
-/// Subjects of whom is kept what their sockets followed.
-pub const SOCKET_MEMORIES_MAX: u64 = 20_000;
+/// Flows that are kept of those which sockets followed that have ended, of all
+/// subjects together: some twenty megabytes at the most.
+pub const SOCKET_MEMORIES_MAX: u64 = 100_000;
 
 /// For how long: clients come back within seconds, a laptop within minutes.
 pub const SOCKET_MEMORY_MS: u64 = 600_000;

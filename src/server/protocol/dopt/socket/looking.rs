@@ -12,7 +12,7 @@ use super::{
     counts::Pushed,
     packet,
     session::{Follower, Session},
-    watching::{Push, Watched},
+    watching::{Push, Watch, Watched},
     wire::End,
 };
 use crate::{
@@ -53,6 +53,10 @@ impl Session {
                 Which::All | Which::Again => own.watches.list_mut(),
                 Which::One(at) => &mut own.watches.list_mut()[at..=at],
             };
+            // Before anything can fail: what cannot be said now is said later.
+            if !matches!(which, Which::All) {
+                watches.iter_mut().for_each(Watch::forget);
+            }
             let sids: Vec<Box<str>> = watches.iter().map(|own| own.watched.sid.clone()).collect();
             let known = match self.inquire(access) {
                 Some(inquiry) => {
@@ -69,12 +73,7 @@ impl Session {
             for (at, watch) in watches.iter_mut().enumerate() {
                 let decision = inquiry.decision(&known, at, &sids[at], watch.watched.tag);
                 match refuse_unknown(&decision, access.environment, &sids[at]) {
-                    Ok(()) => {
-                        if !matches!(which, Which::All) {
-                            watch.forget();
-                        }
-                        watch.tell(decision, &mut push);
-                    }
+                    Ok(()) => watch.tell(decision, &mut push),
                     // It is followed all the same: it may be published later.
                     Err(fault) => complaint = Some(fault.details()),
                 }

@@ -76,6 +76,7 @@ impl Sockets {
     pub fn new(options: SocketOptions) -> Self {
         let followed = Cache::builder()
             .max_capacity(SOCKET_MEMORIES_MAX)
+            .weigher(|_, watched: &Arc<[Watched]>| u32::try_from(watched.len()).unwrap_or(u32::MAX))
             .time_to_idle(Duration::from_millis(SOCKET_MEMORY_MS));
         Self {
             options,

@@ -6,7 +6,11 @@
 
 use serde_json::Value;
 
-use crate::{evaluate::Tag, limits::SOCKET_MESSAGE_BYTES_MAX, server::protocol::write_text};
+use crate::{
+    evaluate::Tag,
+    limits::{SID_BYTES_MAX, SOCKET_MESSAGE_BYTES_MAX},
+    server::protocol::write_text,
+};
 
 /// Where Dopt's clients connect.
 pub(super) const NAMESPACE: &str = "/v2/client";
@@ -112,6 +116,13 @@ fn event(data: &str) -> Result<Event, Malformed> {
             if number.as_f64() == Some(-1.0) =>
         {
             Event::Failed
+        }
+        // Watches are kept, so what they name has a length.
+        ("watch:flow", [Value::String(sid), ..]) if sid.len() > SID_BYTES_MAX => {
+            Event::Strange(format!(
+                "{name} of a flow whose name has {} bytes; expected at most {SID_BYTES_MAX}",
+                sid.len()
+            ))
         }
         ("watch:flow", [Value::String(sid), version, ..]) => match tag(version) {
             Some(tag) => Event::Flow {
@@ -314,6 +325,20 @@ mod tests {
         ] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_watch_keeps_no_name_that_no_flow_can_have() {
+        let named = |length| {
+            format!(
+                "42{NAMESPACE},[\"watch:flow\",\"{}\",1]",
+                "f".repeat(length)
+            )
+        };
+        let fits = named(SID_BYTES_MAX);
+        assert!(matches!(read(&fits), Ok(Packet::Event(Event::Flow { .. }))));
+        let long = named(SID_BYTES_MAX + 1);
+        assert!(matches!(read(&long), Ok(Packet::Event(Event::Strange(_)))));
     }
 
     #[test]
