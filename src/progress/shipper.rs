@@ -351,6 +351,11 @@ impl Lane {
                 self.done_through = through;
                 return Ok(None);
             }
+            if self.reader.position() > position {
+                // Settled records stood there, whose room was given back.
+                self.done_through = self.reader.position();
+                return Ok(None);
+            }
             return Err(ShipError::Missing { through, position });
         };
         let mut own = Vec::with_capacity(records.len());

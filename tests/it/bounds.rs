@@ -7,9 +7,12 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Answer, Client, Edge, Program, Site, Store, body_of, check_problem, eventually, flowgate,
-    project,
+use crate::{
+    bad_documents::proxy::{Mood, Proxy},
+    harness::{
+        Answer, Client, Edge, Program, Site, Store, body_of, check_problem, eventually, flowgate,
+        project,
+    },
 };
 
 fn progress(edge: &Edge) -> Value {
@@ -43,6 +46,7 @@ fn drained(edge: &Edge) -> Option<()> {
 struct TwoEnvironments {
     folder: tempfile::TempDir,
     store: Store,
+    proxy: Proxy,
     edge: Edge,
     production: Client,
 }
@@ -56,12 +60,14 @@ impl TwoEnvironments {
         let server = store.key_of("production", "server", "server-production");
         let second = format!("production={key}");
         let flags = [&["--environment-key", second.as_str()], flags].concat();
-        let edge = Edge::start_below(folder.path(), &store, store.url(), &flags);
+        let proxy = Proxy::before(store.url());
+        let edge = Edge::start_below(folder.path(), &store, &proxy.url, &flags);
         edge.ready();
         let production = Client::new(&edge.program.text("edge_url"), &server);
         Self {
             folder,
             store,
+            proxy,
             edge,
             production,
         }
@@ -110,6 +116,41 @@ fn one_environment_cannot_use_up_the_journal_of_another() {
     eventually("all of it is shipped", || drained(&site.edge));
     let unsettled = progress(&site.edge)["journal"]["unsettled_bytes"].clone();
     assert_eq!(unsettled, json!({"development": 0, "production": 0}));
+}
+
+#[test]
+fn what_one_environment_cannot_ship_does_not_hold_up_the_room_of_another() {
+    let flags = ["--journal-total-mb", "16", "--journal-segment-mb", "4"];
+    let mut site = TwoEnvironments::start(&flags);
+    site.proxy.set(Mood::Refuses("/production/progress"));
+    let development = site.edge.client("server");
+    // More than twice the journal, with steps of the other in every segment.
+    for round in 0..45 {
+        assert_eq!(start(&site.production, &format!("pam-{round}")).status, 200);
+        for user in 0..14 {
+            eventually("there is room", || {
+                let answer = large(&development, round * 14 + user);
+                (answer.status == 200).then_some(())
+            });
+        }
+    }
+    eventually("its steps are shipped", || {
+        let unsettled = &progress(&site.edge)["journal"]["unsettled_bytes"];
+        (unsettled["development"] == 0).then_some(())
+    });
+    let journal = progress(&site.edge)["journal"].clone();
+    assert!(journal["bytes"].as_u64() <= Some(16 << 20), "{journal}");
+    assert_ne!(journal["unsettled_bytes"]["production"], 0, "{journal}");
+    // And once more over a start that finds what is left.
+    site.edge.program.kill();
+    site.proxy.set(Mood::Serve);
+    site.edge.restart(&site.folder.path().to_owned());
+    eventually("the journal is emptied and closed", || drained(&site.edge));
+    let store = site.store.admin();
+    for round in 0..45 {
+        let path = format!("/admin/v1/users/pam-{round}?environment=production");
+        assert_eq!(body_of(&store.get(&path), 200)["doc_rev"], 1, "{round}");
+    }
 }
 
 #[test]

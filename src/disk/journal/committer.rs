@@ -12,8 +12,9 @@ use std::{io, sync::Arc, time::Duration};
 use super::{
     super::{Disk, DiskFile},
     ahead::Ahead,
+    commit::{Batch, Waiter},
     index::{Index, Noting, Spot},
-    queue::{Batch, Room, Shared, Waiter, Wake},
+    queue::{Room, Shared, Wake},
     record::encode,
     segment::{Blank, DATA_START, Header, Mould},
 };

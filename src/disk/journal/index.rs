@@ -40,10 +40,18 @@ pub(super) struct Noting {
 impl Noting {
     /// A record stands here; noted if the last one noted is far enough away.
     pub(super) fn record(&mut self, index: &Index, journal: JournalId, seq: u64, spot: Spot) {
-        if spot.offset >= self.next {
-            self.next = spot.offset + STEP_BYTES;
+        if self.is_due(spot) {
             index.entries().insert((journal, seq), spot);
         }
+    }
+
+    /// Whether the record that stands here is to be noted.
+    pub(super) fn is_due(&mut self, spot: Spot) -> bool {
+        let due = spot.offset >= self.next;
+        if due {
+            self.next = spot.offset + STEP_BYTES;
+        }
+        due
     }
 }
 
@@ -67,6 +75,20 @@ impl Index {
         for key in gone {
             entries.remove(&key);
         }
+    }
+
+    /// One segment was written anew: its records stand here now.
+    pub(super) fn replace(&self, journal: JournalId, number: u32, spots: Vec<(u64, Spot)>) {
+        let mut entries = self.entries();
+        let gone: Vec<_> = entries
+            .range((journal, 0)..=(journal, u64::MAX))
+            .filter(|(_, spot)| spot.number == number)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in gone {
+            entries.remove(&key);
+        }
+        entries.extend(spots.into_iter().map(|(seq, spot)| ((journal, seq), spot)));
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<(JournalId, u64), Spot>> {

@@ -121,7 +121,10 @@ impl Lookup {
         loop {
             match cursor.peek()? {
                 Found::Record(record) if record.seq <= seq => {}
-                Found::Record(_) | Found::Blank | Found::Bad(_) => return Ok(None),
+                Found::Gap { through, .. } if through < seq => {}
+                Found::Record(_) | Found::Gap { .. } | Found::Blank | Found::Bad(_) => {
+                    return Ok(None);
+                }
             }
             let Some(record) = cursor.take() else {
                 return Ok(None);

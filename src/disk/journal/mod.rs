@@ -11,6 +11,7 @@
 
 mod ahead;
 mod aliases;
+mod commit;
 mod committer;
 mod index;
 mod lookup;
@@ -23,6 +24,7 @@ mod recovery;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod thinning;
 
 pub use aliases::Alias;
 pub use committer::{Committer, StepOutcome, StepReport};
@@ -35,7 +37,7 @@ pub use recovery::Recovered;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::{oneshot, watch};
@@ -94,6 +96,8 @@ pub struct Journal {
     quarantine: Quarantine,
     ambient: Ambient,
     options: Arc<JournalOptions>,
+    /// One at a time removes segments or writes them anew.
+    upkeep: Arc<Mutex<()>>,
     id: JournalId,
     id_text: Arc<str>,
 }
@@ -189,6 +193,8 @@ impl Journal {
         let folder = &options.folder;
         let aliases = Aliases::open(Arc::clone(&disk), folder)?;
         let quarantine = Quarantine::open(Arc::clone(&disk), folder, options.total_bytes_max);
+        // One that stays costs space and nothing else.
+        thinning::tidy(disk.as_ref(), folder).ok();
         let recovery = recovery::recover(disk.as_ref(), folder, &index, &quarantine)?;
         if recovery.journals.iter().all(|old| old.records == 0) {
             // Kept, they only cost space.
@@ -217,6 +223,7 @@ impl Journal {
             quarantine,
             ambient: ambient.clone(),
             options: Arc::new(options),
+            upkeep: Arc::default(),
             id,
             id_text: hex(&id).into(),
         };
@@ -394,6 +401,7 @@ impl Journal {
     pub fn retire(&self, journal: &str, through: u64) -> io::Result<u64> {
         let journal = known_id(journal)?;
         let folder = &self.options.folder;
+        let _upkeep = self.upkeep();
         let freed = recovery::retire(self.disk.as_ref(), folder, (&journal, &self.index), through)?;
         self.shared.freed(freed);
         Ok(freed)
@@ -409,6 +417,7 @@ impl Journal {
                 "the journal in use found, an earlier one is expected",
             ));
         }
+        let _upkeep = self.upkeep();
         let freed = recovery::remove_all(
             self.disk.as_ref(),
             &self.options.folder,
@@ -416,6 +425,43 @@ impl Journal {
         )?;
         self.shared.freed(freed);
         Ok(freed)
+    }
+
+    /// Whether so much room is held by settled records, between others that are
+    /// not, that [`Self::thin`] is worth its work.
+    pub fn is_thinning_due(&self) -> bool {
+        self.shared.is_thinning_due()
+    }
+
+    /// Gives back the room of records that are not to be kept, from segments
+    /// that cannot be removed because they hold others; in these journals, which
+    /// come oldest first. Returns the bytes that were freed.
+    pub fn thin(
+        &self,
+        journals: &[String],
+        keep: &dyn Fn(&str, &Record) -> bool,
+    ) -> io::Result<u64> {
+        let _upkeep = self.upkeep();
+        let mut freed = 0;
+        // Somebody else may have done it while we waited.
+        if !self.is_thinning_due() {
+            return Ok(freed);
+        }
+        for name in journals {
+            let journal = known_id(name)?;
+            freed += thinning::thin(
+                self.disk.as_ref(),
+                &self.options.folder,
+                (&journal, &self.index),
+                &|record| keep(name, record),
+            )?;
+        }
+        self.shared.thinned(freed);
+        Ok(freed)
+    }
+
+    fn upkeep(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,33 +18,12 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     AppendError, JournalOptions, JournalStatus,
-    quota::{Accounts, Owner, Pressure},
+    commit::{Batch, Entry, Outcome, Waiter},
+    quota::{Accounts, Owner, Pressure, is_worth_thinning},
     record::{Record, encoded_bytes},
     segment::DATA_START,
 };
-use crate::limits::{COMMIT_BYTES_MAX, COMMIT_QUEUE_MAX, COMMIT_RECORDS_MAX};
-
-/// Who is told about a commit.
-pub(super) type Waiter = oneshot::Sender<Result<(), AppendError>>;
-/// How somebody waits for one.
-pub(super) type Outcome = oneshot::Receiver<Result<(), AppendError>>;
-
-/// What a place in the queue holds.
-enum Entry {
-    Record(Record, Owner, Option<Waiter>),
-    /// Wants to know when everything before it is durable.
-    Barrier(Waiter),
-}
-
-/// What the committer took for one commit.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) records: Vec<Record>,
-    /// Whose each of them is.
-    owners: Vec<Owner>,
-    pub(super) waiters: Vec<Waiter>,
-    pub(super) bytes: u64,
-}
+use crate::limits::COMMIT_QUEUE_MAX;
 
 /// Room in files that exist already, as the committer last knew it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,6 +73,8 @@ struct Queue {
     /// failed commit of one run.
     era_ends: Vec<u64>,
     accounts: Accounts,
+    /// Bytes of settled records that the last thinning could not give back.
+    left: u64,
     status: JournalStatus,
 }
 
@@ -111,6 +92,7 @@ impl Shared {
                 room: Room::default(),
                 era_ends: Vec::new(),
                 accounts: Accounts::new(options.owners, options.owner_bytes_max),
+                left: 0,
                 status: JournalStatus {
                     used_bytes,
                     ..JournalStatus::default()
@@ -236,6 +218,34 @@ impl Shared {
         self.press(&mut queue);
     }
 
+    /// Whether segments hold so much that is settled that it is worth the work
+    /// to thin them.
+    pub(super) fn is_thinning_due(&self) -> bool {
+        let mut queue = self.queue();
+        let held = self.held(&queue);
+        // What was held up then may have gone since.
+        queue.left = queue.left.min(held);
+        is_worth_thinning(
+            held,
+            queue.left,
+            queue.status.pressure,
+            self.total_bytes_max,
+        )
+    }
+
+    /// Segments were thinned as far as it goes.
+    pub(super) fn thinned(&self, bytes: u64) {
+        self.freed(bytes);
+        let mut queue = self.queue();
+        queue.left = self.held(&queue);
+    }
+
+    /// Bytes of segments that are no unsettled record.
+    fn held(&self, queue: &Queue) -> u64 {
+        let unsettled: u64 = queue.accounts.all().iter().sum();
+        self.occupied(queue).saturating_sub(unsettled)
+    }
+
     /// Records of an earlier run are this owner's.
     pub(super) fn charge(&self, owner: Owner, bytes: u64) {
         self.queue().accounts.charge(owner, bytes);
@@ -346,29 +356,8 @@ impl Shared {
 
     /// Takes what makes up one commit and fits into `room`.
     pub(super) fn take(&self, room: u64) -> Batch {
-        let mut batch = Batch::default();
         let mut queue = self.queue();
-        while let Some(entry) = queue.entries.front() {
-            if let Entry::Record(record, ..) = entry {
-                let bytes = batch.bytes + encoded_bytes(record.body.len()) as u64;
-                let fits = bytes <= room
-                    && (bytes <= COMMIT_BYTES_MAX as u64 || batch.records.is_empty())
-                    && batch.records.len() < COMMIT_RECORDS_MAX;
-                if !fits {
-                    break;
-                }
-                batch.bytes = bytes;
-            }
-            match queue.entries.pop_front() {
-                Some(Entry::Record(record, owner, waiter)) => {
-                    batch.records.push(record);
-                    batch.owners.push(owner);
-                    batch.waiters.extend(waiter);
-                }
-                Some(Entry::Barrier(waiter)) => batch.waiters.push(waiter),
-                None => break,
-            }
-        }
+        let batch = Batch::take(&mut queue.entries, room);
         queue.in_flight = !batch.records.is_empty() || !batch.waiters.is_empty();
         batch
     }

@@ -5,7 +5,8 @@
 //! 80 %, no records at 95 %, each with a way back below it, so that nothing
 //! flaps ([`Pressure`]). And the records of one owner that are not settled
 //! ([`Owner`]): an environment whose ledger is away is refused before it can
-//! take the room of the others.
+//! take the room of the others. What others have settled and its records hold
+//! up is given back when it is worth the work ([`is_worth_thinning`]).
 
 /// Percent of the cap from which operators are warned, and below which they
 /// are not any more.
@@ -20,6 +21,22 @@ const FULL_UNTIL: u64 = 90;
 /// Segments that the cap is divided into at least where it had to be lowered:
 /// segments are given back as a whole.
 const SEGMENTS_MIN: u64 = 8;
+
+/// The part of the cap that settled records hold when they are given back. All
+/// segments are read for it: four bytes for each that is freed, at most.
+const HELD_PART: u64 = 4;
+/// And when the journal fills up: rather sixteen than refuse a record.
+const HELD_PART_PRESSED: u64 = 16;
+
+/// Whether so many bytes of settled records are to be given back; `left` is
+/// what the last thinning could not free.
+pub(super) fn is_worth_thinning(held: u64, left: u64, pressure: Pressure, bytes_max: u64) -> bool {
+    let part = match pressure {
+        Pressure::Low => HELD_PART,
+        Pressure::High | Pressure::Full => HELD_PART_PRESSED,
+    };
+    held.saturating_sub(left) >= (bytes_max / part).max(1)
+}
 
 /// What all segments together may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +196,15 @@ mod tests {
             [Full, Full, Full, High, High, Full]
         );
         assert_eq!(walk(&[0]), [Low]);
+    }
+
+    #[test]
+    fn settled_records_go_when_that_is_worth_the_reading() {
+        let worth = |held, left, pressure| is_worth_thinning(held, left, pressure, 1600);
+        assert!(!worth(399, 0, Pressure::Low) && worth(400, 0, Pressure::Low));
+        assert!(!worth(400, 1, Pressure::Low) && worth(500, 100, Pressure::Low));
+        assert!(worth(100, 0, Pressure::Full) && !worth(99, 0, Pressure::High));
+        assert!(!is_worth_thinning(0, 0, Pressure::Full, 1));
     }
 
     #[test]

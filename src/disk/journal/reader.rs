@@ -60,7 +60,8 @@ impl JournalReader {
         })
     }
 
-    /// The highest seq returned so far, or the one it was sent behind.
+    /// The highest seq returned or passed over so far, or the one it was sent
+    /// behind.
     pub fn position(&self) -> u64 {
         self.last
     }
@@ -139,7 +140,7 @@ impl JournalReader {
         let disk = self.disk.as_ref();
         for number in segment::list_after(disk, &self.folder, &self.journal, Some(number))? {
             let (head, mut cursor) = segment::open(disk, &self.folder, &self.journal, number)?;
-            if head == Head::Bad && matches!(cursor.peek()?, Found::Record(_)) {
+            if head == Head::Bad && cursor.peek()?.is_written() {
                 return Ok(true);
             }
         }
@@ -196,6 +197,12 @@ impl Current {
         loop {
             let record = match self.cursor.peek()? {
                 Found::Record(record) => record,
+                // Nobody needs what stood here, whoever asks.
+                Found::Gap { through, .. } => {
+                    *last = through.max(*last);
+                    self.cursor.take();
+                    continue;
+                }
                 Found::Blank | Found::Bad(_) => return Ok(Stop::End),
             };
             if self.bound.is_some_and(|bound| record.seq > bound) {

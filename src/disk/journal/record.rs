@@ -17,7 +17,7 @@ pub struct Record {
     pub wall_ms: UnixMs,
     /// What the body is; the journal does not look at it.
     pub kind: u8,
-    /// Reserved, 0.
+    /// The journal's own; 0 in every record that was appended.
     pub flags: u8,
     /// The content.
     pub body: Vec<u8>,
@@ -25,6 +25,9 @@ pub struct Record {
 
 /// A journal id as bytes, the form that checksums and headers use.
 pub(super) type JournalId = [u8; 16];
+
+/// The flag of a record that stands for settled ones which were given back.
+const GAP: u8 = 1;
 
 /// Length and checksum.
 const PREFIX_BYTES: usize = 8;
@@ -44,6 +47,25 @@ pub(super) enum Parsed {
     Short(usize),
     /// Something that is not a record.
     Bad(&'static str),
+}
+
+/// What stands in a segment in the place of records that were given back: its
+/// seq is the last of theirs, its body the first.
+pub(super) fn gap(first: u64, through: u64) -> Record {
+    Record {
+        seq: through,
+        wall_ms: 0,
+        kind: 0,
+        flags: GAP,
+        body: first.to_le_bytes().to_vec(),
+    }
+}
+
+/// The first seq that a gap stands for; None for any other record.
+pub(super) fn gap_from(record: &Record) -> Option<u64> {
+    let first = record.body.as_slice().try_into().ok();
+    let first = first.filter(|_| record.flags == GAP)?;
+    Some(u64::from_le_bytes(first))
 }
 
 /// Bytes that a record with a body of this length takes.

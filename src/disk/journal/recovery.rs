@@ -26,7 +26,7 @@ pub struct Recovered {
     pub journal: String,
     /// The first seq that is there (0 without records).
     pub first: u64,
-    /// The last seq that is there.
+    /// The last seq that is there, or was and is settled.
     pub last: Option<u64>,
     /// How many records are there.
     pub records: u64,
@@ -194,8 +194,9 @@ impl<'a> Walk<'a> {
         let mut noting = Noting::default();
         loop {
             let offset = cursor.offset();
-            let seq = match cursor.peek() {
-                Ok(Found::Record(record)) => record.seq,
+            let (seq, is_record) = match cursor.peek() {
+                Ok(Found::Record(record)) => (record.seq, true),
+                Ok(Found::Gap { through, .. }) => (through, false),
                 Ok(Found::Blank) => return End::Blank,
                 Ok(Found::Bad(reason)) => {
                     return End::Bad(format!("{reason} at byte {}", cursor.offset()));
@@ -209,16 +210,18 @@ impl<'a> Walk<'a> {
                 return End::Void;
             }
             cursor.take();
-            let spot = Spot { number, offset };
-            noting.record(self.index, self.journal, seq, spot);
+            if is_record {
+                let spot = Spot { number, offset };
+                noting.record(self.index, self.journal, seq, spot);
+            }
             // A segment without header may stand for one that was read before.
             if seq > *last {
                 *last = seq;
-                if self.found.records == 0 {
+                self.found.last = Some(seq);
+                if is_record && self.found.records == 0 {
                     self.found.first = seq;
                 }
-                self.found.records += 1;
-                self.found.last = Some(seq);
+                self.found.records += u64::from(is_record);
             }
         }
     }
@@ -276,6 +279,7 @@ fn begin(header: Option<Header>, cursor: &mut Cursor) -> Option<u64> {
     }
     match cursor.peek() {
         Ok(Found::Record(record)) => Some(record.seq.saturating_sub(1)),
+        Ok(Found::Gap { first, .. }) => Some(first.saturating_sub(1)),
         Ok(Found::Blank | Found::Bad(_)) => None,
         // Reading it again says what is wrong.
         Err(_) => Some(0),

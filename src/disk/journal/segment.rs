@@ -7,7 +7,8 @@
 //! had been synced when the segment was begun: whatever stands above it in
 //! earlier segments belongs to a commit that failed, was answered as failed,
 //! and is void. So it tells a broken end that is harmless from one that lost
-//! something.
+//! something. In a segment that was thinned, gap records stand for those that
+//! were given back, so that seqs are still consecutive.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use std::{
 
 use super::{
     super::{Disk, DiskFile, read_full},
-    record::{HEAD_BYTES, JournalId, Parsed, Record, parse, u32_at, u64_at},
+    record::{HEAD_BYTES, JournalId, Parsed, Record, gap_from, parse, u32_at, u64_at},
 };
 use crate::{limits::RECORD_BYTES_MAX, snapshot::hex};
 
@@ -26,6 +27,8 @@ pub(super) const DATA_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"FLOWGJNL";
 const FORMAT: u32 = 1;
+/// Of a segment with gap records, which earlier releases cannot read.
+const FORMAT_THINNED: u32 = 2;
 const HEADER_BYTES: usize = 64;
 /// Zeroes are written in pieces of this size: large enough to be quick, small
 /// enough not to hold a device's queue against a commit that runs meanwhile.
@@ -62,9 +65,18 @@ pub(super) enum Head {
 impl Header {
     /// The header's bytes.
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        self.encode_as(FORMAT)
+    }
+
+    /// The header's bytes once the segment has gap records.
+    pub(super) fn encode_thinned(&self) -> [u8; HEADER_BYTES] {
+        self.encode_as(FORMAT_THINNED)
+    }
+
+    fn encode_as(&self, format: u32) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[8..12].copy_from_slice(&format.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.number.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.journal);
         bytes[32..40].copy_from_slice(&self.ordinal.to_le_bytes());
@@ -87,7 +99,8 @@ impl Header {
             durable_before: u64_at(bytes, 48),
         };
         // Comparing the whole encoding checks magic, format, id and checksum.
-        if header.number == number && header.encode() == *bytes {
+        let is_whole = header.encode() == *bytes || header.encode_thinned() == *bytes;
+        if header.number == number && is_whole {
             Head::Valid(header)
         } else {
             Head::Bad
@@ -227,7 +240,7 @@ pub(super) fn open(
         // bytes tell a prepared segment from one that lost its header.
         let mut first = [0; HEAD_BYTES];
         read_full(cursor.file.as_ref(), &mut first, DATA_START)?;
-        if first != [0; HEAD_BYTES] && matches!(cursor.peek()?, Found::Record(_)) {
+        if first != [0; HEAD_BYTES] && cursor.peek()?.is_written() {
             return Ok((Head::Bad, cursor));
         }
     }
@@ -268,10 +281,22 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) enum Found<'a> {
     Record(&'a Record),
+    /// Records from the one seq through the other were settled and given back.
+    Gap {
+        first: u64,
+        through: u64,
+    },
     /// Never written: the end so far.
     Blank,
     /// Not a record; nothing can be said about what follows.
     Bad(&'static str),
+}
+
+impl Found<'_> {
+    /// Whether a commit or a thinning wrote it.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Gap { .. })
+    }
 }
 
 impl Cursor {
@@ -299,7 +324,7 @@ impl Cursor {
     pub(super) fn peek(&mut self) -> io::Result<Found<'_>> {
         if self.ready.is_none() {
             match self.parse()? {
-                Parsed::Record(record) if self.expected.is_none_or(|seq| seq == record.seq) => {
+                Parsed::Record(record) if self.is_next(&record) => {
                     self.ready = Some(record);
                 }
                 Parsed::Record(_) => return Ok(Found::Bad("a seq out of order")),
@@ -308,10 +333,24 @@ impl Cursor {
                 Parsed::Short(_) => return Ok(Found::Bad("a record cut short")),
             }
         }
-        Ok(self.ready.as_ref().map_or(Found::Blank, Found::Record))
+        let Some(record) = &self.ready else {
+            return Ok(Found::Blank);
+        };
+        Ok(match gap_from(record) {
+            Some(first) => Found::Gap {
+                first,
+                through: record.seq,
+            },
+            None => Found::Record(record),
+        })
     }
 
-    /// Takes the record that was looked at and goes on behind it.
+    fn is_next(&self, record: &Record) -> bool {
+        let first = gap_from(record).unwrap_or(record.seq);
+        first <= record.seq && self.expected.is_none_or(|seq| seq == first)
+    }
+
+    /// Takes what was looked at, a record or a gap, and goes on behind it.
     pub(super) fn take(&mut self) -> Option<Record> {
         let record = self.ready.take()?;
         let bytes = HEAD_BYTES + record.body.len();

@@ -1,13 +1,18 @@
 //! Is every acknowledged record found after a crash at any operation?
 //!
 //! One history per seed: records are appended and committed while operations
-//! fail and the power is cut at random; after each crash the journals are
-//! recovered and compared with what was sent and what was acknowledged. The
-//! same property must notice each seeded mistake.
+//! fail and the power is cut at random, segments are removed and thinned; after
+//! each crash the journals are recovered and compared with what was sent and
+//! what was acknowledged. The same property must notice each seeded mistake.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+};
 
 use super::*;
+use crate::disk::DiskFile;
 
 type Pending = Pin<Box<dyn Future<Output = Result<(), AppendError>>>>;
 
@@ -16,17 +21,95 @@ type Pending = Pin<Box<dyn Future<Output = Result<(), AppendError>>>>;
 struct Known {
     /// Every record ever accepted.
     sent: BTreeMap<u64, Vec<u8>>,
-    /// Those that were acknowledged and not retired since.
+    /// Those that were acknowledged and not given back since.
     acknowledged: Vec<u64>,
     waiting: Vec<(u64, Pending)>,
+    /// Which of them are of the quick kind.
+    quick: BTreeSet<u64>,
 }
 
 struct History {
     disk: MemoryDisk,
     random: Random,
     flaw: Option<Flaw>,
+    /// The file that a thinning writes is not synced.
+    forgetful: bool,
     known: BTreeMap<String, Known>,
     bodies: u64,
+}
+
+/// A disk that forgets to sync what is to replace something.
+struct Forgetful(MemoryDisk);
+
+struct Unsynced(Box<dyn DiskFile>);
+
+impl Disk for Forgetful {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.0.exists(path)
+    }
+    fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        self.0.read(path, bytes_max)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.0.create_new(path)?;
+        let replaces = path.extension().is_some_and(|end| end == "tmp");
+        Ok(if replaces {
+            Box::new(Unsynced(file))
+        } else {
+            file
+        })
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.0.open(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn file_system_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
+        self.0.file_system_bytes(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+}
+
+impl DiskFile for Unsynced {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Records of this kind are settled as soon as they are shipped; those of the
+/// other wait.
+const QUICK: u8 = 2;
+
+/// So small that thinning is often worth it.
+fn tight() -> JournalOptions {
+    JournalOptions {
+        total_bytes_max: 64 * 1024,
+        ..options()
+    }
 }
 
 impl Known {
@@ -49,6 +132,7 @@ impl History {
             disk: MemoryDisk::new(seed),
             random: Random(seed ^ 0xace1),
             flaw,
+            forgetful: false,
             known: BTreeMap::new(),
             bodies: 0,
         }
@@ -58,19 +142,23 @@ impl History {
         for _ in 0..4 {
             self.plan_faults();
             let seed = self.random.next();
-            let opened = Journal::open(Arc::new(self.disk.clone()), options(), &ambient(seed));
+            let disk: Arc<dyn Disk> = match self.forgetful {
+                true => Arc::new(Forgetful(self.disk.clone())),
+                false => Arc::new(self.disk.clone()),
+            };
+            let opened = Journal::open(disk, tight(), &ambient(seed));
             // An error is the power failing during recovery.
             if let Ok((journal, mut committer, recovered)) = opened {
                 self.check(&recovered)?;
                 if let Some(flaw) = self.flaw {
                     committer.be_flawed(flaw);
                 }
-                self.live(&journal, &mut committer)?;
+                self.live(&journal, &mut committer, &recovered)?;
             }
             let seed = self.random.next();
             self.disk.crash(seed);
         }
-        let last = Journal::open(Arc::new(self.disk.clone()), options(), &ambient(u64::MAX));
+        let last = Journal::open(Arc::new(self.disk.clone()), tight(), &ambient(u64::MAX));
         let (_, _, recovered) = last.map_err(|error| error.to_string())?;
         self.check(&recovered)
     }
@@ -92,7 +180,12 @@ impl History {
     }
 
     /// Appends and commits until the power fails, or for a while.
-    fn live(&mut self, journal: &Journal, committer: &mut Committer) -> Result<(), String> {
+    fn live(
+        &mut self,
+        journal: &Journal,
+        committer: &mut Committer,
+        recovered: &[Recovered],
+    ) -> Result<(), String> {
         let mut reader = journal.reader(journal.id()).unwrap();
         let mut shipped = Vec::new();
         let mut last_seq = 0;
@@ -100,12 +193,17 @@ impl History {
             for _ in 0..self.random.below(5) {
                 self.bodies += 1;
                 let body = body(self.bodies, self.random.below(900));
+                let kind = if self.random.chance(4) { 1 } else { QUICK };
                 let known = self.known.entry(journal.id().to_owned()).or_default();
-                if let Ok(ticket) = journal.append(journal.era(), (Owner(0), 1), 0, body.clone()) {
+                if let Ok(ticket) = journal.append(journal.era(), (Owner(0), kind), 0, body.clone())
+                {
                     if ticket.seq <= last_seq {
                         return Err(format!("seq {} was used twice", ticket.seq));
                     }
                     last_seq = ticket.seq;
+                    if kind == QUICK {
+                        known.quick.insert(ticket.seq);
+                    }
                     known.sent.insert(ticket.seq, body);
                     known.waiting.push((ticket.seq, Box::pin(ticket.durable())));
                 }
@@ -124,6 +222,9 @@ impl History {
             if self.random.chance(12) {
                 self.retire(journal.id(), journal, reader.position());
             }
+            if self.random.chance(6) {
+                self.thin(journal, recovered, reader.position());
+            }
         }
         let known = self.known.entry(journal.id().to_owned()).or_default();
         for record in shipped {
@@ -139,6 +240,22 @@ impl History {
         journal.retire(id, through).ok();
         if let Some(known) = self.known.get_mut(id) {
             known.acknowledged.retain(|&seq| seq > through);
+        }
+    }
+
+    /// The quick records of earlier journals are settled, and those of this one
+    /// up to here.
+    fn thin(&mut self, journal: &Journal, recovered: &[Recovered], through: u64) {
+        let live = journal.id().to_owned();
+        let all = recovered.iter().map(|one| one.journal.clone());
+        let all: Vec<_> = all.chain([live.clone()]).collect();
+        let is_settled = |id: &str, seq: u64| id != live || seq <= through;
+        let keep = |id: &str, record: &Record| record.kind != QUICK || !is_settled(id, record.seq);
+        journal.thin(&all, &keep).ok();
+        for (id, known) in &mut self.known {
+            let quick = &known.quick;
+            let gone = |seq: &u64| quick.contains(seq) && is_settled(id, *seq);
+            known.acknowledged.retain(|seq| !gone(seq));
         }
     }
 
@@ -212,4 +329,10 @@ fn every_seeded_mistake_is_noticed() {
         let noticed = (0..400).any(|seed| History::new(seed, Some(flaw)).run().is_err());
         assert!(noticed, "{flaw:?} was not noticed");
     }
+    let noticed = (0..400).any(|seed| {
+        let mut history = History::new(seed, None);
+        history.forgetful = true;
+        history.run().is_err()
+    });
+    assert!(noticed, "an unsynced thinning was not noticed");
 }

@@ -1,12 +1,13 @@
 //! Does the journal do what its callers were told?
 //!
 //! Steps are called by hand here, so that every order of events is chosen.
-//! Crashes are in [`crash`], damaged files in [`damage`], and real files and
-//! threads in [`real`].
+//! Crashes are in [`crash`], damaged files in [`damage`], segments written anew
+//! in [`thinning`], and real files and threads in [`real`].
 
 mod crash;
 mod damage;
 mod real;
+mod thinning;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -2,9 +2,11 @@
 //!
 //! One task per environment. Journals of earlier runs go first, oldest first,
 //! because later records rest on them; each is closed at the ledger when it is
-//! empty. A segment is removed only when every environment's records in it
-//! have their terminal outcome, so a journal with records of an environment
-//! that is not configured any more stays until it is again.
+//! empty. A segment is removed when every environment's records in it have
+//! their terminal outcome. Where one environment's do not get theirs, the
+//! others' are taken out of its segments once they hold too much room.
+
+mod upkeep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,6 +45,8 @@ pub(super) struct Shipping {
     kept: Mutex<BTreeSet<String>>,
     /// Journals of earlier runs that are gone.
     removed: Mutex<BTreeSet<String>>,
+    /// Through which seq of a journal an environment's records have their
+    /// outcome.
     settled: Mutex<BTreeMap<(String, String), u64>>,
 }
 
@@ -245,61 +249,6 @@ impl Shipping {
         }
     }
 
-    /// Removes what every environment is done with.
-    async fn forget(&self, journal: &str, environment: &str, through: u64) {
-        let everywhere = {
-            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-            settled.insert((journal.to_owned(), environment.to_owned()), through);
-            let done = |other: &String| {
-                let key = (journal.to_owned(), other.clone());
-                settled.get(&key).copied().unwrap_or(0)
-            };
-            self.environments.iter().map(done).min().unwrap_or(0)
-        };
-        if everywhere == 0 {
-            return;
-        }
-        let live = (*journal == *self.journal.id()).then(|| (journal.to_owned(), everywhere));
-        let finished = self.finished();
-        let writer = self.journal.clone();
-        let cleared = tokio::task::spawn_blocking(move || {
-            let mut removed = Vec::new();
-            let result = clear(&writer, finished, live, &mut removed);
-            (removed, result)
-        });
-        let Ok((removed, result)) = cleared.await else {
-            return;
-        };
-        if !removed.is_empty() {
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-            status.journals_open = status.journals_open.saturating_sub(removed.len());
-            let mut gone = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-            gone.extend(removed);
-        }
-        if let Err(error) = result {
-            // Kept files cost space, not truth.
-            tracing::warn!(%error, "a shipped journal segment could not be removed");
-        }
-    }
-
-    /// Journals of earlier runs that may go and have not gone, oldest first.
-    fn finished(&self) -> Vec<String> {
-        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        let recovered = self.recovered.iter().map(|old| &old.journal);
-        recovered
-            .filter(|journal| !kept.contains(*journal) && !removed.contains(*journal))
-            .filter(|journal| {
-                self.environments.iter().all(|environment| {
-                    let key = ((*journal).clone(), environment.clone());
-                    settled.get(&key) == Some(&u64::MAX)
-                })
-            })
-            .cloned()
-            .collect()
-    }
-
     async fn pause(
         &self,
         environment: &str,
@@ -317,6 +266,8 @@ impl Shipping {
         if first {
             tracing::warn!(environment, %error, "records cannot be shipped; they stay in the journal");
         }
+        // Whoever is stuck here is in the way of the others.
+        self.upkeep(None).await;
         // A refusal does not go away by asking often.
         let first = match error {
             ShipError::Ledger(LedgerError::Fork(_) | LedgerError::Refused(_)) => self.pause_max,
@@ -332,23 +283,4 @@ impl Shipping {
             _ = stop.changed() => {}
         }
     }
-}
-
-/// Removes finished journals and then what is settled of the live one. In that
-/// order, and not further when one fails: the next start takes a journal that
-/// is gone for older than those it finds.
-fn clear(
-    writer: &Journal,
-    finished: Vec<String>,
-    live: Option<(String, u64)>,
-    removed: &mut Vec<String>,
-) -> io::Result<()> {
-    for journal in finished {
-        writer.remove_finished(&journal)?;
-        removed.push(journal);
-    }
-    if let Some((journal, through)) = live {
-        writer.retire(&journal, through)?;
-    }
-    Ok(())
 }
