@@ -144,7 +144,7 @@ fn what_one_environment_cannot_ship_does_not_hold_up_the_room_of_another() {
     // And once more over a start that finds what is left.
     site.edge.program.kill();
     site.proxy.set(Mood::Serve);
-    site.edge.restart(&site.folder.path().to_owned());
+    site.edge.restart(site.folder.path());
     eventually("the journal is emptied and closed", || drained(&site.edge));
     let store = site.store.admin();
     for round in 0..45 {
