@@ -14,7 +14,7 @@ use super::{
     Place,
     keys::{Kind, SubjectKey},
     known::{Known, KnownGroup},
-    request::{BatchError, IdentifyRequest, WriteError},
+    request::{BatchError, IdentifyRequest, Token, WriteError},
     stepping::Progress,
 };
 
@@ -23,20 +23,24 @@ use super::{
 const READ_AT_ONCE: usize = 32;
 
 impl Progress {
-    /// Takes all of these calls and returns when they are durable, or says of
-    /// the first one that cannot be taken why.
-    pub async fn identify_all(&self, requests: &[IdentifyRequest]) -> Result<(), BatchError> {
+    /// Takes all of these calls and returns when they are durable, with the
+    /// token of the last record, or says of the first one that cannot be taken
+    /// why.
+    pub async fn identify_all(
+        &self,
+        requests: &[IdentifyRequest],
+    ) -> Result<Option<Token>, BatchError> {
         self.sweep();
         self.foresee(requests).await?;
         let mut queued = Vec::with_capacity(requests.len());
         let mut failed = None;
         for (at, request) in requests.iter().enumerate() {
             match self.queue_identify(request).await {
-                Ok((_, ticket)) => {
+                Ok((token, ticket)) => {
                     let mut news = self.news(&request.user, &request.groups);
                     // Told when it is synced, also if nobody waits here by then.
                     news.unsynced = ticket.as_ref().map_or(0, |ticket| ticket.seq);
-                    queued.push((at, ticket, news));
+                    queued.push((at, token, ticket, news));
                 }
                 Err(error) => {
                     failed = Some(BatchError { at, error });
@@ -44,11 +48,14 @@ impl Progress {
                 }
             }
         }
-        for (at, ticket, news) in queued {
-            let durable = self.acknowledged((), ticket, news).await;
-            failed = failed.or(durable.err().map(|error| BatchError { at, error }));
+        let mut last = None;
+        for (at, token, ticket, news) in queued {
+            match self.acknowledged(token, ticket, news).await {
+                Ok(token) => last = token.or(last),
+                Err(error) => failed = failed.or(Some(BatchError { at, error })),
+            }
         }
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(last), Err)
     }
 
     /// Merges everything as if, in order.

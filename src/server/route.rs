@@ -268,7 +268,9 @@ impl Route {
             | Self::DoptSocket
             | Self::Changes => 0,
             Self::Distribution(document) => document.body_bytes_max(),
-            Self::DoptUsers(UsersCall::Batch | UsersCall::Bulk) => BATCH_BODY_BYTES_MAX,
+            Self::DoptUsers(UsersCall::Batch | UsersCall::Bulk) | Self::Identify => {
+                BATCH_BODY_BYTES_MAX
+            }
             Self::DoptIntent(_)
             | Self::DoptTransition
             | Self::DoptIdentify
@@ -276,7 +278,6 @@ impl Route {
             | Self::Evaluate
             | Self::Intent(_)
             | Self::Transition
-            | Self::Identify
             | Self::Explain
             | Self::Ticket => BODY_BYTES_MAX,
         }

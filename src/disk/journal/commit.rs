@@ -1,4 +1,6 @@
 //! What waits in the journal's queue, and how much of it goes into one commit?
+//!
+//! As much as fits into the segment and into the limits of a commit, in order.
 
 use std::collections::VecDeque;
 

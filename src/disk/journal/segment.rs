@@ -1,14 +1,12 @@
 //! What is a segment file, and what does its header promise?
 //!
 //! `<journal id>-<number>.seg`: zero-filled when made, so that a commit writes
-//! no metadata; then a header in a page of its own (rewriting records never
-//! touches it), synced before the first record; then records with consecutive
-//! seqs. The header's `durable_before` is the highest seq of the journal that
-//! had been synced when the segment was begun: whatever stands above it in
-//! earlier segments belongs to a commit that failed, was answered as failed,
-//! and is void. So it tells a broken end that is harmless from one that lost
-//! something. In a segment that was thinned, gap records stand for those that
-//! were given back, so that seqs are still consecutive.
+//! no metadata; then a header in a page of its own, synced before the first
+//! record; then records with consecutive seqs, where gap records stand for those
+//! that were given back. The header's `durable_before` is the highest seq of the
+//! journal that had been synced when the segment was begun: whatever stands above
+//! it in earlier segments belongs to a commit that failed and is void. So it
+//! tells a broken end that is harmless from one that lost something.
 
 use std::{
     collections::BTreeMap,

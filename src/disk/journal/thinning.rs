@@ -1,14 +1,11 @@
 //! How is room given back that is held by a few records?
 //!
-//! A segment goes as a whole when all of its records are settled, so one
-//! environment whose ledger is away would keep the settled records of all
-//! others. Thinning writes such a segment anew: the records that are still
-//! needed, byte for byte, and between them a gap record that names the seqs it
-//! stands for. Nothing moves to another file and no seq changes, so readers,
-//! tokens and the damage checks of recovery go on as before.
-//!
-//! The new file takes the old one's name only when it is synced. Whoever has
-//! the old one open reads on in it.
+//! One environment whose ledger is away would keep whole segments with the
+//! settled records of all others. Thinning writes such a segment anew: what is
+//! still needed byte for byte, and between that gap records which name the seqs
+//! they stand for. Nothing moves and no seq changes, so readers, tokens and the
+//! damage checks of recovery go on as before. The new file takes the old one's
+//! name only when it is synced; whoever has the old one open reads on in it.
 
 use std::{
     io,

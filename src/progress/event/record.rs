@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{FlowStateDocument, MembershipDocument, OutcomeDocument};
-use crate::clock::UnixMs;
+use crate::{clock::UnixMs, snapshot::NameKey};
 
 /// One acknowledged fact, as the edge decided it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -215,4 +215,13 @@ pub struct EventId {
     /// 32-bit hash of the request's meaning; the same key with another body is
     /// a client's mistake.
     pub body: u32,
+}
+
+impl EventId {
+    /// That of one item in a list that came under one key.
+    #[must_use]
+    pub fn of_item(self, at: usize) -> Self {
+        let key = NameKey::of(&format!("{:016x} {at}", self.key)).0;
+        Self { key, ..self }
+    }
 }

@@ -202,7 +202,7 @@ pub(super) fn batch_task(
         }
     });
     let requests: Vec<_> = requests.collect();
-    Box::pin(async move { progress.identify_all(&requests).await })
+    Box::pin(async move { progress.identify_all(&requests).await.map(drop) })
 }
 
 pub(super) fn read_task(

@@ -3,6 +3,7 @@
 //! One folder for each protocol: request shapes in, answer shapes out. What is
 //! decided is decided elsewhere, so all protocols agree.
 
+mod batch;
 pub(crate) mod distribution;
 pub(crate) mod dopt;
 pub(crate) mod flows;

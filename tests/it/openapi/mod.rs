@@ -100,6 +100,8 @@ fn the_edge_answers_as_its_document_says() {
     let known = json!({"identifier": "ada", "properties": {"plan": "pro"},
         "groups": [{"identifier": "acme", "properties": {"size": 3}}]});
     edge.call("/v1/identify", "/v1/identify", &known, 200);
+    let two = json!([known, {"identifier": "bob"}]);
+    edge.call("/v1/identify", "/v1/identify", &two, 200);
     let why = json!({"subject": ada, "flow": "onboarding-tour"});
     edge.call("/v1/explain", "/v1/explain", &why, 200);
     edge.call(

@@ -49,10 +49,17 @@ fn values_are_refused_with_found_and_expected() {
         assert_eq!(problem["found"], found, "{over}");
         assert_eq!(problem["expected"], expected, "{over}");
     }
-    let answer = desk
-        .server
-        .post("/v1/identify", &json!([{"identifier": "a"}]));
-    check_problem(&answer, 400, "not-supported");
+    let many = vec![json!({"identifier": "a"}); 101];
+    for (body, detail) in [
+        (json!(many), "at most 100 items"),
+        (json!([{"identifier": "a"}, {"identifier": ""}]), "item 1"),
+        (json!([{"identifier": "a"}, {"identifer": "b"}]), "item 1"),
+        (json!([{"identifier": "a"}, 7]), "item 1"),
+    ] {
+        let answer = desk.server.post("/v1/identify", &body);
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert!(answer.text.contains(detail), "{}", answer.text);
+    }
 }
 
 #[test]

@@ -171,6 +171,34 @@ fn an_identify_is_repeated_by_its_key() {
 }
 
 #[test]
+fn a_list_of_users_is_identified_at_once_and_repeated_by_its_key() {
+    let desk = Desk::open();
+    let batch = json!([
+        {"identifier": "ada", "properties": {"seats": 1}},
+        {"identifier": "bea", "groups": [{"identifier": "acme", "properties": {"size": 3}}]},
+        {"identifier": "ada", "properties": {"seats": 2, "plan": "pro"}},
+    ]);
+    for _ in 0..2 {
+        let answer = body_of(&keyed(&desk.server, "/v1/identify", "b-1", &batch), 200);
+        assert_eq!(answer["count"], 3, "{answer}");
+        check_token(&answer);
+    }
+    let other = json!([{"identifier": "ada", "properties": {"seats": 9}}]);
+    let conflict = keyed(&desk.server, "/v1/identify", "b-1", &other);
+    assert_eq!(conflict.status, 409, "{}", conflict.text);
+    let store = desk.dev.store();
+    let document = eventually("all of it is applied", || {
+        let answer = store.get("/admin/v1/users/ada?environment=development");
+        let document = body_of(&answer, 200);
+        (document["doc_rev"].as_u64() >= Some(2)).then_some(document)
+    });
+    assert_eq!(document["doc_rev"], 2, "each item once: {document}");
+    assert_eq!(document["properties"]["seats"], 2, "{document}");
+    let nothing = body_of(&desk.server.post("/v1/identify", &json!([])), 200);
+    assert_eq!(nothing["count"], 0, "{nothing}");
+}
+
+#[test]
 fn force_is_refused_by_name_where_a_flow_takes_none() {
     let desk = Desk::open();
     let body = json!({"subject": {"user": "ada"}, "version": 1, "force": true});

@@ -4,7 +4,7 @@
 //! in the path. A batch is checked as a whole before anything of it is
 //! written: the first item that is wrong is named by its place.
 
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::{
     identify::{GroupBody, IdentifyBody, take},
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     http::{Answer, empty, json, json_bytes},
-    limits::IDENTIFY_BATCH_MAX,
     progress::GroupRequest,
     server::{
         EdgeService,
         asked::Posted,
         auth::Access,
         error::{Fault, Invalid},
+        protocol::batch::identify_all,
         route::UsersCall,
         target::place,
     },
@@ -57,27 +57,9 @@ async fn batch(
     read: fn(&[u8]) -> Result<IdentifyBody, Fault>,
 ) -> Result<Answer, Fault> {
     let access = posted.access()?;
-    let items = json::list(&posted.bytes)?;
-    if items.len() > IDENTIFY_BATCH_MAX {
-        return Err(Invalid::Length {
-            what: "the batch",
-            found: items.len(),
-            expected: "at most 100 items",
-        }
-        .into());
-    }
-    let named = |at: usize, fault: Fault| Fault::Item {
-        at,
-        fault: Box::new(fault),
-    };
-    let checked = |item: &RawValue| read(item.get().as_bytes())?.checked(edge, access);
-    let mut requests = Vec::with_capacity(items.len());
-    for (at, item) in items.into_iter().enumerate() {
-        requests.push(checked(item).map_err(|fault| named(at, fault))?);
-    }
-    let taken = edge.progress.identify_all(&requests).await;
-    taken.map_err(|refused| named(refused.at, refused.error.into()))?;
-    Ok(counted(requests.len()))
+    let checked = |_: usize, item: &[u8]| read(item)?.checked(edge, access);
+    let taken = identify_all(edge, &posted.bytes, checked).await?;
+    Ok(counted(taken.count))
 }
 
 /// The answer that says of how many something was taken.
