@@ -322,6 +322,7 @@ impl Service for StoreService {
             query: head.uri.query().unwrap_or_default().to_owned(),
             key: key_of(&head.headers),
             if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
+            if_match: text_of(&head.headers, header::IF_MATCH.as_str()),
             body: Bytes::new(),
             from: Some(body.client()),
         };

@@ -117,6 +117,42 @@ impl Admin {
         json_of(status, &answer)
     }
 
+    /// A text with its entity tag; none when there is no such thing.
+    pub(super) fn get_tagged(&self, path: &[&str]) -> Result<Option<(String, String)>, Failure> {
+        let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
+        let answered = self
+            .asking
+            .exchange(Method::GET, &path, &[], (None, None))?;
+        if answered.status == 404
+            && answered
+                .body
+                .windows(15)
+                .any(|own| own == b"unknown-version")
+        {
+            return Ok(None);
+        }
+        if answered.status != 200 {
+            return Err(refusal(answered.status, &answered.body));
+        }
+        let text = String::from_utf8(answered.body)
+            .map_err(|_| Failure::undone("the store's answer is not text"))?;
+        Ok(Some((text, answered.etag.unwrap_or_default())))
+    }
+
+    /// Replaces a text, on the condition that it still has this entity tag.
+    pub(super) fn put_text(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        if_match: &str,
+        text: &str,
+    ) -> Result<Value, Failure> {
+        let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
+        let sent = (Some(if_match), Some(text.as_bytes().to_vec()));
+        let answered = self.asking.exchange(Method::PUT, &path, query, sent)?;
+        json_of(answered.status, &answered.body)
+    }
+
     fn call(
         &self,
         method: Method,

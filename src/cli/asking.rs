@@ -68,6 +68,19 @@ impl Asking {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<(u16, Vec<u8>), Failure> {
+        let body = body.map(|body| body.to_string().into_bytes());
+        let answered = self.exchange(method, path, query, (None, body))?;
+        Ok((answered.status, answered.body))
+    }
+
+    /// The same, on the condition that the thing still has this entity tag.
+    pub(super) fn exchange(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        (if_match, body): (Option<&str>, Option<Vec<u8>>),
+    ) -> Result<Answered, Failure> {
         let mut url = self.place.url().clone();
         url.set_path("");
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -81,14 +94,17 @@ impl Asking {
             Failure::usage("the key holds characters no key has (was it copied whole?)")
         })?;
         request.headers_mut().insert("x-api-key", key);
+        if let Some(tag) = if_match.and_then(|tag| tag.parse().ok()) {
+            request.headers_mut().insert("if-match", tag);
+        }
         if let Some(body) = body {
             let json = reqwest::header::HeaderValue::from_static("application/json");
             request.headers_mut().insert("content-type", json);
-            *request.body_mut() = Some(body.to_string().into());
+            *request.body_mut() = Some(body.into());
         }
         let client = self.trust.client(&self.place)?;
         runtime()?
-            .block_on(ask(client, request, PATIENCE))
+            .block_on(ask_whole(client, request, PATIENCE))
             .map_err(|error| {
                 let Self {
                     name, flag, place, ..
@@ -142,17 +158,38 @@ fn problem_text(problem: &Value) -> String {
     words
 }
 
+/// What a server answered.
+pub(super) struct Answered {
+    pub(super) status: u16,
+    /// With its quotes.
+    pub(super) etag: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
 /// Sends one request and reads its bounded answer.
 pub(super) async fn ask(
     client: ClientBuilder,
     request: Request,
     patience: Duration,
 ) -> Result<(u16, Vec<u8>), AskError> {
+    let answered = ask_whole(client, request, patience).await?;
+    Ok((answered.status, answered.body))
+}
+
+async fn ask_whole(
+    client: ClientBuilder,
+    request: Request,
+    patience: Duration,
+) -> Result<Answered, AskError> {
     // The url is said by the caller, who leaves out what is secret in it.
     let failed = |error: reqwest::Error| AskError::Http(error.without_url());
     let client = client.timeout(patience).build().map_err(failed)?;
     let mut answer = client.execute(request).await.map_err(failed)?;
     let status = answer.status().as_u16();
+    let etag = answer.headers().get("etag");
+    let etag = etag
+        .and_then(|etag| etag.to_str().ok())
+        .map(ToOwned::to_owned);
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
@@ -160,7 +197,7 @@ pub(super) async fn ask(
             return Err(AskError::TooLong);
         }
     }
-    Ok((status, body))
+    Ok(Answered { status, etag, body })
 }
 
 /// The key that stands alone in a file.

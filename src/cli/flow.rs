@@ -1,7 +1,8 @@
 //! Which flows does a store have, and where are they switched on?
 //!
 //! Lists flows, shows one with its versions and deployments, and sets its
-//! status in an environment, which edges follow at once.
+//! status in an environment, which edges follow at once. Work on a flow itself
+//! is in [`super::draft`].
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     admin::{Admin, Target},
     console::Console,
+    draft::{self, DraftCommand},
     failure::{Failure, Outcome},
     table::{self, Output},
 };
@@ -36,6 +38,8 @@ pub(super) enum FlowCommand {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    #[command(flatten)]
+    Draft(DraftCommand),
     /// Switch a flow on; who was in it goes on where they stood.
     Enable(Status),
     /// Switch a flow off at once, for running users too.
@@ -77,6 +81,7 @@ pub(super) fn run(
             let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
             show(console, output, &answer)?;
         }
+        FlowCommand::Draft(command) => return draft::run(command, variables, console),
         FlowCommand::Enable(status) => set(console, &status, true, variables)?,
         FlowCommand::Disable(status) => set(console, &status, false, variables)?,
     }
@@ -133,6 +138,26 @@ fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
     table::print(console, output, &columns, &rows)
 }
 
+/// The versions of a flow as a table.
+pub(super) fn history(console: &mut Console, flow: &Value) -> Result<(), Failure> {
+    let mut versions = flow["history"].as_array().cloned().unwrap_or_default();
+    for version in &mut versions {
+        version["created"] = json!(version["created_ms"].as_u64().map(table::time));
+        if version["version"] == 0 {
+            version["version"] = json!("draft");
+        }
+    }
+    let columns = [
+        ("version", "VERSION"),
+        ("blocks", "BLOCKS"),
+        ("migration", "MIGRATION"),
+        ("created", "CREATED"),
+        ("author", "AUTHOR"),
+        ("message", "MESSAGE"),
+    ];
+    table::print(console, Output::Table, &columns, &versions)
+}
+
 fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
     if output == Output::Json {
         return table::json(console, answer);
@@ -150,19 +175,7 @@ fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
             ""
         }
     ))?;
-    let mut versions = answer["history"].as_array().cloned().unwrap_or_default();
-    for version in &mut versions {
-        version["created"] = json!(version["created_ms"].as_u64().map(table::time));
-    }
-    let columns = [
-        ("version", "VERSION"),
-        ("blocks", "BLOCKS"),
-        ("migration", "MIGRATION"),
-        ("created", "CREATED"),
-        ("author", "AUTHOR"),
-        ("message", "MESSAGE"),
-    ];
-    table::print(console, output, &columns, &versions)?;
+    history(console, answer)?;
     let deployments = answer["deployments"]
         .as_array()
         .cloned()

@@ -16,7 +16,9 @@ mod config;
 mod console;
 mod deployment;
 mod diff;
+mod draft;
 mod edges;
+mod editing;
 mod env;
 mod explain;
 mod failure;
@@ -37,6 +39,7 @@ mod table;
 mod told;
 mod user;
 mod users_file;
+mod walk;
 mod webhook;
 
 pub use console::Console;
@@ -95,7 +98,7 @@ enum Command {
     /// Users: one's progress, and many coming in or going out.
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Flows and where they are switched on.
+    /// Flows: their versions, work on the next one, and where they are on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
     /// Which edges the store hears of, and which need a look.

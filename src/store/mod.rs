@@ -11,6 +11,7 @@ pub mod api;
 pub mod backup;
 mod demo;
 mod deploying;
+mod drafting;
 mod edges;
 pub mod engine;
 mod export;
@@ -36,6 +37,10 @@ mod workspace;
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use demo::DEMO;
 pub use deploying::DeployError;
+pub use drafting::{
+    Commit, Difference, FlowError, NewFlow, Pretend, PretendStep, Sort, Terms, Tried, TryError,
+    VersionText, Which, Written,
+};
 pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
@@ -137,6 +142,12 @@ pub enum StoreError {
     /// Status and deployments.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// Versions of a flow, and the flow itself.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// A walk through a version.
+    #[error(transparent)]
+    Try(#[from] TryError),
     /// A project file.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -237,6 +248,11 @@ impl Store {
     pub fn workspace(&self) -> Arc<Workspace> {
         let workspace = self.workspace.read();
         Arc::clone(&workspace.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The time here.
+    pub(crate) fn now_ms(&self) -> UnixMs {
+        self.ambient.now_ms()
     }
 
     /// What signs here; its root is what edges are given to trust.

@@ -91,6 +91,13 @@ impl Flows {
         self.sids.insert(uid, sid);
     }
 
+    /// Takes a flow out.
+    pub(crate) fn remove(&mut self, sid: &str) {
+        if let Some(flow) = self.by_sid.remove(sid) {
+            self.sids.remove(&flow.uid);
+        }
+    }
+
     /// Sets a flow's status in an environment.
     pub(crate) fn set_status(&mut self, sid: &str, environment_uid: &str, enabled: bool) {
         if let Some(flow) = self.by_sid.get_mut(sid) {

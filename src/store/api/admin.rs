@@ -217,8 +217,9 @@ pub(super) async fn answer(
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
-        // The rest was answered above.
+        // The rest was answered above, and drafts before that.
         Admin::Environments
+        | Admin::Draft(_)
         | Admin::Edges
         | Admin::ExportUsers(_)
         | Admin::Export

@@ -7,6 +7,7 @@
 
 mod admin;
 mod deployments;
+mod drafts;
 mod edge;
 mod flows;
 mod openapi;
@@ -45,6 +46,8 @@ pub struct Request {
     pub key: Option<String>,
     /// `If-None-Match`, as sent.
     pub if_none_match: Option<String>,
+    /// `If-Match`, as sent.
+    pub if_match: Option<String>,
     /// The whole body; capped by what [`Api::admit`] allowed.
     pub body: Bytes,
     /// Who asks, also where a trusted proxy asks for them.
@@ -73,7 +76,9 @@ pub struct Response {
 /// The most bytes the body of a request for this may have.
 fn body_bytes_max(route: &Route) -> usize {
     match route {
-        Route::Admin(Admin::Import) => limits::IMPORT_BYTES_MAX,
+        Route::Admin(
+            Admin::Import | Admin::Draft(drafts::Asked::PutDraft(_) | drafts::Asked::Content(..)),
+        ) => limits::IMPORT_BYTES_MAX,
         Route::Admin(Admin::ImportUsers(_)) => {
             limits::USER_LINES_BYTES_MAX + limits::ADMIN_BODY_BYTES_MAX
         }
@@ -111,25 +116,28 @@ impl Api {
     /// Looks at a request whose body was not read yet: how many bytes it may
     /// have, or the refusal. Nobody without a key makes the store read one.
     pub fn admit(&self, request: &Request) -> Result<usize, Response> {
-        let route = self.permitted(request).map_err(Problem::into_response)?;
+        let (route, _) = self.permitted(request).map_err(Problem::into_response)?;
         Ok(body_bytes_max(&route))
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         // Again, also after `admit`: the key may have been revoked while the
         // body came in.
-        let route = self.permitted(&request)?;
+        let (route, key) = self.permitted(&request)?;
         let query = route::query(&request.query)?;
         match route {
             Route::Edge(environment, edge) => {
                 edge::answer(self, environment, edge, &query, request).await
             }
+            Route::Admin(Admin::Draft(asked)) => {
+                drafts::answer(self, asked, &query, key.name, request).await
+            }
             Route::Admin(admin) => admin::answer(self, admin, &query, request.body).await,
         }
     }
 
-    /// The route of a request, if its key opens it.
-    fn permitted(&self, request: &Request) -> Result<Route, Problem> {
+    /// The route of a request and its key, if that opens it.
+    fn permitted(&self, request: &Request) -> Result<(Route, StoredKey), Problem> {
         let route = Route::of(&request.method, &request.path)?;
         let key = self.authenticate(request)?;
         match &route {
@@ -139,7 +147,7 @@ impl Api {
             }
             Route::Admin(_) => {}
         }
-        Ok(route)
+        Ok((route, key))
     }
 
     fn authenticate(&self, request: &Request) -> Result<StoredKey, Problem> {

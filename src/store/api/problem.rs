@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, DeliveryError, DeployError, ImportError, KeyError, PublishError, StoreError,
-    ledger::ShipError,
+    AccessError, DeliveryError, DeployError, FlowError, ImportError, KeyError, PublishError,
+    StoreError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -104,6 +104,8 @@ impl From<StoreError> for Problem {
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
+            StoreError::Flow(error) => error.into(),
+            StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
@@ -186,6 +188,35 @@ impl From<DeployError> for Problem {
     }
 }
 
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Self {
+        let text = error.to_string();
+        match error {
+            FlowError::Unknown(_) => Self::new(404, "unknown-flow", text),
+            FlowError::UnknownVersion {
+                found, expected, ..
+            } => Self::new(404, "unknown-version", text)
+                .found(&found)
+                .expected(&expected),
+            FlowError::UnknownProject { found, expected } => {
+                Self::new(404, "unknown-project", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            FlowError::Taken { .. } => Self::new(409, "flow-taken", text),
+            FlowError::NothingToCommit { .. } => Self::new(409, "nothing-to-commit", text),
+            FlowError::WouldDiscard { .. } => Self::new(409, "would-discard", text),
+            FlowError::InUse { .. } => Self::new(409, "flow-in-use", text),
+            FlowError::Changed {
+                found, expected, ..
+            } => Self::new(412, "changed", text)
+                .found(&found)
+                .expected(&expected),
+            FlowError::Text(_) => Self::new(422, "malformed-version-text", text),
+        }
+    }
+}
+
 impl From<DeliveryError> for Problem {
     fn from(error: DeliveryError) -> Self {
         let text = error.to_string();
@@ -215,6 +246,8 @@ fn title(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        412 => "Precondition Failed",
+        428 => "Precondition Required",
         422 => "Unprocessable Content",
         503 => "Service Unavailable",
         _ => "Error",

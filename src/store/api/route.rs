@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{deployments::Asked, problem::Problem};
+use super::{deployments::Asked, drafts, problem::Problem};
 use crate::limits;
 
 /// Everything the store answers.
@@ -58,6 +58,7 @@ pub(super) enum Admin {
     Deployments(Asked),
     Flows,
     Flow(String),
+    Draft(drafts::Asked),
     FlowStatus(String),
     /// Environment and release version.
     ConfirmRelease(String, u64),
@@ -145,10 +146,40 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["edges"] => ("GET", Admin::Edges),
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
-        ["flows"] => ("GET", Admin::Flows),
-        ["flows", sid] => ("GET", Admin::Flow(decoded(sid)?)),
-        ["flows", sid, "status"] => ("POST", Admin::FlowStatus(decoded(sid)?)),
+        ["flows", rest @ ..] => return flows(method, rest),
         ["deployments", rest @ ..] => return deployments(method, rest),
+        _ => return Ok(None),
+    };
+    allowed(method, expected).map(|()| Some(admin))
+}
+
+fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
+    use drafts::Asked;
+    let (expected, admin) = match (rest, method) {
+        ([], "POST") => ("POST", Admin::Draft(Asked::Create)),
+        ([], "GET") => ("GET", Admin::Flows),
+        ([], _) => ("GET, POST", Admin::Flows),
+        ([sid], "PATCH") => ("PATCH", Admin::Draft(Asked::Rename(decoded(sid)?))),
+        ([sid], "DELETE") => ("DELETE", Admin::Draft(Asked::Delete(decoded(sid)?))),
+        ([sid], "GET") => ("GET", Admin::Flow(decoded(sid)?)),
+        ([sid], _) => ("GET, PATCH, DELETE", Admin::Flow(decoded(sid)?)),
+        ([sid, "status"], _) => ("POST", Admin::FlowStatus(decoded(sid)?)),
+        ([sid, "versions", "draft"], "PUT") => {
+            ("PUT", Admin::Draft(Asked::PutDraft(decoded(sid)?)))
+        }
+        ([sid, "versions", version], "GET") => (
+            "GET",
+            Admin::Draft(Asked::Version(decoded(sid)?, decoded(version)?)),
+        ),
+        ([sid, "versions", version], "PUT") => (
+            "PUT",
+            Admin::Draft(Asked::Content(decoded(sid)?, decoded(version)?)),
+        ),
+        ([sid, "versions", _], _) => ("GET, PUT", Admin::Flow(decoded(sid)?)),
+        ([sid, "commit"], _) => ("POST", Admin::Draft(Asked::Commit(decoded(sid)?))),
+        ([sid, "restore"], _) => ("POST", Admin::Draft(Asked::Restore(decoded(sid)?))),
+        ([sid, "try"], _) => ("POST", Admin::Draft(Asked::Try(decoded(sid)?))),
+        ([sid, "diff"], _) => ("GET", Admin::Draft(Asked::Compare(decoded(sid)?))),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(admin))

@@ -149,6 +149,14 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         ..key("k1")
     };
     let engine = open();
+    let gone = |uid: &str, sid: &str| Write::Flow {
+        uid: uid.to_owned(),
+        sid: sid.to_owned(),
+        name: String::new(),
+        project: "shop".to_owned(),
+        refuse_public_force: false,
+        deployments_only: false,
+    };
     let writes = [
         Write::Environment(environment("e2", "second")),
         Write::Environment(environment("e1", "first")),
@@ -161,6 +169,19 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         },
         Write::Version(version(0, "")),
         Write::Version(version(1, "first")),
+        gone("f2", "second"),
+        Write::Status {
+            flow_uid: "f2".to_owned(),
+            environment_uid: "e1".to_owned(),
+            enabled: false,
+        },
+        Write::Version(Arc::new(AuthoredVersion {
+            part: VersionPart {
+                flow_uid: "f2".to_owned(),
+                ..version(1, "").part.clone()
+            },
+            ..(*version(1, "")).clone()
+        })),
         Write::Channel(channel("web", false)),
         Write::Deployment(Box::new(deployment("d1", 2_500))),
         Write::Deployment(Box::new(deployment("d2", 2_500))),
@@ -175,6 +196,14 @@ fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         Write::Deployment(Box::new(deployment("d1", 7_500))),
         Write::DeleteDeployment {
             uid: "d2".to_owned(),
+        },
+        Write::DeleteFlow {
+            uid: "f2".to_owned(),
+        },
+        // Its sid is free, and nothing of the old one comes back.
+        gone("f3", "second"),
+        Write::DeleteFlow {
+            uid: "f3".to_owned(),
         },
     ];
     engine.commit(&replace).unwrap();

@@ -320,6 +320,11 @@ pub enum Write {
         /// As in `FlowPart`.
         deployments_only: bool,
     },
+    /// Forgets a flow with its versions and status.
+    DeleteFlow {
+        /// Which.
+        uid: String,
+    },
     /// Sets a flow's status in an environment.
     Status {
         /// Which flow.

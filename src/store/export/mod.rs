@@ -46,6 +46,30 @@ pub(super) fn export(
     Ok(documents.join("---\n"))
 }
 
+/// One version, as it stands under `draft` or in the list of versions.
+pub(super) fn version(version: &AuthoredVersion) -> Result<String, StoreError> {
+    let Value::Mapping(table) = version_table(version)? else {
+        return Ok(String::new());
+    };
+    serde_yaml_ng::to_string(&table).map_err(|error| StoreError::Export(error.to_string()))
+}
+
+/// The same as values, without what says where it comes from.
+pub(super) fn version_value(version: &AuthoredVersion) -> Result<Json, StoreError> {
+    let mut table = Table::default();
+    write_version(&mut table, version)?;
+    serde_json::to_value(table.0).map_err(|error| StoreError::Export(error.to_string()))
+}
+
+fn version_table(version: &AuthoredVersion) -> Result<Value, StoreError> {
+    if version.part.number > 0 {
+        return write_committed(version);
+    }
+    let mut table = Table::default();
+    write_version(&mut table, version)?;
+    Ok(table.done())
+}
+
 fn write_channel(channel: &Channel) -> Value {
     let mut table = Table::default();
     table.text("name", &channel.name);
@@ -119,9 +143,7 @@ fn write_flow(
     table.list("versions", committed);
     let sees_drafts = environment.is_none_or(|wanted| wanted.drafts);
     if let Some(draft) = flow.versions.get(&0).filter(|_| sees_drafts) {
-        let mut body = Table::default();
-        write_version(&mut body, draft)?;
-        table.put("draft", body.done());
+        table.put("draft", version_table(draft)?);
     }
     Ok(table.done())
 }

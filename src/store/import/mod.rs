@@ -21,6 +21,7 @@ mod tests;
 mod version;
 
 pub(super) use blocks::item_kind;
+pub(super) use structure::word;
 
 use std::sync::Arc;
 
@@ -218,6 +219,19 @@ pub(super) fn read_files(files: &[SourceFile]) -> Files {
     }
     Files {
         projects: read,
+        faults,
+    }
+}
+
+/// A file that was not read but put together.
+pub(super) fn file_of(name: &str, project: project_file::Node) -> Files {
+    let mut faults = Faults::default();
+    let project = read::project(name, project, &mut faults);
+    Files {
+        projects: project
+            .map(|project| (name.to_owned(), project))
+            .into_iter()
+            .collect(),
         faults,
     }
 }

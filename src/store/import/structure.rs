@@ -71,7 +71,7 @@ pub(super) fn lines(part: &VersionPart) -> Vec<String> {
 }
 
 /// As it stands in files.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
+pub(in crate::store) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(other) => other.to_string(),

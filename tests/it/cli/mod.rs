@@ -5,6 +5,7 @@
 
 mod authoring;
 mod deployments;
+mod drafts;
 mod explaining;
 mod keys;
 mod loading;

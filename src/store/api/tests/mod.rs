@@ -75,6 +75,7 @@ impl Desk {
             query: query.to_owned(),
             key: Some(key.to_owned()),
             if_none_match: None,
+            if_match: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
             from: None,
         };
@@ -98,6 +99,7 @@ impl Desk {
             query: format!("wait={wait}"),
             key: Some(self.edge.clone()),
             if_none_match: etag,
+            if_match: None,
             ..Request::default()
         };
         self.api.handle(request).await

@@ -260,6 +260,16 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
                 text("channel's attributes", &channel.attributes)?
             ])?,
         Write::Deployment(deployment) => write_deployment(connection, deployment)?,
+        Write::DeleteFlow { uid } => {
+            for table in ["versions", "flow_status"] {
+                connection
+                    .prepare_cached(&format!("DELETE FROM {table} WHERE flow_uid = ?1"))?
+                    .execute(params![uid])?;
+            }
+            connection
+                .prepare_cached("DELETE FROM flows WHERE uid = ?1")?
+                .execute(params![uid])?
+        }
         Write::DeleteDeployment { uid } => connection
             .prepare_cached("DELETE FROM deployments WHERE uid = ?1")?
             .execute(params![uid])?,

@@ -111,6 +111,7 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
         Write::Environment(_)
         | Write::Project(_)
         | Write::Flow { .. }
+        | Write::DeleteFlow { .. }
         | Write::Status { .. }
         | Write::Version(_)
         | Write::Channel(_)

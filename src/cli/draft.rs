@@ -1,0 +1,426 @@
+//! How does somebody work on a flow from the command line?
+//!
+//! Makes, renames and deletes flows; edits the draft as a text, commits it,
+//! compares and restores versions, deploys content, and walks a version for a
+//! pretended user. What is about to be written can be looked at first.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    author::project_file,
+    console::Console,
+    editing,
+    failure::{Failure, Outcome},
+    flow,
+    table::{self, Output},
+    walk::{Walk, walk},
+};
+use crate::config::Variables;
+
+/// Work on one flow, beside `flowgate flow list` and the like.
+#[derive(Debug, Subcommand)]
+pub(super) enum DraftCommand {
+    /// Make a flow without versions.
+    Create {
+        /// What client code will say; it never changes.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// Its project.
+        #[arg(long, value_name = "SID")]
+        project: String,
+        /// Its name, for people.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Call a flow something else; client code is not concerned.
+    Rename {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// Its new name, for people.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Forget a flow that is not in use any more.
+    Delete {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Edit the draft in $VISUAL or $EDITOR, look at what changed, and save it.
+    Edit {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// Take the draft from a file instead; - is standard input.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Save without asking.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Print a version as it stands in project files.
+    Print {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// draft, latest or a number.
+        #[arg(long, value_name = "VERSION", default_value = "draft")]
+        version: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Make the draft the next version.
+    Commit {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// Why there is a new version.
+        #[arg(long, short, value_name = "TEXT")]
+        message: String,
+        /// Who commits it [default: the name of the key].
+        #[arg(long, value_name = "NAME")]
+        author: Option<String>,
+        /// What it means for users of earlier versions.
+        #[arg(long)]
+        migration: Option<MigrationName>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// List the versions of a flow.
+    History {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Tell what differs between two versions; ends with 1 when something does.
+    Diff {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// The one before: draft, latest or a number.
+        #[arg(value_name = "BEFORE", default_value = "latest")]
+        before: String,
+        /// The one after.
+        #[arg(value_name = "AFTER", default_value = "draft")]
+        after: String,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Make the draft what a version is.
+    Restore {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// latest or a number.
+        #[arg(long, value_name = "VERSION")]
+        version: String,
+        /// Although the draft has changes that no version has.
+        #[arg(long)]
+        discard: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Put content onto a committed version; users stay where they are.
+    DeployContent {
+        /// The flow.
+        #[arg(value_name = "SID")]
+        flow: String,
+        /// Which version.
+        #[arg(long, value_name = "N")]
+        version: u32,
+        /// The version with its new content, as `flow print` prints it; - is
+        /// standard input.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Walk a version for a pretended user; nothing is stored or called.
+    Try(Walk),
+}
+
+/// Which store is asked, whether for good, and how the answer is printed.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Only say what would happen.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl How {
+    fn query(&self) -> &'static [(&'static str, &'static str)] {
+        match self.dry_run {
+            true => &[("dryRun", "true")],
+            false => &[],
+        }
+    }
+}
+
+/// What a version means for users of earlier ones.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum MigrationName {
+    /// Who is in the flow begins anew.
+    RestartInProgress,
+    /// Everybody begins anew.
+    RestartAll,
+    /// Who is in the flow leaves it.
+    StopInProgress,
+    /// Who is in the flow goes on where that is possible.
+    CarryOver,
+}
+
+/// Runs one of them.
+pub(super) fn run(
+    command: DraftCommand,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        DraftCommand::Create {
+            flow,
+            project,
+            name,
+            how,
+        } => {
+            let body = json!({"sid": flow, "project": project, "name": name});
+            let ends = (Method::POST, &["flows"][..]);
+            change(console, variables, &how, ends, Some(&body), "created")?;
+        }
+        DraftCommand::Rename { flow, name, how } => {
+            let body = json!({"name": name});
+            let ends = (Method::PATCH, &["flows", &flow][..]);
+            change(console, variables, &how, ends, Some(&body), "renamed")?;
+        }
+        DraftCommand::Delete { flow, how } => {
+            let ends = (Method::DELETE, &["flows", &flow][..]);
+            change(console, variables, &how, ends, None, "deleted")?;
+        }
+        DraftCommand::Edit {
+            flow,
+            file,
+            yes,
+            how,
+        } => return edit(console, variables, (&flow, file.as_ref()), yes, &how),
+        DraftCommand::Print {
+            flow,
+            version,
+            target,
+        } => {
+            let path = ["flows", &flow, "versions", &version];
+            console.print(&Admin::find(&target, variables)?.get_text(&path, &[])?)?;
+        }
+        DraftCommand::Commit {
+            flow,
+            message,
+            author,
+            migration,
+            how,
+        } => {
+            let migration = migration.and_then(|own| own.to_possible_value());
+            let migration = migration.map(|own| own.get_name().to_owned());
+            let mut body = json!({"message": message, "migration": migration});
+            if let Some(author) = author {
+                body["author"] = author.into();
+            }
+            let ends = (Method::POST, &["flows", &flow, "commit"][..]);
+            change(console, variables, &how, ends, Some(&body), "committed")?;
+        }
+        DraftCommand::History {
+            flow,
+            target,
+            output,
+        } => {
+            let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
+            match output {
+                Output::Json => table::json(console, &answer["history"])?,
+                Output::Table => flow::history(console, &answer)?,
+            }
+        }
+        DraftCommand::Diff {
+            flow,
+            before,
+            after,
+            target,
+            output,
+        } => {
+            let query = [("from", before.as_str()), ("to", after.as_str())];
+            let answer = Admin::find(&target, variables)?.get(&["flows", &flow, "diff"], &query)?;
+            if output == Output::Json {
+                table::json(console, &answer)?;
+            } else {
+                differences(console, &answer["differences"])?;
+            }
+            let same = answer["differences"].as_array().is_none_or(Vec::is_empty);
+            return Ok(if same { Outcome::Done } else { Outcome::NotSo });
+        }
+        DraftCommand::Restore {
+            flow,
+            version,
+            discard,
+            how,
+        } => {
+            let body = json!({"version": version, "discard": discard});
+            let ends = (Method::POST, &["flows", &flow, "restore"][..]);
+            change(console, variables, &how, ends, Some(&body), "restored")?;
+        }
+        DraftCommand::DeployContent {
+            flow,
+            version,
+            file,
+            how,
+        } => {
+            let text = project_file(&file)?.content;
+            let number = version.to_string();
+            let path = ["flows", &flow, "versions", &number];
+            let admin = Admin::find(&how.target, variables)?;
+            let answer = admin.put_text(&path, how.query(), "*", &text)?;
+            told(console, &how, &answer, "deployed")?;
+        }
+        DraftCommand::Try(asked) => walk(console, variables, &asked)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn change(
+    console: &mut Console,
+    variables: &Variables,
+    how: &How,
+    (method, path): (Method, &[&str]),
+    body: Option<&Value>,
+    word: &str,
+) -> Result<(), Failure> {
+    let admin = Admin::find(&how.target, variables)?;
+    let answer = admin.change(method, path, how.query(), body)?;
+    told(console, how, &answer, word)
+}
+
+/// What was done, or would be.
+fn told(console: &mut Console, how: &How, answer: &Value, word: &str) -> Result<(), Failure> {
+    if how.output == Output::Json {
+        return table::json(console, answer);
+    }
+    differences(console, &answer["differences"])?;
+    for notice in answer["notices"].as_array().into_iter().flatten() {
+        let part = |member: &str| notice[member].as_str().unwrap_or_default();
+        console.line(&format!("notice: {}: {}", part("position"), part("rule")))?;
+    }
+    let version = match answer["version"].as_u64() {
+        None => String::new(),
+        Some(0) => ": the draft".to_owned(),
+        Some(number) => format!(": version {number}"),
+    };
+    let changes = answer["changes"].as_array();
+    if changes.is_some_and(Vec::is_empty) {
+        return console.line("nothing to change");
+    }
+    let would = if how.dry_run { "would be " } else { "" };
+    console.line(&format!("{would}{word}{version}"))
+}
+
+/// One line for each thing that differs.
+fn differences(console: &mut Console, list: &Value) -> Result<(), Failure> {
+    for one in list.as_array().into_iter().flatten() {
+        let text = |member: &str| one[member].as_str().unwrap_or_default();
+        let (what, name, member) = (text("what"), text("name"), text("member"));
+        let named = match name {
+            "" => what.to_owned(),
+            name => format!("{what} {name}"),
+        };
+        let line = match (&one["before"], &one["after"], member) {
+            (Value::Null, after, "") if what == "block" => {
+                format!("+ {named} ({})", after["type"].as_str().unwrap_or("item"))
+            }
+            (Value::Null, _, "") => format!("+ {named}"),
+            (_, Value::Null, "") => format!("- {named}"),
+            (before, after, member) => format!("~ {named}, {member}: {before} -> {after}"),
+        };
+        console.line(&line)?;
+    }
+    Ok(())
+}
+
+fn edit(
+    console: &mut Console,
+    variables: &Variables,
+    (flow, file): (&str, Option<&PathBuf>),
+    yes: bool,
+    how: &How,
+) -> Result<Outcome, Failure> {
+    let admin = Admin::find(&how.target, variables)?;
+    let path = ["flows", flow, "versions", "draft"];
+    let read = admin.get_tagged(&path)?;
+    let (before, tag) = match read {
+        Some((text, tag)) => (text, tag),
+        // There is none yet: begin with the newest version, if there is one.
+        None => {
+            let latest = admin.get_tagged(&["flows", flow, "versions", "latest"])?;
+            let text = latest.map_or(editing::TEMPLATE.to_owned(), |(text, _)| {
+                editing::without_history(&text)
+            });
+            (text, "*".to_owned())
+        }
+    };
+    let (text, kept) = match file {
+        Some(file) => (project_file(file)?.content, None),
+        None => match editing::edited(flow, &before)? {
+            Some((text, kept)) => (text, Some(kept)),
+            None => {
+                console.line("nothing was changed")?;
+                return Ok(Outcome::Done);
+            }
+        },
+    };
+    let keeping = |failure: Failure| match &kept {
+        Some(kept) => failure.mend(format!(
+            "your text is in {}: correct it and give it with --file",
+            kept.display()
+        )),
+        None => failure,
+    };
+    let tried = admin.put_text(&path, &[("dryRun", "true")], &tag, &text);
+    let tried = tried.map_err(keeping)?;
+    if how.dry_run {
+        told(console, how, &tried, "saved")?;
+        return Ok(Outcome::Done);
+    }
+    if !yes && file.is_none() {
+        differences(console, &tried["differences"])?;
+        if !editing::agreed(console, "save this draft?")? {
+            console.line("nothing was saved")?;
+            return Ok(Outcome::NotSo);
+        }
+    }
+    let answer = admin.put_text(&path, &[], &tag, &text).map_err(keeping)?;
+    if let Some(kept) = &kept {
+        editing::forget(kept);
+    }
+    told(console, how, &answer, "saved")?;
+    Ok(Outcome::Done)
+}
