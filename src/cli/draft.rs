@@ -389,7 +389,7 @@ fn edit(
     };
     let (text, kept) = match file {
         Some(file) => (project_file(file)?.content, None),
-        None => match editing::edited(flow, &before)? {
+        None => match editing::edited(flow, &before, variables)? {
             Some((text, kept)) => (text, Some(kept)),
             None => {
                 console.line("nothing was changed")?;

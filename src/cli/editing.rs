@@ -1,8 +1,8 @@
 //! How is a text edited by a person?
 //!
-//! In the editor of their choice, on a file of its own that only they can read.
-//! What they wrote is kept until it was saved: nobody types a thing twice
-//! because of one wrong letter.
+//! In the editor of their choice, on a file in the folder they are in that only
+//! they can read. What they wrote is kept until it was saved: nobody types a
+//! thing twice because of one wrong letter.
 
 use std::{
     io::{BufRead, IsTerminal, Write},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{console::Console, failure::Failure};
-use crate::clock::Ambient;
+use crate::{clock::Ambient, config::Variables};
 
 /// What a draft begins with when there is nothing to begin with.
 pub(super) const TEMPLATE: &str = "\
@@ -45,12 +45,12 @@ pub(super) fn without_history(text: &str) -> String {
 
 /// The text after it was edited, and the file it stands in; none when nothing
 /// was changed.
-pub(super) fn edited(name: &str, before: &str) -> Result<Option<(String, PathBuf)>, Failure> {
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
-        let editor = std::env::var(name).ok()?;
-        (!editor.trim().is_empty()).then_some(editor)
-    });
-    let editor = editor.ok_or_else(|| {
+pub(super) fn edited(
+    name: &str,
+    before: &str,
+    variables: &Variables,
+) -> Result<Option<(String, PathBuf)>, Failure> {
+    let editor = variables.editor().ok_or_else(|| {
         Failure::usage("no editor is known").mend("set EDITOR, or give the draft with --file")
     })?;
     let file = file_for(name, before)?;
@@ -78,7 +78,7 @@ fn file_for(name: &str, text: &str) -> Result<PathBuf, Failure> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = name.chars().map(plain).collect();
     let random = Ambient::system().hex::<4>();
-    let file = std::env::temp_dir().join(format!("flowgate-{name}-{random}.yaml"));
+    let file = PathBuf::from(format!("flowgate-{name}-{random}.yaml"));
     let made = new_private(&file).and_then(|mut made| made.write_all(text.as_bytes()));
     made.map_err(|error| {
         Failure::undone(format!("{} cannot be written", file.display())).because(&error)

@@ -1,7 +1,8 @@
 //! What does the process environment say?
 //!
 //! The only reader of environment variables. It takes those that start with
-//! `FLOWGATE_`, once, so that everything later is a function of plain values.
+//! `FLOWGATE_`, once, so that everything later is a function of plain values;
+//! and the few by which a person says how a terminal is to be used.
 
 /// The variable that command line tools take the admin key from. It belongs to
 /// no surface: servers never read it.
@@ -10,9 +11,16 @@ pub const ADMIN_KEY_VARIABLE: &str = "FLOWGATE_ADMIN_KEY";
 /// The prefix of every variable this program reads.
 pub(crate) const PREFIX: &str = "FLOWGATE_";
 
+/// Which editor somebody likes, the first that is set.
+const EDITORS: [&str; 2] = ["VISUAL", "EDITOR"];
+
 /// A copy of the variables that concern this program.
 #[derive(Clone, Default)]
-pub struct Variables(Vec<(String, String)>);
+pub struct Variables {
+    /// Ours.
+    own: Vec<(String, String)>,
+    editor: Option<String>,
+}
 
 impl Variables {
     /// Those of this process. A value that is not UTF-8 is replaced lossily:
@@ -26,17 +34,30 @@ impl Variables {
 
     /// Those of a list, for tests.
     pub fn of(all: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut list: Vec<_> = all
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(PREFIX))
-            .collect();
-        list.sort();
-        Self(list)
+        let mut editors = [None, None];
+        let mut own = Vec::new();
+        for (name, value) in all {
+            if name.starts_with(PREFIX) {
+                own.push((name, value));
+            } else if let Some(at) = EDITORS.iter().position(|editor| *editor == name) {
+                editors[at] = Some(value).filter(|value| !value.trim().is_empty());
+            }
+        }
+        own.sort();
+        Self {
+            own,
+            editor: editors.into_iter().flatten().next(),
+        }
+    }
+
+    /// The command that edits a file, `VISUAL` before `EDITOR`.
+    pub(crate) fn editor(&self) -> Option<&str> {
+        self.editor.as_deref()
     }
 
     /// The value of one.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0
+        self.own
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
@@ -44,7 +65,7 @@ impl Variables {
 
     /// All of them, sorted by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.own.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Can a flow be worked on from the command line alone, and is nobody's work
 //! lost on the way?
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+use std::os::unix::fs::PermissionsExt;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -94,6 +94,7 @@ fn a_flow_goes_from_nothing_to_its_second_version_and_back() {
     std::fs::set_permissions(&editor, mode).expect("it may be run");
     let data = desk.folder.path().join("dev");
     let mut command = flowgate();
+    command.current_dir(desk.folder.path());
     command.args(["flow", "edit", "greeting", "--yes", "--data"]);
     command
         .arg(&data)
@@ -382,6 +383,7 @@ fn what_was_typed_is_kept_until_it_is_saved() {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(&editor, mode).expect("it may be run");
     let mut command = flowgate();
+    command.current_dir(desk.folder.path());
     command.args(["flow", "edit", "greeting", "--data"]);
     command
         .arg(desk.folder.path().join("dev"))
@@ -392,7 +394,7 @@ fn what_was_typed_is_kept_until_it_is_saved() {
         .split("your text is in ")
         .nth(1)
         .and_then(|rest| rest.split(": ").next());
-    let kept = PathBuf::from(kept.expect("its place"));
+    let kept = desk.folder.path().join(kept.expect("its place"));
     let text = std::fs::read_to_string(&kept).expect("it is there");
     assert!(text.contains("entry: nobody"), "{text}");
     let mode = std::fs::metadata(&kept)
