@@ -22,7 +22,7 @@ use crate::{
         Snapshot,
         compile::{Name, Work, compile_inventory, read_beside},
         pack::Pack,
-        parts::{self, Inventory, Read},
+        parts::{self, Inventory, PartsError, Read},
         sha256_hex,
         trust::{CheckedControl, CheckedRelease, CheckedTimestamp, Origin, Trust},
         wire::Blob,
@@ -222,7 +222,7 @@ impl Refresher {
             let blob = |sha256: &str| fetched.get(sha256).map(Vec::as_slice);
             let (mut inventory, read) = match read_beside(&release, blob, &last, &Cores) {
                 // Something we have was not needed until now.
-                Err(parts::PartsError::Missing { .. }) => {
+                Err(PartsError::Missing { .. }) => {
                     let kept = kept_blobs(&keep);
                     let blob = |sha256: &str| {
                         let found = fetched.get(sha256).or_else(|| kept.get(sha256));
@@ -303,6 +303,12 @@ impl Refresher {
                 return Ok(blobs);
             }
             let fetched = self.source.parts(&self.environment, &wanted).await?;
+            // A source that leaves something out without a word would be asked
+            // for it again and again, without a breath.
+            if let Some(left_out) = wanted.iter().find(|b| !fetched.contains_key(&b.sha256)) {
+                let sha256 = left_out.sha256.clone();
+                return Err(PartsError::Missing { sha256 }.into());
+            }
             let bytes: usize = fetched.values().map(Vec::len).sum();
             self.status_mut().fetched_bytes += bytes as u64;
             blobs.extend(fetched);
