@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::select_all;
 use rustc_hash::FxHashMap;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -131,7 +132,11 @@ impl Acceptor {
                             place,
                             tls: tls.as_ref().map(|tls| tls.borrow().clone()),
                         };
-                        hand_over(handover, &handovers, &mut turn, &counters);
+                        let handing = hand_over(handover, &handovers, &mut turn, &counters);
+                        tokio::select! {
+                            () = handing => {}
+                            _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
+                        }
                     }
                     None => counters.refused.add(1),
                 },
@@ -147,8 +152,10 @@ impl Acceptor {
     }
 }
 
-/// Gives the connection to the next worker that has room.
-fn hand_over(
+/// Gives the connection to the next worker that has room. When none has, the
+/// rest waits in the kernel's queue: thousands that come at once are no reason
+/// to reset one of them, and who is too much is turned away by the worker.
+async fn hand_over(
     mut handover: Handover,
     handovers: &[mpsc::Sender<Handover>],
     turn: &mut usize,
@@ -164,7 +171,17 @@ fn hand_over(
             Err(refused) => handover = refused.into_inner(),
         }
     }
-    counters.refused.add(1);
+    // A worker that is gone never has room.
+    let alive = handovers.iter().filter(|worker| !worker.is_closed());
+    let rooms: Vec<_> = alive.map(|worker| Box::pin(worker.reserve())).collect();
+    if !rooms.is_empty()
+        && let (Ok(room), ..) = select_all(rooms).await
+    {
+        counters.accepted.add(1);
+        room.send(handover);
+    } else {
+        counters.refused.add(1);
+    }
 }
 
 /// Errors that belong to the connection that was to be taken; everything else

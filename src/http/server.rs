@@ -18,9 +18,9 @@ use super::{
 };
 use crate::telemetry::metrics::Metrics;
 
-/// Connections on the way from the acceptor to one worker. More than this
-/// means that the worker does not get to run at all.
-const HANDOVER_MAX: usize = 1_024;
+/// Connections on the way from the acceptor to one worker: enough for it to
+/// have the next ones at hand. More wait in the kernel's queue.
+pub(super) const HANDOVER_MAX: usize = 64;
 
 /// How a listener is served.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,16 @@
 mod multiplexed;
 mod secure;
 
-use std::{net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::StatusCode;
 use tokio::{
@@ -13,6 +22,7 @@ use tokio::{
     sync::Notify,
 };
 
+use super::server::HANDOVER_MAX;
 use super::*;
 use crate::telemetry::metrics::Metrics;
 
@@ -20,6 +30,7 @@ use crate::telemetry::metrics::Metrics;
 struct Echo {
     waiting: Arc<Notify>,
     go_on: Arc<Notify>,
+    blocked: Arc<AtomicBool>,
 }
 
 impl Service for Echo {
@@ -43,6 +54,13 @@ impl Service for Echo {
                 hyper::Response::new(AnswerBody::stream(pieces))
             }
             "/panic" => panic!("on purpose"),
+            // Keeps the worker's thread itself from doing anything else.
+            "/block" => {
+                while self.blocked.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                empty(StatusCode::NO_CONTENT)
+            }
             "/big" => json_bytes(StatusCode::OK, "text/plain", vec![b'x'; 32 << 20]),
             "/wait" => {
                 self.waiting.notify_one();
@@ -66,6 +84,7 @@ struct Harness {
     metrics: Metrics,
     waiting: Arc<Notify>,
     go_on: Arc<Notify>,
+    blocked: Arc<AtomicBool>,
 }
 
 impl Harness {
@@ -84,20 +103,24 @@ impl Harness {
             name: "test",
             workers: NonZeroUsize::new(2).expect("two"),
             connections_max,
-            connections_per_address_max: 10,
+            connections_per_address_max: connections_max,
             deadlines,
         };
         let (waiting, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (waits, goes) = (Arc::clone(&waiting), Arc::clone(&go_on));
+        let blocked = Arc::new(AtomicBool::new(true));
+        let blocks = Arc::clone(&blocked);
         let server = serve(listener, options, &metrics, move |_| Echo {
             waiting: Arc::clone(&waits),
             go_on: Arc::clone(&goes),
+            blocked: Arc::clone(&blocks),
         });
         Self {
             server: server.expect("threads start"),
             metrics,
             waiting,
             go_on,
+            blocked,
         }
     }
 
@@ -330,6 +353,27 @@ async fn connections_above_the_cap_are_closed() {
     let mut second = harness.connect().await;
     assert_eq!(read_all(&mut second).await, "");
     assert!(harness.counts("flowgate_connections_refused_total{listener=\"test\"} 1"));
+}
+
+#[tokio::test]
+async fn a_burst_that_no_worker_has_room_for_waits_and_is_served() {
+    // Before, whatever came while the workers' queues were full was reset.
+    const BURST: usize = 2 * HANDOVER_MAX + 20;
+    let harness = Harness::with(Deadlines::default(), BURST + 2);
+    let asked = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let mut all = Vec::new();
+    for path in ["/block", "/block"].into_iter().chain([""; BURST]) {
+        let mut stream = harness.connect().await;
+        let path = if path.is_empty() { "/" } else { path };
+        let sent = stream.write_all(asked(path).as_bytes()).await;
+        sent.expect("it is sent");
+        all.push(stream);
+    }
+    harness.blocked.store(false, Ordering::SeqCst);
+    for mut stream in all {
+        assert!(["200", "204"].contains(&status(&read_all(&mut stream).await)));
+    }
+    assert!(harness.counts("flowgate_connections_refused_total{listener=\"test\"} 0"));
 }
 
 #[tokio::test]
