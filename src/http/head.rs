@@ -8,7 +8,7 @@
 
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
-    header::{CONTENT_ENCODING, HOST},
+    header::{CONTENT_ENCODING, HOST, TRANSFER_ENCODING},
     http::request::Parts,
 };
 use memchr::memchr_iter;
@@ -114,6 +114,8 @@ pub(super) enum Inadmissible {
     BareLineFeed,
     #[error("both Content-Length and Transfer-Encoding are given; expected one of them")]
     TwoLengths,
+    #[error("the Transfer-Encoding is not chunked alone; expected that, once, or none")]
+    TransferEncoding,
     #[error("found {0} Host headers, expected exactly one")]
     Hosts(usize),
     #[error("the Host header is no host; expected a name or an address, and a port or none")]
@@ -154,12 +156,25 @@ pub(super) fn admit(head: &Parts, marks: HeadMarks) -> Result<(), Inadmissible> 
     }
     // One look at each of the few headers costs less than looking two names up.
     let (mut host, mut hosts, mut encoded) = (None, 0, false);
+    let mut chunked = false;
     for (name, value) in &head.headers {
         if *name == HOST {
             host = Some(value.as_bytes());
             hosts += 1;
         } else if *name == CONTENT_ENCODING {
             encoded = true;
+        } else if *name == TRANSFER_ENCODING {
+            // hyper looks at the end of the last one only. A proxy that looks
+            // elsewhere would see another end of the body.
+            if chunked
+                || !value
+                    .as_bytes()
+                    .trim_ascii()
+                    .eq_ignore_ascii_case(b"chunked")
+            {
+                return Err(Inadmissible::TransferEncoding);
+            }
+            chunked = true;
         }
     }
     let host = match host {
@@ -298,6 +313,37 @@ mod tests {
         ];
         for (uri, headers, why) in refused {
             assert_eq!(admit_multiplexed(&head(uri, headers)), Err(why), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_transfer_encoding_is_chunked_alone() {
+        let admitted = |codings: &[&str]| {
+            let mut request = hyper::Request::builder().header(HOST, "a");
+            for coding in codings {
+                request = request.header(TRANSFER_ENCODING, *coding);
+            }
+            let head = request.body(()).expect("a request").into_parts().0;
+            admit(&head, HeadMarks::default())
+        };
+        for good in [&[][..], &["chunked"], &["Chunked"], &[" chunked\t"]] {
+            assert_eq!(admitted(good), Ok(()), "{good:?}");
+        }
+        // hyper takes each of these for chunked, as the last word of the last
+        // header is.
+        for bad in [
+            &["gzip, chunked"][..],
+            &["identity, chunked"],
+            &["chunked, chunked"],
+            &[",chunked"],
+            &["cow", "chunked"],
+            &["chunked", "chunked"],
+        ] {
+            assert_eq!(
+                admitted(bad),
+                Err(Inadmissible::TransferEncoding),
+                "{bad:?}"
+            );
         }
     }
 
