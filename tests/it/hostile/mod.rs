@@ -5,9 +5,19 @@
 //! and meant badly. After each the program serves the next client as if
 //! nothing had been.
 
+mod classes;
+mod doors;
+mod frames;
+mod h2;
+mod heads;
+mod lengths;
+mod meanings;
+mod raw;
+mod slow;
 mod tables;
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
@@ -16,86 +26,9 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Dev, body_of, eventually};
+use self::raw::Raw;
+use crate::harness::{DEADLINE, body_of};
 use tables::{FRAMING, IDS, KEYS, PATHS, STORE};
-
-/// What stands for the bytes of a request: `|` is CR LF, `{flow}` a path that
-/// answers 200, and the other names end a head with one kind of key.
-struct Raw {
-    dev: Dev,
-    _folder: tempfile::TempDir,
-}
-
-const FLOW: &str = "/v2/flow/onboarding-tour?tag=latest&userIdentifier=ada";
-
-impl Raw {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dev = Dev::start(folder.path());
-        let raw = Self {
-            dev,
-            _folder: folder,
-        };
-        eventually("the edge answers", || {
-            (raw.status("edge_url", "GET {flow} HTTP/1.1|{end}") == 200).then_some(())
-        });
-        raw
-    }
-
-    fn bytes(&self, written: &str) -> String {
-        let key = |environment, kind| self.dev.key(environment, kind);
-        let end = |key: &str| format!("host: x|x-api-key: {key}|connection: close||");
-        written
-            .replace("{flow}", FLOW)
-            .replace("{end}", &end(&key("development", "blocks")))
-            .replace("{users}", &end(&key("development", "users")))
-            .replace("{server}", &end(&key("development", "server")))
-            .replace("{edge}", &end(&key("development", "edge")))
-            .replace("{other}", &end(&key("production", "edge")))
-            .replace("{admin}", &end(&self.dev.program.text("admin_key")))
-            .replace("{none}", "host: x|connection: close||")
-            .replace('|', "\r\n")
-    }
-
-    /// Everything that comes back until the server closes.
-    fn exchange(&self, listener: &str, bytes: &[u8]) -> String {
-        let url = self.dev.program.text(listener);
-        let address = url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).expect("it listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        // The server may answer and close before it has taken everything.
-        drop(stream.write_all(bytes));
-        let mut answer = Vec::new();
-        // A reset after the answer ends the reading as a clean close does.
-        drop(stream.read_to_end(&mut answer));
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// The status of the one answer; 0 when the connection was closed.
-    #[track_caller]
-    fn status(&self, listener: &str, written: &str) -> u16 {
-        let answer = self.exchange(listener, self.bytes(written).as_bytes());
-        let answers = answer.matches("HTTP/1.").count();
-        let shown: String = written.chars().take(120).collect();
-        assert!(answers <= 1, "{shown:?} was answered {answers} times");
-        let status = answer.split(' ').nth(1).unwrap_or("0");
-        status.parse().unwrap_or(0)
-    }
-
-    #[track_caller]
-    fn hold(&self, listener: &str, cases: &[(&str, u16)]) {
-        let wrong: Vec<String> = cases
-            .iter()
-            .filter_map(|(written, expected)| {
-                let found = self.status(listener, written);
-                let shown: String = written.chars().take(160).collect();
-                (found != *expected).then(|| format!("{found}, expected {expected}: {shown:?}"))
-            })
-            .collect();
-        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
-        assert_eq!(self.status("edge_url", "GET {flow} HTTP/1.1|{end}"), 200);
-    }
-}
 
 #[test]
 fn every_ambiguous_request_has_one_answer() {
@@ -127,6 +60,55 @@ fn paths_ids_and_keys_open_what_they_open_and_nothing_else() {
         raw.hold("edge_url", cases);
     }
     raw.hold("store_url", STORE);
+}
+
+#[test]
+fn a_body_ends_where_everybody_sees_it_end() {
+    let raw = Raw::start();
+    raw.hold_rows("edge_url", lengths::LENGTHS);
+    raw.hold_rows("edge_url", lengths::CHUNKS);
+}
+
+#[test]
+fn a_head_is_read_in_one_way_or_not_at_all() {
+    let raw = Raw::start();
+    for cases in [heads::LINES, heads::HOSTS, heads::HEADERS] {
+        raw.hold_rows("edge_url", cases);
+    }
+}
+
+#[test]
+fn every_door_opens_for_what_is_behind_it() {
+    let raw = Raw::start();
+    raw.hold_rows("edge_url", doors::PUBLIC);
+    raw.hold_rows("edge_url", doors::NO_KEYS);
+    raw.hold_rows("edge_admin_url", doors::ADMIN);
+    raw.hold_rows("store_url", doors::STORE);
+}
+
+/// As many raw cases as there must be at the least.
+const CASES_MIN: usize = 300;
+
+#[test]
+fn there_are_hundreds_of_raw_cases_and_none_is_counted_twice() {
+    let plain = [FRAMING, PATHS, IDS, KEYS, STORE].into_iter().flatten();
+    let plain = plain.map(|(written, _)| *written);
+    let rows = [
+        lengths::LENGTHS,
+        lengths::CHUNKS,
+        heads::LINES,
+        heads::HOSTS,
+        heads::HEADERS,
+        doors::PUBLIC,
+        doors::NO_KEYS,
+        doors::ADMIN,
+        doors::STORE,
+    ];
+    let rows = rows.into_iter().flatten().map(|(written, _)| *written);
+    let different: BTreeSet<&str> = plain.chain(rows).collect();
+    let (raw, frames) = (different.len(), frames::count() + meanings::MEANINGS.len());
+    println!("{raw} raw cases of HTTP/1 and {frames} of HTTP/2");
+    assert!(raw + frames >= CASES_MIN, "{raw} and {frames}");
 }
 
 #[test]
@@ -244,6 +226,7 @@ fn waiting_clients_take_nothing_from_the_others() {
         raw.bytes(&format!("GET {path} HTTP/1.1|{{edge}}"))
             .as_bytes(),
     );
+    let first = String::from_utf8_lossy(&first).into_owned();
     let etag = first.lines().find_map(|line| line.strip_prefix("etag: "));
     let etag = etag.expect("an entity tag").trim();
     let edge = raw.dev.key("development", "edge");

@@ -16,6 +16,8 @@ use std::{
 use flowgate::tls::{ClientFiles, IdentityFiles, client_config};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
+use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+
 use crate::harness::{Client, Edge, Store, project};
 
 /// From before any clock to after it.
@@ -160,6 +162,29 @@ impl Site {
     pub(crate) fn client(&self) -> Client {
         let url = self.edge.program.text("edge_url");
         self.authority.client(&url, &self.edge.key("blocks"), None)
+    }
+
+    /// A connection to the edge's public listener on which this protocol was
+    /// agreed on.
+    pub(crate) fn stream(
+        &self,
+        protocol: &[u8],
+    ) -> StreamOwned<ClientConnection, std::net::TcpStream> {
+        let files = ClientFiles {
+            identity: None,
+            ca: Some(self.authority.ca.clone()),
+        };
+        let now = flowgate::clock::Ambient::system().now_ms();
+        let mut config = (*client_config(&files, now).expect("good files")).clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let host = "127.0.0.1".try_into().expect("a name");
+        let client = ClientConnection::new(config.into(), host).expect("a client");
+        let url = self.edge.program.text("edge_url");
+        let address = url.trim_start_matches("https://");
+        let tcp = std::net::TcpStream::connect(address).expect("it listens");
+        let patience = Some(crate::harness::DEADLINE);
+        tcp.set_read_timeout(patience).expect("a timeout");
+        StreamOwned::new(client, tcp)
     }
 
     /// A client of the store without a key.
