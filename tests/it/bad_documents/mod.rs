@@ -5,6 +5,7 @@
 //! large, expired or garbage. Each is refused and named in `/status`, the last
 //! good snapshot keeps serving, and a later good update works.
 
+mod planted;
 pub(crate) mod proxy;
 
 use std::{
@@ -43,12 +44,16 @@ impl Scene {
 
     /// The same with so many seconds of waiting at the store.
     fn set_with(wait: &str) -> Self {
+        Self::set_flags(&["--upstream-poll-wait-s", wait])
+    }
+
+    /// The same with these flags for the edge.
+    fn set_flags(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::start(folder.path());
         store.import(&project(folder.path(), "First"));
         let proxy = Proxy::before(store.url());
-        let flags = ["--upstream-poll-wait-s", wait];
-        let edge = Edge::start_below(folder.path(), &store, &proxy.url, &flags);
+        let edge = Edge::start_below(folder.path(), &store, &proxy.url, flags);
         edge.ready();
         Self {
             blocks: edge.client("blocks"),

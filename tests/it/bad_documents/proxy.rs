@@ -31,6 +31,8 @@ pub(crate) enum Mood {
     Version(String),
     /// It answers 503 to paths that end like this, and the store hears nothing.
     Refuses(&'static str),
+    /// It answers byte by byte, so slowly that no answer ever ends.
+    Drips,
 }
 
 /// The running proxy; ends when dropped.
@@ -155,7 +157,12 @@ fn serve(
     };
     let mut head = format!(
         "HTTP/1.1 {status} proxied\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
+        // As many seconds as a story never takes.
+        if *mood == Mood::Drips {
+            100_000
+        } else {
+            body.len()
+        }
     );
     // Also beside a changed body: a validator promises nothing.
     if let Some(etag) = forwarded.header("etag") {
@@ -166,6 +173,13 @@ fn serve(
     }
     head.push_str("\r\n");
     edge.write_all(head.as_bytes())?;
+    if *mood == Mood::Drips {
+        // Until the edge hangs up: the pause is the attack.
+        for byte in body.iter().cycle() {
+            edge.write_all(&[*byte])?;
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
     edge.write_all(&body)
 }
 

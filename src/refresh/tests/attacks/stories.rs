@@ -230,6 +230,30 @@ async fn a_threshold_of_two_begins_with_the_root_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_release_that_both_have_signed_outlives_the_root_that_asks_for_two() {
+    let mut scene = Scene::set(Ground::Plain).await;
+    let signed = |lie: &mut Lie| {
+        lie.world.release_keys.push(key(22));
+        lie.reseal();
+    };
+    let before = scene.told(signed).await;
+    assert!(matches!(before, Ok(Refreshed::Published(_))), "{before:?}");
+    let after = scene
+        .told(|lie| {
+            lie.world.root.keys.extend(public([&key(22)]));
+            let rule = &mut lie.world.root.roles.release[0];
+            rule.keyids.push(key(22).id());
+            rule.threshold = 2;
+            let root = next_root(&mut lie.world);
+            lie.root(root);
+            lie.world.timestamp.serial += 1;
+            signed(lie);
+        })
+        .await;
+    assert_eq!(after, Ok(Refreshed::Fresher));
+}
+
+#[tokio::test]
 async fn under_an_expired_root_the_last_good_one_serves_until_a_new_root_comes() {
     let mut scene = Scene::set(Ground::Plain).await;
     let later = |lie: &mut Lie| {
