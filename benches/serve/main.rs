@@ -8,7 +8,7 @@
 //! the cheapest of several rounds.
 //! Goals are printed beside the figures and never asserted: the machine that
 //! runs this is not the one they were set for. A word behind `--` asks another
-//! question: `connections`, `swap`, `memory`, `sockets` or `instructions`.
+//! question: `connections`, `overload`, `swap`, `memory`, `sockets` or `instructions`.
 
 // Printing is what a bench is for.
 #![allow(clippy::print_stdout)]
@@ -21,6 +21,7 @@ mod load;
 #[path = "../shared/many.rs"]
 mod many;
 mod memory;
+mod overload;
 #[path = "../shared/process.rs"]
 mod process;
 mod requests;
@@ -114,6 +115,7 @@ fn main() {
     match word.as_deref() {
         None => compare(),
         Some("connections") => connections::measure(),
+        Some("overload") => overload::measure(),
         Some("swap") => swap::measure(),
         Some("memory") => memory::measure(),
         Some("sockets") => sockets::measure(),
