@@ -39,8 +39,11 @@ const KNOWN: usize = 1_000;
 const RECOVERED: usize = 200;
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
+/// A kind of work, and its requests by number.
+type Kind = (&'static str, fn(usize) -> Vec<u8>);
+
 /// Kinds of work, the first to be given up first.
-const KINDS: [(&str, fn(usize) -> Vec<u8>); 3] = [
+const KINDS: [Kind; 3] = [
     ("new users", |number| evaluate(1_000_000 + number)),
     ("known users", |number| evaluate(number % KNOWN)),
     ("steps", |number| {

@@ -236,7 +236,8 @@ const FRAMES: &[(&str, Frames, End)] = &[
     ),
 ];
 
-/// Heads, and the frames they come in.
+/// Heads, and the frames they come in. Continuations that were collected without
+/// end are RUSTSEC-2024-0332.
 const BLOCKS: &[(&str, Frames, End)] = &[
     ("a head of no stream", |key| get(0, key), Goaway(PROTOCOL)),
     (
@@ -447,7 +448,7 @@ fn what_is_allowed_once_is_not_allowed_without_end() {
     assert_eq!(crowded.end_of(1 + 2 * H2_STREAMS_MAX), Reset(REFUSED));
     crowded.send(&frame(DATA, END_STREAM, 1, b"{"));
     assert_eq!(crowded.end_of(1), Status(400));
-    // Streams begun to be dropped. Who ends the connection depends on how they
+    // Streams begun to be dropped (RUSTSEC-2023-0034 and RUSTSEC-2024-0003). Who ends the connection depends on how they
     // arrive: the codec, which counts those nobody has looked at yet, or we.
     let mut dropping = Connection::begun(&site);
     for number in 0..2_000 {

@@ -170,7 +170,7 @@ fn status(block: &[u8]) -> u16 {
         [indexed @ 0x88..=0x8e, ..] => {
             [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)]
         }
-        [literal, length, text @ ..] if matches!(literal, 0x08 | 0x18 | 0x48) => {
+        [0x08 | 0x18 | 0x48, length, text @ ..] => {
             let text = &text[..usize::from(length & 0x7f)];
             match length & 0x80 {
                 0 => text

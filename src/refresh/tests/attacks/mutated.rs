@@ -282,6 +282,7 @@ fn run(honest: &Honest, first: u64, step: u64) -> BTreeMap<&'static str, u64> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a run says what it counted")]
 fn of_a_hundred_thousand_mutants_none_is_believed_and_none_panics() {
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
     let honest = Arc::new(Honest::new());

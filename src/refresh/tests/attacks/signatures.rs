@@ -176,6 +176,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         lie.reseal();
     })
     .on(Ground::Two),
+    // What let one key reach any threshold elsewhere: RUSTSEC-2020-0024.
     stolen(
         "one of two release keys, twice",
         "signature_duplicate",
