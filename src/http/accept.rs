@@ -6,8 +6,10 @@
 //! pauses when the process has no file descriptors left.
 
 use std::{
+    future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,10 +22,14 @@ use tokio::{
 };
 
 use super::{
+    Service,
+    connection::connection,
     listen::{Bound, Listener},
     proxies::Peer,
+    pulse::Pulse,
     server::Stage,
     socket_file::SocketFile,
+    worker::Shared,
 };
 use crate::{telemetry::metrics::HttpCounters, tls::ServerTls};
 
@@ -38,6 +44,26 @@ pub(super) struct Handover {
     pub(super) place: Place,
     /// What its handshake uses; none speaks in the clear.
     pub(super) tls: Option<ServerTls>,
+}
+
+/// A connection on its way, of whatever kind: its worker serves it.
+pub(super) trait Arrival: 'static {
+    /// Serves it to its end.
+    fn serve<S: Service>(
+        self,
+        shared: Rc<Shared<S>>,
+        pulse: Rc<Pulse>,
+    ) -> impl Future<Output = ()> + 'static;
+}
+
+impl Arrival for Handover {
+    fn serve<S: Service>(
+        self,
+        shared: Rc<Shared<S>>,
+        pulse: Rc<Pulse>,
+    ) -> impl Future<Output = ()> + 'static {
+        connection(shared, self, pulse)
+    }
 }
 
 /// A connection that belongs to no runtime: the worker's own takes it.

@@ -148,7 +148,7 @@ async fn secured<S: Service>(asked: Asked<S>, tcp: TcpStream, tls: crate::tls::S
 }
 
 /// HTTP/1.1.
-async fn one_by_one<S, T>(asked: Asked<S>, io: T)
+pub(super) async fn one_by_one<S, T>(asked: Asked<S>, io: T)
 where
     S: Service,
     T: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -20,6 +20,8 @@ mod proxies;
 mod pulse;
 mod request;
 mod server;
+#[cfg(test)]
+mod simulated;
 mod socket_file;
 mod stream;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub use listen::{BindError, Listener};
 pub use proxies::{HopHeader, Proxies};
 pub use pulse::Deadlines;
 pub use server::{Options, ServeError, Server, serve};
+#[cfg(test)]
+pub(crate) use simulated::{Simulated, serve_here};
 pub use upgrade::{Closing, Duplex, Takeover, Upgraded};
 
 /// A request whose head was admitted and whose body waits to be read; the body

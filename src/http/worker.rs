@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{
     Service,
-    accept::Handover,
-    connection::{Protocols, connection},
+    accept::Arrival,
+    connection::Protocols,
     proxies::Proxies,
     pulse::{Deadlines, Fate, Reaper},
     server::Stage,
@@ -24,8 +24,8 @@ use super::{
 use crate::telemetry::metrics::HttpCounters;
 
 /// What a worker is made of, beside its service.
-pub(super) struct Parts {
-    pub(super) connections: mpsc::Receiver<Handover>,
+pub(super) struct Parts<A> {
+    pub(super) connections: mpsc::Receiver<A>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) deadlines: Deadlines,
     pub(super) proxies: Option<Arc<Proxies>>,
@@ -45,40 +45,37 @@ pub(super) struct Shared<S> {
 }
 
 /// Serves until the end. Whatever still runs then is dropped with the set.
-pub(super) fn run<S: Service>(runtime: &Runtime, parts: Parts, service: S) {
-    let shared = Rc::new(Shared {
-        service: Rc::new(service),
-        reaper: Reaper::new(&parts.deadlines),
-        counters: parts.counters,
-        protocols: Protocols::new(),
-        proxies: parts.proxies,
-        open: Cell::new(0),
-        ended: Notify::new(),
-    });
+pub(super) fn run<S: Service, A: Arrival>(runtime: &Runtime, parts: Parts<A>, service: S) {
     let local = LocalSet::new();
     // Whatever wakes the thread polls the future that is waited for. So that is
     // only the end of the work, and what the work waits for is asked when it
     // has come.
     let ended = local.block_on(runtime, async {
-        tokio::task::spawn_local(work(
-            shared,
-            parts.connections,
-            parts.stage,
-            parts.deadlines,
-        ))
-        .await
+        tokio::task::spawn_local(work(parts, service)).await
     });
     if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic);
     }
 }
 
-async fn work<S: Service>(
-    shared: Rc<Shared<S>>,
-    mut connections: mpsc::Receiver<Handover>,
-    mut stage: watch::Receiver<Stage>,
-    deadlines: Deadlines,
-) {
+/// The same within a runtime's set of local tasks.
+pub(super) async fn work<S: Service, A: Arrival>(parts: Parts<A>, service: S) {
+    let Parts {
+        mut connections,
+        mut stage,
+        deadlines,
+        proxies,
+        counters,
+    } = parts;
+    let shared = Rc::new(Shared {
+        service: Rc::new(service),
+        reaper: Reaper::new(&deadlines),
+        counters,
+        protocols: Protocols::new(),
+        proxies,
+        open: Cell::new(0),
+        ended: Notify::new(),
+    });
     let mut ticks = tokio::time::interval(deadlines.tick);
     // After a pause of the whole process nobody is charged for it.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,11 +87,9 @@ async fn work<S: Service>(
             return;
         }
         tokio::select! {
-            handover = connections.recv(), if more => match handover {
-                Some(handover) => begin(&shared, handover),
-                None => more = false,
-            },
-            _ = ticks.tick() => shared.reaper.tick(&shared.counters),
+            // The end and the clock before whoever comes: a flood of new
+            // connections keeps neither waiting.
+            biased;
             changed = stage.changed() => {
                 told = match changed {
                     Ok(()) => *stage.borrow_and_update(),
@@ -102,7 +97,12 @@ async fn work<S: Service>(
                     Err(_) => Stage::Closed,
                 };
             }
+            _ = ticks.tick() => shared.reaper.tick(&shared.counters),
             () = shared.ended.notified(), if told == Stage::Draining => {}
+            arrival = connections.recv(), if more => match arrival {
+                Some(arrival) => begin(&shared, arrival),
+                None => more = false,
+            },
         }
         if told == Stage::Draining {
             // Also for connections that were on their way from the acceptor.
@@ -112,7 +112,7 @@ async fn work<S: Service>(
 }
 
 /// Starts the task of one connection.
-fn begin<S: Service>(shared: &Rc<Shared<S>>, handover: Handover) {
+fn begin<S: Service, A: Arrival>(shared: &Rc<Shared<S>>, arrival: A) {
     if !shared.service.takes_connections() {
         shared.counters.turned_away.add(1);
         shared.counters.closed.add(1);
@@ -121,11 +121,9 @@ fn begin<S: Service>(shared: &Rc<Shared<S>>, handover: Handover) {
     shared.open.set(shared.open.get() + 1);
     let pulse = shared.reaper.watch();
     // Nobody waits for the task: it ends by itself, and the reaper knows it.
-    drop(tokio::task::spawn_local(connection(
-        Rc::clone(shared),
-        handover,
-        pulse,
-    )));
+    drop(tokio::task::spawn_local(
+        arrival.serve(Rc::clone(shared), pulse),
+    ));
 }
 
 /// Counts the connection's end however it ends.
