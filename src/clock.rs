@@ -2,7 +2,8 @@
 //!
 //! The only place that reads the wall clock or the system's random source.
 //! Both are handed down as trait objects, so that a simulation can replace
-//! them; the pure core takes a time as a plain argument.
+//! them; the pure core takes a time as a plain argument. With them goes where
+//! long work is done, because threads are as little repeatable as a clock.
 
 use std::{
     sync::Arc,
@@ -25,6 +26,15 @@ pub trait Entropy: Send + Sync + 'static {
     fn fill(&self, buffer: &mut [u8]);
 }
 
+/// Where work is done that would keep others waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongWork {
+    /// On a thread beside the runtime's.
+    OnThreads,
+    /// Where it comes up: what happens then follows from its order alone.
+    InPlace,
+}
+
 /// Clock and randomness as they are handed down through the program.
 #[derive(Clone)]
 pub struct Ambient {
@@ -32,6 +42,8 @@ pub struct Ambient {
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub entropy: Arc<dyn Entropy>,
+    /// What is done with long work.
+    pub long_work: LongWork,
 }
 
 impl Ambient {
@@ -40,6 +52,7 @@ impl Ambient {
         Self {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            long_work: LongWork::OnThreads,
         }
     }
 

@@ -89,7 +89,7 @@ impl Refresher {
         let control = revised.control.clone();
         let (environment, uid) = (live.environment.clone(), live.environment_uid.clone());
         let (revision, now) = (live.revision, self.ambient.now_ms());
-        let (narrowed, verdict) = off_thread(move || {
+        let (narrowed, verdict) = off_thread(&self.ambient, move || {
             let name = Name {
                 environment: &environment,
                 environment_uid: &uid,
@@ -175,7 +175,7 @@ impl Refresher {
         }
         self.contexts_kept_ms = now;
         let keep = self.keep.clone();
-        let kept = off_thread(move || {
+        let kept = off_thread(&self.ambient, move || {
             let bytes = locked(&guard.reservoir).written(&live);
             Ok(keep.store_contexts(&bytes)?)
         });

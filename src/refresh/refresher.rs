@@ -18,7 +18,7 @@ use super::{
     holding::Held,
 };
 use crate::{
-    clock::{Ambient, UnixMs},
+    clock::{Ambient, LongWork, UnixMs},
     current::{Age, Current, Freshness},
     disk::keep::Keep,
     distribution::{Roots, Shelf},
@@ -275,12 +275,17 @@ pub(super) fn freshness(timestamp: &CheckedTimestamp) -> Freshness {
     }
 }
 
+/// Does what takes long where the program does such work.
 pub(super) async fn off_thread<T: Send + 'static>(
+    ambient: &Ambient,
     work: impl FnOnce() -> Result<T, RefreshError> + Send + 'static,
 ) -> Result<T, RefreshError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| RefreshError::Panicked)?
+    match ambient.long_work {
+        LongWork::OnThreads => tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| RefreshError::Panicked)?,
+        LongWork::InPlace => work(),
+    }
 }
 
 /// The roots as they are offered to other edges.

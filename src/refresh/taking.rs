@@ -218,7 +218,7 @@ impl Refresher {
         let (release, control) = (revised.release.clone(), revised.control.clone());
         let timestamp = revised.timestamp.clone();
         let (last, keep) = (self.beside(&revised.release), self.keep.clone());
-        off_thread(move || {
+        off_thread(&self.ambient, move || {
             let blob = |sha256: &str| fetched.get(sha256).map(Vec::as_slice);
             let (mut inventory, read) = match read_beside(&release, blob, &last, &Cores) {
                 // Something we have was not needed until now.
@@ -292,7 +292,7 @@ impl Refresher {
         let mut blobs = Blobs::new();
         loop {
             let (checked, had) = (release.clone(), had.clone());
-            let (wanted, rest) = off_thread(move || {
+            let (wanted, rest) = off_thread(&self.ambient, move || {
                 let blob = |sha256: &str| blobs.get(sha256).map(Vec::as_slice);
                 let wanted = parts::missing_beside(&checked, blob, &had)?;
                 Ok((wanted, blobs))
@@ -352,7 +352,7 @@ impl Refresher {
         let files = revised.files.clone();
         let offered = self.shelf.clone();
         let offered = offered.map(|shelf| (shelf, roots(trust), versions(&revised.timestamp)));
-        off_thread(move || {
+        off_thread(&self.ambient, move || {
             let mut kept = kept_blobs(&keep);
             let mut blobs = Blobs::new();
             for Blob { sha256, .. } in inventory.blobs() {

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, io, sync::PoisonError};
 
 use super::Shipping;
 use crate::{
+    clock::LongWork,
     disk::journal::{Journal, Record},
     progress::event::Event,
 };
@@ -56,12 +57,16 @@ impl Shipping {
             return;
         }
         let round = self.round();
-        let worked = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let mut done = Done::default();
             let result = round.work(&mut done);
             (done, result)
-        });
-        let Ok((done, result)) = worked.await else {
+        };
+        let worked = match self.ambient.long_work {
+            LongWork::OnThreads => tokio::task::spawn_blocking(work).await,
+            LongWork::InPlace => Ok(work()),
+        };
+        let Ok((done, result)) = worked else {
             return;
         };
         if !done.removed.is_empty() {

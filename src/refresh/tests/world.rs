@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Ambient, Clock, Entropy, UnixMs},
+    clock::{Ambient, Clock, Entropy, LongWork, UnixMs},
     current::Current,
     disk::{keep::Keep, memory::MemoryDisk},
     refresh::{
@@ -134,6 +134,7 @@ impl Edge {
         let ambient = Ambient {
             clock: Arc::new(Stopped),
             entropy: Arc::new(Even),
+            long_work: LongWork::OnThreads,
         };
         let (refresher, problem) = Refresher::boot(
             ENVIRONMENT,

@@ -60,6 +60,7 @@ impl House {
             ambient: Ambient {
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 entropy: Arc::new(Counting(AtomicU64::new(0))),
+                ..Ambient::system()
             },
             clock,
         }

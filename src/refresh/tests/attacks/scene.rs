@@ -317,6 +317,7 @@ impl Scene {
         let ambient = Ambient {
             clock: clock.clone(),
             entropy: Arc::new(Even),
+            ..Ambient::system()
         };
         let (refresher, problem) = Refresher::boot(
             ENVIRONMENT,
