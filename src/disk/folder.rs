@@ -44,8 +44,8 @@ const IDENTITY_BYTES_MAX: u64 = 256;
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    /// Held for its lock only.
-    _lock: File,
+    /// Held for its lock only; none where a simulated process is alone.
+    _lock: Option<File>,
 }
 
 impl DataFolder {
@@ -76,12 +76,23 @@ impl DataFolder {
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         write_pid(&mut lock).map_err(unusable)?;
+        Self::made(disk, path, Some(lock)).map_err(unusable)
+    }
+
+    /// That of a simulated process.
+    #[cfg(test)]
+    pub(crate) fn simulated(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        Self::made(disk, path, None)
+    }
+
+    /// With what belongs into it.
+    fn made(disk: &dyn Disk, path: &Path, lock: Option<File>) -> io::Result<Self> {
         let folder = Self {
             path: path.to_owned(),
             _lock: lock,
         };
-        disk.create_dir_all(&folder.journal()).map_err(unusable)?;
-        disk.create_dir_all(&folder.snapshots()).map_err(unusable)?;
+        disk.create_dir_all(&folder.journal())?;
+        disk.create_dir_all(&folder.snapshots())?;
         Ok(folder)
     }
 

@@ -52,17 +52,41 @@ pub(super) struct Ground {
     pub(super) identity: String,
 }
 
+/// What an edge touches the world with, beside its clock.
+pub(super) struct Outside {
+    pub(super) disk: Arc<dyn Disk>,
+    /// On that disk.
+    pub(super) folder: DataFolder,
+    pub(super) supply: Supply,
+}
+
+impl Outside {
+    /// The machine's own disk and network. The folder is locked first.
+    pub(super) fn real(config: &EdgeConfig, secured: &mut Secured) -> Result<Self, StartError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let folder = DataFolder::open(&*disk, config.data())?;
+        let supply = Supply::of(config, secured.upstream(config.upstream())?.as_ref())?;
+        Ok(Self {
+            disk,
+            folder,
+            supply,
+        })
+    }
+}
+
 impl Ground {
     /// In the written order; the first failure ends it and releases the lock.
     pub(super) fn lay(
         config: &EdgeConfig,
-        secured: &mut Secured,
+        outside: Outside,
         ambient: &Ambient,
     ) -> Result<Self, StartError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let folder = DataFolder::open(&*disk, config.data())?;
+        let Outside {
+            disk,
+            folder,
+            supply,
+        } = outside;
         let (journal, committer, recovered) = open_journal(config, &folder, &disk, ambient)?;
-        let supply = Supply::of(config, secured.upstream(config.upstream())?.as_ref())?;
         let identity = folder.identity(&*disk, &edge_name(ambient));
         let identity = identity.map_err(|cause| StartError::File {
             path: folder.path().join("identity"),
