@@ -8,10 +8,13 @@
 
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ pub(super) struct Shipping {
     /// Through which seq of a journal an environment's records have their
     /// outcome.
     settled: Mutex<BTreeMap<(String, String), u64>>,
+    /// Something that may go is still there, because the disk refused.
+    is_cluttered: AtomicBool,
 }
 
 /// What `/status` and the metrics say about shipping.
@@ -99,6 +104,7 @@ impl Shipping {
             kept: Mutex::new(parts.kept),
             removed: Mutex::default(),
             settled: Mutex::default(),
+            is_cluttered: AtomicBool::new(false),
         })
     }
 
@@ -147,6 +153,9 @@ impl Shipping {
                         // The lane knows why it was woken.
                         _ = gaps.changed() => {}
                         _ = stop.changed() => {}
+                        () = tokio::time::sleep(self.pause_max), if self.is_cluttered() => {
+                            self.upkeep(None).await;
+                        }
                     }
                 }
                 Err(_) if stopping => return,

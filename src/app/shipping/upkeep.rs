@@ -6,7 +6,11 @@
 //! that it is worth the work: an environment whose ledger is away costs the
 //! others nothing.
 
-use std::{collections::BTreeMap, io, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use super::Shipping;
 use crate::{
@@ -53,6 +57,7 @@ impl Shipping {
     pub(super) async fn upkeep(&self, changed: Option<&str>) {
         let thinning = self.journal.is_thinning_due();
         let may_remove = changed.is_some_and(|journal| self.settled_by_all(journal) > 0);
+        let may_remove = may_remove || self.is_cluttered();
         if !thinning && !may_remove {
             return;
         }
@@ -81,10 +86,18 @@ impl Shipping {
                 "settled records were taken out of journal segments that unsettled ones hold up"
             );
         }
+        self.is_cluttered.store(result.is_err(), Ordering::Relaxed);
         if let Err(error) = result {
             // Kept files cost space, not truth.
             tracing::warn!(%error, "the room of shipped records could not be given back");
         }
+    }
+
+    /// Whether something is to be removed and could not be so far. It is tried
+    /// again also when nothing is shipped: a journal that is full of what could
+    /// not be removed takes nothing that could be.
+    pub(super) fn is_cluttered(&self) -> bool {
+        self.is_cluttered.load(Ordering::Relaxed)
     }
 
     /// Through which seq of a journal nobody's records are needed any more.
