@@ -40,6 +40,9 @@ pub(super) struct Known {
     pub(super) last: Option<(Arc<str>, u64)>,
     /// The last record of any journal that the ledger's document includes.
     pub(super) taken: Option<(Arc<str>, u64)>,
+    /// Records of ours lie over a document that is newer than the one they
+    /// were decided on: of what it includes they may hide something.
+    pub(super) is_covered: bool,
     /// Ids of the last events by place, oldest first.
     pub(super) recent: Arc<[(Place, EventId)]>,
     /// Groups the user belongs to.
@@ -86,6 +89,7 @@ impl Known {
             assumed,
             last: None,
             taken: None,
+            is_covered: false,
             recent: Arc::default(),
             groups: Arc::default(),
         }
@@ -130,6 +134,7 @@ impl Known {
                 .last
                 .as_ref()
                 .map(|(journal, seq)| (journal.as_str().into(), *seq)),
+            is_covered: false,
             groups: document.groups.iter().map(|g| g.as_str().into()).collect(),
         }
     }
@@ -217,6 +222,18 @@ impl Known {
         after
     }
 
+    /// Whether this is what a record was decided on, as far as the ledger has it.
+    fn is_base_of(&self, event: &Event) -> bool {
+        match &event.base {
+            Base::Document(rev) => *rev == self.doc_rev,
+            Base::Record { journal, seq } => {
+                let is_it = |own: &(Arc<str>, u64)| *own.0 == **journal && own.1 == *seq;
+                self.taken.as_ref().is_some_and(is_it)
+            }
+            Base::Absent => false,
+        }
+    }
+
     /// Lays a recorded state over this user, as recovery does.
     fn lay(subject: &mut Subject, document: &FlowStateDocument) {
         let state: FlowState = document.to_state();
@@ -252,6 +269,8 @@ impl Kept for Known {
 
     fn after_recovered(&self, records: &[RecoveredRecord]) -> Self {
         let mut known = self.clone();
+        let first = records.first().map(|(_, _, event)| event);
+        known.is_covered |= first.is_some_and(|event| !self.is_base_of(event));
         for (journal, seq, event) in records {
             known = known.laid_under(journal, *seq, event);
         }
@@ -262,6 +281,7 @@ impl Kept for Known {
         let known = || Self {
             doc_rev,
             last: None,
+            is_covered: false,
             ..self.clone()
         };
         (!self.assumed).then(known)

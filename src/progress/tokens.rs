@@ -25,7 +25,6 @@ use super::{
     event::subject_hash,
     keys::{Kind, SubjectKey},
     known::Known,
-    pending::Entry,
     reading::keep,
     stepping::Memory,
     ticks::Tick,
@@ -214,14 +213,11 @@ impl Progress {
     }
 
     /// Whether the user is seen through records of ours that lie over what was
-    /// read before them.
+    /// read, in memory or still on disk: they were perhaps decided before it.
     fn has_own_over(&self, key: &[u8]) -> bool {
         let pending = &self.memory.pending;
-        let is_live = || {
-            let mut locked = pending.lock(key);
-            matches!(locked.recall(key, &self.journal), Some(Entry::Live(_)))
-        };
-        !pending.is_clear(key) && is_live()
+        let is_there = || pending.lock(key).entry(key, &self.journal).is_some();
+        !pending.is_clear(key) && is_there()
     }
 
     /// Whether what memory holds of the user is known to include the record.
@@ -229,6 +225,7 @@ impl Progress {
         let includes = |at: &(Arc<str>, u64)| *at.0 == *token.journal && at.1 >= token.seq;
         if let Some(known) = self.fresh::<Known>(key)
             && known.taken.as_ref().is_some_and(includes)
+            && !known.is_covered
         {
             return true;
         }

@@ -20,5 +20,6 @@ mod scene;
 mod seeds;
 mod simulation;
 mod terminal;
+mod tokens;
 mod two_edges;
 mod world;
