@@ -67,3 +67,16 @@ async fn a_known_user_is_served_while_records_cannot_be_read() {
     assert_eq!(pinned["decisions"]["chat"]["version_source"], "pin");
     assert_eq!(pinned["stale"], false, "{pinned}");
 }
+
+/// Found by the simulation of the whole system: only evaluations said so.
+#[tokio::test]
+async fn a_step_that_rests_on_what_could_not_be_asked_is_marked() {
+    let edge = Harness::without_records();
+    let plain = json!({"subject": {"user": "u1"}, "version": 1});
+    let plain = edge.post(SERVER, "/v1/flows/welcome/start", &plain).await;
+    assert_eq!(plain.header("flowgate-stale"), None, "{plain:?}");
+    let start = json!({"subject": {"user": "u1"}, "version": 1, "channel": "web"});
+    let started = edge.post(SERVER, "/v1/flows/chat/start", &start).await;
+    assert_eq!(started.json()["changed"], true, "{started:?}");
+    assert_eq!(started.header("flowgate-stale"), Some("true"));
+}

@@ -124,7 +124,9 @@ impl<'r> Step<'r> {
         let action = action(&decision)?;
         let body = self.body(edge, sid, (&known, &decision), action).await?;
         let answer = edge.stamps.evaluated(environment, inquiry.now, body);
-        Ok(mark_assumed(answer, behind))
+        // As an evaluation says it: the step may rest on less than there is.
+        let assumed = known.is_assumed() || known.read.behind || behind;
+        Ok(mark_assumed(answer, assumed))
     }
 
     /// Takes the step that was decided and says what came of it.
