@@ -63,12 +63,19 @@ struct Active {
 /// Mistakes that the tests must notice.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
+    /// Records are written and never synced.
     SkipDataSync,
+    /// The names of new files are not synced.
     SkipFolderSync,
+    /// Whoever waits is told before the sync.
     AckEarly,
     /// Going on in the file whose sync failed.
     RetrySync,
+    /// What a failed commit gave out is given out again.
+    ReuseSeq,
+    /// Whatever stands where a record could is taken for one.
+    IgnoreChecksum,
 }
 
 /// What one step did.
@@ -283,7 +290,7 @@ impl Committer {
         match self.flaw {
             Some(Flaw::SkipDataSync | Flaw::AckEarly) => return Ok(()),
             Some(Flaw::RetrySync) => return file.sync_data().or_else(|_| file.sync_data()),
-            Some(Flaw::SkipFolderSync) | None => {}
+            _ => {}
         }
         file.sync_data()
     }
@@ -304,6 +311,10 @@ impl Committer {
         self.failures = self.failures.saturating_add(1);
         let writable = self.failures < SYNC_FAILURES_MAX;
         let queued = self.shared.failed(&batch, error, writable);
+        #[cfg(test)]
+        if self.flaw == Some(Flaw::ReuseSeq) {
+            self.shared.reuse_seqs();
+        }
         wake(batch.waiters, Err(AppendError::Failed));
         wake(queued, Err(AppendError::Failed));
     }
@@ -373,8 +384,9 @@ impl Committer {
     /// Makes one mistake from now on. The segments made so far were made well,
     /// so they are made again.
     #[cfg(test)]
-    pub(super) fn be_flawed(&mut self, flaw: Flaw) {
+    pub(crate) fn be_flawed(&mut self, flaw: Flaw) {
         self.flaw = Some(flaw);
+        super::record::ignore_checksums(flaw == Flaw::IgnoreChecksum);
         if flaw == Flaw::SkipFolderSync {
             self.mould.sync_folder = false;
             if let Some(old) = self.next.take() {

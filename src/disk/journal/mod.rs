@@ -27,6 +27,8 @@ mod tests;
 mod thinning;
 
 pub use aliases::Alias;
+#[cfg(test)]
+pub(crate) use committer::Flaw;
 pub use committer::{Committer, StepOutcome, StepReport};
 pub use lookup::Lookup;
 pub use quota::{Owner, Pressure, Quota};

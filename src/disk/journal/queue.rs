@@ -411,6 +411,12 @@ impl Shared {
         waiters
     }
 
+    /// Goes on from the last that is durable.
+    #[cfg(test)]
+    pub(super) fn reuse_seqs(&self) {
+        self.queue().next_seq = self.synced() + 1;
+    }
+
     /// A segment was made.
     pub(super) fn made_segment(&self, bytes: u64, room: Room) {
         let mut queue = self.queue();

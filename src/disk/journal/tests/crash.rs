@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
 };
 
-use super::*;
+use super::{record::ignore_checksums, *};
 use crate::disk::DiskFile;
 
 type Pending = Pin<Box<dyn Future<Output = Result<(), AppendError>>>>;
@@ -318,17 +318,48 @@ fn every_acknowledged_record_survives() {
     }
 }
 
+/// Passes when some seed notices the mistake, by the rule that it breaks.
+fn is_noticed(flaw: Flaw, rule: &str) {
+    let noticed = (0..400).any(|seed| {
+        let broken = History::new(seed, Some(flaw)).run().err();
+        broken.is_some_and(|broken| broken.contains(rule))
+    });
+    ignore_checksums(false);
+    assert!(noticed, "{flaw:?} goes unnoticed, as far as {rule:?} goes");
+}
+
 #[test]
-fn every_seeded_mistake_is_noticed() {
-    for flaw in [
-        Flaw::SkipDataSync,
-        Flaw::SkipFolderSync,
-        Flaw::AckEarly,
-        Flaw::RetrySync,
-    ] {
-        let noticed = (0..400).any(|seed| History::new(seed, Some(flaw)).run().is_err());
-        assert!(noticed, "{flaw:?} was not noticed");
-    }
+fn records_that_are_never_synced_are_noticed() {
+    is_noticed(Flaw::SkipDataSync, "acknowledged and is lost");
+}
+
+#[test]
+fn names_that_are_never_synced_are_noticed() {
+    is_noticed(Flaw::SkipFolderSync, "acknowledged and is lost");
+}
+
+#[test]
+fn an_answer_before_the_sync_is_noticed() {
+    is_noticed(Flaw::AckEarly, "acknowledged and is lost");
+}
+
+#[test]
+fn a_sync_that_is_tried_again_is_noticed() {
+    is_noticed(Flaw::RetrySync, "acknowledged and is lost");
+}
+
+#[test]
+fn a_seq_that_is_given_out_twice_is_noticed() {
+    is_noticed(Flaw::ReuseSeq, "was used twice");
+}
+
+#[test]
+fn a_checksum_that_is_not_looked_at_is_noticed() {
+    is_noticed(Flaw::IgnoreChecksum, "was found and not sent");
+}
+
+#[test]
+fn an_unsynced_thinning_is_noticed() {
     let noticed = (0..400).any(|seed| {
         let mut history = History::new(seed, None);
         history.forgetful = true;

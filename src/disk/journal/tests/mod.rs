@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 
-use super::{committer::Flaw, *};
+use super::*;
 use crate::{
     clock::Entropy,
     disk::memory::{Fault, MemoryDisk, Random},
