@@ -103,50 +103,53 @@ fn few_or_no_states_pinned_in_memory_change_no_answer() {
     }
 }
 
-/// Passes when some seed notices the mistake.
-fn is_noticed(flaw: Flaw) {
-    is_noticed_with(flaw, ALWAYS_ASKED);
+/// Passes when some seed notices the mistake, by the rule that it breaks.
+fn is_noticed(flaw: Flaw, rule: &str) {
+    is_noticed_with(flaw, ALWAYS_ASKED, rule);
 }
 
-fn is_noticed_with(flaw: Flaw, plan: Plan) {
+fn is_noticed_with(flaw: Flaw, plan: Plan, rule: &str) {
     let plan = Plan {
         flaw: Some(flaw),
         ..plan
     };
     let world = World::new();
-    let noticed = |seed| Simulation::new(seed, plan, &world).run().is_err();
+    let noticed = |seed| {
+        let error = Simulation::new(seed, plan, &world).run().err();
+        error.is_some_and(|error| error.contains(rule))
+    };
     let found = (0..SEEDS_FOR_A_FLAW).any(noticed);
-    assert!(found, "{flaw:?} goes unnoticed");
+    assert!(found, "{flaw:?} goes unnoticed, as far as {rule:?} goes");
 }
 
 #[test]
 fn shipping_what_is_not_synced_is_noticed() {
-    is_noticed(Flaw::ShipUnsynced);
+    is_noticed(Flaw::ShipUnsynced, "was shipped unsynced");
 }
 
 #[test]
 fn an_answer_before_the_sync_is_noticed() {
-    is_noticed(Flaw::AcknowledgeEarly);
+    is_noticed(Flaw::AcknowledgeEarly, "read record");
 }
 
 #[test]
 fn a_no_op_that_does_not_wait_is_noticed() {
-    is_noticed(Flaw::HastyNoOps);
+    is_noticed(Flaw::HastyNoOps, "read record");
 }
 
 #[test]
 fn records_that_forget_what_they_rest_on_are_noticed() {
-    is_noticed(Flaw::ForgetOwnRecords);
+    is_noticed(Flaw::ForgetOwnRecords, "as recorded: false");
 }
 
 #[test]
 fn an_entry_that_leaves_unannounced_is_noticed() {
-    is_noticed(Flaw::KeepGeneration);
+    is_noticed(Flaw::KeepGeneration, "read record");
 }
 
 #[test]
 fn void_records_that_stay_are_noticed() {
-    is_noticed(Flaw::SkipEra);
+    is_noticed(Flaw::SkipEra, "reads another state");
 }
 
 #[test]
@@ -155,5 +158,5 @@ fn records_on_disk_that_are_not_laid_over_are_noticed() {
         resident_max: 0,
         ..ALWAYS_ASKED
     };
-    is_noticed_with(Flaw::ForgetTail, plan);
+    is_noticed_with(Flaw::ForgetTail, plan, "read record");
 }

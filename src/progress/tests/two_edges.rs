@@ -408,10 +408,14 @@ fn edges_go_back_with_a_ledger_that_was_restored_and_agree_with_it() {
     assert!(restored > 0 && lost > returned && returned > 0, "{met:?}");
 }
 
-/// Passes when some seed notices the mistake.
+/// Passes when some seed notices the mistake: what an edge holds is not what
+/// the ledger has.
 fn is_noticed(flaw: Flaw) {
     let world = World::new();
-    let noticed = |seed| Pair::new(seed, Some(flaw), &world).run().is_err();
+    let noticed = |seed| {
+        let error = Pair::new(seed, Some(flaw), &world).run().err();
+        error.is_some_and(|error| error.contains("the ledger as"))
+    };
     assert!(
         (0..SEEDS_FOR_A_FLAW).any(noticed),
         "{flaw:?} goes unnoticed"
