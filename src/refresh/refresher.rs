@@ -127,6 +127,12 @@ impl Refresher {
         Ok((refresher, problem))
     }
 
+    /// Makes one mistake in what is trusted from now on.
+    #[cfg(test)]
+    pub(crate) fn be_flawed(&mut self, flaw: crate::snapshot::trust::Flaw) {
+        self.trust.be_flawed(flaw);
+    }
+
     /// Shared with `/status`.
     pub fn status(&self) -> Arc<Mutex<SupplyStatus>> {
         self.status.clone()

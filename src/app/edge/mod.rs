@@ -7,6 +7,8 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 mod ground;
+#[cfg(test)]
+mod simulation;
 mod supply;
 
 use std::{
@@ -45,7 +47,7 @@ use crate::{
     server,
     telemetry::metrics::Metrics,
 };
-use ground::Ground;
+use ground::{Ground, Outside};
 use supply::Supply;
 
 /// The admin listener answers a handful of probes and scrapers.
@@ -78,7 +80,8 @@ impl Edge {
         let mut secured = Secured::new(&ambient);
         let tls = secured.listener("edge", config.tls())?;
         let admin_tls = secured.listener("admin", config.admin_tls())?;
-        let ground = Ground::lay(&config, &mut secured, &ambient)?;
+        let outside = Outside::real(&config, &mut secured)?;
+        let ground = Ground::lay(&config, outside, &ambient)?;
         let public = Listener::open(config.listen())?.secured(tls);
         let public = public.behind(proxies(config.proxies()));
         let admin = Listener::open(config.admin_listen())?.secured(admin_tls);

@@ -81,6 +81,21 @@ impl Supply {
         })
     }
 
+    /// Both directions over a simulated network.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        source: Arc<dyn SnapshotSource>,
+        ledger: Arc<dyn ProgressLedger>,
+    ) -> Self {
+        Self {
+            source,
+            ledger: Some(ledger),
+            store: None,
+            clients: Vec::new(),
+            shelves: BTreeMap::new(),
+        }
+    }
+
     /// The ledger, or what stands in for one.
     pub(super) fn ledger_or_none(&self) -> Arc<dyn ProgressLedger> {
         let ledger = self.ledger.clone();

@@ -81,6 +81,22 @@ pub struct Trust {
     marks: Option<Marks>,
     /// SHA-256 of the payload of the timestamp accepted last in this process.
     in_force: Option<String>,
+    #[cfg(test)]
+    flaw: Option<Flaw>,
+}
+
+/// Mistakes that the simulation must notice.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// A signature counts whatever the role of its key.
+    WrongRole,
+    /// What was accepted before is not asked for.
+    SkipHighWater,
+    /// A lower revision is good under a new timestamp.
+    OlderRevision,
+    /// A document may be for any environment.
+    ForgetEnvironment,
 }
 
 impl Trust {
@@ -104,6 +120,8 @@ impl Trust {
             root_files: vec![root_file.to_vec()],
             marks,
             in_force: None,
+            #[cfg(test)]
+            flaw: None,
         })
     }
 
@@ -265,8 +283,28 @@ impl Trust {
         });
     }
 
+    /// Makes one mistake from now on.
+    #[cfg(test)]
+    pub(crate) fn be_flawed(&mut self, flaw: Flaw) {
+        self.flaw = Some(flaw);
+    }
+
+    #[cfg(test)]
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
     /// The payload of a file signed by the keys of a role for this environment.
     fn verified(&self, role: Role, file: &[u8]) -> Result<VerifiedBytes, TrustError> {
+        #[cfg(test)]
+        if self.has(Flaw::WrongRole) {
+            for other in [Role::Release, Role::Timestamp, Role::Control] {
+                let signers = self.root.signers(other, &self.environment)?;
+                if let Ok(verified) = parse(role, file)?.verify(role, signers) {
+                    return Ok(verified);
+                }
+            }
+        }
         let signers = self.root.signers(role, &self.environment)?;
         parse(role, file)?
             .verify(role, signers)

@@ -85,6 +85,10 @@ impl CheckedTimestamp {
     fn check_binding(&self, trust: &Trust) -> Result<(), TrustError> {
         let document = &self.document;
         let role = Role::Timestamp;
+        #[cfg(test)]
+        if trust.has(super::Flaw::ForgetEnvironment) {
+            return Ok(());
+        }
         same_environment(role, &document.environment, &trust.environment)?;
         let found = &document.environment_uid;
         let known = trust.marks.as_ref().map(|m| m.environment_uid.as_str());
@@ -145,6 +149,10 @@ impl CheckedTimestamp {
                 found: self.sha256.clone(),
                 expected: marks.timestamp_sha256.clone(),
             });
+        }
+        #[cfg(test)]
+        if trust.has(super::Flaw::OlderRevision) {
+            return Ok(());
         }
         if document.revision < marks.revision {
             return Err(TrustError::RevisionRollback {
@@ -241,6 +249,10 @@ impl CheckedTimestamp {
 
     /// The marks that bind documents of this origin.
     fn marks<'t>(&self, trust: &'t Trust) -> Option<&'t Marks> {
+        #[cfg(test)]
+        if trust.has(super::Flaw::SkipHighWater) {
+            return None;
+        }
         let marks = trust.marks.as_ref();
         marks.filter(|_| self.origin != Origin::Fallback)
     }
