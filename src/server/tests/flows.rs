@@ -200,7 +200,7 @@ blocks /v1/flows/welcome/stop 400 {"subject":{"user":"u"},"version":1,"force":tr
 blocks /v1/blocks/welcome_one/transition 400 {"subject":{"user":"u"},"version":1,"transitions":[]}
 blocks /v1/blocks/welcome_one/transition 400 {"subject":{"user":"u"},"version":1,"transitions":["a","a"]}
 blocks /v1/blocks/nope/transition 404 {"subject":{"user":"u"},"version":1,"transitions":["a"]}
-users /v1/identify 400 [{"identifier":"u"}]
+users /v1/identify 400 [{"identifier":"u"},["u",{}]]
 users /v1/identify 400 {"identifier":"u","groups":[["g",{}]]}
 users /v1/identify 400 {"identifier":".."}
 blocks /v1/evaluate 400 {"subject":["u"],"flows":{"welcome":1}}
