@@ -70,6 +70,9 @@ pub(super) struct Device {
     _session: BackgroundSession,
 }
 
+/// Takes what a cut leaves.
+type Taker = Box<dyn FnOnce(&Platter) + Send>;
+
 /// What is on the disk and in its cache.
 struct Platter {
     /// As reads see it.
@@ -81,7 +84,7 @@ struct Platter {
     /// Whether flushes are answered and not done.
     lies: bool,
     /// When the power fails, in writes, and what is done then.
-    armed: Option<(usize, Box<dyn FnOnce(&Self) + Send>)>,
+    armed: Option<(usize, Taker)>,
 }
 
 impl Platter {
