@@ -2,11 +2,11 @@
 //!
 //! [`TARGETS`] are plain functions over bytes, kept beside what they try; they
 //! panic when something does not hold. `cargo test` runs each over its corpus
-//! in `tests/fuzz/corpus` and over seeded changes of it ([`brief`]);
+//! in `tests/fuzz/corpus` and over seeded changes of it ([`changed`]);
 //! `tests/fuzz/run` lets libFuzzer search for hours.
 
 #[cfg(test)]
-mod brief;
+mod changed;
 mod texts;
 
 use crate::{disk::journal, server, snapshot, store};
