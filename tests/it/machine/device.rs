@@ -83,7 +83,7 @@ struct Platter {
     cached: Vec<(usize, Vec<u8>)>,
     /// Whether flushes are answered and not done.
     lies: bool,
-    /// When the power fails, in writes, and what is done then.
+    /// The power fails when so many writes are in the cache; what is done then.
     armed: Option<(usize, Taker)>,
 }
 
@@ -109,11 +109,10 @@ impl Platter {
     }
 
     /// One more write is in the cache.
-    fn count_down(&mut self) {
+    fn fail_if_armed(&mut self) {
         match self.armed.take() {
-            Some((1, take)) => take(self),
-            Some((writes, take)) => self.armed = Some((writes - 1, take)),
-            None => {}
+            Some((writes, take)) if self.cached.len() >= writes => take(self),
+            waiting => self.armed = waiting,
         }
     }
 }
@@ -149,9 +148,9 @@ impl Device {
         self.lock().lies = true;
     }
 
-    /// Cuts the power when so many more writes have reached the cache. What is
-    /// sampled is asked at that moment, before any later write.
-    pub(super) fn cut_after<T: Send + 'static>(
+    /// Cuts the power when so many writes are in the cache. What is sampled is
+    /// asked at that moment, before any later write.
+    pub(super) fn cut_at<T: Send + 'static>(
         &self,
         writes: usize,
         cut: Cut,
@@ -169,7 +168,7 @@ impl Device {
             // Whoever asked has given up if nobody listens.
             sender.send(left).ok();
         };
-        self.lock().armed = Some((writes.max(1), Box::new(take)));
+        self.lock().armed = Some((writes, Box::new(take)));
         let left = receiver.recv_timeout(DEADLINE);
         left.expect("the disk is written to")
     }
@@ -261,7 +260,7 @@ impl Filesystem for Served {
         };
         place.copy_from_slice(data);
         platter.cached.push((begin, data.to_vec()));
-        platter.count_down();
+        platter.fail_if_armed();
         reply.written(data.len() as u32);
     }
 
