@@ -82,6 +82,9 @@ pub mod current;
 pub mod disk;
 pub mod distribution;
 pub mod evaluate;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod http;
 pub mod limits;

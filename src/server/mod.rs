@@ -13,6 +13,8 @@ mod cors;
 mod deciding;
 mod error;
 mod following;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod kinds;
 mod limits;
 mod openapi;
@@ -24,7 +26,7 @@ mod route;
 mod sent;
 mod signed;
 mod target;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod tests;
 
 use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc};

@@ -4,6 +4,8 @@
 //! asks for files: references, hashes and signatures are made anew each time,
 //! so that only the change it made is wrong.
 
+#![cfg_attr(not(test), allow(dead_code, reason = "fuzzing takes a part of it"))]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

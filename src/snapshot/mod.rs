@@ -9,10 +9,12 @@
 
 pub mod compile;
 pub mod envelope;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fixture;
 mod fragment;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod json;
 pub mod layout;
 mod model;

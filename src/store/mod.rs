@@ -15,6 +15,8 @@ mod drafting;
 mod edges;
 pub mod engine;
 mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod import;
 mod key_terms;
 mod keys;
@@ -46,7 +48,7 @@ pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFil
 pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
 pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,

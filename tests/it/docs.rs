@@ -124,3 +124,25 @@ fn links_between_the_pages_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn the_page_of_figures_has_a_row_for_each_that_is_taken() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rows = fs::read_to_string(root.join("tests/long/rows")).expect("the rows");
+    let page = fs::read_to_string(docs().join("proof.md")).expect("the page");
+    for row in rows.lines().filter(|row| !row.starts_with('#')) {
+        let parts: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [what, printed, command] = parts[..] else {
+            panic!("{row:?} is not a sentence, what is printed, and a command");
+        };
+        assert_eq!(printed.matches('#').count(), 1, "the figure in {printed:?}");
+        let written = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {what} |")));
+        let ends = format!("| `{command}` |");
+        assert!(
+            written.is_some_and(|line| line.ends_with(&ends)),
+            "{what:?}: {written:?}; run tests/long/figures"
+        );
+    }
+}

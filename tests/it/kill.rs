@@ -184,5 +184,7 @@ fn no_answered_step_is_lost_or_doubled_by_kill_9() {
         begun.elapsed(),
         everything.len()
     );
+    println!("figures: kills {ROUNDS}");
+    println!("figures: kills, steps answered and found once {answered}");
     assert!(answered >= ROUNDS * 8 && open > 0);
 }

@@ -27,6 +27,8 @@ mod harness;
 mod hostile;
 mod kill;
 mod licences;
+#[cfg(target_os = "linux")]
+mod machine;
 mod metrics;
 mod openapi;
 mod packaging;

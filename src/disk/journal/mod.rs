@@ -13,6 +13,8 @@ mod ahead;
 mod aliases;
 mod commit;
 mod committer;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod lookup;
 mod quarantine;

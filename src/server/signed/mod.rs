@@ -6,6 +6,8 @@
 //! whole token; everything that can change (time, keys in force) is asked
 //! again every time.
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::server) mod fuzzing;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -29,7 +29,7 @@ use crate::{
 
 pub(in crate::server) struct Harness {
     pub(in crate::server) edge: Edge,
-    pub(super) journal: Journal,
+    pub(in crate::server) journal: Journal,
     server: http::Server,
 }
 
@@ -108,7 +108,7 @@ impl Harness {
         }
     }
     /// Where it listens.
-    pub(super) fn address(&self) -> std::net::SocketAddr {
+    pub(in crate::server) fn address(&self) -> std::net::SocketAddr {
         self.server.address()
     }
 

@@ -10,14 +10,14 @@ use crate::snapshot::{
     Revision, Snapshot, compile::compile, parts::Content, sha256_hex, wire::VersionPart,
 };
 
-pub(super) const BLOCKS: &str = "blocks-development-1";
-pub(super) const USERS: &str = "users-development-1";
+pub(in crate::server) const BLOCKS: &str = "blocks-development-1";
+pub(in crate::server) const USERS: &str = "users-development-1";
 pub(in crate::server) const SERVER: &str = "server-development-1";
 /// Sees nothing but another project.
-pub(super) const ELSEWHERE: &str = "blocks-development-2";
+pub(in crate::server) const ELSEWHERE: &str = "blocks-development-2";
 
 /// Bound to the channel `web`.
-pub(super) const WEB: &str = "blocks-development-web";
+pub(in crate::server) const WEB: &str = "blocks-development-web";
 
 /// Sids and versions. `welcome` is for everyone, `pro` goes by a
 /// property, `api` takes force only (and none from public keys), `off` is

@@ -10,6 +10,8 @@ mod blob;
 mod build;
 mod content;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod inventory;
 mod reading;
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! rows are kept in memory, so that thousands of ledgers cost nothing. Every
 //! transaction works on a copy and is kept or forgotten as a whole.
 
+#![cfg_attr(not(test), allow(dead_code, reason = "fuzzing takes a part of it"))]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{

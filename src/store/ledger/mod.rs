@@ -16,7 +16,7 @@ mod importing;
 mod judge;
 mod local;
 mod membership;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod memory;
 mod retention;
 #[cfg(test)]
@@ -24,7 +24,7 @@ mod tests;
 
 pub(crate) use chain::close;
 use chain::fork;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use chain::other_end;
 pub use changes::CursorError;
 pub(crate) use importing::import;

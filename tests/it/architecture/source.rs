@@ -217,11 +217,13 @@ fn raw(text: &[char], at: usize) -> usize {
     (end + 1 + hashes).min(text.len())
 }
 
-/// Blanks every item under `#[cfg(test)]`.
+/// Blanks every item that is only built for tests.
 fn without_tests(code: &str) -> String {
     let mut rest = code;
     let mut out = String::with_capacity(code.len());
-    while let Some(start) = rest.find("#[cfg(test)]") {
+    // What fuzzing needs is built for tests as well, and for no program.
+    const MARKS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, fuzzing))]"];
+    while let Some(start) = MARKS.iter().filter_map(|mark| rest.find(mark)).min() {
         out.push_str(&rest[..start]);
         let end = start + item_length(&rest[start..]);
         out.extend(

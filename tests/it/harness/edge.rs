@@ -91,6 +91,12 @@ impl Edge {
         self.program = Program::start(self.command(folder), &folder.join("edge.log"));
     }
 
+    /// Starts it again by this command.
+    #[track_caller]
+    pub(crate) fn restart_as(&mut self, command: Command, folder: &Path) {
+        self.program = Program::start(command, &folder.join("edge.log"));
+    }
+
     /// Waits for readiness.
     #[track_caller]
     pub(crate) fn ready(&self) {

@@ -92,17 +92,22 @@ impl Program {
 
     /// SIGHUP: read again what can be read again.
     pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    /// Sends a signal: the standard library knows SIGKILL only, and `kill` by
+    /// pid is exact.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-HUP", &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIGHUP");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name}");
     }
 
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        // The standard library sends SIGKILL only; `kill` by pid is exact.
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIGTERM");
+        self.signal("TERM");
         self.child.wait().expect("it ends").code()
     }
 }

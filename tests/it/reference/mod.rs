@@ -10,7 +10,7 @@ mod generate;
 mod real;
 mod slow;
 
-use dice::Dice;
+pub(crate) use dice::Dice;
 use slow::{Deed, Memory, Person, Question, World};
 
 /// Environments in one run, and histories in each.
@@ -41,6 +41,8 @@ fn a_slow_evaluator_agrees_on_one_hundred_thousand_histories() {
         }
     }
     println!("{histories} histories, {compared} comparisons, {skipped} skipped: {reasons:?}");
+    println!("figures: histories {histories}");
+    println!("figures: histories, comparisons {compared}");
     assert!(skipped * 4 < histories, "too many environments are refused");
     // What never happens is not compared either.
     for reason in [

@@ -15,6 +15,8 @@ mod users;
 pub(crate) use flow::{block, flow};
 pub(crate) use identify::identify;
 pub use segment::SegmentSecrets;
+#[cfg(any(test, fuzzing))]
+pub(crate) use socket::fuzz_packet;
 pub(crate) use socket::{ENDING_NAMES, PUSHED_NAMES, socket};
 pub use socket::{SocketOptions, Sockets};
 pub(crate) use step::{intent, transition};

@@ -11,6 +11,8 @@ mod identify;
 mod step;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use changes::fuzz_ticket;
 pub use changes::{Changes, ChangesOptions};
 pub(crate) use changes::{EVENT_NAMES, TicketError, hear, sell};
 pub(crate) use evaluate::evaluate;

@@ -8,6 +8,8 @@
 //! go on with what they followed before.
 
 mod counts;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod looking;
 mod meeting;
 mod packet;
@@ -16,6 +18,8 @@ mod watching;
 mod wire;
 
 pub(crate) use counts::{ENDING_NAMES, PUSHED_NAMES, SocketCounts};
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::packet as fuzz_packet;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 

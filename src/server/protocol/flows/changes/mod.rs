@@ -7,11 +7,15 @@
 
 mod counts;
 mod follow;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod hear;
 mod ticket;
 mod told;
 
 pub(crate) use counts::{ChangeCounts, EVENT_NAMES};
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::ticket as fuzz_ticket;
 pub(crate) use hear::{hear, sell};
 pub(crate) use ticket::{Office, TicketError};
 

@@ -131,7 +131,7 @@ impl Office {
 impl Ticket {
     /// Time, hash, then the texts, each with its length and an empty one for
     /// none: ids are never empty.
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(&self.expires_ms.to_le_bytes());
         bytes.extend_from_slice(&self.key);
@@ -149,7 +149,7 @@ impl Ticket {
         bytes
     }
 
-    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of_bytes(bytes: &[u8]) -> Option<Self> {
         let (time, rest) = bytes.split_first_chunk::<8>()?;
         let (key, mut rest) = rest.split_first_chunk::<32>()?;
         let mut text = || -> Option<Option<Box<str>>> {
