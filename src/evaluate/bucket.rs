@@ -3,21 +3,29 @@
 //! murmur3 x86 32 with seed 0 over `salt:id`, modulo 10 000. Anybody can compute
 //! it with the salt at hand, so that other systems may agree with ours.
 
+use std::num::NonZeroU32;
+
 /// Buckets there are; basis points count them.
 pub(super) const BUCKETS: u16 = 10_000;
 
 /// The bucket of an id: 0..10000. The salt comes with its colon.
 pub fn bucket(salt: &str, id: &str) -> u16 {
-    (murmur3_32(salt.as_bytes(), id.as_bytes()) % u32::from(BUCKETS)) as u16
+    (murmur3_32(0, salt.as_bytes(), id.as_bytes()) % u32::from(BUCKETS)) as u16
+}
+
+/// Where an id falls among `of` places, counted from 1, as Unleash's clients
+/// compute it: the same hash, over a group that comes with its colon.
+pub(super) fn place(seed: u32, group: &str, id: &str, of: NonZeroU32) -> u32 {
+    murmur3_32(seed, group.as_bytes(), id.as_bytes()) % of + 1
 }
 
 /// The hash of one text behind the other. Written out because the library's
 /// reads from a stream, which takes longer than the rest of a rollout; a test
 /// compares the two.
-fn murmur3_32(salt: &[u8], id: &[u8]) -> u32 {
+fn murmur3_32(seed: u32, salt: &[u8], id: &[u8]) -> u32 {
     let length = salt.len().wrapping_add(id.len()) as u32;
     let (words, odd) = salt.as_chunks();
-    let mut hash = words.iter().fold(0, |hash, word| stir(hash, *word));
+    let mut hash = words.iter().fold(seed, |hash, word| stir(hash, *word));
     // The word that the seam between the two runs through.
     let mut seam = [0; 4];
     let missing = if odd.is_empty() { 0 } else { 4 - odd.len() };
@@ -62,7 +70,19 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::bucket;
+    use super::{bucket, place};
+
+    /// The values that Unleash publishes for those who write clients.
+    #[test]
+    fn places_are_those_of_unleash() {
+        let place = |seed, group, id, of: u32| place(seed, group, id, of.try_into().unwrap());
+        assert_eq!(place(0, "gr1:", "123", 100), 73);
+        assert_eq!(place(0, "groupX:", "999", 100), 25);
+        assert_eq!(place(86_028_157, "gr1:", "123", 100), 96);
+        assert_eq!(place(86_028_157, "groupX:", "999", 100), 60);
+        assert_eq!(place(86_028_157, "gr1:", "123", 1000), 796);
+        assert_eq!(place(86_028_157, "groupX:", "999", 1000), 260);
+    }
 
     /// Known values of murmur3 x86 32, so that no other hash slips in.
     #[test]

@@ -1,16 +1,15 @@
 //! What does a constraint of Unleash mean?
 //!
-//! The third dialect, compiled to the form of the other two; the flags of a
-//! later part build on it, and until then its vectors use it alone. Unleash's
-//! context arrives as a subject: `userId` is the user's identifier, the other
-//! fixed fields are attributes of the request, and whatever else is named is a
-//! property, stored or carried. REGEX is not among the operators yet and
-//! counts as one nobody knows: such a constraint never holds.
+//! The third dialect, compiled to the form of the other two; flags are made of
+//! it. What a constraint asks for is a [`field`](super::field) of the context.
+//! One that makes no sense never holds, inverted or not, and says why.
 
 use super::{
     date,
-    form::{Attribute, Condition, Operand, PropertyPath, Relation, Root, SpelledParts, TextTest},
+    field::{CURRENT_TIME, operand},
+    form::{Condition, Operand, Relation, SpelledParts, TextTest},
     network::Network,
+    pattern::Pattern,
     semver::Release,
     text::Text,
     value::Seen,
@@ -37,6 +36,14 @@ impl Constraint {
     /// Why the constraint never holds, inverted or not; none where it may.
     pub fn fault(&self) -> Option<String> {
         compile(self).err()
+    }
+
+    /// The point in time at which the answer changes by itself, for requests
+    /// that say no other time.
+    pub fn turns_at(&self) -> Option<i64> {
+        let is_dated = matches!(self.operator.as_str(), "DATE_AFTER" | "DATE_BEFORE");
+        let value = self.value.as_deref().filter(|_| is_dated)?;
+        (self.context_name == CURRENT_TIME).then(|| date::parse(value))?
     }
 }
 
@@ -67,6 +74,7 @@ fn compile(constraint: &Constraint) -> Result<Condition, String> {
         "SEMVER_LT" => release(constraint, Relation::Less)?,
         "SEMVER_LTE" => release(constraint, Relation::LessOrEqual)?,
         "IN_CIDR" => within(constraint),
+        "REGEX" => matching(constraint)?,
         unknown => {
             return Err(format!(
                 "found the operator {unknown:?}, expected a known one"
@@ -79,16 +87,8 @@ fn compile(constraint: &Constraint) -> Result<Condition, String> {
     })
 }
 
-/// The field of the context. Fixed fields are only what the request says:
-/// a stored property that happens to be called like one does not count.
 fn field(constraint: &Constraint) -> Operand {
-    match constraint.context_name.as_str() {
-        "userId" => Operand::Attribute(Root::User, Attribute::Identifier),
-        own @ ("sessionId" | "environment" | "appName" | "remoteAddress" | "currentTime") => {
-            Operand::Carried(own.into())
-        }
-        other => Operand::Property(Root::User, PropertyPath::whole(other)),
-    }
+    operand(&constraint.context_name)
 }
 
 fn sorted(values: &[String]) -> Box<[Box<str>]> {
@@ -126,7 +126,7 @@ fn dated(constraint: &Constraint, relation: Relation) -> Result<Condition, Strin
     })?;
     // Only here is a time that the request does not name the time it came.
     let field = match constraint.context_name.as_str() {
-        "currentTime" => Operand::CurrentTime,
+        CURRENT_TIME => Operand::CurrentTime,
         _ => field(constraint),
     };
     let sides = Box::new([field, Operand::Time(time)]);
@@ -145,6 +145,11 @@ fn within(constraint: &Constraint) -> Condition {
     let networks = constraint.values.iter();
     let networks = networks.filter_map(|value| Network::parse(value));
     Condition::Within(field(constraint), networks.collect())
+}
+
+fn matching(constraint: &Constraint) -> Result<Condition, String> {
+    let pattern = Pattern::compile(value(constraint)?, constraint.case_insensitive)?;
+    Ok(Condition::Matches(field(constraint), pattern))
 }
 
 fn value(constraint: &Constraint) -> Result<&str, String> {

@@ -93,6 +93,9 @@ impl Condition {
                 network::address(text)
                     .is_some_and(|address| networks.iter().any(|one| one.has(address)))
             }),
+            Self::Matches(operand, pattern) => {
+                spelled(operand.value(scene), |text| pattern.matches(text))
+            }
         }
     }
 }
@@ -128,7 +131,7 @@ fn includes(array: Seen<'_>, wanted: Seen<'_>) -> bool {
 }
 
 impl Operand {
-    fn value<'a>(&'a self, scene: &Scene<'a>) -> Seen<'a> {
+    pub(super) fn value<'a>(&'a self, scene: &Scene<'a>) -> Seen<'a> {
         match self {
             Self::Null => Seen::Null,
             Self::Boolean(boolean) => Seen::Boolean(*boolean),

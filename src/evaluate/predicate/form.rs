@@ -7,7 +7,8 @@
 //! nesting somebody typed.
 
 use super::{
-    asked::Asked, like::Like, loose::Wanted, network::Network, semver::Release, value::Number,
+    asked::Asked, like::Like, loose::Wanted, network::Network, pattern::Pattern, semver::Release,
+    value::Number,
 };
 use crate::snapshot::BlockKey;
 
@@ -48,6 +49,8 @@ pub(super) enum Condition {
     Release(Relation, Operand, Release),
     /// The operand spells an address, and it is in one of these networks.
     Within(Operand, Box<[Network]>),
+    /// The pattern matches somewhere in the operand, spelled out.
+    Matches(Operand, Pattern),
 }
 
 /// What an audience asks of one attribute. Flat, since a decision judges many.

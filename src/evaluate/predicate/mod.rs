@@ -12,12 +12,14 @@ mod audience;
 mod constraint;
 mod date;
 mod eval;
+mod field;
 mod form;
 mod lex;
 mod like;
 mod loose;
 mod network;
 mod parse;
+mod pattern;
 mod semver;
 mod spell;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub(super) use self::asked::AskedId;
 pub use self::{
     asked::{Asked, Places},
     constraint::Constraint,
+    field::Field,
 };
 
 use self::{asked::Found, eval::Scene, form::Condition};

@@ -11,18 +11,23 @@ use super::value::{Number, Seen};
 /// The longest number: the smallest one above zero has 323 zeros in front.
 const NUMBER_BYTES_MAX: usize = 384;
 
-/// Whether the value's text passes; arrays, objects and what is missing have
-/// none. Numbers are written without exponent, whole ones without a point.
+/// Whether the value's text passes; what has none does not.
 pub(super) fn spelled(value: Seen<'_>, passes: impl FnOnce(&str) -> bool) -> bool {
+    read(value, passes).unwrap_or(false)
+}
+
+/// What a reader makes of the value's text; arrays, objects and what is missing
+/// have none. Numbers are written without exponent, whole ones without a point.
+pub(super) fn read<T>(value: Seen<'_>, reader: impl FnOnce(&str) -> T) -> Option<T> {
     match value {
-        Seen::Text(text) => text.as_written().is_some_and(passes),
-        Seen::Boolean(boolean) => passes(if boolean { "true" } else { "false" }),
-        Seen::Number(Number::Whole(whole)) => passes(itoa::Buffer::new().format(whole)),
+        Seen::Text(text) => text.as_written().map(reader),
+        Seen::Boolean(boolean) => Some(reader(if boolean { "true" } else { "false" })),
+        Seen::Number(Number::Whole(whole)) => Some(reader(itoa::Buffer::new().format(whole))),
         Seen::Number(Number::Float(float)) => {
             let mut room = [0; NUMBER_BYTES_MAX];
-            written(&mut room, float).is_some_and(passes)
+            written(&mut room, float).map(reader)
         }
-        Seen::Null | Seen::Time(_) | Seen::Array(_) | Seen::Object(_) => false,
+        Seen::Null | Seen::Time(_) | Seen::Array(_) | Seen::Object(_) => None,
     }
 }
 
