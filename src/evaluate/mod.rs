@@ -2,11 +2,13 @@
 //!
 //! Pure: data in, data out; no I/O, clock, randomness, logging or async, and
 //! no input panics. [`decide()`] answers which version of a flow a subject sees
-//! and why, [`explain()`] what led there; [`transition()`] moves a subject through a version; [`predicate`] is
+//! and why, [`explain()`] what led there; [`transition()`] moves a subject through a version; [`judge()`] answers
+//! whether a flag is on; [`predicate`] is
 //! the one engine under every condition.
 
 mod bucket;
 mod decide;
+mod flags;
 mod membership;
 mod migrate;
 pub mod predicate;
@@ -18,6 +20,7 @@ mod transition;
 
 pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
+pub use flags::{FlagAsk, judge, may_draw};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
 pub(crate) use migrate::standing_in;
 pub use migrate::{Standing, Strategies, migrate};

@@ -11,6 +11,7 @@ pub mod compile;
 pub mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fixture;
+pub mod flags;
 mod fragment;
 pub mod frame;
 #[cfg(any(test, fuzzing))]

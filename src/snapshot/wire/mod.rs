@@ -1,7 +1,8 @@
 //! What stands in the signed documents and in the parts, byte for byte?
 //!
 //! The only serialisable types of this folder: [`document`] has what is signed
-//! and the index, [`flow`], [`deployment`] and [`access`] what parts hold.
+//! and the index, [`flow`], [`deployment`] and [`access`] what parts hold,
+//! [`flag`] what documents of flags do.
 //! Members may be added in later releases and are ignored by older readers;
 //! what an older reader must not ignore raises `min_reader`. Times are
 //! milliseconds since the Unix epoch, hashes are lower-case SHA-256 in
@@ -10,6 +11,7 @@
 mod access;
 mod deployment;
 mod document;
+mod flag;
 mod flow;
 
 pub use access::{
@@ -24,6 +26,10 @@ pub use document::{
     Blob, ControlDocument, DocumentReference, Encoding, EnvelopeFile, IndexDocument, PartEntry,
     PartKind, ReleaseDocument, RoleKeys, RoleRule, RootDocument, RootRoles, ShardDocument,
     SignatureEntry, TimestampDocument,
+};
+pub use flag::{
+    ConstraintPart, DependencyPart, FlagEventPart, FlagPart, FlagsPart, OverridePart, SegmentPart,
+    StrategyPart, VariantPart,
 };
 pub use flow::{
     BlockKind, BlockPart, EntryCondition, FieldKind, FieldPart, FlowPart, Migration, PathPart,

@@ -1,0 +1,116 @@
+//! Which bytes do clients get for flags?
+//!
+//! A frontend's answer is made of pieces that were serialised when the flags
+//! were compiled, one for each thing a flag can come to; clients that evaluate
+//! themselves get the flags as they were written. Writing copies, and allocates
+//! nothing beyond the buffer it is given.
+
+use serde_json::{Value, json};
+
+use super::{Flag, Flags, Variant};
+
+/// What a flag came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'f> {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Which variant it has, if it is on and has any.
+    pub variant: Option<&'f Variant>,
+}
+
+impl Judged<'_> {
+    /// Off.
+    pub const OFF: Self = Self {
+        enabled: false,
+        variant: None,
+    };
+}
+
+impl Flag {
+    /// A frontend's answer about this flag, as JSON.
+    #[inline]
+    pub fn toggle<'f>(&'f self, judged: &Judged<'f>) -> &'f [u8] {
+        match judged {
+            Judged {
+                variant: Some(variant),
+                ..
+            } => &variant.on,
+            Judged { enabled: true, .. } => &self.on,
+            Judged { enabled: false, .. } => &self.off,
+        }
+    }
+}
+
+impl Variant {
+    pub(super) fn bytes(&self) -> usize {
+        self.on.len()
+    }
+}
+
+impl Flags {
+    /// The most bytes all answers have together, with a comma each.
+    pub fn toggles_bytes_max(&self) -> usize {
+        self.toggles_bytes_max
+    }
+
+    /// Appends `"features":[…],"segments":[…]` with the flags that are wanted
+    /// and the segments they refer to.
+    pub fn write_features(&self, out: &mut Vec<u8>, wanted: impl Fn(&Flag) -> bool) {
+        let mut used = vec![false; self.segments.len()];
+        out.extend_from_slice(b"\"features\":[");
+        let mut separator: &[u8] = b"";
+        for flag in self.list.iter().filter(|flag| wanted(flag)) {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(&flag.source);
+            separator = b",";
+            let referred = flag.strategies.iter().flat_map(|own| &own.segments);
+            for place in referred.flatten() {
+                used[*place] = true;
+            }
+        }
+        out.extend_from_slice(b"],\"segments\":[");
+        separator = b"";
+        for (segment, _) in self.segments.iter().zip(used).filter(|(_, used)| *used) {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(&segment.source);
+            separator = b",";
+        }
+        out.push(b']');
+    }
+
+    /// Appends one flag as it was written.
+    pub fn write_feature(out: &mut Vec<u8>, flag: &Flag) {
+        out.extend_from_slice(&flag.source);
+    }
+}
+
+/// A value as it was written, without spaces.
+pub(super) fn source(value: &Value) -> Box<[u8]> {
+    value.to_string().into_bytes().into()
+}
+
+/// A frontend's answer about a flag. Each fact stands twice, under the names of
+/// older and newer clients.
+pub(super) fn toggle(
+    name: &str,
+    enabled: bool,
+    variant: Option<(&str, Option<&Value>)>,
+    impression_data: bool,
+) -> Box<[u8]> {
+    let payload = variant.and_then(|(_, payload)| payload);
+    let chosen = variant.map_or("disabled", |(name, _)| name);
+    let answer = json!({
+        "name": name,
+        "enabled": enabled,
+        "variant": {
+            "name": chosen,
+            "enabled": variant.is_some(),
+            "payload": payload,
+            "feature_enabled": enabled,
+            "featureEnabled": enabled,
+        },
+        "impressionData": impression_data,
+        "impression_data": impression_data,
+    });
+    answer.to_string().into_bytes().into()
+}

@@ -1,0 +1,218 @@
+//! What does a compiled flag look like to the code that evaluates it?
+//!
+//! In stages: bytes are read into a [`FlagsDocument`], which [`compile`] makes
+//! into [`Flags`]: constraints parsed, groups spelled for hashing, flags they
+//! depend on found, and each answer a frontend may get serialised once. A flag
+//! that makes no sense is set aside and named; the rest serve.
+
+mod compile;
+mod document;
+mod fragment;
+mod strategy;
+
+pub use document::{FlagsDocument, FlagsError};
+pub use fragment::Judged;
+
+use std::num::NonZeroU32;
+
+use crate::evaluate::predicate::{Field, Predicate};
+
+/// All flags of an environment.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// Ascending by name.
+    pub(crate) list: Box<[Flag]>,
+    /// In the order of the document; strategies know them by their places.
+    pub(crate) segments: Box<[Segment]>,
+    troubles: Box<[FlagTrouble]>,
+    asks: Asks,
+    fingerprint: [u8; 32],
+    toggles_bytes_max: usize,
+}
+
+/// What is not as its author may think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagTrouble {
+    /// The flag's name as far as it has one, or the segment's id.
+    pub what: Box<str>,
+    /// What was found and what was expected.
+    pub why: String,
+    /// Whether it does not serve; else a part of it never holds.
+    pub set_aside: bool,
+}
+
+/// What evaluating all flags may ask of a request.
+#[derive(Debug, Default)]
+pub struct Asks {
+    /// Fields of the context, sorted.
+    pub fields: Box<[Box<str>]>,
+    /// When constraints on the time of the request change their answers, in
+    /// milliseconds since the Unix epoch, ascending.
+    pub times: Box<[i64]>,
+    pub(crate) draws: Draws,
+}
+
+/// When chance decides something.
+#[derive(Debug, Default)]
+pub(crate) struct Draws {
+    /// Always.
+    pub(crate) always: bool,
+    /// Where the context has neither of these.
+    pub(crate) without_both: Option<[Field; 2]>,
+    /// Where it lacks one of these.
+    pub(crate) without_any: Box<[Field]>,
+}
+
+/// One flag.
+#[derive(Debug)]
+pub struct Flag {
+    /// What applications call it.
+    pub name: Box<str>,
+    /// Project sid.
+    pub project: Box<str>,
+    /// Hash of the name, for draws.
+    pub(crate) key: u64,
+    pub(crate) enabled: bool,
+    pub(crate) dependencies: Box<[Dependency]>,
+    /// In the order in which they are judged; without any the flag is on.
+    pub(crate) strategies: Box<[Strategy]>,
+    pub(crate) variants: Variants,
+    /// The flag as its document has it, for clients that evaluate themselves.
+    source: Box<[u8]>,
+    /// What a frontend gets when it is on without a variant.
+    on: Box<[u8]>,
+    /// And when it is off.
+    off: Box<[u8]>,
+}
+
+/// What another flag has to be.
+#[derive(Debug)]
+pub(crate) enum Dependency {
+    /// Nothing satisfies it: there is no such flag, or it depends on others.
+    Never,
+    /// The flag is off.
+    Off(usize),
+    /// The flag is on, with one of these variants or, without any, whatever
+    /// it has.
+    On(usize, Box<[Box<str>]>),
+}
+
+/// One way for a flag to be on.
+#[derive(Debug)]
+pub(crate) struct Strategy {
+    /// All have to hold.
+    pub(crate) conditions: Box<[Predicate]>,
+    /// Those of these segments, too; none when one is missing, and then it
+    /// never holds.
+    pub(crate) segments: Option<Box<[usize]>>,
+    pub(crate) rule: StrategyRule,
+    /// In the place of the flag's, if there are any.
+    pub(crate) variants: Variants,
+}
+
+/// What a strategy asks beyond its constraints.
+#[derive(Debug)]
+pub(crate) enum StrategyRule {
+    /// Nothing.
+    Always,
+    /// What nobody can satisfy, or we cannot.
+    Never,
+    /// A field is one of a list.
+    Among(Predicate),
+    /// A share of all.
+    Rollout(Rollout),
+}
+
+/// A share of all, by hash.
+#[derive(Debug)]
+pub(crate) struct Rollout {
+    /// Of hundred places; 0 to 100.
+    pub(crate) percent: u32,
+    pub(crate) stickiness: Stickiness,
+    /// What is hashed before the id, with its colon.
+    pub(crate) group: Box<str>,
+}
+
+/// What a choice goes by.
+#[derive(Debug)]
+pub(crate) enum Stickiness {
+    /// The user, else the session, else a draw.
+    Default {
+        /// `userId`.
+        user: Field,
+        /// `sessionId`.
+        session: Field,
+    },
+    /// A draw.
+    Random,
+    /// A field of the context.
+    Field(Field),
+}
+
+/// Variants to choose from.
+#[derive(Debug, Default)]
+pub(crate) struct Variants {
+    /// In the order of the document.
+    pub(crate) list: Box<[Variant]>,
+    /// None when nothing is to be chosen.
+    pub(crate) choice: Option<Choice>,
+    /// Who gets which in any case; the first that holds counts.
+    pub(crate) overrides: Box<[(Predicate, usize)]>,
+}
+
+/// How one of several variants is chosen.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// Sum of all weights.
+    pub(crate) weights: NonZeroU32,
+    pub(crate) stickiness: Stickiness,
+    /// What is hashed before the id, with its colon.
+    pub(crate) group: Box<str>,
+}
+
+/// One of several faces of a flag that is on.
+#[derive(Debug)]
+pub struct Variant {
+    /// What applications call it.
+    pub name: Box<str>,
+    pub(crate) weight: u32,
+    /// What a frontend gets when the flag is on with it.
+    on: Box<[u8]>,
+}
+
+/// Constraints that several strategies share.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// All have to hold.
+    pub(crate) conditions: Box<[Predicate]>,
+    /// As its document has it.
+    source: Box<[u8]>,
+}
+
+impl Flags {
+    /// The flag of this name.
+    pub fn named(&self, name: &str) -> Option<&Flag> {
+        let at = self.list.binary_search_by(|flag| (*flag.name).cmp(name));
+        self.list.get(at.ok()?)
+    }
+
+    /// All of them, ascending by name.
+    pub fn list(&self) -> &[Flag] {
+        &self.list
+    }
+
+    /// What is not as its author may think.
+    pub fn troubles(&self) -> &[FlagTrouble] {
+        &self.troubles
+    }
+
+    /// What evaluating may ask of a request.
+    pub fn asks(&self) -> &Asks {
+        &self.asks
+    }
+
+    /// The same wherever the same flags are compiled.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+}
