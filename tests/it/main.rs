@@ -40,5 +40,6 @@ mod stories;
 mod tls;
 mod traces;
 mod two_processes;
+mod unleash;
 mod v1;
 mod vectors;

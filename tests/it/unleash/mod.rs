@@ -1,0 +1,3 @@
+//! Do flags behave as Unleash's clients expect?
+
+mod specification;
