@@ -56,7 +56,7 @@
 //! compiled on a blocking thread → kept on disk → published by one pointer; on
 //! any failure the old one stays and says how old it is. **Request**: route →
 //! [`current::Current::load`] once → key → body → subject from memory →
-//! [`evaluate::decide()`] → bytes. **Step**: newest state → pure
+//! [`evaluate::decide()`] (or [`evaluate::judge()`], flag by flag) → bytes. **Step**: newest state → pure
 //! [`evaluate::transition()`] → journal, synced → answer; the shipper carries it
 //! to the ledger, and until then it lies over whatever the ledger said.
 //!
@@ -65,7 +65,9 @@
 //! - [`evaluate`] and [`snapshot`] know no I/O, clock, randomness, logging or
 //!   async. What they would log they return.
 //! - No snapshot that was not verified can be evaluated: the types do not
-//!   convert any other way, also not from our own disk.
+//!   convert any other way, also not from our own disk. The one exception has
+//!   flags and nothing else, of a file that an operator names to an edge
+//!   without a control plane ([`app::Offline`]).
 //! - No lock is held over an await; no channel is unbounded; no static has
 //!   interior mutability; no work that a snapshot can do waits for a request.
 //! - No success is answered before the record is synced; no seq is used twice;

@@ -148,7 +148,7 @@ pub(crate) fn authorize<'e>(
     let opened = live.key(&hash).ok_or_else(unknown)?;
     let key = opened.key;
     let expected = route.permission();
-    if !expected.contains(key.kind) {
+    if !key.is_one_of(|kind| expected.contains(kind)) {
         return Err(AuthError::Kind {
             found: key.kind,
             expected,

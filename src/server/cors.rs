@@ -36,7 +36,8 @@ pub(crate) fn preflight() -> Answer {
             "x-api-key, authorization, content-type, idempotency-key, flowgate-min-revision, \
              flowgate-token, flowgate-user-token, last-event-id, x-pkg-name, x-pkg-version, \
              x-fern-language, x-fern-sdk-name, x-fern-sdk-version, x-fern-runtime, \
-             x-fern-runtime-version",
+             x-fern-runtime-version, if-none-match, unleash-appname, unleash-instanceid, \
+             unleash-connection-id, unleash-sdk, unleash-client-spec, unleash-interval",
         ),
         // What browsers cap the lifetime of a preflight at.
         (ACCESS_CONTROL_MAX_AGE, "7200"),
@@ -59,7 +60,7 @@ pub(crate) fn cross_origin(welcome: &Origins, origin: Option<&HeaderValue>, answ
         }
         Origins::List(list) => {
             // A cache must not hand one page's permission to another.
-            headers.insert(VARY, HeaderValue::from_static("origin"));
+            headers.append(VARY, HeaderValue::from_static("origin"));
             if !list.iter().any(|own| own.as_bytes() == origin.as_bytes()) {
                 return;
             }
@@ -70,7 +71,7 @@ pub(crate) fn cross_origin(welcome: &Origins, origin: Option<&HeaderValue>, answ
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
             "X-Dopt-Intent-Side-Effects, Flowgate-Revision, Flowgate-Snapshot-Age, \
-             Flowgate-Stale, Retry-After",
+             Flowgate-Stale, Retry-After, ETag",
         ),
     );
 }

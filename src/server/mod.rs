@@ -31,7 +31,7 @@ mod tests;
 
 use std::{cell::Cell, future::Future, net::SocketAddr, rc::Rc, sync::Arc};
 
-use hyper::http::request::Parts;
+use hyper::{Method, http::request::Parts};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
@@ -52,7 +52,7 @@ use self::{
     auth::{Access, Memory},
     error::{AuthError, Fault},
     limits::{Gate, LIMIT_NAMES, Visit},
-    protocol::{distribution, dopt, flows},
+    protocol::{distribution, dopt, flows, unleash},
     respond::Stamps,
     route::{Protocol, ROUTE_NAMES, Route, route},
     sent::Sent,
@@ -128,6 +128,7 @@ impl Edge {
             changes: self.changes.clone(),
             sockets: self.sockets.clone(),
             segment: self.segment.clone(),
+            chance: Cell::new(u64::from_le_bytes(self.ambient.bytes())),
         }
     }
 }
@@ -148,6 +149,8 @@ pub struct EdgeService {
     changes: Changes,
     sockets: Sockets,
     segment: SegmentSecrets,
+    /// What chance is made of, moved on by every request that asks for some.
+    chance: Cell<u64>,
 }
 
 /// A connection's memory: the hash of the key it used last.
@@ -282,6 +285,12 @@ impl EdgeService {
                 Box::pin(flows::explain(self, &posted)).await
             }
             Route::Changes => Box::pin(flows::hear(self, asked)).await,
+            Route::Unleash(call) if asked.head.method == Method::GET => {
+                unleash::get(self, asked, call, parameter).await
+            }
+            Route::Unleash(call) => {
+                Box::pin(unleash::post(self, asked, body, call, parameter)).await
+            }
             Route::Ticket => {
                 let posted = asked.posted(current, body).await?;
                 flows::sell(self, &posted)
@@ -304,6 +313,15 @@ impl EdgeService {
         if let Some(environment) = auth::environment(&live, memory, sent) {
             span.record("flowgate.environment", environment);
         }
+    }
+
+    /// A number nobody can foresee who has not seen the ones before; for
+    /// shares, and never for secrets. Flags mix it before they use it.
+    fn chance(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let next = self.chance.get().wrapping_add(STEP);
+        self.chance.set(next);
+        next
     }
 
     fn now(&self) -> UnixMs {

@@ -35,6 +35,10 @@ pub(super) fn split<'p>(
         if matches!(segment, "." | "..") {
             return Err(refuse("no dot segments"));
         }
+        // Clients of Unleash put paths together with slashes to spare.
+        if segment.is_empty() && segments[0] == "api" {
+            continue;
+        }
         *segments.get_mut(used).ok_or(RouteError::NoSuchPath)? = segment;
         used += 1;
     }

@@ -118,6 +118,7 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "expires_ms": live.map(|live| live.freshness.expires_ms),
         "clock_problem": clock_problem(&facts.refresh, live, now),
         "flows": live.map(|live| live.snapshot.flows.len()),
+        "flags": live.map(|live| live.snapshot.flags.list().len()),
         "set_aside": set_aside.unwrap_or_default(),
         "changes": changes_report(facts, now),
     });

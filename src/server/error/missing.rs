@@ -25,6 +25,8 @@ pub(crate) enum Missing {
     Block { uid: String, environment: String },
     #[error("block \"{uid}\" is not in version {number} of its flow")]
     BlockInVersion { uid: String, number: u32 },
+    #[error("flag \"{name}\" is not in environment {environment}")]
+    Flag { name: String, environment: String },
     #[error("deployment \"{name}\" is not in environment {environment}")]
     Deployment { name: String, environment: String },
 }

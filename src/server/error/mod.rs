@@ -7,6 +7,7 @@
 //! room it happens in, not by every request that meets it) never names a user.
 
 mod missing;
+mod unleash;
 
 pub(crate) use missing::{Missing, Old};
 
@@ -230,6 +231,9 @@ impl Fault {
             Self::Missing(Missing::Block { .. } | Missing::BlockInVersion { .. }) => {
                 row(S::NOT_FOUND, "unknown-block", "Unknown block")
             }
+            Self::Missing(Missing::Flag { .. }) => {
+                row(S::NOT_FOUND, "unknown-flag", "Unknown flag")
+            }
             Self::Missing(Missing::Deployment { .. }) => {
                 row(S::NOT_FOUND, "unknown-deployment", "Unknown deployment")
             }
@@ -308,6 +312,7 @@ impl Fault {
         let mut answer = match protocol {
             Protocol::Dopt => self.dopt(&row),
             Protocol::Flowgate => self.problem(&row),
+            Protocol::Unleash => self.unleash(&row),
         };
         if let Some((name, value)) = self.extra_header() {
             answer.headers_mut().insert(name, value);

@@ -29,7 +29,9 @@ mod tests {
 
     /// Routes with documents of their own, or that are no calls.
     fn is_told_elsewhere(name: &str) -> bool {
-        matches!(name, "none" | "preflight" | "distribution") || name.starts_with("dopt_")
+        matches!(name, "none" | "preflight" | "distribution")
+            || name.starts_with("dopt_")
+            || name.starts_with("unleash_")
     }
 
     fn kinds(operation: &Value) -> Vec<&str> {

@@ -7,6 +7,7 @@ mod batch;
 pub(crate) mod distribution;
 pub(crate) mod dopt;
 pub(crate) mod flows;
+pub(crate) mod unleash;
 
 /// Appends a JSON string.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {

@@ -18,6 +18,8 @@ mod deployments;
 #[cfg(test)]
 mod dopt;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod freshness;

@@ -86,6 +86,7 @@ pub(super) fn keys(parts: &[&KeyPart], revoked: &[String]) -> Result<Vec<Key>, C
             keys.push(Key {
                 sha256,
                 kind: part.kind,
+                also: None,
                 name: part.name.as_str().into(),
                 projects: part
                     .projects

@@ -232,6 +232,8 @@ fn assemble(
         block_flows: flows.by_block,
         deployments: deployed.deployments,
         channels: deployed.channels,
+        flags: Arc::default(),
+        takes_environments: false,
         keys,
         access,
         set_aside: flows.set_aside,

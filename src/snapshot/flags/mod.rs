@@ -9,9 +9,12 @@ mod compile;
 mod document;
 mod fragment;
 mod strategy;
+mod token;
+mod unsigned;
 
 pub use document::{FlagsDocument, FlagsError};
 pub use fragment::Judged;
+pub use token::{FlagToken, FlagTokenError};
 
 use std::num::NonZeroU32;
 

@@ -15,6 +15,10 @@ pub struct Key {
     pub sha256: [u8; 32],
     /// What it may do.
     pub kind: KeyKind,
+    /// What else it may do: a token that an operator gives to an edge without
+    /// a store says nothing of its kind, and opens what any application asks
+    /// about flags.
+    pub also: Option<KeyKind>,
     /// For people.
     pub name: Box<str>,
     /// Project sids it may see; empty means all.
@@ -29,6 +33,11 @@ impl Key {
     /// Whether flows of this project are visible with this key.
     pub fn sees(&self, project: &str) -> bool {
         self.projects.is_empty() || self.projects.iter().any(|own| &**own == project)
+    }
+
+    /// Whether it is of one of these kinds.
+    pub fn is_one_of(&self, has: impl Fn(KeyKind) -> bool) -> bool {
+        has(self.kind) || self.also.is_some_and(has)
     }
 
     /// Whether pages of this origin, as their browser writes it, may use it.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::wire::EnvironmentType;
+use super::{flags::Flags, wire::EnvironmentType};
 
 /// Everything one environment evaluates against, at one revision.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ pub struct Snapshot {
     pub deployments: Vec<Arc<Deployment>>,
     /// By name; every channel that is described or deployed on.
     pub channels: FxHashMap<Box<str>, Channel>,
+    /// Flags, shared with other snapshots that have the same.
+    pub flags: Arc<Flags>,
+    /// Whether the environment that a context of flags names counts. Else the
+    /// key has settled it; but flags of a file are of no environment.
+    pub takes_environments: bool,
     /// Keys that are not revoked.
     pub keys: Vec<Key>,
     /// What public keys may do.

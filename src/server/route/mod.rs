@@ -14,7 +14,7 @@ use super::{
     kinds::Kinds,
     limits::Class,
     path::{SEGMENTS, decode, split},
-    protocol::distribution::Document,
+    protocol::{distribution::Document, unleash},
 };
 use crate::{
     limits::{BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX},
@@ -108,6 +108,8 @@ pub(crate) enum Protocol {
     Dopt,
     /// RFC 9457 problem documents.
     Flowgate,
+    /// A status, and words only where clients may read them.
+    Unleash,
 }
 
 impl Protocol {
@@ -118,6 +120,8 @@ impl Protocol {
             .any(|own| path.starts_with(own))
         {
             Self::Dopt
+        } else if unleash::speaks(path) {
+            Self::Unleash
         } else {
             Self::Flowgate
         }
@@ -161,6 +165,8 @@ pub(crate) enum Route {
     Ticket,
     /// `/edge/v1/environments/:name/…`, for other edges.
     Distribution(Document),
+    /// `/api/…`, and what stands beside it.
+    Unleash(unleash::Call),
 }
 
 /// Names in metrics; [`Route::number`] is an index into them.
@@ -187,6 +193,16 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "dopt_identify_group",
     "dopt_identify_user",
     "dopt_segment",
+    "unleash_frontend",
+    "unleash_frontend_all",
+    "unleash_frontend_one",
+    "unleash_frontend_usage",
+    "unleash_features",
+    "unleash_feature",
+    "unleash_usage",
+    "unleash_validate",
+    "unleash_health",
+    "unleash_ready",
 ];
 
 impl Route {
@@ -210,6 +226,7 @@ impl Route {
             Self::Distribution(_) => 15,
             Self::DoptSocket => 16,
             Self::DoptUsers(call) => 17 + call as usize,
+            Self::Unleash(call) => 22 + call as usize,
         }
     }
 
@@ -220,6 +237,7 @@ impl Route {
             Self::Preflight | Self::OpenApi => Kinds::of(&[]),
             // Keys of edges are in no snapshot.
             Self::Distribution(_) => Kinds::of(&[]),
+            Self::Unleash(call) => call.permission(),
             Self::DoptFlow
             | Self::DoptIntent(_)
             | Self::DoptBlock
@@ -241,6 +259,7 @@ impl Route {
             Self::Explain | Self::OpenApi => Class::Lists,
             // Other edges have the last snapshot and come again.
             Self::Distribution(_) => Class::Lists,
+            Self::Unleash(call) => call.class(),
             Self::Preflight
             | Self::DoptFlow
             | Self::DoptBlock
@@ -268,6 +287,7 @@ impl Route {
             | Self::DoptSocket
             | Self::Changes => 0,
             Self::Distribution(document) => document.body_bytes_max(),
+            Self::Unleash(call) => call.body_bytes_max(),
             Self::DoptUsers(UsersCall::Batch | UsersCall::Bulk) | Self::Identify => {
                 BATCH_BODY_BYTES_MAX
             }
@@ -301,6 +321,9 @@ pub(crate) struct Matched<'p> {
 pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, RouteError> {
     let mut segments = [""; SEGMENTS];
     let used = split(path, &mut segments)?;
+    if let Some((call, name)) = unleash::Call::of(&segments[..used]) {
+        return flags(method, call, name);
+    }
     // The pattern first: a known path with a wrong method is a 405. The last
     // value says whether the parameter is the last segment, where alone an
     // encoded slash is meaningful.
@@ -357,121 +380,23 @@ pub(crate) fn route<'p>(method: &Method, path: &'p str) -> Result<Matched<'p>, R
     Ok(Matched { route, parameter })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(method: Method, path: &str) -> String {
-        match route(&method, path) {
-            Ok(matched) => format!("{:?} {}", matched.route, matched.parameter),
-            Err(RouteError::NoSuchPath) => "404".to_owned(),
-            Err(RouteError::Method { allow }) => format!("405 {allow}"),
-            Err(RouteError::Path(_)) => "400".to_owned(),
+/// The route of a call about flags, of which some come by either method.
+fn flags<'p>(
+    method: &Method,
+    call: unleash::Call,
+    name: &'p str,
+) -> Result<Matched<'p>, RouteError> {
+    let (route, parameter) = match *method {
+        Method::OPTIONS => (Route::Preflight, Cow::Borrowed("")),
+        _ if call.takes(method) => (Route::Unleash(call), decode(name, true)?),
+        _ => {
+            return Err(RouteError::Method {
+                allow: call.allow(),
+            });
         }
-    }
-
-    #[test]
-    fn paths_lead_where_they_should_and_nowhere_else() {
-        let get = Method::GET;
-        let post = Method::POST;
-        let cases = [
-            (&get, "/v2/flow/welcome", "DoptFlow welcome"),
-            (&get, "/v2/flow/a%2Fb", "DoptFlow a/b"),
-            (&get, "/v2/flow/a%20b", "DoptFlow a b"),
-            (&get, "/v2/flow/%2e%2e", "DoptFlow .."),
-            (&get, "/v2/flow/%ff", "400"),
-            (&get, "/v2/flow/../block", "400"),
-            (&get, "/v2/./flow/a", "400"),
-            (&get, "/v2/flow/a;b", "400"),
-            (&get, "/v2/flow/a\\b", "400"),
-            (&get, "//v2/flow/a", "404"),
-            (&get, "/v2/flow/a/", "404"),
-            (&get, "/v2/flow", "404"),
-            (&get, "/v%32/flow/a", "404"),
-            (&get, "/V2/flow/a", "404"),
-            (&get, "*", "404"),
-            (&get, "/", "404"),
-            (&get, "/v2/flow/a/b/c/d/e", "404"),
-            (&post, "/v2/flow/welcome", "405 GET, OPTIONS"),
-            (&Method::HEAD, "/v2/flow/welcome", "405 GET, OPTIONS"),
-            (&Method::OPTIONS, "/v2/flow/welcome", "Preflight "),
-            (&Method::OPTIONS, "/v2/nothing", "404"),
-            (&post, "/v2/flow/welcome/start", "DoptIntent(Start) welcome"),
-            (&post, "/v2/flow/a%2fb/start", "400"),
-            (&post, "/v2/flow/welcome/exit", "404"),
-            (&get, "/v2/flow/welcome/start", "405 POST, OPTIONS"),
-            (&get, "/v2/block/b1", "DoptBlock b1"),
-            (&get, "/v2/socket/", "DoptSocket "),
-            (&get, "/v2/socket", "DoptSocket "),
-            (&get, "/v2/socket//", "404"),
-            (&post, "/v2/socket/", "405 GET, OPTIONS"),
-            (&post, "/v2/block/b1/transition", "DoptTransition b1"),
-            (&post, "/identify", "DoptIdentify "),
-            (&post, "/identify/", "404"),
-            (&post, "/identify/batch", "DoptUsers(Batch) batch"),
-            (&post, "/identify/bulk", "DoptUsers(Bulk) bulk"),
-            (&post, "/identify/group", "DoptUsers(Group) group"),
-            (&post, "/identify/segment", "DoptUsers(Segment) segment"),
-            (&post, "/identify/a%2Fb", "DoptUsers(Named) a/b"),
-            (&post, "/identify/Batch", "DoptUsers(Named) Batch"),
-            (&post, "/identify/batch/", "404"),
-            (&get, "/identify/batch", "405 POST, OPTIONS"),
-            (&Method::OPTIONS, "/identify/group", "Preflight "),
-            (&post, "/v1/evaluate", "Evaluate "),
-            (&post, "/v1/flows/w/reset", "Intent(Reset) w"),
-            (&post, "/v1/blocks/b/transition", "Transition b"),
-            (&post, "/v1/identify", "Identify "),
-            (&post, "/v1/explain", "Explain "),
-            (&get, "/v1/changes", "Changes "),
-            (&post, "/v1/changes", "405 GET, OPTIONS"),
-            (&post, "/v1/changes/tickets", "Ticket "),
-            (&get, "/v1/changes/x", "404"),
-            (
-                &get,
-                "/edge/v1/environments/e/timestamp",
-                "Distribution(Timestamp) ",
-            ),
-            (
-                &get,
-                "/edge/v1/environments/e/parts/a",
-                "Distribution(Part) ",
-            ),
-            (
-                &post,
-                "/edge/v1/environments/e/parts",
-                "Distribution(Parts) ",
-            ),
-            (
-                &post,
-                "/edge/v1/environments/e/progress",
-                "Distribution(Progress) ",
-            ),
-            (&post, "/edge/v1/environments/e/root/1", "405 GET, OPTIONS"),
-            (&get, "/edge/v1/environments/e/keys", "404"),
-            (&get, "/edge/v1/environments/e/releases/1/2", "404"),
-            (&get, "/edge/v1/environments/e", "404"),
-        ];
-        for (method, path, expected) in cases {
-            assert_eq!(found(method.clone(), path), expected, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn public_keys_open_no_identify_route() {
-        let all = ["batch", "bulk", "group", "ann", "segment"].map(UsersCall::of);
-        let all = all.map(Route::DoptUsers).into_iter();
-        for route in all.chain([Route::DoptIdentify, Route::Identify]) {
-            assert!(!route.permission().contains(KeyKind::Blocks));
-            let name = ROUTE_NAMES[route.number()];
-            assert_eq!(route.takes_basic(), name == "dopt_segment");
-        }
-        assert!(!Route::Evaluate.permission().contains(KeyKind::Users));
-        assert_eq!(Route::Explain.permission().describe(), "server");
-        assert_eq!(Route::Evaluate.permission().describe(), "blocks or server");
-        assert!(!Route::Changes.permission().contains(KeyKind::Users));
-        assert_eq!(ROUTE_NAMES[Route::Identify.number()], "identify");
-        assert_eq!(ROUTE_NAMES[Route::Ticket.number()], "ticket");
-        let group = Route::DoptUsers(UsersCall::Group);
-        assert_eq!(ROUTE_NAMES[group.number()], "dopt_identify_group");
-    }
+    };
+    Ok(Matched { route, parameter })
 }
+
+#[cfg(test)]
+mod tests;
