@@ -1,6 +1,6 @@
 //! How do the parts become a running program?
 //!
-//! The composition root, the only place where all parts meet. [`Edge`],
+//! The composition root, the only place where all parts meet. [`Edge`], [`Offline`],
 //! [`Store`] and [`Dev`] build their parts in order, know the addresses they
 //! are bound to, and stop in the written order. Starting returns when the
 //! listeners are bound; all threads are inside.
@@ -17,7 +17,7 @@ mod tls;
 use std::{io, path::PathBuf};
 
 pub use dev::Dev;
-pub use edge::Edge;
+pub use edge::{Edge, Offline};
 pub use store::Store;
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     disk::{folder::FolderError, keep::KeepError},
     http::{BindError, ServeError},
     refresh::RefreshError,
+    snapshot::flags::FlagsError,
     store::{ImportError, StoreError, signing::SigningError},
     tls::TlsError,
     upstream::HttpUpstreamError,
@@ -83,6 +84,15 @@ pub enum StartError {
         /// What the system said.
         #[source]
         cause: io::Error,
+    },
+    /// The file of flags is none.
+    #[error("{} has no flags", path.display())]
+    Features {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: FlagsError,
     },
     /// A listener cannot be bound.
     #[error(transparent)]

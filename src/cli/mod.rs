@@ -22,6 +22,7 @@ mod editing;
 mod env;
 mod explain;
 mod failure;
+mod features;
 mod flags;
 mod flow;
 mod hash;

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     console::Console,
     failure::{Failure, Outcome},
+    features::FeaturesArguments,
     flags::{DevTable, EdgeTable, StoreTable, SurfaceFlags, SurfaceTable},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         DevConfig, DevInfo, EdgeConfig, Faults, LogConfig, Settings, StoreConfig, TracesConfig,
         Variables,
     },
+    snapshot::flags::FlagToken,
     telemetry::{logs, traces::Exporter},
 };
 
@@ -42,6 +44,8 @@ pub(super) struct EdgeArguments {
     common: Common,
     #[command(flatten)]
     flags: SurfaceFlags<EdgeTable>,
+    #[command(flatten)]
+    features: FeaturesArguments,
 }
 
 /// Arguments of `flowgate store`.
@@ -96,11 +100,35 @@ pub(super) fn edge(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
+    if let Some(given) = arguments.features.given()? {
+        return offline(arguments, &given, variables, console);
+    }
     let read = || EdgeConfig::build(settings(&arguments.common, &arguments.flags, variables));
     let config = read()?;
     let (signals, log, _traces) = prepare(config.log(), config.traces(), "edge")?;
     let program =
         app::Edge::start(config, Ambient::system()).map_err(|e| not_started("edge", &e))?;
+    let addresses = program.addresses();
+    console.print(&where_it_is("edge", &addresses, arguments.common.json))?;
+    let renew = || program.renew();
+    signals.wait(&log, || read().map(|config| config.log().clone()), renew);
+    program.stop();
+    Ok(Outcome::Done)
+}
+
+/// `flowgate edge --features`.
+fn offline(
+    arguments: &EdgeArguments,
+    (path, tokens): &(PathBuf, Vec<FlagToken>),
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let settings = || settings(&arguments.common, &arguments.flags, variables);
+    let read = || EdgeConfig::offline(settings(), path);
+    let config = read()?;
+    let (signals, log, _traces) = prepare(config.log(), config.traces(), "edge")?;
+    let program = app::Offline::start(&config, path.clone(), tokens.clone(), Ambient::system())
+        .map_err(|e| not_started("edge", &e))?;
     let addresses = program.addresses();
     console.print(&where_it_is("edge", &addresses, arguments.common.json))?;
     let renew = || program.renew();

@@ -130,6 +130,17 @@ impl Settings {
         self
     }
 
+    /// Refuses every value of these sections, by this rule.
+    pub(crate) fn refuse(&mut self, sections: &[&str], rule: &str) {
+        let is_in = |key: &&String| sections.iter().any(|own| key.starts_with(own));
+        let refused: Vec<String> = self.values.keys().filter(is_in).cloned().collect();
+        for key in refused {
+            if let Some(written) = self.values.remove(&key) {
+                self.fault(key, None, written.origin, rule.to_owned());
+            }
+        }
+    }
+
     /// How many faults the layers have by themselves: unreadable files and
     /// unknown names.
     pub fn faults_so_far(&self) -> usize {

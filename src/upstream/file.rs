@@ -33,12 +33,24 @@ pub struct FileUpstream {
 
 /// What tells of a file, without reading it, that it may be another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+pub(super) struct Look {
     /// Seconds and nanoseconds of the last change to its bytes.
     modified: (i64, i64),
     length: u64,
     /// One that was renamed into the place of another has its own.
     number: u64,
+}
+
+impl Look {
+    /// How a file looks now; blocks.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let found = path.metadata()?;
+        Ok(Self {
+            modified: (found.mtime(), found.mtime_nsec()),
+            length: found.len(),
+            number: found.ino(),
+        })
+    }
 }
 
 impl FileUpstream {
@@ -78,14 +90,7 @@ impl FileUpstream {
 
     async fn look(&self, path: &Path) -> Result<Option<Look>, SourceError> {
         let full = self.folder.join(path);
-        let looked = off_thread(move || {
-            let found = full.metadata()?;
-            Ok::<_, io::Error>(Look {
-                modified: (found.mtime(), found.mtime_nsec()),
-                length: found.len(),
-                number: found.ino(),
-            })
-        });
+        let looked = off_thread(move || Look::at(&full));
         match looked.await? {
             Ok(look) => Ok(Some(look)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -197,7 +202,7 @@ fn away(path: &Path, error: &io::Error) -> SourceError {
 
 /// A whole file of at most so many bytes. Pipes and devices, which may never
 /// end or never begin, are none.
-fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let found = path.metadata()?;
     if !found.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -212,7 +217,8 @@ fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn off_thread<T: Send + 'static>(
+/// Runs what blocks where it keeps nobody waiting.
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, SourceError> {
     tokio::task::spawn_blocking(work)

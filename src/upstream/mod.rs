@@ -5,6 +5,7 @@
 
 mod absent;
 mod client;
+mod features;
 mod file;
 mod http;
 mod reads;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use absent::NoLedger;
 pub use client::HttpUpstreamError;
+pub use features::FeaturesFile;
 pub use file::FileUpstream;
 pub use http::{HttpUpstream, HttpUpstreamOptions};
 pub use reporting::UpstreamVersion;

@@ -7,9 +7,12 @@
 //! → a last attempt to ship → end. Every wait has its deadline.
 
 mod ground;
+mod offline;
 #[cfg(test)]
 mod simulation;
 mod supply;
+
+pub use offline::Offline;
 
 use std::{
     num::NonZeroUsize,
@@ -153,7 +156,7 @@ impl Edge {
             segment: segment(&config),
         };
         secured.measure(&service.metrics);
-        let (public, admin) = serve(&config, service, &watched, public, admin)?;
+        let (public, admin) = serve(&config, service, watched.clone(), public, admin)?;
 
         control.spawn("read-through", reader.run());
         control.spawn("journal-pressure", say_pressure(journal.clone()));
@@ -265,7 +268,7 @@ impl Edge {
 fn serve(
     config: &EdgeConfig,
     service: server::Edge,
-    watched: &Arc<Watched>,
+    status: Arc<dyn server::StatusSource>,
     public: Listener,
     admin: Listener,
 ) -> Result<(http::Server, http::Server), StartError> {
@@ -274,7 +277,7 @@ fn serve(
         current: service.current.clone(),
         ambient: service.ambient.clone(),
         metrics: metrics.clone(),
-        status: watched.clone(),
+        status,
     };
     operators.register();
     service.register();

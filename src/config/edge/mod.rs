@@ -18,6 +18,7 @@ mod upstream;
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use self::{
@@ -123,6 +124,31 @@ impl EdgeConfig {
             );
         }
         reader.finish(config)
+    }
+
+    /// Checks settings of an edge that lives from a file of flags: it has no
+    /// upstream, and so nothing may be said of one.
+    pub fn offline(mut settings: Settings, features: &Path) -> Result<Self, Faults> {
+        settings.refuse(
+            &["upstream.", "environment.", "distribution."],
+            "is not read with --features: an edge that lives from a file has no upstream (leave it out)",
+        );
+        let path = features.to_string_lossy();
+        // What an edge with an upstream cannot do without.
+        let settings = settings
+            .set("upstream.kind", "file")
+            .set("upstream.path", &path)
+            .set("upstream.trust_root", &path)
+            .set("environment.default.required", "true");
+        Self::build(settings)
+    }
+
+    /// How often a file that may change is looked at.
+    pub fn reread(&self) -> Duration {
+        match &self.upstream.origin {
+            SnapshotOrigin::File { reread, .. } => *reread,
+            SnapshotOrigin::Http(_) => self.upstream.poll_wait,
+        }
     }
 
     /// Where applications connect.
