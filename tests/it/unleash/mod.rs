@@ -1,3 +1,9 @@
 //! Do flags behave as Unleash's clients expect?
+//!
+//! Its client specification in full, and stories about what the specification
+//! says nothing of: statuses, tags, tokens, and the file that all comes from.
 
+mod file;
+mod offline;
 mod specification;
+mod wire;
