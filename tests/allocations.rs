@@ -12,14 +12,15 @@ use std::{
 
 use flowgate::{
     evaluate::{
-        Ask, FlowState, LiveJudge, Membership, Profile, Reason, Step, Subject, SubjectView,
-        VersionSource, decide,
+        Ask, FlagAsk, FlowState, LiveJudge, Membership, Profile, Reason, Step, Subject,
+        SubjectView, VersionSource, decide, judge, may_draw,
         predicate::{Constraint, Predicate},
         transition,
     },
     snapshot::{
         Revision, Snapshot,
         compile::compile,
+        flags::{Flags, FlagsDocument},
         flow_bytes_max,
         parts::Content,
         wire::{ControlDocument, EnvironmentType, SettingsPart},
@@ -294,6 +295,57 @@ fn no_constraint_allocates() {
         let counted = allocations(|| answer = Some(predicate.holds(&view, 7)));
         assert_eq!((counted, answer), (0, Some(holds)), "{name} {operator}");
     }
+}
+
+#[test]
+fn no_flag_allocates() {
+    let constraint = |field: &str, operator: &str, value: &str| json!({"contextName": field, "operator": operator, "value": value, "values": [value]});
+    let rollout = |stickiness: &str, rollout: &str| {
+        let parameters = json!({"stickiness": stickiness, "rollout": rollout, "groupId": "g"});
+        json!({"name": "flexibleRollout", "parameters": parameters, "segments": [1]})
+    };
+    let variants = json!([{"name": "a", "weight": 500, "payload": {"type": "string", "value": "x"}},
+        {"name": "b", "weight": 500, "overrides": [{"contextName": "userId", "values": ["bob"]}]}]);
+    let features = (0..100).map(|at| {
+        let strategies = match at % 5 {
+            0 => json!([rollout("default", "50"), {"name": "default"}]),
+            1 => json!([rollout("random", "50")]),
+            2 => json!([rollout("age", "100")]),
+            3 => json!([{"name": "userWithId", "parameters": {"userIds": "bob, ann"}}]),
+            _ => json!([{"name": "default", "constraints": [constraint("plan", "REGEX", "^(pro|team)$")]}]),
+        };
+        let parent = json!([{"feature": "flag 0", "variants": ["a", "b"]}]);
+        let dependencies = if at % 10 == 9 { parent } else { json!([]) };
+        json!({"name": format!("flag {at}"), "enabled": true, "strategies": strategies,
+            "variants": variants, "dependencies": dependencies})
+    });
+    let segment = json!({"id": 1, "constraints": [constraint("age", "NUM_GT", "4"), constraint("name", "STR_CONTAINS", "N")]});
+    let document = json!({"features": features.collect::<Vec<_>>(), "segments": [segment]});
+    let document = FlagsDocument::read(document.to_string().as_bytes()).unwrap();
+    let flags = Flags::compile(&document);
+    assert_eq!(flags.troubles(), []);
+    let user = subject();
+    let ask = FlagAsk {
+        view: view(&user),
+        now: 7,
+        chance: 7,
+    };
+    let mut out = Vec::with_capacity(flags.toggles_bytes_max());
+    let mut answer = |chance: u64| {
+        out.clear();
+        let ask = FlagAsk { chance, ..ask };
+        let mut on = 0;
+        for flag in flags.list() {
+            let judged = judge(&flags, flag, &ask);
+            on += u32::from(judged.enabled);
+            out.extend_from_slice(flag.toggle(&judged));
+        }
+        (may_draw(&flags, &ask.view), on)
+    };
+    // A thread that matches for the first time takes what it keeps for that.
+    let first = answer(7);
+    assert!(first.0 && (50..100).contains(&first.1), "{first:?}");
+    assert_eq!(allocations(|| drop(black_box(answer(7)))), 0);
 }
 
 fn subject() -> Subject {
