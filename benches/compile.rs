@@ -94,6 +94,7 @@ fn content(versions: u32) -> Content {
         versions: made.collect(),
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     }
 }

@@ -335,6 +335,7 @@ fn content(flows: usize) -> Content {
             .chain([mixed_deployment()])
             .collect(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     }
 }

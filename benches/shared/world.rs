@@ -185,6 +185,7 @@ pub(crate) fn snapshot(number: u64, others: Vec<(FlowPart, VersionPart)>) -> Sna
         versions: versions.collect(),
         deployments: Vec::new(),
         keys: vec![serde_json::from_value(key).expect("a key")],
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = json!({

@@ -26,6 +26,7 @@ fn snapshot(revision: Revision) -> Arc<Snapshot> {
         versions: Vec::new(),
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = serde_json::json!({"environment": NAME, "environment_uid": "env_1",

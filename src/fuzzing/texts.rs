@@ -149,6 +149,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
                     {"attribute": "tags", "operator": "contains", "value": "vip"}]}]}}),
         )],
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let revision = Revision {

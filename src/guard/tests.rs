@@ -49,6 +49,7 @@ fn snapshot(entries: &[Value]) -> Snapshot {
         versions: versions.collect(),
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = ControlDocument::default();

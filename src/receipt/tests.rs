@@ -41,6 +41,7 @@ fn snapshot() -> Snapshot {
         versions: vec![(String::new(), part(version))],
         deployments: vec![deployment],
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let revision = Revision {

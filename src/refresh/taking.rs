@@ -254,6 +254,7 @@ impl Refresher {
             versions,
             deployments,
             flows,
+            flags,
         }: Work,
         read: Read,
     ) {
@@ -262,7 +263,7 @@ impl Refresher {
         status.parts_read = read.parts as u64;
         status.versions_compiled = versions as u64;
         tracing::debug!(environment = %self.environment, parts_read = read.parts, versions,
-            deployments, flows, "a release was compiled");
+            deployments, flows, flags, "a release was compiled");
     }
 
     /// Puts a snapshot in force; what it replaces is freed elsewhere, together

@@ -132,6 +132,7 @@ fn snapshot() -> Snapshot {
             .into(),
         deployments,
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = ControlDocument {

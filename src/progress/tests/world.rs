@@ -156,6 +156,7 @@ fn snapshot(with_first: bool) -> Snapshot {
             })
             .collect(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = json!({

@@ -137,6 +137,7 @@ pub(super) fn snapshot_at(revision: Revision, drafts: bool) -> Snapshot {
             key(ELSEWHERE, "blocks", Some("other"), None),
             key(WEB, "blocks", None, Some("web")),
         ],
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = json!({

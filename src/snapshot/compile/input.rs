@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Value;
 
 use crate::snapshot::{
+    flags::Flags,
     model::{Deployment, Flow},
     parts::{Body, Content, Inventory, Outcome, PartsError, Place},
     wire::{DeploymentPart, FlowPart, KeyPart, PartKind, SettingsPart, VersionPart},
@@ -55,6 +57,12 @@ pub(super) struct Input<'c> {
     pub(super) deployments: Vec<Given<'c, DeploymentPart, Deployment>>,
     /// Ascending by hash.
     pub(super) keys: Vec<&'c KeyPart>,
+    /// By name.
+    pub(super) features: Vec<&'c Value>,
+    /// By id.
+    pub(super) segments: Vec<&'c Value>,
+    /// What both were compiled to before, if they are the same.
+    pub(super) flags: Option<&'c Arc<Flags>>,
     /// `kind:id` and why.
     pub(super) broken: Vec<(String, &'c str)>,
 }
@@ -72,6 +80,9 @@ impl<'c> Input<'c> {
             versions: versions.collect(),
             deployments: content.deployments.iter().map(given).collect(),
             keys: content.keys.iter().collect(),
+            features: content.flags.features().iter().collect(),
+            segments: content.flags.segments().iter().collect(),
+            flags: None,
             broken: broken
                 .map(|(name, why)| (name.clone(), why.as_str()))
                 .collect(),
@@ -85,8 +96,12 @@ impl<'c> Input<'c> {
             versions: Versions::default(),
             deployments: Vec::new(),
             keys: Vec::new(),
+            features: Vec::new(),
+            segments: Vec::new(),
+            flags: inventory.flags_made(),
             broken: Vec::new(),
         };
+        let (mut features, mut segments) = (Vec::new(), Vec::new());
         for (place, part) in inventory.parts() {
             let (kind, id) = (part.entry.kind, part.entry.id.as_str());
             match &part.body {
@@ -112,6 +127,8 @@ impl<'c> Input<'c> {
                         input.versions.insert(name, (source, Some(place)));
                     }
                 }
+                Body::Flag(flag) => features.push((id, &**flag)),
+                Body::Segment(segment) => segments.push((id, &**segment)),
                 Body::Key(key) => input.keys.push(key),
                 Body::Broken(why) => input.broken.push((format!("{}:{id}", kind.name()), why)),
                 Body::Settings(_) | Body::Unread => {}
@@ -121,10 +138,18 @@ impl<'c> Input<'c> {
         let deployments = &mut input.deployments;
         deployments.sort_by(|a, b| a.part.uid.cmp(&b.part.uid));
         input.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+        input.features = in_order(features);
+        input.segments = in_order(segments);
         let served: FxHashSet<&str> = input.flows.iter().map(|flow| &*flow.part.uid).collect();
         input.versions.retain(|(uid, _), _| served.contains(uid));
         Ok(input)
     }
+}
+
+/// Parts by their ids.
+fn in_order<'c>(mut parts: Vec<(&str, &'c Value)>) -> Vec<&'c Value> {
+    parts.sort_by_key(|(id, _)| *id);
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 fn given<T, M>(part: &T) -> Given<'_, T, M> {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use self::input::Input;
 use super::{
+    flags::Flags,
     model::{Deployment, Flow, Revision, Snapshot, Version},
     parts::{self, Body, Content, Inventory, Outcome, PartsError, Place, Read},
     trust::CheckedRelease,
@@ -149,6 +150,8 @@ pub struct Work {
     pub deployments: usize,
     /// Flows linked.
     pub flows: usize,
+    /// Flags compiled: all or none, since they depend on each other.
+    pub flags: usize,
 }
 
 /// Reads a release beside the inventory of an earlier one, and compiles its
@@ -189,6 +192,7 @@ pub fn compile_inventory(
         versions: made.versions.len(),
         deployments: made.deployments.len(),
         flows: made.flows.len(),
+        flags: made.flags.as_ref().map_or(0, |flags| flags.list().len()),
     };
     drop(input);
     note(inventory, made);
@@ -201,6 +205,8 @@ struct Made {
     versions: Vec<(Option<Place>, Arc<Outcome>)>,
     flows: Vec<(Option<Place>, Arc<Flow>)>,
     deployments: Vec<(Option<Place>, Arc<Deployment>)>,
+    /// None: the last ones serve on.
+    flags: Option<Arc<Flags>>,
 }
 
 fn assemble(
@@ -219,6 +225,16 @@ fn assemble(
     flows.set_aside.extend(deployed.set_aside);
     let mut made = flows.made;
     made.deployments = deployed.made;
+    let flags = match input.flags {
+        Some(last) => Arc::clone(last),
+        None => {
+            let (features, segments) = (input.features.iter(), input.segments.iter());
+            let flags = Arc::new(Flags::of(features.copied(), segments.copied()));
+            made.flags = Some(Arc::clone(&flags));
+            flags
+        }
+    };
+    flows.set_aside.extend(flags.set_aside());
     let by_key = flows.by_sid.values();
     let by_key = by_key.map(|flow| (flow.key, Arc::clone(flow))).collect();
     let snapshot = Snapshot {
@@ -232,7 +248,7 @@ fn assemble(
         block_flows: flows.by_block,
         deployments: deployed.deployments,
         channels: deployed.channels,
-        flags: Arc::default(),
+        flags,
         takes_environments: false,
         keys,
         access,
@@ -256,6 +272,9 @@ fn note(inventory: &mut Inventory, made: Made) {
         if let Some(place) = place {
             inventory.deployed(place, deployment);
         }
+    }
+    if let Some(flags) = made.flags {
+        inventory.flags_became(flags);
     }
     inventory.forget_parsed();
 }

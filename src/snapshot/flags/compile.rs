@@ -34,13 +34,19 @@ impl Flags {
     /// Compiles a document. There is always a result: what is wrong with a flag
     /// stands among its [`troubles`](Self::troubles).
     pub fn compile(document: &FlagsDocument) -> Self {
+        Self::of(document.features().iter(), document.segments().iter())
+    }
+
+    /// The same of flags and segments wherever they lie.
+    pub(in crate::snapshot) fn of<'v>(
+        features: impl Iterator<Item = &'v Value>,
+        segments: impl Iterator<Item = &'v Value>,
+    ) -> Self {
         let mut compiling = Compiling::default();
-        for value in &document.segments {
-            compiling.segment(value);
-        }
+        segments.for_each(|value| compiling.segment(value));
         let mut flags: Vec<(Flag, Vec<DependencyPart>)> = Vec::new();
         let mut names = FxHashSet::default();
-        for value in &document.features {
+        for value in features {
             let name = name_of(value);
             let made = match names.insert(name) {
                 true => compiling.flag(value),

@@ -15,8 +15,8 @@ use crate::{
 /// Flags and segments as they were written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlagsDocument {
-    pub(super) features: Vec<Value>,
-    pub(super) segments: Vec<Value>,
+    features: Vec<Value>,
+    segments: Vec<Value>,
 }
 
 /// Why there are no flags in some bytes.
@@ -68,6 +68,19 @@ impl FlagsDocument {
         within("flags", document.features.len(), FLAGS_MAX)?;
         within("segments", document.segments.len(), SEGMENTS_MAX)?;
         Ok(document)
+    }
+
+    /// Of flags by name and segments by number, as parts have them.
+    pub(in crate::snapshot) fn of_parts(features: Vec<Value>, segments: Vec<Value>) -> Self {
+        Self { features, segments }
+    }
+
+    pub(in crate::snapshot) fn features(&self) -> &[Value] {
+        &self.features
+    }
+
+    pub(in crate::snapshot) fn segments(&self) -> &[Value] {
+        &self.segments
     }
 
     /// What the events come to.

@@ -18,6 +18,7 @@ pub use token::{FlagToken, FlagTokenError};
 
 use std::num::NonZeroU32;
 
+use super::model::SetAside;
 use crate::evaluate::predicate::{Field, Predicate};
 
 /// All flags of an environment.
@@ -207,6 +208,16 @@ impl Flags {
     /// What is not as its author may think.
     pub fn troubles(&self) -> &[FlagTrouble] {
         &self.troubles
+    }
+
+    /// What of them does not serve, as a snapshot names it.
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = SetAside> {
+        let set_aside = self.troubles.iter().filter(|own| own.set_aside);
+        set_aside.map(|trouble| SetAside {
+            flow: format!("flag {}", trouble.what).into(),
+            version: None,
+            why: trouble.why.clone(),
+        })
     }
 
     /// What evaluating may ask of a request.

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{FlagToken, Flags};
 use crate::snapshot::{
-    model::{AccessRules, BlockFlows, Revision, SetAside, Snapshot, Unsigned},
+    model::{AccessRules, BlockFlows, Revision, Snapshot, Unsigned},
     wire::EnvironmentType,
 };
 
@@ -24,7 +24,6 @@ impl Snapshot {
     ) -> Self {
         let tokens = tokens.iter();
         let own = tokens.filter(|token| token.environment() == environment);
-        let set_aside = flags.troubles().iter().filter(|own| own.set_aside);
         Self {
             environment: environment.into(),
             environment_uid: environment.into(),
@@ -45,13 +44,7 @@ impl Snapshot {
                 refuse_force: true,
                 browser_properties: Some(Box::default()),
             },
-            set_aside: set_aside
-                .map(|trouble| SetAside {
-                    flow: format!("flag {}", trouble.what).into(),
-                    version: None,
-                    why: trouble.why.clone(),
-                })
-                .collect(),
+            set_aside: flags.set_aside().collect(),
         }
     }
 }

@@ -88,7 +88,7 @@ impl BlockFlows {
 /// One thing that was left out of a snapshot, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// The flow's sid, or `deployment NAME`.
+    /// The flow's sid, `deployment NAME`, `flag NAME` or `flag segment ID`.
     pub flow: Box<str>,
     /// Its version, or none for the whole flow.
     pub version: Option<u32>,

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{
     PartsError,
     inventory::{Body, Part},
     version_id,
 };
 use crate::snapshot::{
+    flags::FlagsDocument,
     json,
     wire::{DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart},
 };
@@ -29,6 +32,8 @@ pub struct Content {
     pub deployments: Vec<DeploymentPart>,
     /// Ascending by hash.
     pub keys: Vec<KeyPart>,
+    /// Flags by name and segments by number, each as it was written.
+    pub flags: FlagsDocument,
     /// Parts that are sound but do not parse as what they claim (set aside
     /// later): `kind:id` and why.
     pub broken: Vec<(String, String)>,
@@ -46,6 +51,8 @@ pub(super) fn read(
         PartKind::Flow => flow(id, bytes).map(|own| Body::Flow(own.into(), None)),
         PartKind::Version => version(id, bytes).map(made),
         PartKind::Deployment => deployment(id, bytes).map(|own| Body::Deployment(own.into(), None)),
+        PartKind::Flag => named("name", id, bytes).map(|own| Body::Flag(own.into())),
+        PartKind::Segment => named("id", id, bytes).map(|own| Body::Segment(own.into())),
         PartKind::Key => key(id, bytes).map(|own| Body::Key(own.into())),
         PartKind::Settings => {
             let settings = json::parse::<SettingsPart>(bytes);
@@ -87,6 +94,18 @@ fn deployment(id: &str, bytes: &[u8]) -> Result<DeploymentPart, String> {
 fn key(id: &str, bytes: &[u8]) -> Result<KeyPart, String> {
     let part: KeyPart = json::parse(bytes).map_err(|error| error.to_string())?;
     same("sha256", &part.sha256, id)?;
+    Ok(part)
+}
+
+/// A flag or a segment. What else it says is looked at when all are compiled.
+fn named(member: &str, id: &str, bytes: &[u8]) -> Result<Value, String> {
+    let part: Value = json::parse(bytes).map_err(|error| error.to_string())?;
+    let found = match part.get(member) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    same(member, &found, id)?;
     Ok(part)
 }
 

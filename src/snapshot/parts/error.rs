@@ -94,6 +94,13 @@ pub enum PartsError {
     /// More keys than an edge looks up among.
     #[error("found {found} keys, expected at most {expected}")]
     TooManyKeys { found: usize, expected: usize },
+    /// More flags or segments than an edge evaluates.
+    #[error("found {found} {what}, expected at most {expected}")]
+    TooManyFlags {
+        what: &'static str,
+        found: usize,
+        expected: usize,
+    },
     /// A flow names a version that is not there.
     #[error("flow {flow} lists version {number}, expected a part for it")]
     VersionMissing { flow: String, number: u32 },
@@ -127,6 +134,7 @@ impl PartsError {
             Self::NoSettings => "settings_missing",
             Self::Settings { .. } => "settings_malformed",
             Self::TooManyKeys { .. } => "too_many_keys",
+            Self::TooManyFlags { .. } => "too_many_flags",
             Self::VersionMissing { .. } => "version_missing",
             Self::VersionUnlisted { .. } => "version_unlisted",
             Self::VersionWithoutFlow { .. } => "version_without_flow",

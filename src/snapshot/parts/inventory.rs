@@ -8,12 +8,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Value;
 
 use super::{PartsError, content::Content, part_name, version_id};
 use crate::{
-    limits::KEYS_PER_ENVIRONMENT_MAX,
+    limits::{FLAGS_MAX, KEYS_PER_ENVIRONMENT_MAX, SEGMENTS_MAX},
     snapshot::{
+        flags::{Flags, FlagsDocument},
         model::{Deployment, Flow, Version},
+        sha256,
         wire::{
             Blob, DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart,
         },
@@ -27,6 +30,9 @@ pub struct Inventory {
     pub(super) index: Option<Blob>,
     /// By number.
     pub(super) shards: BTreeMap<u8, Shard>,
+    /// What flags and segments were compiled to last, and a hash of their
+    /// addresses: they depend on each other, so they are made together.
+    pub(super) flags: Option<([u8; 32], Arc<Flags>)>,
 }
 
 /// One shard: its address, and its parts as the shard lists them.
@@ -65,6 +71,10 @@ pub(in crate::snapshot) enum Body {
     Compiled(Arc<Outcome>),
     /// A deployment, and how it was compiled last.
     Deployment(Arc<DeploymentPart>, Option<Arc<Deployment>>),
+    /// A flag.
+    Flag(Arc<Value>),
+    /// A segment.
+    Segment(Arc<Value>),
 }
 
 /// What compiling a version came to.
@@ -165,6 +175,28 @@ impl Inventory {
         }
     }
 
+    /// What the flags of these parts were compiled to, if they were.
+    pub(in crate::snapshot) fn flags_made(&self) -> Option<&Arc<Flags>> {
+        let (addresses, made) = self.flags.as_ref()?;
+        (*addresses == self.addresses_of_flags()).then_some(made)
+    }
+
+    /// Notes what the flags were compiled to.
+    pub(in crate::snapshot) fn flags_became(&mut self, flags: Arc<Flags>) {
+        self.flags = Some((self.addresses_of_flags(), flags));
+    }
+
+    fn addresses_of_flags(&self) -> [u8; 32] {
+        let mut addresses = Vec::new();
+        for (_, part) in self.parts() {
+            if let PartKind::Flag | PartKind::Segment = part.entry.kind {
+                addresses.extend_from_slice(part.entry.blob.sha256.as_bytes());
+                addresses.extend_from_slice(part.entry.id.as_bytes());
+            }
+        }
+        sha256(&addresses)
+    }
+
     fn body(&mut self, (number, at): Place) -> Option<&mut Body> {
         let shard = self.shards.get_mut(&number)?;
         Some(&mut shard.parts.get_mut(at)?.body)
@@ -198,7 +230,7 @@ impl Inventory {
         self.settings()?;
         let mut flows: FxHashMap<&str, Option<&FlowPart>> = FxHashMap::default();
         let mut versions: FxHashSet<(&str, u32)> = FxHashSet::default();
-        let mut keys = 0;
+        let (mut keys, mut count, mut segments) = (0, 0, 0);
         for (_, part) in self.parts() {
             let id = part.entry.id.as_str();
             match part.entry.kind {
@@ -211,7 +243,21 @@ impl Inventory {
                 }
                 PartKind::Version => versions.extend(version_id(id)),
                 PartKind::Key => keys += 1,
+                PartKind::Flag => count += 1,
+                PartKind::Segment => segments += 1,
                 PartKind::Deployment | PartKind::Settings => {}
+            }
+        }
+        for (what, found, expected) in [
+            ("flags", count, FLAGS_MAX),
+            ("segments", segments, SEGMENTS_MAX),
+        ] {
+            if found > expected {
+                return Err(PartsError::TooManyFlags {
+                    what,
+                    found,
+                    expected,
+                });
             }
         }
         if keys > KEYS_PER_ENVIRONMENT_MAX {
@@ -252,8 +298,10 @@ impl Inventory {
             versions: Vec::new(),
             deployments: Vec::new(),
             keys: Vec::new(),
+            flags: FlagsDocument::default(),
             broken: Vec::new(),
         };
+        let (mut features, mut segments) = (Vec::new(), Vec::new());
         let mut versions = BTreeMap::new();
         for part in self.shards.into_values().flat_map(|shard| shard.parts) {
             let entry = &part.entry;
@@ -265,6 +313,8 @@ impl Inventory {
                     versions.insert(key, (entry.blob.sha256.clone(), version));
                 }
                 Body::Deployment(own, _) => content.deployments.push(Arc::unwrap_or_clone(own)),
+                Body::Flag(flag) => features.push((entry.id.clone(), flag)),
+                Body::Segment(segment) => segments.push((entry.id.clone(), segment)),
                 Body::Key(key) => content.keys.push(Arc::unwrap_or_clone(key)),
                 Body::Broken(why) => {
                     let name = part_name(entry.kind, &entry.id);
@@ -276,10 +326,18 @@ impl Inventory {
         content.flows.sort_by(|a, b| a.uid.cmp(&b.uid));
         content.deployments.sort_by(|a, b| a.uid.cmp(&b.uid));
         content.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+        content.flags = FlagsDocument::of_parts(in_order(features), in_order(segments));
         let flows = &content.flows;
         let served = |uid: &str| flows.binary_search_by(|flow| (*flow.uid).cmp(uid)).is_ok();
         versions.retain(|(uid, _), _| served(uid));
         content.versions = versions.into_values().collect();
         Ok(content)
     }
+}
+
+/// Parts by their ids.
+fn in_order(mut parts: Vec<(String, Arc<Value>)>) -> Vec<Value> {
+    parts.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let parts = parts.into_iter();
+    parts.map(|(_, part)| Arc::unwrap_or_clone(part)).collect()
 }

@@ -37,7 +37,9 @@ use super::{
     wire::{Blob, IndexDocument, PartEntry, PartKind, ShardDocument, VersionPart},
     workers::{InTurn, Workers},
 };
-use crate::limits::{INDEX_BYTES_MAX, PART_BYTES_MAX, SHARD_BYTES_MAX, SNAPSHOT_BYTES_MAX};
+use crate::limits::{
+    FLAG_NAME_BYTES_MAX, INDEX_BYTES_MAX, PART_BYTES_MAX, SHARD_BYTES_MAX, SNAPSHOT_BYTES_MAX,
+};
 
 /// The one id of a settings part.
 const SETTINGS_ID: &str = "settings";
@@ -193,6 +195,12 @@ fn version_id(id: &str) -> Option<(&str, u32)> {
     (!uid.is_empty() && number.to_string() == digits).then_some((uid, number))
 }
 
+/// Whether a text is a number in the one spelling that numbers have.
+fn is_number(text: &str) -> bool {
+    text.parse::<i64>()
+        .is_ok_and(|number| number.to_string() == text)
+}
+
 fn check_id(kind: PartKind, id: &str) -> Result<(), PartsError> {
     let (sound, expected) = match kind {
         PartKind::Flow => (!id.is_empty(), "the flow's uid"),
@@ -203,6 +211,11 @@ fn check_id(kind: PartKind, id: &str) -> Result<(), PartsError> {
         ),
         PartKind::Key => (is_sha256_hex(id), "the key's SHA-256"),
         PartKind::Settings => (id == SETTINGS_ID, "settings"),
+        PartKind::Flag => (
+            (1..=FLAG_NAME_BYTES_MAX).contains(&id.len()),
+            "the flag's name",
+        ),
+        PartKind::Segment => (is_number(id), "the segment's number"),
     };
     if sound {
         return Ok(());

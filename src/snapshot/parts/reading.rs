@@ -87,6 +87,7 @@ impl<'r, 'a, F: Fn(&str) -> Option<&'a [u8]> + Sync> Reading<'r, F> {
         let read = in_pieces(workers, &listed, |decoder, shard| self.read(shard, decoder))?;
         let mut inventory = Inventory {
             index: Some(index.clone()),
+            flags: self.last.flags.clone(),
             ..Inventory::default()
         };
         let mut all = Read::default();

@@ -220,7 +220,7 @@ pub struct PartEntry {
     /// What the blob holds.
     pub kind: PartKind,
     /// Unique within its kind: a flow's or a deployment's uid; `uid:number` for
-    /// a version; a key's hash; `settings`.
+    /// a version; a key's hash; `settings`; a flag's name, a segment's id.
     pub id: String,
     /// The bytes.
     #[serde(flatten)]
@@ -269,6 +269,11 @@ pub enum PartKind {
     Settings,
     /// `DeploymentPart`; since reader 2.
     Deployment,
+    /// A flag in Unleash's words ([`super::FlagPart`]), with whatever else it
+    /// says to clients that evaluate themselves; since reader 4.
+    Flag,
+    /// A segment that flags refer to ([`super::SegmentPart`]); since reader 4.
+    Segment,
 }
 
 impl PartKind {
@@ -280,6 +285,8 @@ impl PartKind {
             Self::Key => "key",
             Self::Settings => "settings",
             Self::Deployment => "deployment",
+            Self::Flag => "flag",
+            Self::Segment => "segment",
         }
     }
 }

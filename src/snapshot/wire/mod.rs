@@ -38,8 +38,8 @@ pub use flow::{
 
 /// The reader version this build implements; a release that asks for more is
 /// refused as a whole. 2: deployments, channels, migration, and all blocks. 3:
-/// what narrows public keys (signed users, origins, listed properties).
-pub const READER: u32 = 3;
+/// what narrows public keys (signed users, origins, listed properties). 4: flags.
+pub const READER: u32 = 4;
 
 /// Longest life a timestamp may be given unless the root says otherwise.
 pub const TIMESTAMP_LIFE_DEFAULT_MS: u64 = 24 * 60 * 60 * 1000;

@@ -46,6 +46,7 @@ impl Edge {
             versions: versions.map(|(at, part)| (hash(at), part)).collect(),
             deployments: world.deployments.clone(),
             keys: Vec::new(),
+            flags: Default::default(),
             broken: Vec::new(),
         };
         let revision = Revision::default();

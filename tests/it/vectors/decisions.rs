@@ -148,6 +148,7 @@ fn environment_snapshot(environment: &Value) -> Snapshot {
             .collect(),
         deployments: read(&parts("deployments")),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = ControlDocument {

@@ -178,6 +178,7 @@ fn snapshot(document: &Value, case: &Value) -> Snapshot {
         versions: Vec::new(),
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let mut control = ControlDocument::default();

@@ -53,6 +53,7 @@ pub(super) fn snapshot(shapes: &[Shape]) -> Snapshot {
             .collect(),
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = ControlDocument::default();

@@ -51,6 +51,7 @@ fn snapshot() -> Snapshot {
         versions,
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     };
     let control = ControlDocument::default();

@@ -44,6 +44,7 @@ fn content(flows: Vec<FlowPart>, versions: Vec<(String, VersionPart)>) -> Conten
         versions,
         deployments: Vec::new(),
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     }
 }

@@ -89,6 +89,7 @@ fn content(deployments: Vec<DeploymentPart>) -> Content {
         versions: vec![version("f1", "one"), version("f2", "two")],
         deployments,
         keys: Vec::new(),
+        flags: Default::default(),
         broken: Vec::new(),
     }
 }

@@ -46,6 +46,10 @@ struct World {
     /// Uid to flow, channel and percentage.
     deployments: BTreeMap<u8, (u8, u8, u16)>,
     keys: BTreeSet<u8>,
+    /// Name to how it is, and whether it parses.
+    flags: BTreeMap<u8, (u8, bool)>,
+    /// Id to what it asks.
+    segments: BTreeMap<u8, u8>,
     exclusive: bool,
     disabled: BTreeSet<u8>,
     inactive: BTreeSet<u8>,
@@ -59,7 +63,7 @@ impl World {
                 set.insert(of);
             }
         };
-        match what % 10 {
+        match what % 13 {
             0..=2 => {
                 let made = match three % 6 {
                     0 => Made::Stray,
@@ -97,6 +101,12 @@ impl World {
                 1 => toggle(&mut self.inactive, uid),
                 _ => self.exclusive = !self.exclusive,
             },
+            9 => drop(self.flags.insert(uid, (two, three % 4 > 0))),
+            10 => drop(self.flags.remove(&uid)),
+            11 => match two % 3 {
+                0 => drop(self.segments.remove(&uid)),
+                _ => drop(self.segments.insert(uid, two)),
+            },
             _ => toggle(&mut self.keys, uid),
         }
     }
@@ -128,6 +138,16 @@ impl World {
                 "channel": format!("c{channel}"), "policy": "latest", "rollout": rollout});
             parts.push(part(PartKind::Deployment, &uid, &value));
         }
+        parts.extend(self.flags.iter().map(flag));
+        parts.extend(self.segments.iter().map(|(id, value)| {
+            let asks =
+                json!([{"contextName": "plan", "operator": "IN", "values": [value.to_string()]}]);
+            part(
+                PartKind::Segment,
+                &id.to_string(),
+                &json!({"id": id, "constraints": asks}),
+            )
+        }));
         parts.extend(self.keys.iter().map(|key| key_part(&format!("key {key}"))));
         parts
     }
@@ -141,6 +161,24 @@ impl World {
             ..ControlDocument::default()
         }
     }
+}
+
+/// One that refers to a segment and depends on another, as it happens.
+fn flag((name, (how, sound)): (&u8, &(u8, bool))) -> Part {
+    let own = if *sound {
+        format!("flag {name}")
+    } else {
+        "another".to_owned()
+    };
+    let enabled = if how % 5 > 0 {
+        json!(how % 2 == 0)
+    } else {
+        json!("perhaps")
+    };
+    let value = json!({"name": own, "enabled": enabled, "note": how,
+        "strategies": [{"name": "default", "segments": [how % FLOWS]}],
+        "dependencies": [{"feature": format!("flag {}", how / 8 % FLOWS)}]});
+    part(PartKind::Flag, &format!("flag {name}"), &value)
 }
 
 fn version(uid: &str, sid: u8, number: u8, made: &Made) -> Value {
@@ -175,6 +213,7 @@ fn picture(snapshot: &Snapshot) -> String {
         snapshot.set_aside,
         snapshot.deployments,
     )];
+    lines.push(format!("{:?}", snapshot.flags));
     let flows = snapshot.flows.iter();
     lines.extend(flows.map(|(sid, flow)| format!("flow {sid} {flow:?}")));
     let keys = snapshot.flows_by_key.iter();
@@ -294,7 +333,7 @@ proptest! {
     #[test]
     fn every_round_is_the_same_as_from_nothing(
         rounds in prop::collection::vec(
-            prop::collection::vec((0_u8..10, any::<u8>(), any::<u8>(), any::<u8>()), 1..8),
+            prop::collection::vec((0_u8..13, any::<u8>(), any::<u8>(), any::<u8>()), 1..8),
             1..12,
         )
     ) {
@@ -309,6 +348,7 @@ proptest! {
             let again = pair.publish(&world, round as u64);
             prop_assert_eq!(again.versions, 0);
             prop_assert_eq!(again.flows, 0);
+            prop_assert_eq!(again.flags, 0);
         }
     }
 }
@@ -321,18 +361,22 @@ fn one_commit_among_many_costs_one_version() {
         let versions = BTreeMap::from([(1, sound(uid))]);
         world.flows.insert(uid, (uid, true, versions));
     }
+    world.flags.extend((0..50).map(|name| (name, (1, true))));
     let mut pair = Pair::default();
     let all = pair.publish(&world, 1);
-    assert_eq!((all.versions, all.flows), (100, 100));
+    assert_eq!((all.versions, all.flows, all.flags), (100, 100, 50));
     let before = pair.have.len();
     let flow = world.flows.get_mut(&7).expect("a flow");
     flow.2.insert(2, sound(7));
     let one = pair.publish(&world, 2);
-    assert_eq!((one.versions, one.flows), (1, 1));
+    assert_eq!((one.versions, one.flows, one.flags), (1, 1, 0));
     // The version, its flow, at most two shards, the index.
     let sent = pair.have.len() - before;
     assert!((4..=5).contains(&sent), "{sent} blobs were sent");
     world.disabled.insert(9);
     let switched = pair.publish(&world, 3);
     assert_eq!((switched.versions, switched.flows), (0, 1));
+    world.segments.insert(1, 1);
+    let asked = pair.publish(&world, 4);
+    assert_eq!((asked.versions, asked.flows, asked.flags), (0, 0, 50));
 }
