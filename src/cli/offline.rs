@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Ambient,
     limits,
-    snapshot::{is_sha256_hex, wire::EnvironmentType},
+    snapshot::{flags::FlagsDocument, is_sha256_hex, wire::EnvironmentType},
     store::{
         SourceFile, StoredKeyKind,
         offline::{
@@ -57,6 +57,10 @@ pub(super) struct BuildArguments {
     /// left out when one environment is built; @CHANNEL binds it to a channel.
     #[arg(long = "key", value_name = "[ENV/]KIND:NAME[@CHANNEL]=HASH|FILE")]
     keys: Vec<String>,
+    /// Flags of all environments that are built, or of one: a document as
+    /// Unleash answers /api/client/features. Can be given several times.
+    #[arg(long = "features", value_name = "[ENV=]FILE")]
+    features: Vec<String>,
     /// Table or JSON.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -200,6 +204,7 @@ fn environments(arguments: &BuildArguments) -> Result<Vec<EnvironmentGiven>, Fai
             kind,
             uid: None,
             unsigned_users: arguments.unsigned_users.and_then(Unsigned::choice),
+            flags: FlagsDocument::default(),
         })
     };
     let mut environments = named.iter().map(one).collect::<Result<Vec<_>, _>>()?;
@@ -215,7 +220,30 @@ fn environments(arguments: &BuildArguments) -> Result<Vec<EnvironmentGiven>, Fai
             }
         }
     }
+    for given in &arguments.features {
+        add_flags(given, &mut environments)?;
+    }
     Ok(environments)
+}
+
+/// Reads `[ENV=]FILE`; what is given for one environment counts there.
+fn add_flags(given: &str, environments: &mut [EnvironmentGiven]) -> Result<(), Failure> {
+    let named = given.split_once('=');
+    let named = named.filter(|(name, _)| environments.iter().any(|own| own.name == *name));
+    let path = named.map_or(given, |(_, path)| path);
+    let wrong = |error: &(dyn std::error::Error + 'static)| {
+        Failure::undone(format!("--features {given}: no flags")).because(error)
+    };
+    let bytes = std::fs::read(path).map_err(|error| wrong(&error))?;
+    let flags = FlagsDocument::read(&bytes).map_err(|error| wrong(&error))?;
+    for own in environments {
+        match named {
+            Some((name, _)) if own.name == name => own.flags = flags.clone(),
+            None if own.flags == FlagsDocument::default() => own.flags = flags.clone(),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Reads `[ENV/]KIND:NAME[@CHANNEL]=HASH|FILE`.

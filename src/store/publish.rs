@@ -16,6 +16,7 @@ use crate::{
     clock::UnixMs,
     snapshot::{
         envelope::Role,
+        flags::FlagsDocument,
         parts, sha256_hex,
         wire::{
             Blob, ControlDocument, DocumentReference, READER, ReleaseDocument,
@@ -179,8 +180,9 @@ pub(super) fn issue(
 pub(super) fn unsigned(
     workspace: &Workspace,
     environment: &Environment,
+    flags: &FlagsDocument,
 ) -> Result<(parts::Built, ControlDocument), PublishError> {
-    let stock = Shelf::default().stock(workspace, environment)?;
+    let stock = Shelf::default().stock_with(workspace, environment, flags)?;
     let control = control(workspace, environment, &Publication::default(), None);
     Ok((stock.into_built(), control))
 }

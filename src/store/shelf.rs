@@ -11,11 +11,14 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value;
+
 use super::{
     publish::{PublishError, encode},
     workspace::{AuthoredVersion, Environment, Workspace},
 };
 use crate::snapshot::{
+    flags::FlagsDocument,
     parts::{Built, Inventory, Offer, build_beside},
     wire::{Blob, ChannelPart, DeploymentPart, FlowPart, KeyPart, PartKind, SettingsPart},
 };
@@ -53,6 +56,8 @@ enum MadeOf {
     Version(Version),
     Deployment(DeploymentPart),
     Key(KeyPart),
+    /// Or a segment.
+    Flag(Value),
 }
 
 /// Held, so that no other version can come to lie at its address.
@@ -188,6 +193,16 @@ impl Shelf {
         workspace: &Workspace,
         environment: &Environment,
     ) -> Result<Stocked, PublishError> {
+        self.stock_with(workspace, environment, &FlagsDocument::default())
+    }
+
+    /// The same, with flags, which are in no workspace yet.
+    pub(super) fn stock_with(
+        &self,
+        workspace: &Workspace,
+        environment: &Environment,
+        flags: &FlagsDocument,
+    ) -> Result<Stocked, PublishError> {
         let mut offers = Vec::with_capacity(self.inventory.parts_len());
         let mut made_of = Vec::new();
         let mut offer = |kind, id: String, own: MadeOf| -> Result<(), PublishError> {
@@ -242,6 +257,9 @@ impl Shelf {
             };
             offer(PartKind::Key, key.sha256.clone(), MadeOf::Key(part))?;
         }
+        for (kind, id, part) in flags.parts() {
+            offer(kind, id, MadeOf::Flag(part.clone()))?;
+        }
         let (built, inventory) = build_beside(offers, &self.inventory)?;
         Ok(Stocked {
             built,
@@ -261,6 +279,7 @@ impl Shelf {
             MadeOf::Version(version) => encode(&version.0.part),
             MadeOf::Deployment(part) => encode(part),
             MadeOf::Key(part) => encode(part),
+            MadeOf::Flag(part) => encode(part),
         };
         let offer = (name.0, name.1.clone(), Some(json?));
         Ok((offer, Some((name, own))))

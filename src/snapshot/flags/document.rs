@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{
     limits::{FLAGS_BYTES_MAX, FLAGS_MAX, SEGMENTS_MAX},
-    snapshot::wire::{FlagEventPart, FlagsPart},
+    snapshot::wire::{FlagEventPart, FlagsPart, PartKind},
 };
 
 /// Flags and segments as they were written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlagsDocument {
     features: Vec<Value>,
     segments: Vec<Value>,
@@ -81,6 +81,20 @@ impl FlagsDocument {
 
     pub(in crate::snapshot) fn segments(&self) -> &[Value] {
         &self.segments
+    }
+
+    /// Each flag and segment as a part: kind, id, and what it says. What has no
+    /// name is none.
+    pub fn parts(&self) -> impl Iterator<Item = (PartKind, String, &Value)> {
+        let features = self.features.iter().filter_map(|flag| {
+            let name = flag.get("name")?.as_str()?;
+            Some((PartKind::Flag, name.to_owned(), flag))
+        });
+        let segments = self.segments.iter().filter_map(|segment| {
+            let id = segment.get("id")?.as_i64()?;
+            Some((PartKind::Segment, id.to_string(), segment))
+        });
+        features.chain(segments)
     }
 
     /// What the events come to.

@@ -11,6 +11,7 @@ use crate::{
     limits,
     snapshot::{
         compile::channel_fault,
+        flags::Flags,
         is_sha256_hex, parts,
         wire::{AccessPart, EnvironmentType},
     },
@@ -64,6 +65,16 @@ pub enum BuildError {
         /// Why.
         source: parts::PartsError,
     },
+    /// Flags that no edge would serve.
+    #[error("the flags of environment {environment} cannot be built: {what}: {why}")]
+    Flag {
+        /// Which environment.
+        environment: String,
+        /// Which flag or segment.
+        what: String,
+        /// What was found and expected.
+        why: String,
+    },
     /// An environment cannot be called so.
     #[error("environment {0:?} cannot be built: {1}")]
     Environment(String, &'static str),
@@ -116,12 +127,18 @@ pub fn build(
     // No time of the import is published.
     let imported = import_named(&workspace, read_files(files), Naming::Derived, 0)?;
     let workspace = imported.workspace;
+    let mut notices = imported.report.notices;
+    for environment in environments {
+        notices.extend(check_flags(environment)?);
+    }
     let built = workspace
         .environments
         .iter()
         .take(given)
-        .map(|environment| {
-            let (index, control) = publish::unsigned(&workspace, environment)?;
+        .zip(environments)
+        .map(|(environment, given)| {
+            let unsigned = publish::unsigned(&workspace, environment, &given.flags);
+            let (index, control) = unsigned?;
             // With the reader's eyes, while somebody can still do something.
             let find = |sha256: &str| index.blobs.get(sha256).map(Vec::as_slice);
             parts::resolve_index(&index.index, find, limits::SNAPSHOT_BYTES_MAX).map_err(
@@ -144,7 +161,29 @@ pub fn build(
             })
         });
     let built = built.collect::<Result<_, BuildError>>()?;
-    Ok((built, imported.report.notices))
+    Ok((built, notices))
+}
+
+/// Refuses flags that would be set aside: here somebody can still mend them.
+/// Returns what never holds, which may be meant.
+fn check_flags(given: &EnvironmentGiven) -> Result<Vec<Fault>, BuildError> {
+    let flags = Flags::compile(&given.flags);
+    let mut notices = Vec::new();
+    for trouble in flags.troubles() {
+        if trouble.set_aside {
+            return Err(BuildError::Flag {
+                environment: given.name.clone(),
+                what: trouble.what.to_string(),
+                why: trouble.why.clone(),
+            });
+        }
+        notices.push(Fault {
+            file: format!("flags of {}", given.name),
+            position: format!("flag {:?}", trouble.what),
+            rule: trouble.why.clone(),
+        });
+    }
+    Ok(notices)
 }
 
 fn all_environments(given: &[EnvironmentGiven]) -> Result<Vec<Environment>, BuildError> {

@@ -18,7 +18,10 @@ pub use sign::{SignError, SignOptions, Signed, sign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::wire::{Blob, EnvironmentType, UnsignedUsers};
+use crate::snapshot::{
+    flags::FlagsDocument,
+    wire::{Blob, EnvironmentType, UnsignedUsers},
+};
 
 /// The form of [`ContentFile`] that is written and read.
 const CONTENT_FORMAT: &str = "snapshot-content/1";
@@ -35,6 +38,8 @@ pub struct EnvironmentGiven {
     /// Whether users may come without a signed token; none for what the kind
     /// of environment says.
     pub unsigned_users: Option<UnsignedUsers>,
+    /// What it has beside the projects' flows.
+    pub flags: FlagsDocument,
 }
 
 /// What was built of an environment and is to be signed: everything that a

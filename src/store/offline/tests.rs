@@ -21,6 +21,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn given(name: &str, kind: EnvironmentType) -> EnvironmentGiven {
     EnvironmentGiven {
+        flags: Default::default(),
         name: name.to_owned(),
         kind,
         uid: None,

@@ -5,5 +5,6 @@
 
 mod file;
 mod offline;
+mod signed;
 mod specification;
 mod wire;
