@@ -199,6 +199,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "unleash_frontend_usage",
     "unleash_features",
     "unleash_feature",
+    "unleash_delta",
     "unleash_usage",
     "unleash_validate",
     "unleash_health",

@@ -123,6 +123,12 @@ fn backends_get_flags_as_they_were_written() {
     let answer = edge.with(SHOP).post("/api/client/features", &json!({}));
     assert_eq!(names(&answer, "features"), ["shop.cart", "shop.off"]);
     assert_eq!(answer.json()["query"]["projects"], json!(["shop"]));
+    let delta = body_of(&edge.with(SHOP).get("/api/client/delta"), 200);
+    let event = &delta["events"][0];
+    assert_eq!(event["type"], "hydration");
+    assert_eq!(event["eventId"], 1);
+    assert_eq!(event["features"].as_array().map(Vec::len), Some(2));
+    assert_eq!(ids(event), [2]);
     let one = body_of(&edge.client.get("/api/client/features/shop.off"), 200);
     assert_eq!(one["description"], "kept as it is");
     assert_eq!(
@@ -145,6 +151,7 @@ fn a_client_that_has_the_answer_gets_none_and_two_edges_agree_on_it() {
     };
     for path in [
         "/api/client/features",
+        "/api/client/delta",
         "/api/client/features?namePrefix=d",
         "/api/client/features/shop.off",
     ] {

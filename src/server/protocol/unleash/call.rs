@@ -27,6 +27,8 @@ pub(crate) enum Call {
     Features,
     /// `/api/client/features/:name`.
     Feature,
+    /// `/api/client/delta`.
+    Delta,
     /// `/api/client/metrics` and `register`.
     Usage,
     /// `/edge/validate`.
@@ -52,6 +54,7 @@ impl Call {
             ["internal-backstage", "ready"] => Self::Ready,
             ["api", "client", "features"] => Self::Features,
             ["api", "client", "features", name] => return Some((Self::Feature, name)),
+            ["api", "client", "delta"] => Self::Delta,
             ["api", "client", "register" | "metrics"]
             | ["api", "client", "metrics", "bulk" | "edge"] => Self::Usage,
             ["api", "frontend" | "proxy", rest @ ..] => return Self::of_frontend(rest),
@@ -85,7 +88,7 @@ impl Call {
             Self::Frontend | Self::FrontendAll | Self::FrontendOne | Self::Features => {
                 "GET, POST, OPTIONS"
             }
-            Self::Feature | Self::Health | Self::Ready => "GET, OPTIONS",
+            Self::Feature | Self::Delta | Self::Health | Self::Ready => "GET, OPTIONS",
             Self::FrontendUsage | Self::Usage | Self::Validate => "POST, OPTIONS",
         }
     }
@@ -96,7 +99,9 @@ impl Call {
             Self::Frontend | Self::FrontendAll | Self::FrontendOne | Self::FrontendUsage => {
                 Kinds::of(&[KeyKind::Frontend])
             }
-            Self::Features | Self::Feature | Self::Usage => Kinds::of(&[KeyKind::Client]),
+            Self::Features | Self::Feature | Self::Delta | Self::Usage => {
+                Kinds::of(&[KeyKind::Client])
+            }
             // Who has a token may ask whether it is good, and who has none
             // cannot.
             Self::Validate | Self::Health | Self::Ready => Kinds::of(&[]),
@@ -110,6 +115,7 @@ impl Call {
             // Clients that evaluate themselves go on with what they have.
             Self::Features
             | Self::Feature
+            | Self::Delta
             | Self::FrontendUsage
             | Self::Usage
             | Self::Validate
@@ -121,7 +127,7 @@ impl Call {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Feature | Self::Health | Self::Ready => 0,
+            Self::Feature | Self::Delta | Self::Health | Self::Ready => 0,
             Self::Frontend
             | Self::FrontendAll
             | Self::FrontendOne

@@ -2,7 +2,7 @@
 //!
 //! Each flag as it was written, of the projects that the token sees, and the
 //! segments these refer to. `query` repeats what was asked, because clients
-//! check it.
+//! check it. Clients that follow events get the one that leads to everything.
 
 use serde_json::json;
 
@@ -68,6 +68,23 @@ pub(super) fn one(reply: &Reply<'_>, name: &str) -> Result<Answer, Fault> {
         Flags::write_feature(&mut body, flag);
         body
     }))
+}
+
+/// All flags as the one event that leads to them. What a client has is told by
+/// its tag; which events it lacks nobody has counted, so it gets everything
+/// anew, as after events that are no longer kept.
+pub(super) fn delta(reply: &Reply<'_>) -> Answer {
+    let snapshot = &reply.access.environment.snapshot;
+    let (flags, key) = (&*snapshot.flags, reply.access.key);
+    let own = Ingredients::of(reply.access, "delta");
+    reply.unless_known(Some(own.hash()), || {
+        let mut body = b"{\"events\":[{\"type\":\"hydration\",\"eventId\":".to_vec();
+        body.extend_from_slice(snapshot.revision.number.to_string().as_bytes());
+        body.push(b',');
+        flags.write_features(&mut body, |flag| key.sees(&flag.project));
+        body.extend_from_slice(b"}]}");
+        body
+    })
 }
 
 fn projects(names: &[Box<str>]) -> Vec<&str> {

@@ -138,6 +138,7 @@ fn described(reply: &Reply<'_>, call: Call, name: &str, query: &str) -> Result<A
     match call {
         Call::Features => features::all(reply, query),
         Call::Feature => features::one(reply, name),
+        Call::Delta => Ok(features::delta(reply)),
         _ => Err(RouteError::NoSuchPath.into()),
     }
 }
