@@ -4,7 +4,7 @@
 //! [`parse`], rules of audiences through [`audience`], Unleash's constraints
 //! through [`constraint`], and all end in the same [`form`]. Total: whatever
 //! the properties are, the answer is a boolean, never an error, and finding it
-//! allocates nothing. [`eval`] walks the form over [`value`]s; every other file
+//! allocates nothing (but what a thread keeps of a regular expression). [`eval`] walks the form over [`value`]s; every other file
 //! takes care of one kind of comparing.
 
 mod asked;

@@ -2,7 +2,8 @@
 //!
 //! The dialect of RE2: no look-around, no back-references, and so linear time
 //! whatever pattern and text are. Compiled once, within a size; matching is a
-//! search anywhere in the text.
+//! search anywhere in the text. Each thread that matches keeps room for it,
+//! within a limit of its own; nobody waits for another's.
 
 use regex::{Regex, RegexBuilder};
 
