@@ -18,7 +18,7 @@ use super::{
     sha256_hex,
     trust::Trust,
     wire::{
-        ControlDocument, DocumentReference, PartKind, READER, ReleaseDocument, RoleKeys, RoleRule,
+        ControlDocument, DocumentReference, PartKind, ReleaseDocument, RoleKeys, RoleRule,
         RootDocument, RootRoles, TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
     },
 };
@@ -100,7 +100,8 @@ impl World {
                 created_ms: NOW,
                 previous_sha256: None,
                 index,
-                min_reader: READER,
+                // Flows and deployments; that is what it holds.
+                min_reader: 3,
             },
             control: ControlDocument {
                 environment,

@@ -161,6 +161,8 @@ fn mend(file: &mut [u8], last: &mut u64) {
             _ => record::u64_at(file, RECORDS + 8),
         };
         let void_above = record::u64_at(file, 48).min(first.saturating_sub(1));
+        // Also where no record of its own can be read.
+        *last = (*last).max(first.saturating_sub(1));
         file[40..48].copy_from_slice(&first.to_le_bytes());
         file[48..56].copy_from_slice(&void_above.to_le_bytes());
         let crc = crc32c::crc32c(&file[..60]);
