@@ -64,6 +64,13 @@ impl MemoryDisk {
         self.state().broken = fault;
     }
 
+    /// Forgets every fault that was planned: the disk is sound from now on.
+    pub fn mend(&self) {
+        let mut state = self.state();
+        state.faults.clear();
+        state.broken = None;
+    }
+
     /// Lets files together hold at most this many bytes.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;

@@ -20,7 +20,7 @@ use super::{
 use crate::disk::memory::Random;
 
 /// How often, and after what pauses, it is looked for what must come in time.
-const LOOKS_BACK: usize = 30;
+const LOOKS_BACK: usize = 60;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// How an application and its user are.

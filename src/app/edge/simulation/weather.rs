@@ -100,7 +100,7 @@ impl Weather {
             self.undo(sim, undo);
         }
         for seat in &self.seats {
-            seat.disk.set_broken(None);
+            seat.disk.mend();
             seat.clock_off_ms.store(0, Ordering::Relaxed);
         }
         let now = now_ms(sim);
