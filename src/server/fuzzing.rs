@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     io::{ErrorKind, Read, Write},
+    mem::ManuallyDrop,
     net::TcpStream,
     time::Duration,
 };
@@ -74,8 +75,9 @@ pub(crate) fn request(bytes: &[u8]) {
     let Some(asked) = Asked::read(bytes) else {
         return;
     };
-    FACE.with_borrow_mut(|face| {
-        let face = match face {
+    FACE.with(|face| {
+        let mut face = face.borrow_mut();
+        let face = match &mut *face {
             Some(face) if face.left > 0 => face,
             old => old.insert(Face::new()),
         };
@@ -84,7 +86,9 @@ pub(crate) fn request(bytes: &[u8]) {
 }
 
 thread_local! {
-    static FACE: RefCell<Option<Face>> = const { RefCell::new(None) };
+    // Not dropped with its thread: the runtime's own values may be gone by then.
+    static FACE: ManuallyDrop<RefCell<Option<Face>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// What is sent.

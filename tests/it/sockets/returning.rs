@@ -67,6 +67,28 @@ fn on_an_edge_that_never_saw_it_a_client_hears_of_what_its_user_has_begun() {
 }
 
 #[test]
+fn what_nobody_could_say_when_a_client_came_is_asked_again() {
+    let mut pair = Pair::start();
+    let client = pair.first.client("blocks");
+    body_of(&client.get(&format!("{READ}ann")), 200);
+    eventually("the ledger has the start", || {
+        pair.store
+            .user("ann")
+            .filter(|user| !user["flows"].is_null())
+    });
+    pair.store.program.kill();
+    let url = pair.second.program.text("edge_url");
+    let mut socket = Socket::connect(&url, "ann", &pair.second.key("blocks"));
+    eventually("it was asked in vain", || {
+        let text = pair.second.admin().get("/metrics").text;
+        (!text.contains("flowgate_users_read_total 0")).then_some(())
+    });
+    pair.store.restart();
+    let flow = socket.until("the flow", |name, _| name == "flow");
+    assert_eq!(flow["state"]["started"], true, "{flow}");
+}
+
+#[test]
 fn a_restart_closes_sockets_and_never_disconnects_them() {
     let mut site = Site::start();
     let mut socket = follow(&site, "ann");

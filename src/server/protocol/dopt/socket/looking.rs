@@ -118,23 +118,27 @@ impl Session {
     }
 
     /// A client that connects again may name nothing: it goes on with what its
-    /// subject followed last, or else with all it ever began.
-    pub(super) async fn go_on(&mut self, own: &mut Follower) -> Result<(), End> {
+    /// subject followed last, or else with all it ever began. Whether anybody
+    /// could say what that is.
+    pub(super) async fn go_on(&mut self, own: &mut Follower) -> Result<bool, End> {
         if let Some(before) = own.sockets.followed.get(&own.memory) {
             own.watches.guess(before.iter().cloned());
-            return self.look(own, Which::All).await;
+            self.look(own, Which::All).await?;
+            return Ok(true);
         }
         let live = Guard::into_inner(self.edge.current.load());
         let access = own.title.access(&live)?;
-        let begun: Vec<Watched> = match self.inquire(access) {
-            Some(inquiry) => match known(&self.edge, &inquiry, &[]).await {
-                Some(known) => begun(&access, &known),
-                None => Vec::new(),
-            },
-            None => Vec::new(),
+        let known = match self.inquire(access) {
+            Some(inquiry) => known(&self.edge, &inquiry, &[]).await,
+            None => None,
         };
+        let Some(known) = known.filter(is_sure) else {
+            return Ok(false);
+        };
+        let begun: Vec<Watched> = begun(&access, &known);
         own.watches.guess(begun.into_iter());
-        self.look(own, Which::All).await
+        self.look(own, Which::All).await?;
+        Ok(true)
     }
 }
 

@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+/// How often the pause doubles after which it is asked again what a subject has
+/// begun: to half a minute.
+const UNASKED_DOUBLINGS: u32 = 5;
+
 /// A client that was let in.
 pub(super) struct Follower {
     pub(super) title: Title,
@@ -116,6 +120,7 @@ impl Session {
         let mut ping = Instant::now() + options.ping_interval;
         let mut pong_expected = false;
         let mut heard = 0;
+        let mut unasked = 0;
         let mut unwatched = Some(Instant::now() + Duration::from_millis(SOCKET_UNWATCHED_MS));
         loop {
             tokio::select! {
@@ -156,8 +161,11 @@ impl Session {
                 }
                 () = sleep_until(unwatched.unwrap_or(ping)), if unwatched.is_some() => {
                     unwatched = None;
-                    if !own.watches.is_told() {
-                        Box::pin(self.go_on(&mut own)).await?;
+                    if !own.watches.is_told() && !Box::pin(self.go_on(&mut own)).await? {
+                        // Nobody could say what the subject has begun.
+                        unasked += 1;
+                        let pause = SOCKET_UNWATCHED_MS << unasked.min(UNASKED_DOUBLINGS);
+                        unwatched = Some(Instant::now() + Duration::from_millis(pause));
                     }
                 }
             }
