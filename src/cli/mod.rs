@@ -29,6 +29,7 @@ mod hash;
 mod health;
 mod key;
 mod load;
+mod man;
 mod offline;
 mod place;
 mod release;
@@ -119,6 +120,8 @@ enum Command {
     Load(load::LoadArguments),
     /// Print a script that completes commands and flags in a shell.
     Completions(completions::CompletionsArguments),
+    /// Print a page of the manual, or write all of them to a folder.
+    Man(man::ManArguments),
     /// Make a receipt again from an archived snapshot, and compare.
     Replay(replay::ReplayArguments),
 }
@@ -165,6 +168,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Completions(arguments) => {
             completions::completions::<Arguments>(&arguments, console)
         }
+        Command::Man(arguments) => man::man::<Arguments>(&arguments, console),
         Command::Replay(arguments) => replay::replay(&arguments, console),
     }
 }

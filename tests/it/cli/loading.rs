@@ -180,6 +180,50 @@ fn shells_learn_the_words() {
 }
 
 #[test]
+fn the_manual_has_a_page_for_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pages = folder.path().join("man");
+    let path = pages.to_str().expect("text");
+    said(&["man", "--out", path]).with(0);
+    let main = said(&["man"]).with(0).out;
+    assert_eq!(
+        std::fs::read_to_string(pages.join("flowgate.1")).expect("the program's page"),
+        main
+    );
+    let one = std::fs::read_to_string(pages.join("flowgate-key-create.1")).expect("a page");
+    assert_eq!(one, said(&["man", "key", "create"]).with(0).out);
+    // Every page that one of them points at is there.
+    let files = std::fs::read_dir(&pages).expect("the folder");
+    let files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    for file in &files {
+        let page = std::fs::read_to_string(file).expect("a page");
+        let pointed = page.lines().filter_map(|line| line.strip_suffix("(1)"));
+        for name in pointed.map(|line| line.replace("\\-", "-")) {
+            assert!(pages.join(format!("{name}.1")).is_file(), "{name}");
+        }
+    }
+    // groff says whether it can read them, where there is one.
+    let mut groff = Command::new("groff");
+    match groff
+        .args(["-Kutf8", "-man", "-Tutf8", "-ww", "-z"])
+        .args(&files)
+        .output()
+    {
+        Ok(output) => assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        ),
+        Err(_) => println!("groff is not on this machine: the pages were NOT read by it"),
+    }
+    said(&["man", "key", "mint"])
+        .with(64)
+        .complains_of(&["flowgate key", "\"mint\"", "create"]);
+    said(&["man", "--out", "/dev/null/man"])
+        .with(2)
+        .complains_of(&["/dev/null/man"]);
+}
+
+#[test]
 fn bash_completes_a_command() {
     let script = said(&["completions", "bash"]).with(0).out;
     let folder = tempfile::tempdir().expect("a folder");
