@@ -351,9 +351,20 @@ fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyN
     }
 }
 
+/// Reads a body; a refusal names the member that it is about.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    let read = serde_json::from_slice(body).map(|Object(body)| body);
-    read.map_err(|error| {
-        Problem::new(400, "malformed-body", "the body cannot be read").found(&error.to_string())
-    })
+    let malformed =
+        |found: &str| Problem::new(400, "malformed-body", "the body cannot be read").found(found);
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let place = error.path().to_string();
+        match place.as_str() {
+            "." => malformed(&error.inner().to_string()),
+            place => malformed(&format!("{place}: {}", error.inner())),
+        }
+    })?;
+    reader
+        .end()
+        .map_err(|error| malformed(&error.to_string()))?;
+    Ok(read)
 }
