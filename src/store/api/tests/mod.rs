@@ -2,6 +2,7 @@
 
 mod following;
 mod reads;
+mod rights;
 
 use serde_json::{Value, json};
 
@@ -76,6 +77,7 @@ impl Desk {
             key: Some(key.to_owned()),
             if_none_match: None,
             if_match: None,
+            request_id: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
             from: None,
         };
