@@ -21,7 +21,7 @@ use crate::{
     progress::event::UserDocument,
     snapshot::wire::UnsignedUsers,
     store::{
-        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, SourceFile,
+        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, Role, SourceFile,
         StoredKeyKind, Workspace,
     },
 };
@@ -97,6 +97,12 @@ struct CreateBody {
     /// Whose pages may use it.
     #[serde(default)]
     origins: Vec<String>,
+    /// What an admin key may do; everything when nothing is said.
+    #[serde(default)]
+    role: Option<Role>,
+    /// Where it may do that; everywhere when nothing is said.
+    #[serde(default)]
+    environments: Vec<String>,
     /// A text from elsewhere that becomes the key.
     #[serde(default)]
     text: Option<String>,
@@ -185,6 +191,8 @@ pub(super) async fn answer(
                 projects: body.projects,
                 channel: body.channel,
                 origins: body.origins,
+                role: body.role,
+                environments: body.environments,
             };
             let made = api
                 .blocking(move |store| store.create_key_on(&name, &terms, body.text.as_deref()))
