@@ -33,6 +33,7 @@ pub mod signing;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod usage;
 mod user_line;
 mod workspace;
 
@@ -55,6 +56,10 @@ pub use outbox::{
     WebhookRules,
 };
 pub use publish::{Due, PublishError, PublishPlan, Timing};
+pub use usage::{
+    AppSums, Application, ApplicationPage, FlagDetail, FlagSums, HourSums, UsageError, UsagePage,
+    UsageQuery,
+};
 pub use user_line::{LineError, UserLine};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
@@ -156,6 +161,9 @@ pub enum StoreError {
     /// A batch of progress.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The use of flags.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// The log of webhooks.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),

@@ -38,12 +38,13 @@ mod tests {
             Edge::Membership(..) => "membership",
             Edge::Changes => "changes",
             Edge::Progress => "progress",
+            Edge::Metrics => "metrics",
             Edge::Status => "status",
             Edge::CloseJournal(_) => "close",
         }
     }
 
-    const ROUTES: usize = 14;
+    const ROUTES: usize = 15;
 
     #[test]
     fn the_document_and_the_routes_say_the_same() {
