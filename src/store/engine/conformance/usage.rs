@@ -1,4 +1,6 @@
 //! What must every engine do with the use of flags?
+//!
+//! Take a batch once, sum it, tell it by environment, and forget it by age.
 
 use std::collections::{BTreeMap, BTreeSet};
 
