@@ -29,6 +29,7 @@
 //! | [`guard`] | Would a new release turn away those who are served now? |
 //! | [`progress`] | Where does each subject stand, and how does a step become durable? |
 //! | [`receipt`] | How is a decision written down so that anybody can make it again? |
+//! | [`usage`] | How are flags used, and how does the store come to know? |
 //! | [`disk`] | What survives a restart? Data folder, last good snapshots, journal. |
 //! | [`distribution`] | What may other edges pull from this one? |
 //! | [`http`] | The HTTP plumbing that edge and store share. |
@@ -100,3 +101,4 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod usage;

@@ -39,6 +39,7 @@ mod signing;
 mod snapshot;
 mod table;
 mod told;
+mod usage;
 mod user;
 mod users_file;
 mod walk;
@@ -103,6 +104,9 @@ enum Command {
     /// Flows: their versions, work on the next one, and where they are on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
+    /// How flags are used, and by which applications.
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
     /// Which edges the store hears of, and which need a look.
     Edges(edges::EdgesArguments),
     /// What became of webhooks, and another try of those given up.
@@ -158,6 +162,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
+        Command::Usage(command) => usage::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),

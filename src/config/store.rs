@@ -123,6 +123,18 @@ const KEYS: &[Key] = &[
         secret: None,
         doc: "Days for which records that did not fit and webhooks that were given up are kept to be looked at.",
     },
+    Key {
+        name: "retention.usage_days",
+        flag: "usage-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("30"),
+        secret: None,
+        doc: "Days for which it is known how often flags were on and off in each hour, and which applications asked. \
+              When a flag was asked for last is known for 400 days.",
+    },
 ];
 
 /// Settings of a store that cannot break a rule.
@@ -139,6 +151,7 @@ pub struct StoreConfig {
     webhooks_allow_private: bool,
     conversation_life: Duration,
     dead_letter_life: Duration,
+    usage_life: Duration,
     traces: Option<TracesConfig>,
     log: LogConfig,
 }
@@ -161,6 +174,7 @@ impl StoreConfig {
             webhooks_allow_private: reader.truth("webhooks.allow_private"),
             conversation_life: days(reader.number("retention.conversation_days")),
             dead_letter_life: days(reader.number("retention.dead_letter_days")),
+            usage_life: days(reader.number("retention.usage_days")),
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
@@ -232,6 +246,11 @@ impl StoreConfig {
     /// How long what did not fit is kept.
     pub fn dead_letter_life(&self) -> Duration {
         self.dead_letter_life
+    }
+
+    /// How long hours of the use of flags are kept.
+    pub fn usage_life(&self) -> Duration {
+        self.usage_life
     }
 
     /// Where traces go; nowhere by default.

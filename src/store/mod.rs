@@ -37,6 +37,7 @@ pub mod signing;
 mod tests;
 mod tokens;
 mod touching;
+mod usage;
 mod user_line;
 mod workspace;
 
@@ -60,6 +61,10 @@ pub use outbox::{
 };
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
+pub use usage::{
+    AppSums, Application, ApplicationPage, FlagDetail, FlagSums, HourSums, UsageError, UsagePage,
+    UsageQuery,
+};
 pub use user_line::{LineError, UserLine};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
@@ -171,6 +176,9 @@ pub enum StoreError {
     /// A batch of progress.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The use of flags.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// The log of webhooks.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),

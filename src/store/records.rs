@@ -206,6 +206,7 @@ impl Store {
     pub fn sweep(&self, now: UnixMs) -> Result<(), StoreError> {
         let mut failed = None;
         for environment in &self.workspace().environments {
+            self.sweep_usage(&environment.uid, now)?;
             let swept = match ledger::sweep(&*self.engine, environment, &self.retention, now) {
                 Ok(swept) => swept,
                 // The others are swept all the same.

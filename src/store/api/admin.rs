@@ -13,7 +13,7 @@ use super::{
     Api, Response, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
-    users, webhooks,
+    usage, users, webhooks,
 };
 use crate::{
     clock::UnixMs,
@@ -173,6 +173,7 @@ pub(super) async fn answer(
         Admin::ExportUsers(environment) => {
             return users::export(api, environment, query).await;
         }
+        Admin::Usage(asked) => return usage::answer(api, asked, query).await,
         Admin::Webhooks(environment) => {
             return webhooks::list(api, environment, query).await;
         }
@@ -234,6 +235,7 @@ pub(super) async fn answer(
         | Admin::Keys
         | Admin::Deployments(_)
         | Admin::Webhooks(_)
+        | Admin::Usage(_)
         | Admin::User(_) => environments(api),
     }
 }

@@ -13,6 +13,7 @@ use super::{
     problem::Problem,
     reads,
     route::{Edge, Query, parameters},
+    usage,
 };
 use crate::{
     limits,
@@ -113,6 +114,7 @@ async fn plain(
                 .await?;
             Response::json(200, &taken)
         }
+        Edge::Metrics => usage::take(api, environment, body).await,
         Edge::Status => {
             let report = report(&body)?;
             api.store.edge_reports(&environment, report, from)?;

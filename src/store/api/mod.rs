@@ -17,6 +17,7 @@ mod reads;
 mod route;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod users;
 mod webhooks;
 
@@ -84,6 +85,7 @@ fn body_bytes_max(route: &Route) -> usize {
             limits::USER_LINES_BYTES_MAX + limits::ADMIN_BODY_BYTES_MAX
         }
         Route::Edge(_, route::Edge::Progress) => limits::SHIP_BYTES_MAX,
+        Route::Edge(_, route::Edge::Metrics) => limits::USAGE_BATCH_BYTES_MAX,
         Route::Edge(_, route::Edge::Parts) => limits::PARTS_PER_REQUEST_MAX * 70,
         // Each byte of an id may be escaped.
         Route::Edge(_, route::Edge::Users) => {

@@ -9,6 +9,7 @@ use super::{
     deployments, drafts,
     problem::Problem,
     route::{self, Admin},
+    usage,
 };
 use crate::store::{
     rights::Role,
@@ -72,6 +73,10 @@ needs! {
 
     Admin::Webhooks(name) => "webhooks", Viewer, Place::In(name);
     Admin::RetryWebhook(name, _) => "retryWebhook", Editor, Place::In(name);
+
+    Admin::Usage(usage::Asked::Flags(name)) => "usage", Viewer, Place::In(name);
+    Admin::Usage(usage::Asked::Flag(name, _)) => "flagUsage", Viewer, Place::In(name);
+    Admin::Usage(usage::Asked::Applications) => "applications", Viewer, Place::Asked;
 
     Admin::Flows => "flows", Viewer, Place::Anywhere;
     Admin::Flow(_) => "flow", Viewer, Place::Anywhere;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Response;
 use crate::store::{
     AccessError, DeliveryError, DeployError, FlowError, Forbidden, ImportError, KeyError,
-    PublishError, StoreError, ledger::ShipError,
+    PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -108,6 +108,7 @@ impl From<StoreError> for Problem {
             StoreError::Flow(error) => error.into(),
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
+            StoreError::Usage(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
             StoreError::Cursor(ref wrong) => {
@@ -243,6 +244,14 @@ impl From<DeliveryError> for Problem {
                 .found(&found)
                 .expected("the next of an earlier answer, or none"),
         }
+    }
+}
+
+impl From<UsageError> for Problem {
+    fn from(error: UsageError) -> Self {
+        Self::new(422, "usage-refused", error.what)
+            .found(&error.found)
+            .expected(&error.expected)
     }
 }
 

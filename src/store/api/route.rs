@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{deployments::Asked, drafts, problem::Problem};
+use super::{deployments::Asked, drafts, problem::Problem, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -33,6 +33,7 @@ pub(super) enum Edge {
     Membership(String, String),
     Changes,
     Progress,
+    Metrics,
     Status,
     CloseJournal(String),
 }
@@ -60,6 +61,7 @@ pub(super) enum Admin {
     Flow(String),
     Draft(drafts::Asked),
     FlowStatus(String),
+    Usage(usage::Asked),
     /// Environment and release version.
     ConfirmRelease(String, u64),
 }
@@ -111,6 +113,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
         }
         ["changes"] => ("GET", Edge::Changes),
         ["progress"] => ("POST", Edge::Progress),
+        ["metrics"] => ("POST", Edge::Metrics),
         ["status"] => ("POST", Edge::Status),
         ["journals", id, "close"] => ("POST", Edge::CloseJournal(decoded(id)?)),
         _ => return Ok(None),
@@ -143,6 +146,14 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["environments", name, "webhooks", id, "retry"] => {
             ("POST", Admin::RetryWebhook(decoded(name)?, subject(id)?))
         }
+        ["environments", name, "usage"] => {
+            ("GET", Admin::Usage(usage::Asked::Flags(decoded(name)?)))
+        }
+        ["environments", name, "usage", flag] => {
+            let asked = usage::Asked::Flag(decoded(name)?, subject(flag)?);
+            ("GET", Admin::Usage(asked))
+        }
+        ["applications"] => ("GET", Admin::Usage(usage::Asked::Applications)),
         ["edges"] => ("GET", Admin::Edges),
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),

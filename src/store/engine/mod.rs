@@ -9,6 +9,7 @@
 pub(crate) mod conformance;
 mod kept;
 mod sqlite;
+mod usage;
 
 pub(crate) use kept::conversations_active_ms;
 pub use kept::{
@@ -16,6 +17,7 @@ pub use kept::{
     JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept, WebhookEffect,
 };
 pub use sqlite::{Copied, SqliteEngine};
+pub use usage::{ApplicationUsage, FlagUsage, UsageAsked, UsageRows};
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -31,7 +33,7 @@ use crate::{
 };
 
 /// Durable storage of one store.
-pub trait Engine: Send + Sync + 'static {
+pub trait Engine: UsageRows + Send + Sync + 'static {
     /// Everything authored.
     fn workspace(&self) -> Result<Workspace, EngineError>;
     /// Does all writes, durably, or none of them.

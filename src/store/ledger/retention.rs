@@ -29,6 +29,8 @@ pub struct Retention {
     /// Records that did not fit, webhooks given up, journals that were closed,
     /// and notes about those whose assumptions were wrong.
     pub dead_letter_ms: u64,
+    /// Hours of the use of flags, and who used them.
+    pub usage_ms: u64,
 }
 
 impl Default for Retention {
@@ -37,6 +39,7 @@ impl Default for Retention {
         Self {
             conversation_ms: 90 * DAY_MS,
             dead_letter_ms: 30 * DAY_MS,
+            usage_ms: 30 * DAY_MS,
         }
     }
 }

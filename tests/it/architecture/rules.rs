@@ -223,6 +223,10 @@ pub(super) const WIRE: &[(&str, &str)] = &[
     ),
     ("progress/event/", "records, batches and user documents"),
     (
+        "usage/wire.rs",
+        "the use of flags as it is kept and shipped",
+    ),
+    (
         "receipt/",
         "the inputs of a decision, answered and replayed",
     ),
@@ -286,6 +290,10 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    (
+        "usage",
+        &["snapshot", "disk", "limits", "clock", "telemetry"],
+    ),
     ("receipt", &["evaluate", "snapshot", "progress", "clock"]),
     (
         "refresh",
@@ -319,6 +327,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "telemetry",
             "http",
             "tls",
+            "usage",
         ],
     ),
     (
@@ -335,6 +344,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "limits",
             "clock",
             "telemetry",
+            "usage",
         ],
     ),
     (
@@ -348,6 +358,7 @@ pub(super) const KNOWS: &[(&str, &[&str])] = &[
             "clock",
             "telemetry",
             "tls",
+            "usage",
         ],
     ),
 ];

@@ -24,12 +24,13 @@ fn name_of(route: &Edge) -> &'static str {
         Edge::Membership(..) => "membership",
         Edge::Changes => "changes",
         Edge::Progress => "progress",
+        Edge::Metrics => "metrics",
         Edge::Status => "status",
         Edge::CloseJournal(_) => "close",
     }
 }
 
-const ROUTES: usize = 14;
+const ROUTES: usize = 15;
 
 fn document(path: &str) -> Value {
     let found = Documents::new().at(path).expect("it is served");

@@ -4,6 +4,7 @@
 //! every time; what it opened before has been dropped.
 
 mod authored;
+mod usage;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +25,8 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     changes_are_counted_kept_and_pruned(open);
     a_transaction_that_rolls_back_leaves_nothing(&*open());
     environments_do_not_see_each_other(&*open());
+    usage::use_is_counted_once(open);
+    usage::use_is_forgotten(&*open());
 }
 
 fn empty_storage_is_empty(engine: &dyn Engine) {

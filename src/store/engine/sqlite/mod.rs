@@ -14,6 +14,7 @@ mod outbox;
 mod publishing;
 mod schema;
 mod sweep;
+mod usage;
 
 use std::{
     collections::BTreeSet,

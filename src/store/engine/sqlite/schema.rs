@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     ACCESS,
     DELIVERIES,
     RIGHTS,
+    USAGE,
 ];
 
 /// The version that all of them lead to.
@@ -190,6 +191,40 @@ const RIGHTS: &str = "
 ALTER TABLE keys ADD COLUMN rights TEXT;
 UPDATE keys SET rights = json_object('role', 'admin', 'environments', json_array())
   WHERE kind = 'admin';
+";
+
+/// How flags are used, who uses them, and how far edges have told of it.
+const USAGE: &str = "
+CREATE TABLE usage_hours (
+  environment_uid TEXT NOT NULL, flag TEXT NOT NULL, hour_ms INTEGER NOT NULL, app TEXT NOT NULL,
+  yes INTEGER NOT NULL, no INTEGER NOT NULL, PRIMARY KEY (environment_uid, flag, hour_ms, app)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_hours_by_age ON usage_hours (environment_uid, hour_ms);
+CREATE TABLE usage_variants (
+  environment_uid TEXT NOT NULL, flag TEXT NOT NULL, hour_ms INTEGER NOT NULL, app TEXT NOT NULL,
+  variant TEXT NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (environment_uid, flag, hour_ms, app, variant)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_variants_by_age ON usage_variants (environment_uid, hour_ms);
+CREATE TABLE usage_seen (
+  environment_uid TEXT NOT NULL, flag TEXT NOT NULL, seen_ms INTEGER NOT NULL,
+  PRIMARY KEY (environment_uid, flag)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_seen_by_age ON usage_seen (environment_uid, seen_ms);
+CREATE TABLE usage_apps (
+  environment_uid TEXT NOT NULL, app TEXT NOT NULL, first_ms INTEGER NOT NULL,
+  seen_ms INTEGER NOT NULL, strategies TEXT NOT NULL, via TEXT NOT NULL,
+  PRIMARY KEY (environment_uid, app)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE usage_instances (
+  environment_uid TEXT NOT NULL, app TEXT NOT NULL, instance TEXT NOT NULL, sdk TEXT NOT NULL,
+  platform TEXT NOT NULL, seen_ms INTEGER NOT NULL, PRIMARY KEY (environment_uid, app, instance)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_instances_by_age ON usage_instances (environment_uid, seen_ms);
+CREATE TABLE usage_marks (
+  environment_uid TEXT NOT NULL, journal TEXT NOT NULL, through INTEGER NOT NULL,
+  touched_ms INTEGER NOT NULL, PRIMARY KEY (environment_uid, journal)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the file to the newest schema.
