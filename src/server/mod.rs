@@ -129,6 +129,7 @@ impl Edge {
             sockets: self.sockets.clone(),
             segment: self.segment.clone(),
             chance: Cell::new(u64::from_le_bytes(self.ambient.bytes())),
+            flag_answers: unleash::Answers::default(),
         }
     }
 }
@@ -151,6 +152,8 @@ pub struct EdgeService {
     segment: SegmentSecrets,
     /// What chance is made of, moved on by every request that asks for some.
     chance: Cell<u64>,
+    /// What clients that begin to follow flags are told.
+    flag_answers: unleash::Answers,
 }
 
 /// A connection's memory: the hash of the key it used last.
