@@ -9,6 +9,7 @@
 mod admin;
 mod archive;
 mod asking;
+mod audit;
 mod author;
 mod backup;
 mod completions;
@@ -108,6 +109,9 @@ enum Command {
     /// What became of webhooks, and another try of those given up.
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Who changed what.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
@@ -159,6 +163,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
+        Command::Audit(command) => audit::run(command, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),

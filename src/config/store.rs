@@ -123,6 +123,17 @@ const KEYS: &[Key] = &[
         secret: None,
         doc: "Days for which records that did not fit and webhooks that were given up are kept to be looked at.",
     },
+    Key {
+        name: "retention.audit_days",
+        flag: "audit-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("400"),
+        secret: None,
+        doc: "Days for which the audit log says who changed what; a year and what an auditor is late.",
+    },
 ];
 
 /// Settings of a store that cannot break a rule.
@@ -139,6 +150,7 @@ pub struct StoreConfig {
     webhooks_allow_private: bool,
     conversation_life: Duration,
     dead_letter_life: Duration,
+    audit_life: Duration,
     traces: Option<TracesConfig>,
     log: LogConfig,
 }
@@ -161,6 +173,7 @@ impl StoreConfig {
             webhooks_allow_private: reader.truth("webhooks.allow_private"),
             conversation_life: days(reader.number("retention.conversation_days")),
             dead_letter_life: days(reader.number("retention.dead_letter_days")),
+            audit_life: days(reader.number("retention.audit_days")),
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
@@ -232,6 +245,11 @@ impl StoreConfig {
     /// How long what did not fit is kept.
     pub fn dead_letter_life(&self) -> Duration {
         self.dead_letter_life
+    }
+
+    /// How long the audit log is kept.
+    pub fn audit_life(&self) -> Duration {
+        self.audit_life
     }
 
     /// Where traces go; nowhere by default.

@@ -29,6 +29,8 @@ pub struct Retention {
     /// Records that did not fit, webhooks given up, journals that were closed,
     /// and notes about those whose assumptions were wrong.
     pub dead_letter_ms: u64,
+    /// Entries of the audit log.
+    pub audit_ms: u64,
 }
 
 impl Default for Retention {
@@ -37,6 +39,7 @@ impl Default for Retention {
         Self {
             conversation_ms: 90 * DAY_MS,
             dead_letter_ms: 30 * DAY_MS,
+            audit_ms: 400 * DAY_MS,
         }
     }
 }

@@ -30,6 +30,7 @@ const FAMILIES: &[&str] = &[
     include_str!("admin/environments.json"),
     include_str!("admin/users.json"),
     include_str!("admin/webhooks.json"),
+    include_str!("admin/audit.json"),
     include_str!("admin/flows.json"),
     include_str!("admin/deployments.json"),
 ];

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     ACCESS,
     DELIVERIES,
     RIGHTS,
+    AUDIT,
 ];
 
 /// The version that all of them lead to.
@@ -190,6 +191,19 @@ const RIGHTS: &str = "
 ALTER TABLE keys ADD COLUMN rights TEXT;
 UPDATE keys SET rights = json_object('role', 'admin', 'environments', json_array())
   WHERE kind = 'admin';
+";
+
+/// Who changed what: an entry as a document, and what it is found by.
+const AUDIT: &str = "
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, who TEXT NOT NULL,
+  entry TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_age ON audit (at_ms);
+CREATE TABLE audit_places (
+  audit_id INTEGER NOT NULL, object TEXT NOT NULL, kind TEXT NOT NULL,
+  environment_uid TEXT NOT NULL, PRIMARY KEY (audit_id, object, kind, environment_uid)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the file to the newest schema.
