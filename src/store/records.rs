@@ -154,7 +154,7 @@ impl Store {
             let what = ("imported", "users", environment.name.as_str());
             self.audited(what, environment, Some(tallies))
         };
-        let told: Option<&dyn Fn(&ImportedUsers) -> _> = (!dry_run).then_some(&entry);
+        let told: Option<&ledger::Telling<'_>> = (!dry_run).then_some(&entry);
         let done = ledger::import(&*self.engine, environment, lines, (told, now))?;
         if done.writes() && !dry_run {
             self.taken(&environment.name);

@@ -58,7 +58,9 @@ fn a_store_that_is_killed_has_an_entry_for_every_change_and_none_besides() {
                 (done.load(Ordering::Relaxed) >= CHANGES).then_some(())
             });
             store.program.kill();
-            let told = authors.into_iter().flat_map(|own| own.join().expect("an author"));
+            let told = authors
+                .into_iter()
+                .flat_map(|own| own.join().expect("an author"));
             told.collect::<Vec<String>>()
         });
         answered.extend(told);
@@ -73,12 +75,25 @@ fn a_store_that_is_killed_has_an_entry_for_every_change_and_none_besides() {
     for entry in &entries {
         let change = &entry["changes"][0];
         assert_eq!(change["action"], "created", "{entry}");
-        assert!(written.insert(change["object"].to_string()), "twice: {entry}");
+        assert!(
+            written.insert(change["object"].to_string()),
+            "twice: {entry}"
+        );
     }
-    assert_eq!(there, written, "a change has one entry, and an entry its change");
-    let lost: Vec<_> = answered.iter().filter(|own| !there.contains(*own)).collect();
+    assert_eq!(
+        there, written,
+        "a change has one entry, and an entry its change"
+    );
+    let lost: Vec<_> = answered
+        .iter()
+        .filter(|own| !there.contains(*own))
+        .collect();
     assert!(lost.is_empty(), "answered and gone: {lost:?}");
-    println!("{} changes, {} of them answered", there.len(), answered.len());
+    println!(
+        "{} changes, {} of them answered",
+        there.len(),
+        answered.len()
+    );
 }
 
 /// Makes flows until the store is gone; says which were answered.
@@ -104,25 +119,45 @@ fn the_command_line_tells_who_changed_what() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::start(folder.path());
     let file = folder.path().join("p.yaml");
-    std::fs::write(&file, "flowgate: project/1\nproject: p\nflows: [{sid: f}]\n").expect("a file");
+    std::fs::write(
+        &file,
+        "flowgate: project/1\nproject: p\nflows: [{sid: f}]\n",
+    )
+    .expect("a file");
     store.import(&file);
     let request = [("x-request-id", "ticket-17")];
     let status = json!({"environment": "production", "enabled": false}).to_string();
     let path = "/admin/v1/flows/f/status";
-    let answer = store.admin().send(Method::POST, path, &request, Some(status));
+    let answer = store
+        .admin()
+        .send(Method::POST, path, &request, Some(status));
     body_of(&answer.expect("an answer"), 200);
     let said = |words: &[&str]| {
         let output = run(&mut store.command(words));
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("text")
     };
-    let list = said(&["audit", "list", "--object", "f", "--environment", "production"]);
-    assert!(list.contains("changed status f") && list.contains("first (…"), "{list}");
+    let list = said(&[
+        "audit",
+        "list",
+        "--object",
+        "f",
+        "--environment",
+        "production",
+    ]);
+    assert!(
+        list.contains("changed status f") && list.contains("first (…"),
+        "{list}"
+    );
     let words = ["audit", "list", "--kind", "status", "--output", "json"];
     let rows: Value = serde_json::from_str(&said(&words)).expect("JSON");
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
     let shown = said(&["audit", "show", &rows[0]["id"].to_string()]);
-    for part in ["request ticket-17", "~ enabled true -> false", "in production"] {
+    for part in [
+        "request ticket-17",
+        "~ enabled true -> false",
+        "in production",
+    ] {
         assert!(shown.contains(part), "no {part:?} in: {shown}");
     }
     let none = said(&["audit", "list", "--who", "nobody"]);

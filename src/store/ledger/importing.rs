@@ -75,6 +75,9 @@ impl ImportedUsers {
     }
 }
 
+/// What is written down of an import.
+pub(crate) type Telling<'a> = dyn Fn(&ImportedUsers) -> AuditEntry + 'a;
+
 /// Takes these lines and writes down who did so; without anybody to tell that
 /// of, only says what it would do. Lines that could not even be read are
 /// refused with the reason.
@@ -82,7 +85,7 @@ pub(crate) fn import(
     engine: &dyn Engine,
     environment: &Environment,
     lines: &[Result<UserLine, String>],
-    (told, now): (Option<&dyn Fn(&ImportedUsers) -> AuditEntry>, UnixMs),
+    (told, now): (Option<&Telling<'_>>, UnixMs),
 ) -> Result<ImportedUsers, EngineError> {
     let mut done = ImportedUsers::default();
     engine.ledger(&environment.uid, &mut |rows| {
