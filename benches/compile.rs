@@ -85,6 +85,7 @@ fn content(versions: u32) -> Content {
         settings: SettingsPart {
             environment_type: EnvironmentType::Production,
             drafts: false,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

@@ -322,6 +322,7 @@ fn content(flows: usize) -> Content {
         settings: SettingsPart {
             environment_type: EnvironmentType::Production,
             drafts: false,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

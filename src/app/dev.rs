@@ -18,7 +18,8 @@ use crate::{
     config::{DevConfig, DevInfo},
     snapshot::wire::UnsignedUsers,
     store::{
-        self, AccessChange, DEMO, KeyName, SourceFile, StoreError, StoredKeyKind, signing::Signing,
+        self, AccessChange, DEMO, EnvironmentChange, KeyName, SourceFile, StoreError,
+        StoredKeyKind, signing::Signing,
     },
 };
 
@@ -79,7 +80,10 @@ impl Dev {
         if info.admin_key.is_empty() {
             info.admin_key = read_text(&store_admin_key(config)?)?;
         }
-        allow_unsigned_users(inner)?;
+        ask_for_nothing(inner)?;
+        let workspace = inner.workspace();
+        let is_there = |name: &str| workspace.environment(name).is_some();
+        info.environments.retain(|name, _| is_there(name));
         add_missing_keys(inner, &mut info)?;
         inner.publish()?;
         info.store_url = store.addresses().store.unwrap_or_default();
@@ -157,16 +161,21 @@ fn import_demo(store: &store::Store) -> Result<(), StartError> {
 }
 
 /// Where nobody has chosen, whoever holds a public key of `flowgate dev` may act
-/// as any user, also in the environment that is called production: there are
-/// no real ones here.
-fn allow_unsigned_users(store: &store::Store) -> Result<(), StartError> {
-    let change = AccessChange {
+/// as any user, and no change has to be confirmed, also in the environment that
+/// is called production: there are no real users here.
+fn ask_for_nothing(store: &store::Store) -> Result<(), StartError> {
+    let access = AccessChange {
         unsigned_users: Some(Some(UnsignedUsers::Allow)),
         ..AccessChange::default()
     };
+    let change = EnvironmentChange {
+        confirm_changes: Some(false),
+        access,
+        ..EnvironmentChange::default()
+    };
     for environment in &store.workspace().environments {
         if environment.access.unsigned_users.is_none() {
-            store.set_access(&environment.name, &change)?;
+            store.set_environment(&environment.name, &change)?;
         }
     }
     Ok(())
@@ -175,7 +184,10 @@ fn allow_unsigned_users(store: &store::Store) -> Result<(), StartError> {
 /// Keys cannot be read back from the store, only made; what `dev.json` lost is
 /// made anew under a name of its own.
 fn add_missing_keys(store: &store::Store, info: &mut DevInfo) -> Result<(), StartError> {
-    for environment in &store.workspace().environments {
+    let workspace = store.workspace();
+    // One that is deprecated takes no new keys.
+    let open = workspace.environments.iter().filter(|own| !own.deprecated);
+    for environment in open {
         let keys: &mut BTreeMap<String, String> = info
             .environments
             .entry(environment.name.clone())

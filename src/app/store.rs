@@ -326,6 +326,7 @@ impl Service for StoreService {
             if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
             if_match: text_of(&head.headers, header::IF_MATCH.as_str()),
             request_id: text_of(&head.headers, "x-request-id"),
+            confirm: text_of(&head.headers, api::CONFIRM_HEADER),
             body: Bytes::new(),
             from: Some(body.client()),
         };

@@ -11,7 +11,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{
-    asking::{self, Asking},
+    asking::{self, Asking, Sent},
+    consent::Open,
     failure::Failure,
     place::Trust,
 };
@@ -31,6 +32,9 @@ pub(super) struct Target {
     /// [default: ./.flowgate when it has one and no key is given].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Go on without asking, also where an environment wants changes confirmed.
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     trust: Trust,
 }
@@ -47,6 +51,7 @@ impl std::fmt::Debug for Target {
 /// A store that can be asked.
 pub(super) struct Admin {
     asking: Asking,
+    yes: bool,
 }
 
 impl Admin {
@@ -78,6 +83,7 @@ impl Admin {
             })?;
         Ok(Self {
             asking: Asking::store(&base, Secret::new(key), &target.trust)?,
+            yes: target.yes,
         })
     }
 
@@ -122,7 +128,7 @@ impl Admin {
         let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
         let answered = self
             .asking
-            .exchange(Method::GET, &path, &[], (None, None))?;
+            .exchange(Method::GET, &path, &[], &Sent::default())?;
         if answered.status == 404
             && answered
                 .body
@@ -147,10 +153,13 @@ impl Admin {
         if_match: &str,
         text: &str,
     ) -> Result<Value, Failure> {
-        let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
-        let sent = (Some(if_match), Some(text.as_bytes().to_vec()));
-        let answered = self.asking.exchange(Method::PUT, &path, query, sent)?;
-        json_of(answered.status, &answered.body)
+        let sent = Sent {
+            if_match: Some(if_match.to_owned()),
+            body: Some(text.as_bytes().to_vec()),
+            ..Sent::default()
+        };
+        let (status, answer) = self.confirmed(&Method::PUT, path, query, sent)?;
+        json_of(status, &answer)
     }
 
     fn call(
@@ -160,8 +169,37 @@ impl Admin {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<(u16, Vec<u8>), Failure> {
+        let sent = Sent {
+            body: body.map(|body| body.to_string().into_bytes()),
+            ..Sent::default()
+        };
+        self.confirmed(&method, path, query, sent)
+    }
+
+    /// Asks, and where that wants to be confirmed asks whoever is there and
+    /// then again.
+    fn confirmed(
+        &self,
+        method: &Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        mut sent: Sent,
+    ) -> Result<(u16, Vec<u8>), Failure> {
         let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
-        self.asking.call(method, &path, query, body)
+        let ask = |sent: &Sent| {
+            self.asking
+                .exchange(method.clone(), &path, query, sent)
+                .map(|answered| (answered.status, answered.body))
+        };
+        let first = ask(&sent)?;
+        let Some(open) = Open::read(first.0, &first.1) else {
+            return Ok(first);
+        };
+        if !self.yes {
+            open.ask()?;
+        }
+        sent.confirm = Some(open.names());
+        ask(&sent)
     }
 }
 
@@ -207,6 +245,7 @@ mod tests {
             to: to.map(ToOwned::to_owned),
             key: key.map(ToOwned::to_owned),
             data,
+            yes: false,
             trust: Trust::default(),
         }
     }

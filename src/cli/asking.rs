@@ -13,7 +13,7 @@ use super::{
     failure::Failure,
     place::{Place, Trust},
 };
-use crate::{config::Secret, limits};
+use crate::{config::Secret, limits, store::api::CONFIRM_HEADER};
 
 /// An import of many flows compiles and signs all of them before it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -69,17 +69,21 @@ impl Asking {
         body: Option<&Value>,
     ) -> Result<(u16, Vec<u8>), Failure> {
         let body = body.map(|body| body.to_string().into_bytes());
-        let answered = self.exchange(method, path, query, (None, body))?;
+        let sent = Sent {
+            body,
+            ..Sent::default()
+        };
+        let answered = self.exchange(method, path, query, &sent)?;
         Ok((answered.status, answered.body))
     }
 
-    /// The same, on the condition that the thing still has this entity tag.
+    /// The same, with everything that may be sent along.
     pub(super) fn exchange(
         &self,
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
-        (if_match, body): (Option<&str>, Option<Vec<u8>>),
+        sent: &Sent,
     ) -> Result<Answered, Failure> {
         let mut url = self.place.url().clone();
         url.set_path("");
@@ -94,10 +98,15 @@ impl Asking {
             Failure::usage("the key holds characters no key has (was it copied whole?)")
         })?;
         request.headers_mut().insert("x-api-key", key);
-        if let Some(tag) = if_match.and_then(|tag| tag.parse().ok()) {
-            request.headers_mut().insert("if-match", tag);
+        for (name, text) in [
+            ("if-match", &sent.if_match),
+            (CONFIRM_HEADER, &sent.confirm),
+        ] {
+            if let Some(value) = text.as_ref().and_then(|text| text.parse().ok()) {
+                request.headers_mut().insert(name, value);
+            }
         }
-        if let Some(body) = body {
+        if let Some(body) = sent.body.clone() {
             let json = reqwest::header::HeaderValue::from_static("application/json");
             request.headers_mut().insert("content-type", json);
             *request.body_mut() = Some(body.into());
@@ -156,6 +165,16 @@ fn problem_text(problem: &Value) -> String {
         words.push_str(&said.join(": "));
     }
     words
+}
+
+/// What goes with a request.
+#[derive(Default)]
+pub(super) struct Sent {
+    /// The entity tag the thing must still have.
+    pub(super) if_match: Option<String>,
+    /// Environments whose change is meant.
+    pub(super) confirm: Option<String>,
+    pub(super) body: Option<Vec<u8>>,
 }
 
 /// What a server answered.

@@ -66,9 +66,6 @@ pub(super) enum DraftCommand {
         /// Take the draft from a file instead; - is standard input.
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Save without asking.
-        #[arg(long)]
-        yes: bool,
         #[command(flatten)]
         how: How,
     },
@@ -77,7 +74,7 @@ pub(super) enum DraftCommand {
         /// The flow.
         #[arg(value_name = "SID")]
         flow: String,
-        /// draft, latest or a number.
+        /// draft, latest or a number; with @ENV as that environment sees it.
         #[arg(long, value_name = "VERSION", default_value = "draft")]
         version: String,
         #[command(flatten)]
@@ -116,7 +113,8 @@ pub(super) enum DraftCommand {
         /// The flow.
         #[arg(value_name = "SID")]
         flow: String,
-        /// The one before: draft, latest or a number.
+        /// The one before: draft, latest or a number; with @ENV as that
+        /// environment sees it.
         #[arg(value_name = "BEFORE", default_value = "latest")]
         before: String,
         /// The one after.
@@ -142,7 +140,8 @@ pub(super) enum DraftCommand {
         #[command(flatten)]
         how: How,
     },
-    /// Put content onto a committed version; users stay where they are.
+    /// Put content onto a committed version, everywhere or in one environment;
+    /// users stay where they are.
     DeployContent {
         /// The flow.
         #[arg(value_name = "SID")]
@@ -152,8 +151,15 @@ pub(super) enum DraftCommand {
         version: u32,
         /// The version with its new content, as `flow print` prints it; - is
         /// standard input.
-        #[arg(long, value_name = "FILE")]
-        file: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "follow")]
+        file: Option<PathBuf>,
+        /// Only there [default: everywhere, and what single environments had
+        /// of their own is gone].
+        #[arg(long, value_name = "ENV")]
+        environment: Option<String>,
+        /// Let that environment see again what all see.
+        #[arg(long, requires = "environment", conflicts_with = "file")]
+        follow: bool,
         #[command(flatten)]
         how: How,
     },
@@ -222,12 +228,9 @@ pub(super) fn run(
             let ends = (Method::DELETE, &["flows", &flow][..]);
             change(console, variables, &how, ends, None, "deleted")?;
         }
-        DraftCommand::Edit {
-            flow,
-            file,
-            yes,
-            how,
-        } => return edit(console, variables, (&flow, file.as_ref()), yes, &how),
+        DraftCommand::Edit { flow, file, how } => {
+            return edit(console, variables, (&flow, file.as_ref()), &how);
+        }
         DraftCommand::Print {
             flow,
             version,
@@ -294,13 +297,20 @@ pub(super) fn run(
             flow,
             version,
             file,
+            environment,
+            follow,
             how,
         } => {
-            let text = project_file(&file)?.content;
-            let number = version.to_string();
-            let path = ["flows", &flow, "versions", &number];
+            let place = environment.map_or(version.to_string(), |name| format!("{version}@{name}"));
+            let path = ["flows", &flow, "versions", &place];
             let admin = Admin::find(&how.target, variables)?;
-            let answer = admin.put_text(&path, how.query(), "*", &text)?;
+            let answer = match file.filter(|_| !follow) {
+                Some(file) => {
+                    let text = project_file(&file)?.content;
+                    admin.put_text(&path, how.query(), "*", &text)?
+                }
+                None => admin.change(Method::DELETE, &path, how.query(), None)?,
+            };
             told(console, &how, &answer, "deployed")?;
         }
         DraftCommand::Try(asked) => walk(console, variables, &asked)?,
@@ -370,7 +380,6 @@ fn edit(
     console: &mut Console,
     variables: &Variables,
     (flow, file): (&str, Option<&PathBuf>),
-    yes: bool,
     how: &How,
 ) -> Result<Outcome, Failure> {
     let admin = Admin::find(&how.target, variables)?;
@@ -410,7 +419,7 @@ fn edit(
         told(console, how, &tried, "saved")?;
         return Ok(Outcome::Done);
     }
-    if !yes && file.is_none() {
+    if !how.target.yes && file.is_none() {
         differences(console, &tried["differences"])?;
         if !editing::agreed(console, "save this draft?")? {
             console.line("nothing was saved")?;

@@ -1,7 +1,8 @@
 //! Which environments does a store have, and what may public keys do there?
 //!
-//! Lists environments, and sets the rules for whoever holds a public key. An
-//! edge follows a change at once, as it follows a publish.
+//! Lists environments, and sets what they are for and the rules for whoever
+//! holds a public key. An edge follows a change at once, as it follows a
+//! publish. How they begin and end is in [`super::env_life`].
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     admin::{Admin, Target},
     console::Console,
+    env_life::{self, Kind, LifeCommand},
     failure::{Failure, Outcome},
     table::{self, Output},
 };
@@ -27,8 +29,11 @@ pub(super) enum EnvCommand {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Set what public keys may do in an environment; what is not named stays.
+    /// Set what an environment is, and what public keys may do in it; what is
+    /// not named stays.
     Set(Set),
+    #[command(flatten)]
+    Life(LifeCommand),
 }
 
 /// A change of an environment.
@@ -37,6 +42,15 @@ pub(super) struct Set {
     /// Its name.
     #[arg(value_name = "ENV")]
     environment: String,
+    /// What it is for.
+    #[arg(long = "type", value_enum)]
+    kind: Option<Kind>,
+    /// Whether drafts are visible in it.
+    #[arg(long, value_name = "TRUE|FALSE")]
+    drafts: Option<bool>,
+    /// Whether changes that its users notice have to be confirmed.
+    #[arg(long, value_name = "TRUE|FALSE")]
+    confirm_changes: Option<bool>,
     /// Whether whoever holds a public key may act as any user; without a
     /// choice, development and test allow it, the others refuse it.
     #[arg(long, value_enum)]
@@ -110,9 +124,11 @@ fn user_key(text: &str) -> Result<UserKeyChange, String> {
 }
 
 /// Columns of a listing.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("name", "ENVIRONMENT"),
     ("type", "TYPE"),
+    ("state", "STATE"),
+    ("changes", "CHANGES"),
     ("revision", "REVISION"),
     ("unsigned", "UNSIGNED USERS"),
     ("keys", "USER KEYS"),
@@ -130,6 +146,7 @@ pub(super) fn run(
             let answer = Admin::find(&target, variables)?.get(&["environments"], &[])?;
             list(console, output, answer)?;
         }
+        EnvCommand::Life(command) => return env_life::run(command, variables, console),
         EnvCommand::Set(set) => {
             let admin = Admin::find(&set.target, variables)?;
             let answer = admin.post(&["environments", &set.environment], &set.body()?)?;
@@ -145,6 +162,17 @@ pub(super) fn run(
 impl Set {
     fn body(&self) -> Result<Value, Failure> {
         let mut body = json!({});
+        if let Some(kind) = self.kind {
+            body["type"] = json!(kind.name());
+        }
+        for (member, value) in [
+            ("drafts", self.drafts),
+            ("confirm_changes", self.confirm_changes),
+        ] {
+            if let Some(value) = value {
+                body[member] = json!(value);
+            }
+        }
         if let Some(unsigned_users) = self.unsigned_users {
             body["unsigned_users"] = json!(unsigned_users.choice());
         }
@@ -187,8 +215,21 @@ fn key_text(key: &str) -> Result<String, Failure> {
     std::fs::read_to_string(Path::new(path)).map_err(failed)
 }
 
+/// Whether anything new begins in an environment.
+pub(super) fn state(environment: &Value) -> &'static str {
+    if environment["deprecated"] == true {
+        "deprecated"
+    } else {
+        "open"
+    }
+}
+
 /// The listing, with rules as people read them.
-fn list(console: &mut Console, output: Output, mut answer: Value) -> Result<(), Failure> {
+pub(super) fn list(
+    console: &mut Console,
+    output: Output,
+    mut answer: Value,
+) -> Result<(), Failure> {
     if output == Output::Json {
         return table::json(console, &answer);
     }
@@ -216,7 +257,12 @@ fn list(console: &mut Console, output: Output, mut answer: Value) -> Result<(), 
             let names: Vec<&str> = listed.iter().filter_map(Value::as_str).collect();
             refused.push(format!("properties but {}", names.join(" ")));
         }
+        let is_confirmed = own["confirm_changes"] == true;
+        let changes = if is_confirmed { "confirmed" } else { "free" };
+        let state = state(own);
         let (ids, refused) = (ids.join(", "), refused.join(", "));
+        own["state"] = json!(state);
+        own["changes"] = json!(changes);
         own["unsigned"] = json!(unsigned);
         own["keys"] = json!(ids);
         own["refused"] = json!(refused);

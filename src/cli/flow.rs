@@ -151,6 +151,7 @@ pub(super) fn history(console: &mut Console, flow: &Value) -> Result<(), Failure
         ("version", "VERSION"),
         ("blocks", "BLOCKS"),
         ("migration", "MIGRATION"),
+        ("content_in", "OWN CONTENT IN"),
         ("created", "CREATED"),
         ("author", "AUTHOR"),
         ("message", "MESSAGE"),

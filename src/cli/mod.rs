@@ -14,6 +14,7 @@ mod author;
 mod backup;
 mod completions;
 mod config;
+mod consent;
 mod console;
 mod deployment;
 mod diff;
@@ -21,6 +22,7 @@ mod draft;
 mod edges;
 mod editing;
 mod env;
+mod env_life;
 mod explain;
 mod failure;
 mod features;
@@ -33,6 +35,7 @@ mod load;
 mod man;
 mod offline;
 mod place;
+mod project;
 mod release;
 mod replay;
 mod serve;
@@ -93,6 +96,9 @@ enum Command {
     /// Environments, and what public keys may do in them.
     #[command(subcommand)]
     Env(env::EnvCommand),
+    /// Projects, and the environments they are active in.
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
     /// Keys of applications and edges, and keys that sign snapshots.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -163,6 +169,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Import(arguments) => author::import(&arguments, &variables, console),
         Command::Export(arguments) => author::export(&arguments, &variables, console),
         Command::Env(command) => env::run(command, &variables, console),
+        Command::Project(command) => project::run(command, &variables, console),
         Command::Key(command) => key::run(command, &variables, console),
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),

@@ -33,6 +33,7 @@ fn snapshot(entries: &[Value]) -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: false,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

@@ -107,7 +107,10 @@ impl Store {
     }
 }
 
-fn changed(before: &AccessPart, change: &AccessChange) -> Result<AccessPart, AccessError> {
+pub(super) fn changed(
+    before: &AccessPart,
+    change: &AccessChange,
+) -> Result<AccessPart, AccessError> {
     let mut access = before.clone();
     if let Some(unsigned_users) = change.unsigned_users {
         access.unsigned_users = unsigned_users;

@@ -1,13 +1,15 @@
 //! How does a change become what is authored?
 //!
-//! The one way there is: decided on a copy, permitted by what it touches,
+//! The one way there is: decided on a copy, permitted and confirmed by what
+//! it touches,
 //! written in one transaction together with its entry in the audit log, then
 //! put in place. Nothing is authored past it.
 
 use std::sync::Arc;
 
 use super::{
-    Actor, AuditEntry, Store, StoreError, engine::Write, locked, touching, workspace::Workspace,
+    Actor, AuditEntry, Store, StoreError, confirming, engine::Write, locked, touching,
+    workspace::Workspace,
 };
 
 impl Store {
@@ -35,16 +37,21 @@ impl Store {
             let touched = touched.filter_map(|write| touching::touched(write, &before, &after));
             let touched: Vec<_> = touched.collect();
             self.actor.permit(&touched, &after)?;
+            confirming::refuse_unmeant(&self.actor.meant, &writes, &before, &after)?;
             let now = self.ambient.now_ms();
             let entry = AuditEntry::of_change(&self.actor, now, &touched, (&before, &after));
             writes.push(Write::Audit(Box::new(entry)));
             self.engine.commit(&writes)?;
+            // Whoever finds a new environment finds its signals, too.
+            let environments = after.environments.clone();
+            self.following.welcome(&environments);
             let mut place = self.workspace.write();
             let place = place.as_deref_mut();
             match place {
                 Ok(place) => *place = Arc::new(after),
                 Err(poisoned) => **poisoned.get_mut() = Arc::new(after),
             }
+            self.following.dismiss(&environments);
             locked(&self.plan).changed();
             self.changes.send_modify(|count| *count += 1);
         }

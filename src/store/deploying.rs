@@ -9,7 +9,7 @@ use super::{
     Store, StoreError,
     engine::Write,
     environment_names,
-    workspace::{Deployment, Workspace},
+    workspace::{Deployment, Environment, Flow, Workspace},
 };
 use crate::{
     clock::Ambient,
@@ -36,6 +36,23 @@ pub enum DeployError {
         found: String,
         /// Names there are.
         expected: String,
+    },
+    /// Nothing new begins in it.
+    #[error(
+        "environment {0:?} is deprecated and takes no new deployments (choose another, or take the \
+         deprecation back)"
+    )]
+    Deprecated(String),
+    /// The environment does not show the flow.
+    #[error(
+        "project {project:?} is not active in environment {environment:?}, which does not show its \
+         flows (flowgate project set {project} --activate {environment})"
+    )]
+    NotShown {
+        /// The project's sid.
+        project: String,
+        /// The environment's name.
+        environment: String,
     },
     /// No deployment has this uid.
     #[error("deployment {0:?} does not exist")]
@@ -167,6 +184,7 @@ pub(super) fn set_status(
         .flows
         .get(flow_sid)
         .ok_or_else(|| DeployError::UnknownFlow(flow_sid.to_owned()))?;
+    refuse_hidden(workspace, flow, environment)?;
     let mut writes = Vec::new();
     if flow.enabled_in(&environment.uid) != enabled {
         after.flows.set_status(flow_sid, &environment.uid, enabled);
@@ -189,6 +207,12 @@ pub(super) fn put_deployment(
     if workspace.deployments.get(&deployment.uid) != Some(&deployment) {
         if let Some(first) = check(workspace, &deployment).into_iter().next() {
             return Err(first);
+        }
+        let place = workspace.environment_by_uid(&deployment.environment_uid);
+        let flow = workspace.flow_by_uid(&deployment.flow_uid);
+        if let (Some(place), Some(flow)) = (place, flow) {
+            refuse_hidden(workspace, flow, place)?;
+            refuse_deprecated(workspace, &deployment, place)?;
         }
         writes.push(Write::Deployment(Box::new(deployment.clone())));
         after.deployments.insert(deployment.uid.clone(), deployment);
@@ -229,6 +253,33 @@ pub(super) fn delete_deployment(workspace: &Workspace, uid: &str) -> Result<Edit
 fn known<'w>(workspace: &'w Workspace, uid: &str) -> Result<&'w Deployment, DeployError> {
     let found = workspace.deployments.get(uid);
     found.ok_or_else(|| DeployError::UnknownDeployment(uid.to_owned()))
+}
+
+/// What nobody would see is not set.
+fn refuse_hidden(
+    workspace: &Workspace,
+    flow: &Flow,
+    environment: &Environment,
+) -> Result<(), DeployError> {
+    if workspace.is_shown(flow, &environment.uid) {
+        return Ok(());
+    }
+    Err(DeployError::NotShown {
+        project: flow.project.clone(),
+        environment: environment.name.clone(),
+    })
+}
+
+/// What is there may change as ever.
+pub(super) fn refuse_deprecated(
+    workspace: &Workspace,
+    deployment: &Deployment,
+    environment: &Environment,
+) -> Result<(), DeployError> {
+    if !environment.deprecated || workspace.deployments.contains_key(&deployment.uid) {
+        return Ok(());
+    }
+    Err(DeployError::Deprecated(environment.name.clone()))
 }
 
 /// Everything that is wrong with a deployment among those of a workspace; one

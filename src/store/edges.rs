@@ -94,6 +94,12 @@ impl Edges {
         seen.insert(place, own);
     }
 
+    /// Forgets the edges of an environment: one that comes to have its name
+    /// has others.
+    pub(super) fn forget(&self, environment: &str) {
+        locked(&self.seen).retain(|(own, _), _| own != environment);
+    }
+
     fn list(&self, now: UnixMs, current: impl Fn(&str) -> Option<String>) -> Vec<EdgeListing> {
         let seen = locked(&self.seen).clone();
         let listing = |((environment, _), own): ((String, String), Seen)| {

@@ -25,13 +25,8 @@ use crate::{
 const NOW: u64 = 1_700_000_000_000;
 
 fn workspace() -> Workspace {
-    let environment = |name: &str, kind, drafts| Environment {
-        uid: format!("uid-{name}"),
-        name: name.to_owned(),
-        kind,
-        drafts,
-        access: Default::default(),
-    };
+    let environment =
+        |name: &str, kind, drafts| Environment::new(format!("uid-{name}"), name, kind, drafts);
     Workspace {
         environments: vec![
             environment("development", EnvironmentType::Development, true),

@@ -73,6 +73,17 @@ impl Store {
         found.filter(|key| key.is_valid(now)).cloned()
     }
 
+    /// What became of the environment that a key with this text was of, if that
+    /// is why the key is not valid any more.
+    pub(crate) fn deleted_with(&self, text: &str) -> Option<StoreError> {
+        let wanted = sha256_hex(text.as_bytes());
+        let workspace = self.workspace();
+        let mut keys = workspace.keys.iter();
+        let key = keys.find(|own| own.sha256.as_bytes().ct_eq(wanted.as_bytes()).into())?;
+        let deleted = workspace.deleted.get(key.environment_uid.as_ref()?)?;
+        Some(deleted.into())
+    }
+
     fn author_keys<T>(
         &self,
         work: impl FnOnce(&Workspace) -> Result<Changed<T>, KeyError>,

@@ -96,6 +96,12 @@ pub enum KeyError {
         /// Names there are.
         expected: String,
     },
+    /// Nothing new begins in it.
+    #[error(
+        "environment {0:?} is deprecated and takes no new keys (rotate one that is there, or take \
+         the deprecation back)"
+    )]
+    Deprecated(String),
     /// Every kind but `admin` belongs to an environment, and `admin` to none.
     #[error("a key of kind {kind} {rule}")]
     Environment {
@@ -220,6 +226,11 @@ pub(super) fn create(
     }
     refuse_too_many(workspace, &environment_uid, now)?;
     terms.check(workspace, name.kind)?;
+    let environment = name.environment.as_deref();
+    let environment = environment.and_then(|name| workspace.environment(name));
+    if let Some(own) = environment.filter(|own| own.deprecated) {
+        return Err(KeyError::Deprecated(own.name.clone()));
+    }
     let held = Held {
         environment_uid,
         rights: terms.rights(workspace, name.kind)?,
@@ -350,7 +361,10 @@ pub(super) fn list(
         .map(|name| environment_uid(workspace, name))
         .transpose()?;
     let keys = workspace.keys.iter();
+    // Those of environments that are gone say nothing to anybody.
+    let is_gone = |uid: &String| workspace.deleted.contains_key(uid);
     Ok(keys
+        .filter(|key| !key.environment_uid.as_ref().is_some_and(is_gone))
         .filter(|key| uid.is_none() || key.environment_uid == uid)
         .map(|key| listing(workspace, key))
         .collect())

@@ -120,13 +120,14 @@ impl Store {
 
     /// What is published for an environment now, and a signal for what comes.
     pub fn watch(&self, environment: &str) -> Result<watch::Receiver<Arc<Current>>, StoreError> {
-        match self.current.get(environment) {
-            Some(sender) => Ok(sender.subscribe()),
-            None => Err(StoreError::UnknownEnvironment {
-                found: environment.to_owned(),
-                expected: super::environment_names(&self.workspace()),
-            }),
-        }
+        let workspace = self.workspace();
+        let uid = &super::known_environment(&workspace, environment)?.uid;
+        let current = self.following.current(uid);
+        // Deleted since the workspace was read.
+        current.ok_or_else(|| StoreError::UnknownEnvironment {
+            found: environment.to_owned(),
+            expected: super::environment_names(&self.workspace()),
+        })
     }
 
     /// A release or control document of the epoch in force.
@@ -220,14 +221,13 @@ impl Store {
     }
 
     pub(super) fn published(&self, environment: &Environment) -> Option<Publication> {
-        let current = self.current.get(&environment.name)?.borrow().clone();
+        let current = self.following.current(&environment.uid)?.borrow().clone();
         (current.serial > 0).then(|| current.publication.clone())
     }
 
     fn announce(&self, environment: &Environment, publication: Publication) {
-        if let Some(sender) = self.current.get(&environment.name) {
-            sender.send_replace(Arc::new(Current::of(publication)));
-        }
+        self.following
+            .announce(&environment.uid, Current::of(publication));
     }
 
     /// Whether nothing can be published because of the root.

@@ -11,12 +11,16 @@ pub mod api;
 mod audit;
 mod authoring;
 pub mod backup;
+mod compiled;
+mod confirming;
 mod demo;
 mod deploying;
 mod drafting;
 mod edges;
 pub mod engine;
+mod environments;
 mod export;
+mod following;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod import;
@@ -29,6 +33,7 @@ mod naming;
 pub mod offline;
 mod outbox;
 mod project_file;
+mod projects;
 mod publish;
 mod records;
 mod rights;
@@ -47,10 +52,11 @@ pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Aud
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
-    Commit, Difference, FlowError, NewFlow, Pretend, PretendStep, Sort, Terms, Tried, TryError,
-    VersionText, Which, Written,
+    Commit, Difference, FlowError, NewFlow, Pretend, PretendStep, Seen, Sort, Terms, Tried,
+    TryError, VersionText, Which, Written,
 };
 pub use edges::EdgeListing;
+pub use environments::{CloneTerms, Cloned, EnvironmentChange, EnvironmentError, NewEnvironment};
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
@@ -61,6 +67,7 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use projects::{ProjectChange, ProjectError, ProjectListing};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
 pub use usage::{
@@ -71,27 +78,24 @@ pub use user_line::{LineError, UserLine};
 pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
 
 use std::{
-    collections::BTreeMap,
     ops::Deref,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
+use compiled::Compiled;
 use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
-use ledger::Versions;
+use following::Following;
 use shelf::Shelves;
 use signing::Signing;
 use tokio::sync::watch;
-use workspace::AuthoredVersion;
+use workspace::DeletedEnvironment;
 
 use crate::{
     clock::{Ambient, UnixMs},
-    snapshot::{Revision, Version, compile::compile_version, sha256_hex, wire},
+    snapshot::{Revision, sha256_hex},
 };
-
-/// Versions kept compiled for judging late records; each is asked for rarely.
-const COMPILED_VERSIONS_MAX: u64 = 1_024;
 
 /// The control plane of one workspace: a handle, in whose name things are
 /// done with it. All handles work on the same [`Parts`].
@@ -117,14 +121,9 @@ pub struct Parts {
     plan: Mutex<PublishPlan>,
     /// Counts accepted changes, for whoever publishes them.
     changes: watch::Sender<u64>,
-    /// By environment name: counts batches that changed something there, so
-    /// that no edge is woken for another environment.
-    progress: BTreeMap<String, watch::Sender<u64>>,
-    /// Counts those of all environments.
-    all_progress: watch::Sender<u64>,
-    /// By environment name.
-    current: BTreeMap<String, watch::Sender<Arc<Current>>>,
-    compiled: moka::sync::Cache<(String, u32), (Arc<AuthoredVersion>, Arc<Version>)>,
+    /// What is published, and who waits for something else to be.
+    following: Following,
+    compiled: Compiled,
     /// What edges said last about themselves.
     edges: edges::Edges,
 }
@@ -198,6 +197,34 @@ pub enum StoreError {
         /// Names there are.
         expected: String,
     },
+    /// One that was there.
+    #[error(
+        "environment {name:?} was deleted on {when} (edges serve what they have; give them a key of \
+         another environment, or stop them)"
+    )]
+    DeletedEnvironment {
+        /// The name it had.
+        name: String,
+        /// The day.
+        when: String,
+    },
+    /// Somebody may not have known whom it concerns.
+    #[error(
+        "this {what} in environment {} and has to be confirmed",
+        .environments.join(" and ")
+    )]
+    Unconfirmed {
+        /// What would be done, as in "changes …".
+        what: String,
+        /// Names of the environments.
+        environments: Vec<String>,
+    },
+    /// Environments.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// Projects.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// What was authored cannot be written as a file.
     #[error("the project cannot be written as YAML: {0}")]
     Export(String),
@@ -227,18 +254,16 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let mut workspace = engine.workspace()?;
         if workspace.environments.is_empty() {
-            workspace.environments = default_environments(&ambient);
+            workspace.environments = environments::defaults(&ambient);
             let environments = workspace.environments.iter().cloned();
             let writes: Vec<Write> = environments.map(Write::Environment).collect();
             engine.commit(&writes)?;
         }
-        let mut current = BTreeMap::new();
-        let mut progress = BTreeMap::new();
+        let following = Following::default();
+        following.welcome(&workspace.environments);
         for environment in &workspace.environments {
             let publication = engine.publication(&environment.uid)?.unwrap_or_default();
-            let now = Arc::new(Current::of(publication));
-            current.insert(environment.name.clone(), watch::Sender::new(now));
-            progress.insert(environment.name.clone(), watch::Sender::new(0));
+            following.announce(&environment.uid, Current::of(publication));
         }
         let in_force = engine.blobs_in_force()?;
         let parts = Parts {
@@ -251,10 +276,8 @@ impl Store {
             publishing: Mutex::new(Shelves::new(in_force)),
             plan: Mutex::default(),
             changes: watch::Sender::new(0),
-            progress,
-            all_progress: watch::Sender::new(0),
-            current,
-            compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
+            following,
+            compiled: Compiled::default(),
             edges: edges::Edges::default(),
         };
         let store = Self {
@@ -327,24 +350,6 @@ impl Deref for Store {
     }
 }
 
-impl Versions for Store {
-    fn version(&self, flow_uid: &str, number: u32) -> Option<Arc<Version>> {
-        let workspace = self.workspace();
-        let authored = workspace.flow_by_uid(flow_uid)?.versions.get(&number)?;
-        let place = (flow_uid.to_owned(), number);
-        if let Some((compiled_from, version)) = self.compiled.get(&place)
-            // A draft changes under its number.
-            && Arc::ptr_eq(&compiled_from, authored)
-        {
-            return Some(version);
-        }
-        let version = Arc::new(compile_version(&authored.part).ok()?);
-        self.compiled
-            .insert(place, (Arc::clone(authored), Arc::clone(&version)));
-        Some(version)
-    }
-}
-
 impl Current {
     fn of(publication: Publication) -> Self {
         Self {
@@ -364,24 +369,9 @@ impl Current {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("environments", &self.current.keys())
+            .field("environments", &environment_names(&self.workspace()))
             .finish_non_exhaustive()
     }
-}
-
-/// What a fresh store has: a world to try things in, with drafts, and the real one.
-fn default_environments(ambient: &Ambient) -> Vec<Environment> {
-    let environment = |name: &str, kind, drafts| Environment {
-        uid: ambient.hex::<16>(),
-        name: name.to_owned(),
-        kind,
-        drafts,
-        access: wire::AccessPart::default(),
-    };
-    vec![
-        environment("development", wire::EnvironmentType::Development, true),
-        environment("production", wire::EnvironmentType::Production, false),
-    ]
 }
 
 /// The environment with this name, or the error that names those there are.
@@ -389,12 +379,28 @@ fn known_environment<'a>(
     workspace: &'a Workspace,
     name: &str,
 ) -> Result<&'a Environment, StoreError> {
-    workspace
-        .environment(name)
-        .ok_or_else(|| StoreError::UnknownEnvironment {
+    if let Some(found) = workspace.environment(name) {
+        return Ok(found);
+    }
+    Err(match workspace.deleted(name) {
+        Some(deleted) => deleted.into(),
+        None => StoreError::UnknownEnvironment {
             found: name.to_owned(),
             expected: environment_names(workspace),
-        })
+        },
+    })
+}
+
+impl From<&DeletedEnvironment> for StoreError {
+    fn from(deleted: &DeletedEnvironment) -> Self {
+        let at = i64::try_from(deleted.deleted_ms).ok();
+        let at = at.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let when = at.map(|at| at.strftime("%Y-%m-%d").to_string());
+        Self::DeletedEnvironment {
+            name: deleted.name.clone(),
+            when: when.unwrap_or_default(),
+        }
+    }
 }
 
 fn environment_names(workspace: &Workspace) -> String {

@@ -96,27 +96,20 @@ impl Store {
         &self,
         environment: &str,
     ) -> Result<watch::Receiver<u64>, StoreError> {
-        match self.progress.get(environment) {
-            Some(sender) => Ok(sender.subscribe()),
-            None => Err(StoreError::UnknownEnvironment {
-                found: environment.to_owned(),
-                expected: super::environment_names(&self.workspace()),
-            }),
-        }
+        let workspace = self.workspace();
+        let uid = &known_environment(&workspace, environment)?.uid;
+        let progress = self.following.progress(uid);
+        // Deleted since the workspace was read.
+        progress.ok_or_else(|| StoreError::UnknownEnvironment {
+            found: environment.to_owned(),
+            expected: super::environment_names(&self.workspace()),
+        })
     }
 
     /// A signal for every batch that changed something, wherever: the outbox
     /// is one for all environments.
     pub(crate) fn watch_all_progress(&self) -> watch::Receiver<u64> {
-        self.all_progress.subscribe()
-    }
-
-    /// Something changed in an environment, and is committed.
-    fn taken(&self, environment: &str) {
-        if let Some(sender) = self.progress.get(environment) {
-            sender.send_modify(|count| *count += 1);
-        }
-        self.all_progress.send_modify(|count| *count += 1);
+        self.following.all_progress()
     }
 
     /// Applies a batch of progress; one transaction.
@@ -128,12 +121,12 @@ impl Store {
             &*self.engine,
             environment,
             batch,
-            self,
+            &self.versions_in(&environment.uid),
             (&self.retention, now),
         )?;
         // Committed by now: whoever wakes finds what it woke for.
         if shipped.changed {
-            self.taken(&environment.name);
+            self.following.taken(&environment.uid);
         }
         Ok(shipped.answer)
     }
@@ -157,7 +150,7 @@ impl Store {
         let told: Option<&ledger::Telling<'_>> = (!dry_run).then_some(&entry);
         let done = ledger::import(&*self.engine, environment, lines, (told, now))?;
         if done.writes() && !dry_run {
-            self.taken(&environment.name);
+            self.following.taken(&environment.uid);
         }
         Ok(done)
     }
@@ -222,7 +215,7 @@ impl Store {
                 }
             };
             if swept.states > 0 || swept.memberships > 0 {
-                self.taken(&environment.name);
+                self.following.taken(&environment.uid);
             }
             if swept != Swept::default() {
                 tracing::info!(
@@ -242,6 +235,7 @@ impl Store {
         if audited > 0 {
             tracing::info!(audited, "entries of the audit log were forgotten");
         }
+        self.sweep_deleted(now)?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError,
+    confirming::Meant,
     touching::{Places, Touched},
     workspace::{StoredKey, Workspace},
 };
@@ -115,6 +116,8 @@ pub struct Actor {
     pub(super) rights: Rights,
     /// What the caller calls the request.
     pub(super) request: Option<String>,
+    /// In which environments changes are meant.
+    pub(super) meant: Meant,
 }
 
 impl Actor {
@@ -125,16 +128,18 @@ impl Actor {
             last: None,
             rights: Rights::ALL,
             request: None,
+            meant: Meant::Everywhere,
         }
     }
 
     /// Whoever has this key. One that is no admin key may do nothing here.
-    pub(super) fn with_key(key: &StoredKey, request: Option<String>) -> Option<Self> {
+    pub(super) fn with_key(key: &StoredKey, request: Option<String>, meant: Meant) -> Option<Self> {
         Some(Self {
             name: key.name.clone(),
             last: Some(key.last.clone()),
             rights: key.rights.clone()?,
             request,
+            meant,
         })
     }
 

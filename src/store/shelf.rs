@@ -152,7 +152,12 @@ impl Shelves {
                 let shelf = self.by_environment.get(uid);
                 shelf.map(|own| own.inventory.blobs_beside(&stock.inventory))
             });
-            left.flatten().map(|blob| blob.sha256.clone()).collect()
+            let left = left.flatten().map(|blob| blob.sha256.clone());
+            let is_there = |uid: &String| stocked.iter().any(|(own, _)| own == uid);
+            let ended = self.by_environment.iter();
+            let ended = ended.filter(|(uid, _)| !is_there(uid));
+            let ended = ended.flat_map(|(_, shelf)| shelf.inventory.blobs());
+            left.chain(ended.map(|blob| blob.sha256.clone())).collect()
         } else {
             self.in_force.clone()
         };
@@ -167,6 +172,8 @@ impl Shelves {
 
     /// The engine has it.
     pub(super) fn keep(&mut self, stocked: Vec<(String, Stocked)>, gone: &BTreeSet<String>) {
+        let is_there = |uid: &String| stocked.iter().any(|(own, _)| own == uid);
+        self.by_environment.retain(|uid, _| is_there(uid));
         self.in_force.retain(|sha256| !gone.contains(sha256));
         for (uid, stock) in stocked {
             let shelf = self.by_environment.entry(uid).or_default();
@@ -213,7 +220,8 @@ impl Shelf {
         };
         let settings = MadeOf::Settings(settings(workspace, environment));
         offer(PartKind::Settings, "settings".to_owned(), settings)?;
-        for flow in workspace.flows.values() {
+        let flows = workspace.flows.values();
+        for flow in flows.filter(|flow| workspace.is_shown(flow, &environment.uid)) {
             let shown = || {
                 let versions = flow.versions.iter();
                 versions.filter(|(number, _)| **number > 0 || environment.drafts)
@@ -232,11 +240,14 @@ impl Shelf {
             offer(PartKind::Flow, flow.uid.clone(), MadeOf::Flow(part))?;
             for (number, version) in shown() {
                 let id = format!("{}:{number}", flow.uid);
+                let version = flow
+                    .version_in(*number, &environment.uid)
+                    .unwrap_or(version);
                 let own = MadeOf::Version(Version(Arc::clone(version)));
                 offer(PartKind::Version, id, own)?;
             }
         }
-        for deployment in workspace.deployments_in(&environment.uid) {
+        for deployment in workspace.shown_deployments(&environment.uid) {
             let own = MadeOf::Deployment(deployment.part());
             offer(PartKind::Deployment, deployment.uid.clone(), own)?;
         }
@@ -290,6 +301,7 @@ fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
     SettingsPart {
         environment_type: environment.kind,
         drafts: environment.drafts,
+        deprecated: environment.deprecated,
         channels: workspace
             .channels
             .values()

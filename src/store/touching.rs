@@ -52,6 +52,8 @@ enum Thing {
     Status(String, String),
     /// Of a flow, by its uid, and number.
     Version(String, u32),
+    /// The same as one environment sees it, by its uid.
+    Content(String, u32, String),
     /// Name.
     Channel(String),
     /// Uid.
@@ -75,6 +77,7 @@ impl Touched {
             Thing::Flow(_) => "flow",
             Thing::Status(..) => "status",
             Thing::Version(..) => "version",
+            Thing::Content(..) => "content",
             Thing::Channel(_) => "channel",
             Thing::Deployment(_) => "deployment",
             Thing::Key(_) => "key",
@@ -84,7 +87,7 @@ impl Touched {
     /// The version of a flow, where it is one.
     pub(super) fn version(&self) -> Option<u32> {
         match self.thing {
-            Thing::Version(_, number) => Some(number),
+            Thing::Version(_, number) | Thing::Content(_, number, _) => Some(number),
             _ => None,
         }
     }
@@ -118,7 +121,12 @@ impl Thing {
             Self::Environment(uid) => json!(all.environment_by_uid(uid)?),
             Self::Project(sid) => {
                 let own = all.projects.get(sid)?;
-                json!({"sid": own.sid, "name": own.name})
+                let listed = own.environments.as_ref().map(|uids| {
+                    let active = all.environments.iter();
+                    let active = active.filter(|own| uids.contains(&own.uid));
+                    active.map(|own| own.name.clone()).collect::<Vec<_>>()
+                });
+                json!({"sid": own.sid, "name": own.name, "environments": listed})
             }
             Self::Flow(uid) => {
                 let flow = all.flow_by_uid(uid)?;
@@ -134,6 +142,13 @@ impl Thing {
                 json!({"environment": environment.name, "enabled": enabled})
             }
             Self::Version(uid, number) => version(authored(all, uid, *number)?),
+            Self::Content(uid, number, environment_uid) => {
+                let place = (*number, environment_uid.clone());
+                let mut told = version(all.flow_by_uid(uid)?.content.get(&place)?);
+                let environment = all.environment_by_uid(environment_uid);
+                told["environment"] = json!(environment.map(|own| &own.name));
+                told
+            }
             Self::Channel(name) => json!(all.channels.get(name)?),
             Self::Deployment(uid) => {
                 let own = all.deployments.get(uid)?;
@@ -156,19 +171,10 @@ impl Thing {
 pub(super) fn touched(write: &Write, before: &Workspace, after: &Workspace) -> Option<Touched> {
     let seen = Seen { before, after };
     Some(match write {
-        Write::Environment(own) => Touched {
-            thing: Thing::Environment(own.uid.clone()),
-            name: own.name.clone(),
-            role: Role::Admin,
-            places: Places::In(vec![own.uid.clone()]),
-        },
-        // Flows of every environment are grouped by it.
-        Write::Project(own) => Touched {
-            thing: Thing::Project(own.sid.clone()),
-            name: own.sid.clone(),
-            role: Role::Admin,
-            places: Places::Everywhere,
-        },
+        Write::Environment(own) => environment(&own.uid, &own.name),
+        Write::DeleteEnvironment(own) => environment(&own.uid, &own.name),
+        Write::Project(own) => project(&own.sid),
+        Write::DeleteProject { sid } => project(sid),
         Write::Flow { uid, .. } | Write::DeleteFlow { uid } => seen.flow(uid),
         Write::Status {
             flow_uid,
@@ -181,11 +187,22 @@ pub(super) fn touched(write: &Write, before: &Workspace, after: &Workspace) -> O
             places: Places::In(vec![environment_uid.clone()]),
         },
         Write::Version(own) => seen.version(&own.part.flow_uid, own.part.number),
+        Write::Content {
+            environment_uid,
+            version,
+        } => seen.content((&version.part.flow_uid, version.part.number), environment_uid),
+        Write::DeleteContent {
+            flow_uid,
+            number,
+            environment_uid,
+        } => seen.content((flow_uid, *number), environment_uid),
         Write::Channel(own) => seen.channel(&own.name),
         Write::Deployment(own) => seen.deployment(&own.uid),
         Write::DeleteDeployment { uid } => seen.deployment(uid),
         Write::Key(own) => key(own),
-        Write::Audit(_)
+        // Nobody asks for it any more.
+        Write::ForgetEnvironment { .. }
+        | Write::Audit(_)
         | Write::Document(..)
         | Write::Publication(_)
         | Write::Blob { .. }
@@ -222,6 +239,16 @@ impl Seen<'_> {
                 0 => self.with_drafts(),
                 _ => self.serving(flow_uid, |_| true),
             }),
+        }
+    }
+
+    fn content(&self, (flow_uid, number): (&str, u32), environment_uid: &str) -> Touched {
+        let environment_uid = environment_uid.to_owned();
+        Touched {
+            thing: Thing::Content(flow_uid.to_owned(), number, environment_uid.clone()),
+            name: self.sid(flow_uid),
+            role: Role::Editor,
+            places: Places::In(vec![environment_uid]),
         }
     }
 
@@ -283,6 +310,25 @@ impl Seen<'_> {
         let environments = self.after.environments.iter();
         let showing = environments.filter(|own| own.drafts);
         showing.map(|own| own.uid.clone()).collect()
+    }
+}
+
+fn environment(uid: &str, name: &str) -> Touched {
+    Touched {
+        thing: Thing::Environment(uid.to_owned()),
+        name: name.to_owned(),
+        role: Role::Admin,
+        places: Places::In(vec![uid.to_owned()]),
+    }
+}
+
+/// Flows of every environment are grouped by it.
+fn project(sid: &str) -> Touched {
+    Touched {
+        thing: Thing::Project(sid.to_owned()),
+        name: sid.to_owned(),
+        role: Role::Admin,
+        places: Places::Everywhere,
     }
 }
 

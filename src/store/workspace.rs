@@ -6,7 +6,7 @@
 //! are behind `Arc`s, so that trying a change out on a copy costs little.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Deref,
     sync::Arc,
 };
@@ -38,6 +38,8 @@ pub struct Workspace {
     pub deployments: BTreeMap<String, Deployment>,
     /// In the order in which they were created; revoked ones stay.
     pub keys: Vec<StoredKey>,
+    /// By uid: those whose edges are still told what happened.
+    pub deleted: BTreeMap<String, DeletedEnvironment>,
 }
 
 impl Workspace {
@@ -56,10 +58,34 @@ impl Workspace {
         self.environments.iter().find(|own| own.uid == uid)
     }
 
+    /// The environment that went by this name until it was deleted.
+    pub(crate) fn deleted(&self, name: &str) -> Option<&DeletedEnvironment> {
+        let mut named = self.deleted.values().filter(|own| own.name == name);
+        named.next().filter(|_| self.environment(name).is_none())
+    }
+
+    /// Whether an environment shows the flow at all.
+    pub(crate) fn is_shown(&self, flow: &Flow, environment_uid: &str) -> bool {
+        let project = self.projects.get(&flow.project);
+        project.is_none_or(|project| project.is_active_in(environment_uid))
+    }
+
     /// The deployment that people call so in an environment.
     pub(crate) fn deployment(&self, environment_uid: &str, name: &str) -> Option<&Deployment> {
         self.deployments_in(environment_uid)
             .find(|own| own.name == name)
+    }
+
+    /// Those of flows that the environment shows.
+    pub(crate) fn shown_deployments(
+        &self,
+        environment_uid: &str,
+    ) -> impl Iterator<Item = &Deployment> {
+        let all = self.deployments_in(environment_uid);
+        all.filter(move |own| {
+            let flow = self.flow_by_uid(&own.flow_uid);
+            flow.is_none_or(|flow| self.is_shown(flow, environment_uid))
+        })
     }
 
     /// The deployments of an environment, ascending by uid.
@@ -106,6 +132,31 @@ impl Flows {
         }
     }
 
+    /// Puts content of its own onto a version in an environment, or takes it away.
+    pub(crate) fn set_content(
+        &mut self,
+        sid: &str,
+        (number, environment_uid): (u32, &str),
+        content: Option<Arc<AuthoredVersion>>,
+    ) {
+        let Some(flow) = self.by_sid.get_mut(sid) else {
+            return;
+        };
+        let place = (number, environment_uid.to_owned());
+        match content {
+            Some(content) => flow.content.insert(place, content),
+            None => flow.content.remove(&place),
+        };
+    }
+
+    /// Forgets what flows have of their own in an environment.
+    pub(crate) fn forget_environment(&mut self, environment_uid: &str) {
+        for flow in self.by_sid.values_mut() {
+            flow.status.remove(environment_uid);
+            flow.content.retain(|(_, own), _| own != environment_uid);
+        }
+    }
+
     fn by_uid(&self, uid: &str) -> Option<&Flow> {
         self.by_sid.get(self.sids.get(uid)?)
     }
@@ -143,6 +194,37 @@ pub struct Environment {
     pub drafts: bool,
     /// What public keys may do in it.
     pub access: AccessPart,
+    /// It is served as ever, and nothing new begins in it.
+    pub deprecated: bool,
+    /// Whether a change that its users notice wants to be confirmed.
+    pub confirm_changes: bool,
+}
+
+impl Environment {
+    /// As it is when it was just made: one that real users are in wants changes
+    /// confirmed.
+    pub(crate) fn new(uid: String, name: &str, kind: EnvironmentType, drafts: bool) -> Self {
+        Self {
+            uid,
+            name: name.to_owned(),
+            kind,
+            drafts,
+            access: AccessPart::default(),
+            deprecated: false,
+            confirm_changes: kind == EnvironmentType::Production,
+        }
+    }
+}
+
+/// What is left of an environment that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedEnvironment {
+    /// Its uid.
+    pub uid: String,
+    /// The name it had.
+    pub name: String,
+    /// When it was deleted.
+    pub deleted_ms: UnixMs,
 }
 
 /// A project: a name over some flows.
@@ -152,6 +234,17 @@ pub struct Project {
     pub sid: String,
     /// For people.
     pub name: String,
+    /// Uids of the environments that show its flows; none for all there are and
+    /// will be.
+    pub environments: Option<BTreeSet<String>>,
+}
+
+impl Project {
+    /// Whether an environment shows its flows.
+    pub(crate) fn is_active_in(&self, environment_uid: &str) -> bool {
+        let listed = self.environments.as_ref();
+        listed.is_none_or(|uids| uids.contains(environment_uid))
+    }
 }
 
 /// A flow with everything known of it.
@@ -173,12 +266,25 @@ pub struct Flow {
     pub status: BTreeMap<String, bool>,
     /// By number; 0 is the draft.
     pub versions: BTreeMap<u32, Arc<AuthoredVersion>>,
+    /// Versions that have content of their own in an environment, by number and
+    /// environment uid.
+    pub content: BTreeMap<(u32, String), Arc<AuthoredVersion>>,
 }
 
 impl Flow {
     /// Status in one environment.
     pub fn enabled_in(&self, environment_uid: &str) -> bool {
         self.status.get(environment_uid).copied().unwrap_or(true)
+    }
+
+    /// A version as an environment sees it.
+    pub(crate) fn version_in(
+        &self,
+        number: u32,
+        environment_uid: &str,
+    ) -> Option<&Arc<AuthoredVersion>> {
+        let own = self.content.get(&(number, environment_uid.to_owned()));
+        own.or_else(|| self.versions.get(&number))
     }
 
     /// Number of the newest committed version; 0 when nothing is committed.
@@ -379,6 +485,7 @@ mod tests {
             deployments_only: false,
             status: BTreeMap::new(),
             versions: BTreeMap::new(),
+            content: BTreeMap::new(),
         }
     }
 

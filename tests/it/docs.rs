@@ -33,6 +33,7 @@ const PAGES: &[(&str, &str)] = &[
     ("administration.md", "editor in development"),
     ("unleash.md", "\"name\":\"new-cart\""),
     ("users.md", "as they were before"),
+    ("environments.md", "refused: 2"),
 ];
 
 fn docs() -> PathBuf {

@@ -37,6 +37,7 @@ mod reference;
 mod restore;
 mod sockets;
 mod sources;
+mod store_kill;
 mod stories;
 mod tls;
 mod traces;

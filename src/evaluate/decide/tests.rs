@@ -117,6 +117,7 @@ fn snapshot() -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

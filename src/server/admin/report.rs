@@ -106,6 +106,7 @@ fn environment_report(facts: &EnvironmentFacts, live: Option<&Environment>, now:
         "name": facts.name,
         "required": facts.required,
         "live": live.is_some(),
+        "deprecated": live.map(|live| live.snapshot.deprecated),
         "revision": live.map(|live| live.snapshot.revision.to_string()),
         "age_s": live.map(|live| age_s(live, now)),
         "stale": live.map(|live| live.freshness.is_stale(now)),

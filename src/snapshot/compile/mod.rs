@@ -243,6 +243,7 @@ fn assemble(
         environment_type: input.settings.environment_type,
         revision: name.revision,
         drafts: input.settings.drafts,
+        deprecated: input.settings.deprecated,
         flows: flows.by_sid,
         flows_by_key: by_key,
         block_flows: flows.by_block,

@@ -30,6 +30,7 @@ impl Snapshot {
             environment_type: EnvironmentType::Production,
             revision,
             drafts: false,
+            deprecated: false,
             flows: FxHashMap::default(),
             flows_by_key: FxHashMap::default(),
             block_flows: BlockFlows::default(),

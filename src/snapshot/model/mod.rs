@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub revision: Revision,
     /// Whether drafts are in the snapshot.
     pub drafts: bool,
+    /// Whether its operator says that nothing new begins in it.
+    pub deprecated: bool,
     /// By sid.
     pub flows: FxHashMap<Box<str>, Arc<Flow>>,
     /// By key, for whoever holds progress and wants its name.

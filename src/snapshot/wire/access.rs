@@ -12,6 +12,9 @@ pub struct SettingsPart {
     pub environment_type: EnvironmentType,
     /// Whether drafts are in the snapshot; a 404 for version 0 names this switch.
     pub drafts: bool,
+    /// Whether nothing new begins in it; told to whoever looks after an edge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
     /// Channels that somebody described; a deployment may name others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelPart>,

@@ -1,17 +1,18 @@
 //! What does the store answer to an author?
 //!
-//! Imports, exports, keys, environments and the look at one user. Whoever comes here has an
+//! Imports, exports, keys and the look at one user. Whoever comes here has an
 //! `admin` key; a change is answered only when it is published.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, audit, deployments, flows,
+    Api, Response, audit, deployments, environments, flows,
     problem::Problem,
+    projects,
     route::{Admin, Query, parameters},
     usage, users, webhooks,
 };
@@ -19,11 +20,7 @@ use crate::{
     clock::UnixMs,
     http::json::Object,
     progress::event::UserDocument,
-    snapshot::wire::UnsignedUsers,
-    store::{
-        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, Role, SourceFile,
-        StoredKeyKind, Workspace,
-    },
+    store::{Change, Fault, KeyName, KeyTerms, Role, SourceFile, StoredKeyKind, Workspace},
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -40,46 +37,6 @@ struct ImportAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notices: Vec<Fault>,
     revisions: BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-struct EnvironmentAnswer {
-    #[serde(flatten)]
-    environment: Environment,
-    revision: String,
-}
-
-/// A change of an environment; what is left out stays.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnvironmentBody {
-    /// `null` takes the choice back.
-    #[serde(default, deserialize_with = "given")]
-    unsigned_users: Option<Option<UnsignedUsers>>,
-    #[serde(default)]
-    add_user_keys: Vec<Object<UserKeyBody>>,
-    #[serde(default)]
-    remove_user_keys: Vec<String>,
-    #[serde(default)]
-    refuse_force: Option<bool>,
-    /// `null` lets browsers set every property.
-    #[serde(default, deserialize_with = "given")]
-    browser_properties: Option<Option<Vec<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserKeyBody {
-    #[serde(default)]
-    id: Option<String>,
-    key: String,
-}
-
-/// A member that is there, also as `null`.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -178,6 +135,9 @@ pub(super) async fn answer(
             return webhooks::list(api, environment, query).await;
         }
         Admin::Audit(asked) => return audit::answer(api, asked, query).await,
+        Admin::Environments(asked) => {
+            return environments::answer(api, asked, query, &body).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -220,7 +180,7 @@ pub(super) async fn answer(
             api.settle().await?;
             Response::json(200, &ended)
         }
-        Admin::SetEnvironment(name) => set_environment(api, name, &body).await,
+        Admin::Projects(asked) => projects::answer(api, asked, &body).await,
         Admin::ImportUsers(environment) => users::import(api, environment, body).await,
         Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
         Admin::Flows => flows::flows(api, None),
@@ -228,7 +188,7 @@ pub(super) async fn answer(
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
         // The rest was answered above, and drafts before that.
-        Admin::Environments
+        Admin::Environments(_)
         | Admin::Draft(_)
         | Admin::Audit(_)
         | Admin::Edges
@@ -238,7 +198,7 @@ pub(super) async fn answer(
         | Admin::Deployments(_)
         | Admin::Webhooks(_)
         | Admin::Usage(_)
-        | Admin::User(_) => environments(api),
+        | Admin::User(_) => Ok(Response::empty(204)),
     }
 }
 
@@ -274,19 +234,6 @@ pub(super) fn with_sids(
     Ok(answer)
 }
 
-fn environments(api: &Api) -> Result<Response, Problem> {
-    let workspace = api.store.workspace();
-    let revisions = revisions(api);
-    let environments = workspace.environments.iter().map(|environment| {
-        let revision = revisions.get(&environment.name).cloned();
-        EnvironmentAnswer {
-            environment: environment.clone(),
-            revision: revision.unwrap_or_default(),
-        }
-    });
-    Response::json(200, &environments.collect::<Vec<_>>())
-}
-
 /// Ends the hold of a release wherever edges hold it back.
 async fn confirm(api: &Api, environment: String, version: u64) -> Result<Response, Problem> {
     let name = environment.clone();
@@ -296,26 +243,6 @@ async fn confirm(api: &Api, environment: String, version: u64) -> Result<Respons
     let revision = revision.to_string();
     let answer = json!({"environment": environment, "release": version, "revision": revision});
     Response::json(200, &answer)
-}
-
-async fn set_environment(api: &Api, name: String, body: &Bytes) -> Result<Response, Problem> {
-    let body: EnvironmentBody = read(body)?;
-    let new_key = |Object(key): Object<UserKeyBody>| NewUserKey {
-        id: key.id,
-        key: key.key,
-    };
-    let change = AccessChange {
-        unsigned_users: body.unsigned_users,
-        add_user_keys: body.add_user_keys.into_iter().map(new_key).collect(),
-        remove_user_keys: body.remove_user_keys,
-        refuse_force: body.refuse_force,
-        browser_properties: body.browser_properties,
-    };
-    let access = api
-        .blocking(move |store| store.set_access(&name, &change))
-        .await?;
-    api.settle().await?;
-    Response::json(200, &access)
 }
 
 async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
@@ -344,7 +271,7 @@ fn files(body: Bytes) -> Result<Vec<SourceFile>, Problem> {
     Ok(vec![SourceFile { name, content }])
 }
 
-fn revisions(api: &Api) -> BTreeMap<String, String> {
+pub(super) fn revisions(api: &Api) -> BTreeMap<String, String> {
     let workspace = api.store.workspace();
     let names = workspace.environments.iter().map(|own| own.name.clone());
     names

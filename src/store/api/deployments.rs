@@ -203,7 +203,7 @@ fn list(workspace: &Workspace, environment: Option<&str>) -> Result<Response, Pr
 }
 
 /// A deployment by uid, or by name where that names one.
-fn found<'w>(
+pub(super) fn found<'w>(
     workspace: &'w Workspace,
     environment: Option<&str>,
     which: &str,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     http::json::Object,
     snapshot::wire::Migration,
-    store::{Commit, ImportReport, NewFlow, Pretend, PretendStep, Terms, Which, Written},
+    store::{Commit, ImportReport, NewFlow, Pretend, PretendStep, Seen, Terms, Which, Written},
 };
 
 /// What is asked about one flow, by its sid.
@@ -34,6 +34,8 @@ pub(super) enum Asked {
     Restore(String),
     /// With the version.
     Content(String, String),
+    /// With the version and its environment.
+    Follow(String, String),
     Compare(String),
     Try(String),
 }
@@ -154,12 +156,22 @@ pub(super) async fn answer(
             told(api, dry_run, written).await
         }
         Asked::Content(sid, number) => {
-            let Which::Number(number) = which(&Value::String(number))? else {
-                return Err(not_a_version("a version that is not committed"));
-            };
+            let (number, environment) = committed(&number)?;
             let text = utf8(&body)?;
             let written = api
-                .blocking(move |store| store.deploy_content(&sid, number, &text, &terms))
+                .blocking(move |store| {
+                    let place = (number, environment.as_deref());
+                    store.deploy_content(&sid, place, &text, &terms)
+                })
+                .await?;
+            told(api, dry_run, written).await
+        }
+        Asked::Follow(sid, number) => {
+            let (number, Some(environment)) = committed(&number)? else {
+                return Err(not_a_version("a version that all environments see"));
+            };
+            let written = api
+                .blocking(move |store| store.follow_content(&sid, (number, &environment), &terms))
                 .await?;
             told(api, dry_run, written).await
         }
@@ -190,9 +202,9 @@ pub(super) async fn answer(
 }
 
 async fn version(api: &Api, sid: String, number: &str) -> Result<Response, Problem> {
-    let which = which(&Value::String(number.to_owned()))?;
+    let seen = seen(number)?;
     let found = api
-        .blocking(move |store| store.version_text(&sid, which))
+        .blocking(move |store| store.seen_text(&sid, &seen))
         .await?;
     Ok(Response {
         etag: Some(format!("\"{}\"", found.tag)),
@@ -202,16 +214,15 @@ async fn version(api: &Api, sid: String, number: &str) -> Result<Response, Probl
 
 async fn compare(api: &Api, sid: String, query: &Query) -> Result<Response, Problem> {
     let [from, to] = parameters(query, ["from", "to"])?;
-    let end = |text: Option<String>, usual: &str| {
-        which(&Value::String(text.unwrap_or_else(|| usual.to_owned())))
-    };
+    let end = |text: Option<String>, usual: &str| seen(text.as_deref().unwrap_or(usual));
     let (from, to) = (end(from, "latest")?, end(to, "draft")?);
+    let ends = (from.to_string(), to.to_string());
     let found = api
-        .blocking(move |store| store.compare(&sid, from, to))
+        .blocking(move |store| store.compare_seen(&sid, &from, &to))
         .await?;
     Response::json(
         200,
-        &json!({"from": from.to_string(), "to": to.to_string(), "differences": found}),
+        &json!({"from": ends.0, "to": ends.1, "differences": found}),
     )
 }
 
@@ -301,10 +312,26 @@ fn which(value: &Value) -> Result<Which, Problem> {
     Which::named(&text).ok_or_else(|| not_a_version(&text))
 }
 
+/// The same, and perhaps `@` and the environment whose content is meant.
+fn seen(text: &str) -> Result<Seen, Problem> {
+    Seen::named(text).ok_or_else(|| not_a_version(text))
+}
+
+/// The number of a committed version, and perhaps the environment.
+fn committed(text: &str) -> Result<(u32, Option<String>), Problem> {
+    match seen(text)? {
+        Seen {
+            which: Which::Number(number),
+            environment,
+        } => Ok((number, environment)),
+        _ => Err(not_a_version("a version that is not committed")),
+    }
+}
+
 fn not_a_version(found: &str) -> Problem {
     Problem::new(400, "malformed-version", "the version cannot be read")
         .found(found)
-        .expected("draft, latest or a number")
+        .expected("draft, latest or a number, and perhaps @ENVIRONMENT")
 }
 
 fn utf8(body: &bytes::Bytes) -> Result<String, Problem> {

@@ -47,8 +47,14 @@ pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
     let flow = workspace.flows.get(sid);
     let flow = flow.ok_or_else(|| StoreError::Deploy(DeployError::UnknownFlow(sid.to_owned())))?;
     let mut answer = flow_row(&workspace, flow);
+    let own_content = |number: u32| -> Vec<&str> {
+        let places = flow.content.keys().filter(|(own, _)| *own == number);
+        let places = places.filter_map(|(_, uid)| workspace.environment_by_uid(uid));
+        places.map(|own| own.name.as_str()).collect()
+    };
     let versions = flow.versions.iter().map(|(number, version)| {
         json!({
+            "content_in": own_content(*number),
             "version": number, "blocks": version.part.blocks.len(), "message": version.message,
             "author": version.author, "created_ms": version.created_ms,
             "migration": version.part.migration,
@@ -63,7 +69,8 @@ pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
 
 fn flow_row(workspace: &Workspace, flow: &crate::store::workspace::Flow) -> Value {
     let environments = workspace.environments.iter();
-    let status: serde_json::Map<String, Value> = environments
+    let shown = environments.filter(|own| workspace.is_shown(flow, &own.uid));
+    let status: serde_json::Map<String, Value> = shown
         .map(|own| (own.name.clone(), json!(flow.enabled_in(&own.uid))))
         .collect();
     json!({

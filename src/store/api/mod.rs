@@ -10,10 +10,12 @@ mod audit;
 mod deployments;
 mod drafts;
 mod edge;
+mod environments;
 mod flows;
 mod openapi;
 mod permits;
 mod problem;
+mod projects;
 mod reads;
 mod route;
 #[cfg(test)]
@@ -21,6 +23,8 @@ mod tests;
 mod usage;
 mod users;
 mod webhooks;
+
+pub use super::confirming::CONFIRM_HEADER;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -30,6 +34,7 @@ use route::{Admin, Route};
 
 use super::{
     Actor, Due, Store, StoreError,
+    confirming::Meant,
     workspace::{StoredKey, StoredKeyKind},
 };
 use crate::limits;
@@ -49,6 +54,8 @@ pub struct Request {
     pub if_none_match: Option<String>,
     /// `If-Match`, as sent.
     pub if_match: Option<String>,
+    /// `Flowgate-Confirm`, as sent: environments whose change is meant.
+    pub confirm: Option<String>,
     /// The whole body; capped by what [`Api::admit`] allowed.
     pub body: Bytes,
     /// `X-Request-Id`, as sent.
@@ -152,7 +159,8 @@ impl Api {
             }
             Route::Admin(route) => {
                 let id = request.request_id.as_deref().and_then(request_id);
-                let actor = Actor::with_key(&key, id);
+                let meant = Meant::read(request.confirm.as_deref());
+                let actor = Actor::with_key(&key, id, meant);
                 let api = self.acting(actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?);
                 match route {
                     Admin::Draft(asked) => {
@@ -183,9 +191,11 @@ impl Api {
                 .found("no key")
                 .expected("a key in x-api-key or Authorization"));
         };
-        self.store
-            .authenticate(text)
-            .ok_or_else(|| Problem::new(401, "unauthorized", "the key is not valid here"))
+        self.store.authenticate(text).ok_or_else(|| {
+            // Whoever held a key of it may know.
+            let gone = self.store.deleted_with(text).map(Problem::from);
+            gone.unwrap_or_else(|| Problem::new(401, "unauthorized", "the key is not valid here"))
+        })
     }
 
     /// An edge key opens its own environment and nothing else, not even to

@@ -6,8 +6,9 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    audit, deployments, drafts,
+    audit, deployments, drafts, environments,
     problem::Problem,
+    projects,
     route::{self, Admin},
     usage,
 };
@@ -62,11 +63,20 @@ needs! {
     Admin::RotateKey => "rotateKey", Admin, Place::Anywhere;
     Admin::RevokeKey => "revokeKey", Admin, Place::Anywhere;
 
-    Admin::Environments => "environments", Viewer, Place::Anywhere;
-    Admin::SetEnvironment(name) => "setEnvironment", Admin, Place::In(name);
+    Admin::Environments(environments::Asked::List) => "environments", Viewer, Place::Anywhere;
+    Admin::Environments(environments::Asked::Show(_)) => "environment", Viewer, Place::Anywhere;
+    Admin::Environments(environments::Asked::Create) => "createEnvironment", Admin, Place::Anywhere;
+    Admin::Environments(environments::Asked::Set(name)) => "setEnvironment", Admin, Place::In(name);
+    Admin::Environments(environments::Asked::Clone(name)) => "cloneEnvironment", Admin, Place::In(name);
+    Admin::Environments(environments::Asked::Delete(name)) => "deleteEnvironment", Admin, Place::In(name);
     Admin::ConfirmRelease(name, _) => "confirmRelease", Editor, Place::In(name);
     Admin::Edges => "edges", Viewer, Place::Asked;
 
+    Admin::Projects(projects::Asked::List) => "projects", Viewer, Place::Anywhere;
+    Admin::Projects(projects::Asked::Show(_)) => "project", Viewer, Place::Anywhere;
+    Admin::Projects(projects::Asked::Create) => "createProject", Admin, Place::Anywhere;
+    Admin::Projects(projects::Asked::Change(_)) => "changeProject", Admin, Place::Anywhere;
+    Admin::Projects(projects::Asked::Delete(_)) => "deleteProject", Admin, Place::Anywhere;
     Admin::Audit(audit::Asked::List) => "audit", Viewer, Place::Asked;
     Admin::Audit(audit::Asked::Show(_)) => "auditEntry", Viewer, Place::Asked;
 
@@ -90,6 +100,7 @@ needs! {
     Admin::Draft(drafts::Asked::Version(..)) => "version", Viewer, Place::Anywhere;
     Admin::Draft(drafts::Asked::PutDraft(_)) => "putDraft", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Content(..)) => "deployContent", Editor, Place::Anywhere;
+    Admin::Draft(drafts::Asked::Follow(..)) => "followContent", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Commit(_)) => "commitDraft", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Restore(_)) => "restoreDraft", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Compare(_)) => "compareVersions", Viewer, Place::Anywhere;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, AuditError, DeliveryError, DeployError, FlowError, Forbidden, ImportError,
-    KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
+    AccessError, AuditError, DeliveryError, DeployError, EnvironmentError, FlowError, Forbidden,
+    ImportError, KeyError, ProjectError, PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -29,6 +29,9 @@ struct Document {
     expected: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<crate::store::Fault>,
+    /// Those to be confirmed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    environments: Vec<String>,
     #[serde(skip)]
     allow: Option<&'static str>,
     #[serde(skip)]
@@ -45,6 +48,7 @@ impl Problem {
             found: None,
             expected: None,
             faults: Vec::new(),
+            environments: Vec::new(),
             allow: None,
             retry_after: None,
         }))
@@ -117,6 +121,20 @@ impl From<StoreError> for Problem {
                     .found(&wrong.0)
                     .expected("a cursor of an earlier answer, or none")
             }
+            StoreError::DeletedEnvironment { ref name, .. } => {
+                Self::new(410, "environment-deleted", error.to_string()).found(name)
+            }
+            StoreError::Unconfirmed {
+                ref environments, ..
+            } => {
+                let header = format!("the header Flowgate-Confirm: {}", environments.join(", "));
+                let problem = Self::new(428, "confirmation-required", error.to_string());
+                let mut problem = problem.expected(&header);
+                problem.0.environments.clone_from(environments);
+                problem
+            }
+            StoreError::Environment(error) => error.into(),
+            StoreError::Project(error) => error.into(),
             StoreError::UnknownEnvironment {
                 ref found,
                 ref expected,
@@ -152,6 +170,7 @@ impl From<KeyError> for Problem {
             }
             KeyError::Unknown { .. } => Self::new(404, "unknown-key", text),
             KeyError::Taken { .. } | KeyError::TextTaken => Self::new(409, "key-taken", text),
+            KeyError::Deprecated(_) => Self::new(409, "environment-deprecated", text),
             KeyError::TooMany(_)
             | KeyError::NotInPages { .. }
             | KeyError::Origin(_)
@@ -183,6 +202,38 @@ impl From<AccessError> for Problem {
     }
 }
 
+impl From<EnvironmentError> for Problem {
+    fn from(error: EnvironmentError) -> Self {
+        let text = error.to_string();
+        match error {
+            EnvironmentError::Taken(_) => Self::new(409, "environment-taken", text),
+            EnvironmentError::Only(_) | EnvironmentError::OnlyOf { .. } => {
+                Self::new(409, "last-environment", text)
+            }
+            EnvironmentError::Served { .. } => Self::new(409, "environment-in-use", text),
+            EnvironmentError::Name(_)
+            | EnvironmentError::TooMany(_)
+            | EnvironmentError::NotActive { .. } => Self::new(422, "environment-refused", text),
+        }
+    }
+}
+
+impl From<ProjectError> for Problem {
+    fn from(error: ProjectError) -> Self {
+        let text = error.to_string();
+        match error {
+            ProjectError::Unknown { found, expected } => Self::new(404, "unknown-project", text)
+                .found(&found)
+                .expected(&expected),
+            ProjectError::Taken(_) => Self::new(409, "project-taken", text),
+            ProjectError::InUse { .. } => Self::new(409, "project-in-use", text),
+            ProjectError::Sid(_) | ProjectError::Name(_) | ProjectError::Nowhere(_) => {
+                Self::new(422, "project-refused", text)
+            }
+        }
+    }
+}
+
 impl From<DeployError> for Problem {
     fn from(error: DeployError) -> Self {
         let text = error.to_string();
@@ -198,6 +249,8 @@ impl From<DeployError> for Problem {
             DeployError::ChannelTaken { .. } | DeployError::FlowTaken { .. } => {
                 Self::new(409, "channel-taken", text)
             }
+            DeployError::Deprecated(_) => Self::new(409, "environment-deprecated", text),
+            DeployError::NotShown { .. } => Self::new(409, "project-not-active", text),
             DeployError::UnknownVersion { .. }
             | DeployError::Name(_)
             | DeployError::Salt
@@ -284,6 +337,7 @@ fn title(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        410 => "Gone",
         412 => "Precondition Failed",
         428 => "Precondition Required",
         422 => "Unprocessable Content",

@@ -5,7 +5,9 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, deployments::Asked, drafts, problem::Problem, usage};
+use super::{
+    audit, deployments::Asked, drafts, environments, problem::Problem, projects, usage,
+};
 use crate::limits;
 
 /// Everything the store answers.
@@ -47,9 +49,9 @@ pub(super) enum Admin {
     CreateKey,
     RotateKey,
     RevokeKey,
-    Environments,
+    Environments(environments::Asked),
+    Projects(projects::Asked),
     Edges,
-    SetEnvironment(String),
     ImportUsers(String),
     ExportUsers(String),
     Webhooks(String),
@@ -131,7 +133,6 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["keys"] => ("GET, POST", Admin::Keys),
         ["keys", "rotate"] => ("POST", Admin::RotateKey),
         ["keys", "revoke"] => ("POST", Admin::RevokeKey),
-        ["environments"] => ("GET", Admin::Environments),
         ["environments", environment, "releases", number, "confirm"] => {
             let environment = decoded(environment)?;
             ("POST", Admin::ConfirmRelease(environment, version(number)?))
@@ -158,7 +159,14 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["edges"] => ("GET", Admin::Edges),
         ["audit"] => ("GET", Admin::Audit(audit::Asked::List)),
         ["audit", id] => ("GET", Admin::Audit(audit::Asked::Show(version(id)?))),
-        ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
+        ["environments", rest @ ..] => {
+            let asked = environments::route(method, rest)?;
+            return Ok(asked.map(Admin::Environments));
+        }
+        ["projects", rest @ ..] => {
+            let asked = projects::route(method, rest)?;
+            return Ok(asked.map(Admin::Projects));
+        }
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows", rest @ ..] => return flows(method, rest),
         ["deployments", rest @ ..] => return deployments(method, rest),
@@ -189,7 +197,11 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             "PUT",
             Admin::Draft(Asked::Content(decoded(sid)?, decoded(version)?)),
         ),
-        ([sid, "versions", _], _) => ("GET, PUT", Admin::Flow(decoded(sid)?)),
+        ([sid, "versions", version], "DELETE") => (
+            "DELETE",
+            Admin::Draft(Asked::Follow(decoded(sid)?, decoded(version)?)),
+        ),
+        ([sid, "versions", _], _) => ("GET, PUT, DELETE", Admin::Flow(decoded(sid)?)),
         ([sid, "commit"], _) => ("POST", Admin::Draft(Asked::Commit(decoded(sid)?))),
         ([sid, "restore"], _) => ("POST", Admin::Draft(Asked::Restore(decoded(sid)?))),
         ([sid, "try"], _) => ("POST", Admin::Draft(Asked::Try(decoded(sid)?))),
@@ -217,7 +229,7 @@ fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
 }
 
-fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
+pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     if method == expected {
         return Ok(());
     }
@@ -229,7 +241,7 @@ fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     )
 }
 
-fn decoded(raw: &str) -> Result<String, Problem> {
+pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
         Problem::new(400, "malformed-path", "a path segment is not UTF-8 text").found(raw)
     })?;

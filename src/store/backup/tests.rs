@@ -93,7 +93,7 @@ fn a_backup_beside_a_running_store_has_what_was_committed_and_opens_elsewhere() 
     key(&store, "before");
     let made = place.back_up("b1", true).unwrap();
     key(&store, "after");
-    let revision = |store: &Store| store.current["production"].borrow().revision;
+    let revision = |store: &Store| store.watch("production").unwrap().borrow().revision;
     let production = made
         .environments
         .iter()

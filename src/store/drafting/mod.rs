@@ -7,12 +7,16 @@
 //! it can be tried first: a dry run says what would happen and does nothing.
 
 mod comparing;
+mod content;
 mod error;
 mod trying;
 
 pub use comparing::{Difference, Sort};
+pub use content::Seen;
 pub use error::FlowError;
 pub use trying::{Pretend, PretendStep, Tried, TryError};
+
+use std::sync::Arc;
 
 use super::{
     Store, StoreError,
@@ -120,13 +124,6 @@ pub struct Written {
 }
 
 impl Store {
-    /// One version as text.
-    pub fn version_text(&self, sid: &str, which: Which) -> Result<VersionText, StoreError> {
-        let workspace = self.workspace();
-        let flow = known(&workspace, sid)?;
-        text_of(Some(version(flow, which)?))
-    }
-
     /// Makes a flow without versions.
     pub fn create_flow(&self, new: &NewFlow, terms: &Terms) -> Result<ImportReport, StoreError> {
         self.author_flow(terms, |workspace| {
@@ -259,39 +256,6 @@ impl Store {
         })
     }
 
-    /// Puts content onto a committed version: values of fields, expressions,
-    /// whom webhooks call. Users stay where they are.
-    pub fn deploy_content(
-        &self,
-        sid: &str,
-        number: u32,
-        content: &str,
-        terms: &Terms,
-    ) -> Result<Written, StoreError> {
-        let Node::Table(mut members) = node(content)? else {
-            return Err(FlowError::Text("a table is expected".to_owned()).into());
-        };
-        self.write_version(sid, number, terms, |flow| {
-            version(flow, Which::Number(number))?;
-            // Whose version it is stands in the path.
-            members.retain(|(name, _)| !HISTORY.contains(&name.as_str()));
-            members.push(("number".to_owned(), Node::Number(number.into())));
-            Ok(vec![("versions", Node::List(vec![Node::Table(members)]))])
-        })
-    }
-
-    /// What differs between two versions.
-    pub fn compare(
-        &self,
-        sid: &str,
-        from: Which,
-        to: Which,
-    ) -> Result<Vec<Difference>, StoreError> {
-        let workspace = self.workspace();
-        let flow = known(&workspace, sid)?;
-        comparing::compare(Some(version(flow, from)?), version(flow, to)?)
-    }
-
     /// Imports a change of one flow, made from what it is at that moment.
     fn write_version(
         &self,
@@ -306,18 +270,7 @@ impl Store {
             let flow = known(workspace, sid)?;
             // A commit rests on the draft.
             let read = flow.versions.get(&number).or_else(|| flow.versions.get(&0));
-            if let Some(found) = &terms.tag {
-                let expected = text_of(read.map(|version| &**version))?.tag;
-                if *found != expected {
-                    return Err(FlowError::Changed {
-                        flow: sid.to_owned(),
-                        version: read.map_or("draft".to_owned(), |own| own.part.number.to_string()),
-                        found: found.clone(),
-                        expected,
-                    }
-                    .into());
-                }
-            }
+            refuse_changed(terms, sid, read.map(|own| &**own))?;
             let members = members(flow)?;
             let change = [("sid", text(sid))].into_iter().chain(members);
             let imported = self.imported(workspace, &flow.project, table(change))?;
@@ -381,14 +334,14 @@ pub(super) fn known<'w>(workspace: &'w Workspace, sid: &str) -> Result<&'w Flow,
 }
 
 /// The version that is meant.
-fn version(flow: &Flow, which: Which) -> Result<&AuthoredVersion, FlowError> {
+fn version(flow: &Flow, which: Which) -> Result<&Arc<AuthoredVersion>, FlowError> {
     let number = match which {
         Which::Draft => Some(0),
         Which::Latest => Some(flow.latest()).filter(|number| *number > 0),
         Which::Number(number) => Some(number),
     };
     let found = number.and_then(|number| flow.versions.get(&number));
-    found.map(|version| &**version).ok_or_else(|| {
+    found.ok_or_else(|| {
         let there = flow.versions.keys().map(|number| match number {
             0 => "draft".to_owned(),
             number => number.to_string(),
@@ -403,6 +356,28 @@ fn version(flow: &Flow, which: Which) -> Result<&AuthoredVersion, FlowError> {
             },
         }
     })
+}
+
+/// Refuses to write over what somebody else wrote.
+fn refuse_changed(
+    terms: &Terms,
+    sid: &str,
+    read: Option<&AuthoredVersion>,
+) -> Result<(), StoreError> {
+    let Some(found) = &terms.tag else {
+        return Ok(());
+    };
+    let expected = text_of(read)?.tag;
+    if *found == expected {
+        return Ok(());
+    }
+    Err(FlowError::Changed {
+        flow: sid.to_owned(),
+        version: read.map_or("draft".to_owned(), |own| own.part.number.to_string()),
+        found: found.clone(),
+        expected,
+    }
+    .into())
 }
 
 /// A version as text; of none, the tag of what is not there yet.

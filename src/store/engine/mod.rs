@@ -25,7 +25,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     audit::{AuditEntry, AuditFilter},
-    workspace::{AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace},
+    workspace::{
+        AuthoredVersion, Channel, DeletedEnvironment, Deployment, Environment, Project, StoredKey,
+        Workspace,
+    },
 };
 use crate::{
     clock::UnixMs,
@@ -163,6 +166,11 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
         before: (UnixMs, UnixMs, UnixMs),
         count_max: usize,
     ) -> Result<Swept, EngineError>;
+
+    /// Forgets what users did in an environment, what was published for it and
+    /// what is owed to others because of it: at most `count_max` rows, and says
+    /// how many they were.
+    fn erase(&self, environment_uid: &str, count_max: usize) -> Result<usize, EngineError>;
 
     /// Runs `work` in one transaction over an environment's progress. It is
     /// committed, durably, when `work` says so, and else leaves nothing. An
@@ -320,8 +328,20 @@ pub struct PublishedDocument {
 pub enum Write {
     /// Creates or replaces an environment.
     Environment(Environment),
+    /// Forgets what was authored in an environment, and notes that it was there.
+    DeleteEnvironment(DeletedEnvironment),
+    /// Forgets that an environment was there, and its keys.
+    ForgetEnvironment {
+        /// Which.
+        uid: String,
+    },
     /// Creates or replaces a project.
     Project(Project),
+    /// Forgets a project without flows.
+    DeleteProject {
+        /// Which.
+        sid: String,
+    },
     /// Creates a flow or replaces what is said of it, without its versions.
     Flow {
         /// Never changes.
@@ -353,6 +373,22 @@ pub enum Write {
     },
     /// Creates or replaces a version.
     Version(Arc<AuthoredVersion>),
+    /// Creates or replaces what an environment has of its own for a version.
+    Content {
+        /// Where.
+        environment_uid: String,
+        /// The version with that content.
+        version: Arc<AuthoredVersion>,
+    },
+    /// Takes it away again.
+    DeleteContent {
+        /// Of which flow.
+        flow_uid: String,
+        /// Of which version.
+        number: u32,
+        /// Where.
+        environment_uid: String,
+    },
     /// Creates a channel or replaces what is said of it.
     Channel(Channel),
     /// Creates or replaces a deployment.

@@ -14,7 +14,7 @@ use super::{
     StoreError,
     import::item_kind,
     project_file::{ENTRY, FORMAT, FORMAT_MEMBER},
-    workspace::{AuthoredVersion, Channel, Environment, Flow, WebhookSettings, Workspace},
+    workspace::{AuthoredVersion, Channel, Environment, Flow, Project, WebhookSettings, Workspace},
 };
 use crate::clock::UnixMs;
 use crate::snapshot::wire::{BlockPart, EntryCondition, FieldKind, FieldPart, PathPart};
@@ -27,7 +27,8 @@ pub(super) fn export(
     let mut documents = Vec::new();
     // Channels belong to no project; the first one brings them.
     let mut channels: Vec<Value> = workspace.channels.values().map(write_channel).collect();
-    for project in workspace.projects.values() {
+    let is_seen = |project: &&Project| environment.is_none_or(|own| project.is_active_in(&own.uid));
+    for project in workspace.projects.values().filter(is_seen) {
         let flows = workspace.flows.values();
         let flows = flows
             .filter(|flow| flow.project == project.sid)
@@ -37,6 +38,19 @@ pub(super) fn export(
         table.text(FORMAT_MEMBER, FORMAT);
         table.text("project", &project.sid);
         table.text("name", &project.name);
+        // What one environment sees says nothing of the others.
+        if let Some(uids) = project
+            .environments
+            .as_ref()
+            .filter(|_| environment.is_none())
+        {
+            let listed = workspace.environments.iter();
+            let listed = listed.filter(|own| uids.contains(&own.uid));
+            table.list(
+                "environments",
+                listed.map(|own| own.name.as_str().into()).collect(),
+            );
+        }
         table.list("channels", std::mem::take(&mut channels));
         table.list("flows", flows);
         let text = serde_yaml_ng::to_string(&table.0)
@@ -137,15 +151,34 @@ fn write_flow(
     let deployments = deployments::written(workspace, environment, flow)?;
     table.list("deployments", deployments);
     let committed = flow.versions.iter().filter(|(number, _)| **number > 0);
-    let committed = committed
-        .map(|(_, version)| write_committed(version))
-        .collect::<Result<Vec<_>, _>>()?;
+    // Of one environment, what that one sees.
+    let seen = |(number, version)| {
+        let own = environment.and_then(|own| flow.version_in(*number, &own.uid));
+        write_committed(own.unwrap_or(version))
+    };
+    let committed = committed.map(seen).collect::<Result<Vec<_>, _>>()?;
     table.list("versions", committed);
+    if environment.is_none() {
+        table.list("contents", contents(workspace, flow)?);
+    }
     let sees_drafts = environment.is_none_or(|wanted| wanted.drafts);
     if let Some(draft) = flow.versions.get(&0).filter(|_| sees_drafts) {
         table.put("draft", version_table(draft)?);
     }
     Ok(table.done())
+}
+
+/// What environments have of their own, without the history, which is the version's.
+fn contents(workspace: &Workspace, flow: &Flow) -> Result<Vec<Value>, StoreError> {
+    let own = flow.content.iter().map(|((number, uid), version)| {
+        let environment = workspace.environment_by_uid(uid);
+        let mut table = Table::default();
+        table.text("environment", environment.map_or(uid, |own| &own.name));
+        table.put("number", *number);
+        write_version(&mut table, version)?;
+        Ok(table.done())
+    });
+    own.collect()
 }
 
 fn write_committed(version: &AuthoredVersion) -> Result<Value, StoreError> {

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Faults,
     deploy::Deploy,
-    read::{FlowFile, ProjectFile},
+    read::{ActiveIn, FlowFile, ProjectFile},
     resolve,
     rings::rings,
     structure::{difference, lines},
@@ -30,6 +30,7 @@ use crate::{
     store::{
         environment_names,
         naming::Naming,
+        projects::uids,
         workspace::{AuthoredVersion, Flow, Project, WebhookSettings, Workspace},
     },
 };
@@ -139,9 +140,19 @@ impl<'a> Apply<'a> {
             .name
             .or_else(|| known.map(|project| project.name.clone()))
             .unwrap_or_else(|| given.sid.clone());
+        let mut environments = known.and_then(|project| project.environments.clone());
+        match given.environments {
+            None => {}
+            Some(ActiveIn::All) => environments = None,
+            Some(ActiveIn::Listed(names)) => match uids(&self.workspace, &names) {
+                Ok(uids) => environments = Some(uids),
+                Err(rule) => faults.add(file, "", rule),
+            },
+        }
         let project = Project {
             sid: given.sid.clone(),
             name,
+            environments,
         };
         self.workspace.projects.insert(given.sid.clone(), project);
         for channel in given.channels {
@@ -189,6 +200,9 @@ impl<'a> Apply<'a> {
         }
         for version in given.versions {
             self.version(file, &mut flow, version, faults);
+        }
+        for (environment, version) in given.contents {
+            self.content(file, &mut flow, &environment, version, faults);
         }
         for deployment in given.deployments {
             self.deploy.deployment(file, &flow.sid, deployment);
@@ -241,6 +255,7 @@ impl<'a> Apply<'a> {
             deployments_only: false,
             status: BTreeMap::new(),
             versions: BTreeMap::new(),
+            content: BTreeMap::new(),
         })
     }
 
@@ -289,6 +304,37 @@ impl<'a> Apply<'a> {
             self.versions.insert(place, (file.to_owned(), position));
         }
         flow.versions.insert(number, version);
+    }
+
+    /// What an environment has of its own for a version that is committed.
+    fn content(
+        &mut self,
+        file: &str,
+        flow: &mut Flow,
+        environment: &str,
+        given: VersionFile,
+        faults: &mut Faults,
+    ) {
+        let position = format!("{}, content in {environment}", given.position(&flow.sid));
+        let (number, place) = (given.number, self.workspace.environment(environment));
+        let known = flow.versions.get(&number).cloned();
+        let (Some(place), Some(known)) = (place, known) else {
+            let rule = format!(
+                "there is no such version or environment (expected a version of this flow, and one \
+                 of {})",
+                environment_names(&self.workspace)
+            );
+            faults.add(file, &position, rule);
+            return;
+        };
+        let place = (number, place.uid.clone());
+        let (part, webhooks) = resolve::version(file, flow, given, self.naming, faults);
+        self.check(file, &position, flow, &part, faults);
+        refuse_structure(file, &position, &known.part, &part, faults);
+        let content = with_content(&known, part, webhooks);
+        if content != *known && flow.content.get(&place).map(|own| &**own) != Some(&content) {
+            flow.content.insert(place, Arc::new(content));
+        }
     }
 
     /// Whether the version could be published: it compiles, fits into a part

@@ -10,7 +10,7 @@ use super::{Faults, deployments::DeploymentFile};
 use crate::{
     snapshot::wire::{RolloutId, RolloutPart},
     store::{
-        deploying::{BASIS_POINTS, check, full_launch},
+        deploying::{BASIS_POINTS, check, full_launch, refuse_deprecated},
         environment_names,
         naming::Naming,
         workspace::{Channel, Deployment, Workspace},
@@ -76,7 +76,10 @@ impl Deploy {
         }
         for (uid, deployment) in &workspace.deployments {
             if let Some((file, position)) = touched.get(uid) {
-                for error in check(workspace, deployment) {
+                let place = workspace.environment_by_uid(&deployment.environment_uid);
+                let late = place.map(|place| refuse_deprecated(before, deployment, place));
+                let late = late.and_then(Result::err);
+                for error in check(workspace, deployment).into_iter().chain(late) {
                     faults.add(file, position, error.to_string());
                 }
                 if before.deployments.get(uid) != Some(deployment) {

@@ -22,6 +22,7 @@ mod version;
 
 pub(super) use blocks::item_kind;
 pub(super) use structure::word;
+pub(super) use table::is_name;
 
 use std::sync::Arc;
 
@@ -143,6 +144,17 @@ pub(super) struct Imported {
     pub(super) workspace: Workspace,
     pub(super) writes: Vec<Write>,
     pub(super) report: ImportReport,
+}
+
+impl Imported {
+    /// Everything stays as it is.
+    pub(super) fn nothing(workspace: Workspace) -> Self {
+        Self {
+            workspace,
+            writes: Vec::new(),
+            report: ImportReport::default(),
+        }
+    }
 }
 
 /// Collects what is wrong and what is worth a look, with its place.
@@ -318,6 +330,7 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
             changes.push(change(kind, sid, Some(*number)));
         }
         status_difference(&after, old, flow, &mut writes, &mut changes);
+        content_difference(&after, old, flow, &mut writes, &mut changes);
     }
     for (name, channel) in &after.channels {
         if before.channels.get(name) != Some(channel) {
@@ -366,6 +379,34 @@ fn deployment_difference(
             version: None,
             environment: environment.map(|own| own.name.clone()),
             deployment: Some(deployment.name.clone()),
+        });
+    }
+}
+
+fn content_difference(
+    after: &Workspace,
+    old: Option<&Flow>,
+    flow: &Flow,
+    writes: &mut Vec<Write>,
+    changes: &mut Vec<Change>,
+) {
+    for (place, version) in &flow.content {
+        let known = old.and_then(|old| old.content.get(place));
+        if known.is_some_and(|known| Arc::ptr_eq(known, version) || known == version) {
+            continue;
+        }
+        let (number, environment_uid) = place;
+        writes.push(Write::Content {
+            environment_uid: environment_uid.clone(),
+            version: Arc::clone(version),
+        });
+        let environment = after.environment_by_uid(environment_uid);
+        changes.push(Change {
+            kind: ChangeKind::ContentDeployed,
+            sid: flow.sid.clone(),
+            version: Some(*number),
+            environment: environment.map(|own| own.name.clone()),
+            deployment: None,
         });
     }
 }

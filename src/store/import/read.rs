@@ -18,8 +18,18 @@ pub(super) struct ProjectFile {
     pub(super) sid: String,
     /// None: unchanged, or the sid.
     pub(super) name: Option<String>,
+    /// None: unchanged, or all.
+    pub(super) environments: Option<ActiveIn>,
     pub(super) channels: Vec<Channel>,
     pub(super) flows: Vec<FlowFile>,
+}
+
+/// Where a project is active.
+pub(super) enum ActiveIn {
+    /// Those there are and will be.
+    All,
+    /// By name.
+    Listed(Vec<String>),
 }
 
 /// One flow of a file.
@@ -34,6 +44,8 @@ pub(super) struct FlowFile {
     /// Ascending by number; the draft has 0 and comes last.
     pub(super) versions: Vec<VersionFile>,
     pub(super) deployments: Vec<DeploymentFile>,
+    /// Environment name, and a version as only that one sees it.
+    pub(super) contents: Vec<(String, VersionFile)>,
 }
 
 /// Reads one project.
@@ -55,6 +67,7 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     }
     let sid = table.required_sid("project");
     let name = table.text("name");
+    let environments = active_in(&mut table);
     let nodes = table.list("flows");
     let channel_nodes = table.list("channels");
     if table.take("deployments").is_some() {
@@ -75,9 +88,36 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     (faults.count == before).then_some(ProjectFile {
         sid: sid?,
         name,
+        environments,
         channels,
         flows,
     })
+}
+
+/// `all`, or names of environments.
+fn active_in(table: &mut Table<'_>) -> Option<ActiveIn> {
+    let expected = "all, or a list of at least one environment";
+    match table.take("environments")? {
+        Node::Text(word) if word == "all" => Some(ActiveIn::All),
+        Node::List(nodes) if !nodes.is_empty() => {
+            let mut names = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                match node {
+                    Node::Text(name) => names.push(name),
+                    other => table.fault_of("one of environments", &other, "a name"),
+                }
+            }
+            Some(ActiveIn::Listed(names))
+        }
+        Node::Text(word) => {
+            table.fault(format!("environments is {word:?} (expected {expected})"));
+            None
+        }
+        other => {
+            table.fault_of("environments", &other, expected);
+            None
+        }
+    }
 }
 
 fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<FlowFile> {
@@ -94,6 +134,7 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
     let versions = table.list("versions");
     let draft = table.take("draft");
     let deployment_nodes = table.list("deployments");
+    let content_nodes = table.list("contents");
     table.finish();
     let sid = sid?;
     let mut read: Vec<VersionFile> = Vec::new();
@@ -114,6 +155,10 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
     for (ordinal, node) in (1..).zip(deployment_nodes) {
         deployments.extend(deployment(file, &sid, ordinal, node, faults));
     }
+    let mut contents = Vec::with_capacity(content_nodes.len());
+    for (ordinal, node) in (1..).zip(content_nodes) {
+        contents.extend(content(file, &sid, ordinal, node, faults));
+    }
     Some(FlowFile {
         sid,
         uid,
@@ -123,7 +168,34 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
         status,
         versions: read,
         deployments,
+        contents,
     })
+}
+
+/// A version as one environment sees it: its name, and the whole version.
+fn content(
+    file: &str,
+    flow: &str,
+    ordinal: usize,
+    node: Node,
+    faults: &mut Faults,
+) -> Option<(String, VersionFile)> {
+    let position = format!("flow {flow:?}, content at place {ordinal}");
+    let Node::Table(mut members) = node else {
+        let rule = format!(
+            "found {} (expected a version with an environment)",
+            node.kind()
+        );
+        faults.add(file, &position, rule);
+        return None;
+    };
+    let at = members.iter().position(|(name, _)| name == "environment");
+    let Some(Node::Text(environment)) = at.map(|at| members.remove(at).1) else {
+        faults.add(file, &position, "environment is missing or not a name");
+        return None;
+    };
+    let version = version(file, flow, Some(ordinal), Node::Table(members), faults)?;
+    Some((environment, version))
 }
 
 fn status(table: &mut Table<'_>) -> Vec<(String, bool)> {

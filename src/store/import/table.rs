@@ -212,7 +212,7 @@ fn joined(name: &str) -> String {
 }
 
 /// Whether a text may be a sid or uid.
-pub(super) fn is_name(text: &str) -> bool {
+pub(in crate::store) fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     (1..=limits::SID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }

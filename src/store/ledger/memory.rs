@@ -50,13 +50,7 @@ pub(crate) struct MemoryLedger {
 
 /// An environment as the ledger asks for it.
 pub(crate) fn environment(uid: &str, name: &str) -> Environment {
-    Environment {
-        uid: uid.to_owned(),
-        name: name.to_owned(),
-        kind: EnvironmentType::Production,
-        drafts: true,
-        access: Default::default(),
-    }
+    Environment::new(uid.to_owned(), name, EnvironmentType::Production, true)
 }
 
 impl MemoryLedger {

@@ -115,13 +115,9 @@ pub fn build(
     let given = workspace.environments.len();
     for (name, kind) in ALWAYS_KNOWN {
         if workspace.environment(name).is_none() {
-            workspace.environments.push(Environment {
-                uid: environment_uid(name),
-                name: name.to_owned(),
-                kind,
-                drafts: false,
-                access: AccessPart::default(),
-            });
+            let uid = environment_uid(name);
+            let environment = Environment::new(uid, name, kind, false);
+            workspace.environments.push(environment);
         }
     }
     // No time of the import is published.
@@ -203,15 +199,13 @@ fn all_environments(given: &[EnvironmentGiven]) -> Result<Vec<Environment>, Buil
         {
             return Err(wrong("its name or its uid is given twice"));
         }
+        let drafts = own.kind == EnvironmentType::Development;
         environments.push(Environment {
-            uid,
-            name: own.name.clone(),
-            kind: own.kind,
-            drafts: own.kind == EnvironmentType::Development,
             access: AccessPart {
                 unsigned_users: own.unsigned_users,
                 ..AccessPart::default()
             },
+            ..Environment::new(uid, &own.name, own.kind, drafts)
         });
     }
     Ok(environments)

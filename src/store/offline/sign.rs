@@ -15,7 +15,7 @@ use crate::{
         pack::Pack,
         parts::{self, PartsError},
         trust::{Origin, Trust, TrustError, VerifyError, verify_pack},
-        wire::{AccessPart, ControlDocument, EnvironmentType},
+        wire::{ControlDocument, EnvironmentType},
     },
     store::{
         PublishError, Timing,
@@ -165,13 +165,8 @@ fn prepare(
         source,
     })?;
     // Only the names are signed: the rest is in the settings part.
-    let environment = Environment {
-        uid: content.environment_uid.clone(),
-        name: name.to_owned(),
-        kind: EnvironmentType::Production,
-        drafts: false,
-        access: AccessPart::default(),
-    };
+    let uid = content.environment_uid.clone();
+    let environment = Environment::new(uid, name, EnvironmentType::Production, false);
     let before = match folder.pack(name)? {
         Some(pack) => Some(published(signing, name, &pack, now)?),
         None => None,

@@ -133,7 +133,7 @@ impl Store {
         let entry = self.engine.delivery(uid, id)?;
         let entry = entry.ok_or_else(|| DeliveryError::Unknown(id.to_owned()))?;
         // Whoever sends looks now.
-        self.all_progress.send_modify(|count| *count += 1);
+        self.following.look();
         Ok(self.told(&workspace, entry))
     }
 

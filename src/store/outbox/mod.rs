@@ -120,11 +120,13 @@ pub(crate) struct Receiver {
 }
 
 impl Store {
-    /// Whom a webhook is for; none when the version or the block is gone.
+    /// Whom a webhook is for; none when the environment, the version or the
+    /// block is gone.
     pub(crate) fn receiver(&self, effect: &WebhookEffect) -> Option<Receiver> {
         let workspace = self.workspace();
+        let environment = workspace.environment_by_uid(&effect.environment_uid)?;
         let flow = workspace.flow_by_uid(&effect.flow)?;
-        let version = flow.versions.get(&effect.version)?;
+        let version = flow.version_in(effect.version, &environment.uid)?;
         let mut blocks = version.part.blocks.iter();
         let block = blocks.find(|block| block.uid == effect.block)?;
         Some(Receiver {

@@ -2,11 +2,14 @@
 //! and compiled by the edge's own code, once for every change.
 
 mod auditing;
+mod content;
 mod deploying;
 mod keys;
+mod killed;
 mod publishing;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };

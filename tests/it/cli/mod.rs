@@ -6,6 +6,7 @@
 mod authoring;
 mod deployments;
 mod drafts;
+mod environments;
 mod explaining;
 mod keys;
 mod loading;

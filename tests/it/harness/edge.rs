@@ -24,10 +24,22 @@ impl Edge {
         upstream: &str,
         flags: &[&str],
     ) -> Self {
-        let keys = ["blocks", "users", "server"].map(|kind| (kind, store.key(kind)));
-        let edge_key = store.key("edge");
+        Self::start_for("development", folder, (store, upstream), flags)
+    }
+
+    /// The same for another environment.
+    #[track_caller]
+    pub(crate) fn start_for(
+        environment: &str,
+        folder: &Path,
+        (store, upstream): (&Store, &str),
+        flags: &[&str],
+    ) -> Self {
+        let key = |kind: &str| store.key_of(environment, kind, kind);
+        let keys = ["blocks", "users", "server"].map(|kind| (kind, key(kind)));
+        let edge_key = key("edge");
         let trust_root = store.trust_root().to_string_lossy().into_owned();
-        let environment_key = format!("development={edge_key}");
+        let environment_key = format!("{environment}={edge_key}");
         let arguments = [
             "edge",
             "--json",

@@ -39,6 +39,7 @@ impl Edge {
             settings: SettingsPart {
                 environment_type: EnvironmentType::Test,
                 drafts: true,
+                deprecated: false,
                 channels: world.channels.clone(),
                 access: Default::default(),
             },

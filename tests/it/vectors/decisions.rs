@@ -138,6 +138,7 @@ fn environment_snapshot(environment: &Value) -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             channels: read(&parts("channels")),
             access: Default::default(),
         },

@@ -171,6 +171,7 @@ fn snapshot(document: &Value, case: &Value) -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

@@ -44,6 +44,7 @@ pub(super) fn snapshot(shapes: &[Shape]) -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

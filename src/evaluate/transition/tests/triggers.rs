@@ -44,6 +44,7 @@ fn snapshot() -> Snapshot {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: false,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

@@ -37,6 +37,7 @@ fn content(flows: Vec<FlowPart>, versions: Vec<(String, VersionPart)>) -> Conten
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             channels: Vec::new(),
             access: Default::default(),
         },

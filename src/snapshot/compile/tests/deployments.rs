@@ -79,6 +79,7 @@ fn content(deployments: Vec<DeploymentPart>) -> Content {
         settings: SettingsPart {
             environment_type: EnvironmentType::Test,
             drafts: true,
+            deprecated: false,
             access: Default::default(),
             channels: vec![ChannelPart {
                 name: "chat".to_owned(),

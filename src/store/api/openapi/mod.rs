@@ -28,6 +28,7 @@ const FAMILIES: &[&str] = &[
     include_str!("admin/files.json"),
     include_str!("admin/keys.json"),
     include_str!("admin/environments.json"),
+    include_str!("admin/projects.json"),
     include_str!("admin/users.json"),
     include_str!("admin/webhooks.json"),
     include_str!("admin/usage.json"),
@@ -112,14 +113,20 @@ fn complete(path: &str, operation: &mut Value) {
         }
     }
     let has_body = operation.get("requestBody").is_some();
+    let changes = operation["x-flowgate-role"] != "viewer";
+    if changes {
+        parameters.push(json!({"$ref": "#/components/parameters/Confirm"}));
+    }
     operation["parameters"] = Value::Array(parameters);
     let usual = [
         ("400", "BadRequest", true),
         ("401", "Unauthorized", true),
         ("403", "Forbidden", true),
         ("404", "NotFound", true),
+        ("410", "Gone", true),
         ("413", "TooLarge", has_body),
         ("422", "Refused", named && has_body),
+        ("428", "Unconfirmed", changes),
         ("503", "Unavailable", true),
     ];
     let mut responses = Map::new();

@@ -13,7 +13,7 @@ use crate::{
     progress::event::Batch,
     snapshot::{Revision, frame::frames, sha256_hex},
     store::{
-        KeyName, Timing,
+        EnvironmentChange, KeyName, Timing,
         signing::Signing,
         tests::{House, demo},
     },
@@ -40,6 +40,12 @@ impl Desk {
     fn of(house: House) -> Self {
         let store = Arc::new(house.open());
         store.import(&demo()).unwrap();
+        // Asked for where that is what a test is about.
+        let free = EnvironmentChange {
+            confirm_changes: Some(false),
+            ..EnvironmentChange::default()
+        };
+        store.set_environment("production", &free).unwrap();
         let key = |kind, environment: Option<&str>| {
             let name = KeyName {
                 kind,
@@ -79,6 +85,7 @@ impl Desk {
             if_none_match: None,
             if_match: None,
             request_id: None,
+            confirm: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
             from: None,
         };

@@ -16,15 +16,14 @@ use crate::{
 
 fn environment(uid: &str, name: &str) -> Environment {
     Environment {
-        uid: uid.to_owned(),
-        name: name.to_owned(),
-        kind: EnvironmentType::Preproduction,
-        drafts: true,
         access: AccessPart {
             unsigned_users: Some(UnsignedUsers::Refuse),
             browser_properties: Some(vec!["plan".to_owned()]),
             ..AccessPart::default()
         },
+        deprecated: uid == "e2",
+        confirm_changes: uid == "e1",
+        ..Environment::new(uid.to_owned(), name, EnvironmentType::Preproduction, true)
     }
 }
 
@@ -103,6 +102,25 @@ fn deployment(uid: &str, basis_points: u16) -> Deployment {
     }
 }
 
+/// What an environment has of its own for the version, whose history it shares.
+fn content(environment_uid: &str) -> Arc<AuthoredVersion> {
+    let known = version(1, "changed");
+    let mut part = known.part.clone();
+    part.entry = EntryCondition::Expression(format!("user.id = '{environment_uid}'"));
+    Arc::new(AuthoredVersion {
+        part,
+        ..(*known).clone()
+    })
+}
+
+fn deleted(uid: &str) -> DeletedEnvironment {
+    DeletedEnvironment {
+        uid: uid.to_owned(),
+        name: format!("{uid} that was"),
+        deleted_ms: 7,
+    }
+}
+
 pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let flow = Write::Flow {
         uid: "f1".to_owned(),
@@ -115,6 +133,7 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let project = Project {
         sid: "shop".to_owned(),
         name: "Shop".to_owned(),
+        environments: Some(BTreeSet::from(["e1".to_owned()])),
     };
     let revoked = StoredKey {
         revoked_ms: Some(9),
@@ -161,11 +180,46 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         Write::Deployment(Box::new(deployment("d2", 2_500))),
         Write::Key(key("k1")),
         Write::Key(key("k2")),
+        Write::Content {
+            environment_uid: "e1".to_owned(),
+            version: content("e1"),
+        },
+        Write::Content {
+            environment_uid: "e2".to_owned(),
+            version: content("e2"),
+        },
+        Write::Environment(environment("e3", "third")),
+        Write::Project(Project {
+            sid: "empty".to_owned(),
+            ..project.clone()
+        }),
+        Write::Content {
+            environment_uid: "e3".to_owned(),
+            version: content("e3"),
+        },
+        Write::Key(StoredKey {
+            environment_uid: Some("e4".to_owned()),
+            ..key("k4")
+        }),
+        Write::Environment(environment("e4", "fourth")),
     ];
     engine.commit(&writes).unwrap();
     let replace = [
         Write::Key(revoked.clone()),
         Write::Version(version(1, "changed")),
+        Write::DeleteContent {
+            flow_uid: "f1".to_owned(),
+            number: 1,
+            environment_uid: "e2".to_owned(),
+        },
+        Write::DeleteProject {
+            sid: "empty".to_owned(),
+        },
+        Write::DeleteEnvironment(deleted("e3")),
+        Write::DeleteEnvironment(deleted("e4")),
+        Write::ForgetEnvironment {
+            uid: "e4".to_owned(),
+        },
         Write::Channel(channel("web", true)),
         Write::Deployment(Box::new(deployment("d1", 7_500))),
         Write::DeleteDeployment {
@@ -194,10 +248,12 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
             deployments_only: true,
             status: BTreeMap::from([("e1".to_owned(), false)]),
             versions: BTreeMap::from([(0, version(0, "")), (1, version(1, "changed"))]),
+            content: BTreeMap::from([((1, "e1".to_owned()), content("e1"))]),
         }]),
         channels: BTreeMap::from([("web".to_owned(), channel("web", true))]),
         deployments: BTreeMap::from([("d1".to_owned(), deployment("d1", 7_500))]),
         keys: vec![revoked, key("k2")],
+        deleted: BTreeMap::from([("e3".to_owned(), deleted("e3"))]),
     };
     let found = open().workspace().unwrap();
     assert_eq!(found, expected);

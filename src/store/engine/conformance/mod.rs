@@ -27,6 +27,7 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     environments_do_not_see_each_other(&*open());
     usage::use_is_counted_once(open);
     usage::use_is_forgotten(&*open());
+    an_environment_is_erased_in_steps(&*open());
 }
 
 fn empty_storage_is_empty(engine: &dyn Engine) {
@@ -307,4 +308,25 @@ fn environments_do_not_see_each_other(engine: &dyn Engine) {
         Ok(Ending::RollBack)
     };
     engine.ledger("e2", &mut read).unwrap();
+}
+
+fn an_environment_is_erased_in_steps(engine: &dyn Engine) {
+    let fill = |uid: &str| {
+        engine
+            .ledger(uid, &mut |rows| {
+                for number in 0..7 {
+                    rows.put_user(&user(&format!("u{number}"), 1))?;
+                }
+                rows.put_group(&group("g"))?;
+                Ok(Ending::Commit)
+            })
+            .unwrap();
+    };
+    fill("e-gone");
+    fill("e-kept");
+    let steps: Vec<usize> = (0..4).map(|_| engine.erase("e-gone", 3).unwrap()).collect();
+    assert_eq!(steps, [3, 3, 2, 0]);
+    assert!(engine.users_after("e-gone", "", 9).unwrap().is_empty());
+    assert_eq!(engine.users_after("e-kept", "", 9).unwrap().len(), 7);
+    assert!(engine.group("e-kept", "g").unwrap().is_some());
 }

@@ -8,57 +8,25 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{Connection, params};
 
-use super::{EngineError, row, signed, text, unsigned};
+use super::{EngineError, environments, row, signed, text, unsigned};
 use crate::store::{
     engine::Write,
     workspace::{
-        AuthoredVersion, Channel, Deployment, Environment, Flow, Flows, Project, StoredKey,
-        StoredKeyKind, Workspace,
+        AuthoredVersion, Channel, Deployment, Flow, Flows, StoredKey, StoredKeyKind, Workspace,
     },
 };
 
 /// Reads everything authored.
 pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineError> {
     Ok(Workspace {
-        environments: environments(connection)?,
-        projects: projects(connection)?,
+        environments: environments::environments(connection)?,
+        projects: environments::projects(connection)?,
         flows: flows(connection)?,
         channels: channels(connection)?,
         deployments: deployments(connection)?,
         keys: keys(connection)?,
+        deleted: environments::deleted(connection)?,
     })
-}
-
-fn environments(connection: &Connection) -> Result<Vec<Environment>, EngineError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT uid, name, type, drafts, access FROM environments ORDER BY position",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(columns) = rows.next()? {
-        let kind: String = columns.get(2)?;
-        let access: String = columns.get(4)?;
-        found.push(Environment {
-            uid: columns.get(0)?,
-            name: columns.get(1)?,
-            kind: row("environment type", &kind)?,
-            drafts: columns.get(3)?,
-            access: row("environment's access", &access)?,
-        });
-    }
-    Ok(found)
-}
-
-fn projects(connection: &Connection) -> Result<BTreeMap<String, Project>, EngineError> {
-    let mut statement = connection.prepare_cached("SELECT sid, name FROM projects")?;
-    let mut rows = statement.query([])?;
-    let mut found = BTreeMap::new();
-    while let Some(columns) = rows.next()? {
-        let sid: String = columns.get(0)?;
-        let name = columns.get(1)?;
-        found.insert(sid.clone(), Project { sid, name });
-    }
-    Ok(found)
 }
 
 fn flows(connection: &Connection) -> Result<Flows, EngineError> {
@@ -78,6 +46,7 @@ fn flows(connection: &Connection) -> Result<Flows, EngineError> {
             deployments_only: columns.get(5)?,
             status: BTreeMap::new(),
             versions: BTreeMap::new(),
+            content: BTreeMap::new(),
         };
         by_uid.insert(uid, flow);
     }
@@ -109,6 +78,7 @@ fn flows(connection: &Connection) -> Result<Flows, EngineError> {
             flow.versions.insert(columns.get(1)?, Arc::new(version));
         }
     }
+    environments::contents(connection, &mut by_uid)?;
     Ok(by_uid.into_values().collect())
 }
 
@@ -197,26 +167,13 @@ fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
 /// Does one authored write.
 pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), EngineError> {
     match write {
-        Write::Environment(environment) => connection
-            .prepare_cached(
-                "INSERT INTO environments (uid, name, type, drafts, access)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (uid) DO UPDATE SET name = excluded.name, type = excluded.type,
-                 drafts = excluded.drafts, access = excluded.access",
-            )?
-            .execute(params![
-                environment.uid,
-                environment.name,
-                text("environment type", &environment.kind)?,
-                environment.drafts,
-                text("environment's access", &environment.access)?
-            ])?,
-        Write::Project(project) => connection
-            .prepare_cached(
-                "INSERT INTO projects (sid, name) VALUES (?1, ?2)
-                 ON CONFLICT (sid) DO UPDATE SET name = excluded.name",
-            )?
-            .execute(params![project.sid, project.name])?,
+        Write::Environment(_)
+        | Write::DeleteEnvironment(_)
+        | Write::ForgetEnvironment { .. }
+        | Write::Project(_)
+        | Write::DeleteProject { .. }
+        | Write::Content { .. }
+        | Write::DeleteContent { .. } => environments::write(connection, write)?,
         Write::Flow {
             uid,
             sid,
@@ -264,7 +221,7 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
             ])?,
         Write::Deployment(deployment) => write_deployment(connection, deployment)?,
         Write::DeleteFlow { uid } => {
-            for table in ["versions", "flow_status"] {
+            for table in ["versions", "flow_status", "content"] {
                 connection
                     .prepare_cached(&format!("DELETE FROM {table} WHERE flow_uid = ?1"))?
                     .execute(params![uid])?;
@@ -342,7 +299,8 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
              expires_ms, rotated_ms, revoked_ms, channel, origins, rights)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (sha256) DO UPDATE SET expires_ms = excluded.expires_ms,
-             rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms",
+             rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms,
+             rights = excluded.rights",
         )?
         .execute(params![
             key.sha256,

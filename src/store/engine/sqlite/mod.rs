@@ -10,6 +10,7 @@ mod audit;
 mod authoring;
 mod changes;
 mod copying;
+mod environments;
 mod ledger;
 mod outbox;
 mod publishing;
@@ -317,6 +318,15 @@ impl Engine for SqliteEngine {
             Ok(transaction.commit()?)
         })?;
         Ok(swept)
+    }
+
+    fn erase(&self, environment_uid: &str, count_max: usize) -> Result<usize, EngineError> {
+        let mut erased = 0;
+        self.write(|transaction| {
+            erased = environments::erase(&transaction, environment_uid, count_max)?;
+            Ok(transaction.commit()?)
+        })?;
+        Ok(erased)
     }
 
     fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError> {

@@ -110,7 +110,12 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
         // Kept apart by the caller.
         Write::Audit(_)
         | Write::Environment(_)
+        | Write::DeleteEnvironment(_)
+        | Write::ForgetEnvironment { .. }
         | Write::Project(_)
+        | Write::DeleteProject { .. }
+        | Write::Content { .. }
+        | Write::DeleteContent { .. }
         | Write::Flow { .. }
         | Write::DeleteFlow { .. }
         | Write::Status { .. }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     RIGHTS,
     USAGE,
     AUDIT,
+    ENVIRONMENTS,
 ];
 
 /// The version that all of them lead to.
@@ -241,6 +242,23 @@ CREATE TABLE audit_places (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Environments and projects that come, change and go; content that a version
+/// has in one environment only.
+const ENVIRONMENTS: &str = "
+ALTER TABLE environments ADD COLUMN deprecated INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE environments ADD COLUMN confirm_changes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE projects ADD COLUMN environments TEXT NOT NULL DEFAULT 'null';
+
+CREATE TABLE deleted_environments (
+  uid TEXT PRIMARY KEY, name TEXT NOT NULL, deleted_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE content (
+  flow_uid TEXT NOT NULL, number INTEGER NOT NULL, environment_uid TEXT NOT NULL,
+  part TEXT NOT NULL, webhooks TEXT NOT NULL, PRIMARY KEY (flow_uid, number, environment_uid)
+) STRICT;
+CREATE INDEX content_of_environment ON content (environment_uid);
+";
+
 /// Brings the file to the newest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), EngineError> {
     let found = refuse_newer(connection, path)?;
@@ -323,7 +341,7 @@ INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
     /// The same in the tables of later schemas.
     const ROWS_SINCE: &str = r#"
 INSERT INTO environments (uid, name, type, drafts) VALUES ('e1', 'production', '"production"', 0);
-INSERT INTO projects VALUES ('shop', 'Shop');
+INSERT INTO projects (sid, name) VALUES ('shop', 'Shop');
 INSERT INTO flows (uid, sid, name, project, refuse_public_force) VALUES ('f1', 'tour', 'Tour', 'shop', 1);
 INSERT INTO versions (flow_uid, number, part, message, author, created_ms)
   VALUES ('f1', 1, '{"flow_uid":"f1","flow_sid":"tour","number":1,

@@ -84,6 +84,7 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                 Project {
                     sid: project.clone(),
                     name: name.clone(),
+                    environments: enabled.then(|| ["uid-production".to_owned()].into()),
                 },
             );
             let mut flow = Flow {
@@ -95,6 +96,7 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                 deployments_only: enabled,
                 status: [("uid-production".to_owned(), enabled)].into(),
                 versions: Default::default(),
+                content: Default::default(),
             };
             for (number, version) in (u32::from(!has_draft)..).zip(versions) {
                 let part = part(&flow, number, version);

@@ -41,13 +41,8 @@ flows:
 ";
 
 fn workspace() -> Workspace {
-    let environment = |name: &str, kind, drafts| Environment {
-        uid: format!("uid-{name}"),
-        name: name.to_owned(),
-        kind,
-        drafts,
-        access: Default::default(),
-    };
+    let environment =
+        |name: &str, kind, drafts| Environment::new(format!("uid-{name}"), name, kind, drafts);
     Workspace {
         environments: vec![
             environment(

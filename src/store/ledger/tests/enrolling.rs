@@ -236,7 +236,8 @@ proptest! {
             }
             let batch = edge.batch();
             edge.waiting.clear();
-            let answer = ledger.ship(&scene.environment, &batch, &scene.store).unwrap();
+            let versions = scene.store.versions_in(&scene.environment.uid);
+            let answer = ledger.ship(&scene.environment, &batch, &versions).unwrap();
             edge.previous = answer.hash;
             let started = with_start && answer.outcomes[0].outcome == Applied;
             applied |= started;

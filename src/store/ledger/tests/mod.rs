@@ -175,7 +175,8 @@ impl Edge<'_> {
         if !self.views.contains_key(user) {
             self.read(user);
         }
-        let version = self.scene.store.version("hello", number).unwrap();
+        let versions = self.scene.store.versions_in(&self.scene.environment.uid);
+        let version = versions.version("hello", number).unwrap();
         let view = self.views[user].clone();
         let before = view.states.get(&number).cloned().unwrap_or_default();
         let names = left.map(|(_, name)| [NameKey::of(name)]);

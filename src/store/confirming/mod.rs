@@ -1,0 +1,163 @@
+//! Was a change meant where users notice it at once?
+//!
+//! An environment that real users are in wants such changes confirmed: whoever
+//! makes them says its name. One table tells of everything that can be written
+//! whom it takes by surprise. Drafts and new versions surprise nobody: they are
+//! seen by whoever asks for them, and deployments say where they are served.
+//! Nor does what stands in an environment, a flow or a project that is new.
+
+use super::{
+    StoreError,
+    engine::Write,
+    touching::touched,
+    workspace::{Environment, Workspace},
+};
+
+/// Names the environments whose change is meant, between commas.
+pub const CONFIRM_HEADER: &str = "flowgate-confirm";
+
+/// In which environments changes are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// The store's own, and whatever was decided before it.
+    Everywhere,
+    /// By name.
+    In(Vec<String>),
+}
+
+impl Meant {
+    /// From the header.
+    pub(super) fn read(header: Option<&str>) -> Self {
+        let names = header.into_iter().flat_map(|text| text.split(','));
+        let names = names.map(str::trim).filter(|name| !name.is_empty());
+        Self::In(names.map(ToOwned::to_owned).collect())
+    }
+
+    fn names(&self, environment: &Environment) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::In(names) => names.contains(&environment.name),
+        }
+    }
+}
+
+/// Whether users notice a write at once, and where.
+#[derive(Debug, PartialEq, Eq)]
+enum Noticed {
+    /// By nobody who was there before.
+    Nowhere,
+    /// Where changes have to be confirmed, by environment uid.
+    In(Vec<String>),
+    /// And that is so grave that it is always confirmed.
+    Always(String),
+}
+
+/// Refuses what somebody may not have meant.
+pub(super) fn refuse_unmeant(
+    meant: &Meant,
+    writes: &[Write],
+    before: &Workspace,
+    after: &Workspace,
+) -> Result<(), StoreError> {
+    let mut what = None;
+    let mut environments: Vec<String> = Vec::new();
+    for write in writes {
+        let noticed = noticed(write, before, after);
+        let open = before.environments.iter().filter(|own| match &noticed {
+            Noticed::Nowhere => false,
+            Noticed::In(uids) => own.confirm_changes && uids.contains(&own.uid),
+            Noticed::Always(uid) => own.uid == *uid,
+        });
+        for own in open.filter(|own| !meant.names(own)) {
+            what = what.or_else(|| match &noticed {
+                Noticed::Always(_) => Some("deletes everything, users included,".to_owned()),
+                _ => Some(format!("changes {}", touched(write, before, after)?)),
+            });
+            if !environments.contains(&own.name) {
+                environments.push(own.name.clone());
+            }
+        }
+    }
+    if environments.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Unconfirmed {
+        what: what.unwrap_or_else(|| "changes something".to_owned()),
+        environments,
+    })
+}
+
+/// The table: who is taken by surprise by what.
+fn noticed(write: &Write, before: &Workspace, after: &Workspace) -> Noticed {
+    let here = |uid: &String| Noticed::In(vec![uid.clone()]);
+    // Of a flow that is new it is how it begins.
+    let is_known = |flow_uid: &str| before.flow_by_uid(flow_uid).is_some();
+    match write {
+        Write::Environment(own) => here(&own.uid),
+        Write::DeleteEnvironment(own) => Noticed::Always(own.uid.clone()),
+        Write::Project(own) => Noticed::In(moved(&own.sid, before, after)),
+        Write::Status {
+            flow_uid,
+            environment_uid,
+            ..
+        } if is_known(flow_uid) => here(environment_uid),
+        // Content of one that was committed.
+        Write::Version(own) if own.part.number > 0 => {
+            let (flow_uid, number) = (&own.part.flow_uid, own.part.number);
+            let flow = before.flow_by_uid(flow_uid);
+            let known = flow.filter(|flow| flow.versions.contains_key(&number));
+            let environments = before.environments.iter();
+            let shown = environments
+                .filter(|own| known.is_some_and(|flow| before.is_shown(flow, &own.uid)));
+            Noticed::In(shown.map(|own| own.uid.clone()).collect())
+        }
+        Write::Content {
+            environment_uid,
+            version,
+        } if is_known(&version.part.flow_uid) => here(environment_uid),
+        Write::DeleteContent {
+            environment_uid, ..
+        } => here(environment_uid),
+        Write::Deployment(own) if is_known(&own.flow_uid) => here(&own.environment_uid),
+        Write::DeleteDeployment { uid } => {
+            let known = before.deployments.get(uid);
+            known.map_or(Noticed::Nowhere, |own| here(&own.environment_uid))
+        }
+        // Who had it is turned away; a new one turns nobody away.
+        Write::Key(own) if own.revoked_ms.is_some() => {
+            let place = own.environment_uid.as_ref();
+            place.map_or(Noticed::Nowhere, here)
+        }
+        Write::Status { .. }
+        | Write::Version(_)
+        | Write::Content { .. }
+        | Write::Deployment(_)
+        | Write::Key(_) => Noticed::Nowhere,
+        // What is named here is empty, refused while it is seen, or only how
+        // people call something.
+        Write::ForgetEnvironment { .. }
+        | Write::Audit(_)
+        | Write::DeleteProject { .. }
+        | Write::Flow { .. }
+        | Write::DeleteFlow { .. }
+        | Write::Channel(_)
+        | Write::Document(..)
+        | Write::Publication(_)
+        | Write::Blob { .. }
+        | Write::RetireBlob { .. }
+        | Write::PruneBlobs { .. } => Noticed::Nowhere,
+    }
+}
+
+/// Uids of environments that come to show a project's flows, or do no longer.
+fn moved(sid: &str, before: &Workspace, after: &Workspace) -> Vec<String> {
+    let (Some(was), Some(is)) = (before.projects.get(sid), after.projects.get(sid)) else {
+        return Vec::new();
+    };
+    let environments = before.environments.iter().map(|own| &own.uid);
+    let moved = environments.filter(|uid| was.is_active_in(uid) != is.is_active_in(uid));
+    moved.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;
