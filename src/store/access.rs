@@ -6,7 +6,6 @@
 
 use base64::{Engine, engine::general_purpose};
 
-use super::{Store, StoreError, engine::Write, known_environment};
 use crate::{
     limits,
     snapshot::{
@@ -84,29 +83,7 @@ pub enum AccessError {
     TooManyProperties(usize),
 }
 
-impl Store {
-    /// Changes the rules of an environment. Published by the next
-    /// [`Self::publish_due`].
-    pub fn set_access(
-        &self,
-        environment: &str,
-        change: &AccessChange,
-    ) -> Result<AccessPart, StoreError> {
-        self.author(|workspace| {
-            let found = known_environment(workspace, environment)?;
-            let access = changed(&found.access, change)?;
-            let mut after = workspace.clone();
-            let mut writes = Vec::new();
-            let own = after.environments.iter_mut();
-            for own in own.filter(|own| own.name == environment && own.access != access) {
-                own.access = access.clone();
-                writes.push(Write::Environment(own.clone()));
-            }
-            Ok((after, writes, access))
-        })
-    }
-}
-
+/// The rules after a change.
 pub(super) fn changed(
     before: &AccessPart,
     change: &AccessChange,

@@ -75,7 +75,10 @@ pub use usage::{
     UsageQuery,
 };
 pub use user_line::{LineError, UserLine};
-pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSettings, Workspace};
+pub use workspace::{
+    Channel, DeletedEnvironment, Deployment, Environment, Project, StoredKeyKind, WebhookSettings,
+    Workspace,
+};
 
 use std::{
     ops::Deref,
@@ -90,7 +93,6 @@ use following::Following;
 use shelf::Shelves;
 use signing::Signing;
 use tokio::sync::watch;
-use workspace::DeletedEnvironment;
 
 use crate::{
     clock::{Ambient, UnixMs},

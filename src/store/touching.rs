@@ -190,7 +190,10 @@ pub(super) fn touched(write: &Write, before: &Workspace, after: &Workspace) -> O
         Write::Content {
             environment_uid,
             version,
-        } => seen.content((&version.part.flow_uid, version.part.number), environment_uid),
+        } => seen.content(
+            (&version.part.flow_uid, version.part.number),
+            environment_uid,
+        ),
         Write::DeleteContent {
             flow_uid,
             number,

@@ -5,9 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{
-    audit, deployments::Asked, drafts, environments, problem::Problem, projects, usage,
-};
+use super::{audit, deployments::Asked, drafts, environments, problem::Problem, projects, usage};
 use crate::limits;
 
 /// Everything the store answers.

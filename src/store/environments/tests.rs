@@ -265,11 +265,14 @@ fn a_clone_has_what_was_authored_under_the_same_salts_and_then_goes_its_own_way(
     store
         .set_status("initial-setup", "production", false)
         .unwrap();
-    let access = crate::store::AccessChange {
-        unsigned_users: Some(Some(UnsignedUsers::Refuse)),
-        ..Default::default()
+    let change = EnvironmentChange {
+        access: AccessChange {
+            unsigned_users: Some(Some(UnsignedUsers::Refuse)),
+            ..AccessChange::default()
+        },
+        ..EnvironmentChange::default()
     };
-    store.set_access("production", &access).unwrap();
+    store.set_environment("production", &change).unwrap();
     let text = key(&store, "production", StoredKeyKind::Server);
     let terms = CloneTerms {
         name: "staging".to_owned(),

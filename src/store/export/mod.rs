@@ -152,7 +152,7 @@ fn write_flow(
     table.list("deployments", deployments);
     let committed = flow.versions.iter().filter(|(number, _)| **number > 0);
     // Of one environment, what that one sees.
-    let seen = |(number, version)| {
+    let seen = |(number, version): (&u32, _)| {
         let own = environment.and_then(|own| flow.version_in(*number, &own.uid));
         write_committed(own.unwrap_or(version))
     };

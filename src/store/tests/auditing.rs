@@ -25,6 +25,7 @@ fn ann() -> Actor {
         last: Some("abc123".to_owned()),
         rights: Rights::ALL,
         request: Some("r-1".to_owned()),
+        meant: crate::store::confirming::Meant::Everywhere,
     }
 }
 
