@@ -450,6 +450,8 @@ fn source_error(what: &str, error: CallError) -> SourceError {
 pub(super) fn ledger_error(error: CallError) -> LedgerError {
     match error {
         CallError::Away(text) | CallError::Untrusted(text) => LedgerError::Away(text),
+        // The environment was deleted: who is served goes on being served.
+        CallError::Refused(StatusCode::GONE, text) => LedgerError::Away(text),
         CallError::Refused(StatusCode::CONFLICT, text) => LedgerError::Fork(text),
         CallError::Refused(status, text) => {
             LedgerError::Refused(format!("status {status}: {text}"))

@@ -44,11 +44,10 @@ fn title(store: &Store, environment: &str) -> String {
     let snapshot = pull(store, environment, &mut trust(store, environment));
     let slot = snapshot.flows["help"].latest().unwrap();
     let version = slot.version.as_ref().unwrap();
-    format!("{:?}", version.blocks[0])
-        .split('"')
-        .find(|word| ["Ahoy", "Oh", "Hey"].contains(word))
-        .unwrap_or_default()
-        .to_owned()
+    let head = String::from_utf8_lossy(&version.blocks[0].json_head).into_owned();
+    let words = ["Ahoy", "Oh", "Hey"];
+    let mut found = words.into_iter().filter(|word| head.contains(*word));
+    found.next().unwrap_or_default().to_owned()
 }
 
 #[test]
