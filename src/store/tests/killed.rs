@@ -254,6 +254,7 @@ impl Store {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the number of moments is a figure that is told")]
 fn a_store_killed_at_any_moment_is_before_or_after() {
     let mut count = 0;
     for (what, change) in CHANGES {
