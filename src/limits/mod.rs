@@ -6,6 +6,7 @@
 //! Relations that must hold between limits are checked at compile time below.
 
 mod audit;
+mod authored_flags;
 mod authoring;
 mod flags;
 mod usage;
@@ -14,6 +15,11 @@ mod webhooks;
 pub use audit::{
     AUDIT_CHANGES_MAX, AUDIT_ENTRY_BYTES_MAX, AUDIT_PER_ANSWER, AUDIT_PER_ANSWER_MAX,
     AUDIT_STATE_BYTES_MAX, AUDIT_SWEEP_MAX, REQUEST_ID_BYTES_MAX,
+};
+pub use authored_flags::{
+    CONSTRAINT_VALUES_AUTHORED_MAX, CONSTRAINTS_AUTHORED_MAX, FLAG_BODY_BYTES_MAX,
+    FLAG_TEXT_BYTES_MAX, FLAGS_AUTHORED_MAX, SEGMENT_VALUES_AUTHORED_MAX, SEGMENTS_AUTHORED_MAX,
+    SEGMENTS_PER_STRATEGY_MAX, STRATEGIES_AUTHORED_MAX, VARIANT_WEIGHT_MAX,
 };
 pub use authoring::{
     ADMIN_BODY_BYTES_MAX, EDGES_KEPT_MAX, IMPORT_BYTES_MAX, IMPORT_FAULT_BYTES_MAX,
