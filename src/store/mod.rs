@@ -17,6 +17,7 @@ mod drafting;
 mod edges;
 pub mod engine;
 mod export;
+mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod import;
@@ -51,7 +52,12 @@ pub use drafting::{
     VersionText, Which, Written,
 };
 pub use edges::EdgeListing;
-pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
+pub use flags::{
+    Completion, Flag, FlagConstraint, FlagDependency, FlagError, FlagKind, FlagOverride,
+    FlagPayload, FlagSettings, FlagStrategy, FlagText, FlagVariant, Flags, Known, Segment,
+    Segments, Stage, WeightType,
+};
+pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile, UnleashTerms};
 pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
@@ -169,6 +175,9 @@ pub enum StoreError {
     /// Versions of a flow, and the flow itself.
     #[error(transparent)]
     Flow(#[from] FlowError),
+    /// A flag or a segment.
+    #[error(transparent)]
+    Flag(#[from] FlagError),
     /// A walk through a version.
     #[error(transparent)]
     Try(#[from] TryError),
@@ -304,6 +313,19 @@ impl Store {
     pub fn import(&self, files: &[SourceFile]) -> Result<ImportReport, StoreError> {
         let files = import::read_files(files);
         self.author(|workspace| {
+            let imported = import::import(workspace, files, &self.ambient)?;
+            Ok((imported.workspace, imported.writes, imported.report))
+        })
+    }
+
+    /// Takes exports of an Unleash server, likewise.
+    pub fn import_unleash(
+        &self,
+        files: &[SourceFile],
+        terms: &UnleashTerms,
+    ) -> Result<ImportReport, StoreError> {
+        self.author(|workspace| {
+            let files = import::read_unleash(workspace, files, terms);
             let imported = import::import(workspace, files, &self.ambient)?;
             Ok((imported.workspace, imported.writes, imported.report))
         })

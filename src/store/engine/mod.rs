@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     audit::{AuditEntry, AuditFilter},
+    flags::{Flag, Segment},
     workspace::{AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace},
 };
 use crate::{
@@ -361,6 +362,20 @@ pub enum Write {
     DeleteDeployment {
         /// Which.
         uid: String,
+    },
+    /// Creates or replaces a flag.
+    Flag(Arc<Flag>),
+    /// Forgets a flag.
+    DeleteFlag {
+        /// Which.
+        name: String,
+    },
+    /// Creates or replaces a segment.
+    Segment(Arc<Segment>),
+    /// Forgets a segment.
+    DeleteSegment {
+        /// Which.
+        id: i64,
     },
     /// Creates a key or replaces what is said of it.
     Key(StoredKey),

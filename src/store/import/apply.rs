@@ -13,6 +13,7 @@ use std::{
 use super::{
     Faults,
     deploy::Deploy,
+    flags::Flagging,
     read::{FlowFile, ProjectFile},
     resolve,
     rings::rings,
@@ -48,6 +49,7 @@ pub(super) struct Apply<'a> {
     /// Versions that are new or differ: file and position of each.
     versions: BTreeMap<(String, u32), (String, String)>,
     deploy: Deploy,
+    flagging: Flagging,
 }
 
 impl<'a> Apply<'a> {
@@ -68,6 +70,7 @@ impl<'a> Apply<'a> {
             seen: BTreeSet::new(),
             versions: BTreeMap::new(),
             deploy: Deploy::default(),
+            flagging: Flagging::default(),
         }
     }
 
@@ -79,6 +82,8 @@ impl<'a> Apply<'a> {
             self.naming,
             faults,
         );
+        let flagging = std::mem::take(&mut self.flagging);
+        flagging.finish(&mut self.workspace, self.naming, self.now, faults);
         for (places, ring) in rings(&self.workspace) {
             let touched = places.iter().find_map(|place| self.versions.get(place));
             if let Some((file, position)) = touched {
@@ -147,6 +152,12 @@ impl<'a> Apply<'a> {
         for channel in given.channels {
             self.deploy
                 .channel(&mut self.workspace, file, channel, faults);
+        }
+        for segment in given.segments {
+            self.flagging.segment(file, &given.sid, segment);
+        }
+        for flag in given.flags {
+            self.flagging.flag(file, &given.sid, flag);
         }
         for flow in given.flows {
             self.flow(file, &given.sid, flow, faults);

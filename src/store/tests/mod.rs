@@ -3,6 +3,7 @@
 
 mod auditing;
 mod deploying;
+mod flags;
 mod keys;
 mod publishing;
 

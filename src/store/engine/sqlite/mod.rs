@@ -10,6 +10,7 @@ mod audit;
 mod authoring;
 mod changes;
 mod copying;
+mod flags;
 mod ledger;
 mod outbox;
 mod publishing;

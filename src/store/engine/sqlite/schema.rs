@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     RIGHTS,
     USAGE,
     AUDIT,
+    FLAGS,
 ];
 
 /// The version that all of them lead to.
@@ -239,6 +240,16 @@ CREATE TABLE audit_places (
   audit_id INTEGER NOT NULL, object TEXT NOT NULL, kind TEXT NOT NULL,
   environment_uid TEXT NOT NULL, PRIMARY KEY (audit_id, object, kind, environment_uid)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Flags and segments, as they are authored.
+const FLAGS: &str = "
+CREATE TABLE flags (
+  name TEXT PRIMARY KEY, flag TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE segments (
+  id INTEGER PRIMARY KEY, segment TEXT NOT NULL
+) STRICT;
 ";
 
 /// Brings the file to the newest schema.
