@@ -24,6 +24,7 @@ mod env;
 mod explain;
 mod failure;
 mod features;
+mod flag;
 mod flags;
 mod flow;
 mod hash;
@@ -35,6 +36,7 @@ mod offline;
 mod place;
 mod release;
 mod replay;
+mod segment;
 mod serve;
 mod signing;
 mod snapshot;
@@ -119,6 +121,12 @@ enum Command {
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Flags: where they are on, for whom, and how far they have come.
+    #[command(subcommand)]
+    Flag(flag::FlagCommand),
+    /// Segments: constraints that several flags share.
+    #[command(subcommand)]
+    Segment(segment::SegmentCommand),
     /// Releases that edges hold back.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -172,6 +180,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Flag(command) => flag::run(command, &variables, console),
+        Command::Segment(command) => segment::run(command, &variables, console),
         Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),

@@ -93,7 +93,7 @@ fn wrong_usage_ends_with_64_and_help_with_0() {
         &["edge", "--nope"],
         &["key", "create", "--kind", "gate"],
         &["import"],
-        &["import", "x.json", "--format", "unleash"],
+        &["import", "x.json", "--map-environment", "default"],
         &["health", "--url", "ftp://x"],
         // About readiness, which is not asked for.
         &["health", "--for", "write"],

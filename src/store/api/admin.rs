@@ -21,8 +21,8 @@ use crate::{
     progress::event::UserDocument,
     snapshot::wire::UnsignedUsers,
     store::{
-        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, Role, SourceFile,
-        StoredKeyKind, Workspace,
+        AccessChange, Change, Environment, Fault, ImportReport, KeyName, KeyTerms, NewUserKey, Role,
+        SourceFile, StoredKeyKind, UnleashTerms, Workspace,
     },
 };
 
@@ -31,6 +31,17 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct ImportBody {
     files: Vec<SourceFile>,
+}
+
+/// Exports of an Unleash server, and where they are to go.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnleashBody {
+    files: Vec<SourceFile>,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    environments: BTreeMap<String, String>,
 }
 
 /// What an import did, and the revisions in force after it.
@@ -186,6 +197,7 @@ pub(super) async fn answer(
     let [] = parameters(query, [])?;
     match route {
         Admin::Import => import(api, body).await,
+        Admin::ImportUnleash => import_unleash(api, &body).await,
         Admin::CreateKey => {
             let body: CreateBody = read(&body)?;
             let name = named(body.kind, body.environment, body.name);
@@ -231,6 +243,7 @@ pub(super) async fn answer(
         Admin::Environments
         | Admin::Draft(_)
         | Admin::Audit(_)
+        | Admin::Flag(_)
         | Admin::Edges
         | Admin::ExportUsers(_)
         | Admin::Export
@@ -322,6 +335,22 @@ async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
     let report = api
         .blocking(move |store| Ok::<_, Problem>(store.import(&files(body)?)?))
         .await?;
+    imported(api, report).await
+}
+
+async fn import_unleash(api: &Api, body: &Bytes) -> Result<Response, Problem> {
+    let body: UnleashBody = read(body)?;
+    let terms = UnleashTerms {
+        environment: body.environment,
+        environments: body.environments,
+    };
+    let report = api
+        .blocking(move |store| store.import_unleash(&body.files, &terms))
+        .await?;
+    imported(api, report).await
+}
+
+async fn imported(api: &Api, report: ImportReport) -> Result<Response, Problem> {
     api.settle().await?;
     let answer = ImportAnswer {
         changes: report.changes,

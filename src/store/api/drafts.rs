@@ -111,7 +111,7 @@ pub(super) async fn answer(
     let [dry_run] = parameters(query, ["dryRun"])?;
     let terms = Terms {
         tag: request.if_match.as_deref().map(tag).transpose()?.flatten(),
-        dry_run: dry_run.map_or(Ok(false), |text| flag("dryRun", &text))?,
+        dry_run: dry_run.map_or(Ok(false), |text| truth("dryRun", &text))?,
     };
     let dry_run = terms.dry_run;
     let body = request.body;
@@ -260,7 +260,7 @@ async fn told(api: &Api, dry_run: bool, written: Written) -> Result<Response, Pr
 }
 
 /// The tag of a condition; none of one that any state fulfils.
-fn tag(condition: &str) -> Result<Option<String>, Problem> {
+pub(super) fn tag(condition: &str) -> Result<Option<String>, Problem> {
     let condition = condition.trim();
     if condition == "*" {
         return Ok(None);
@@ -278,7 +278,7 @@ fn tag(condition: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-fn flag(name: &str, text: &str) -> Result<bool, Problem> {
+pub(super) fn truth(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),

@@ -10,6 +10,7 @@ mod audit;
 mod deployments;
 mod drafts;
 mod edge;
+mod flags;
 mod flows;
 mod openapi;
 mod permits;
@@ -80,8 +81,11 @@ pub struct Response {
 fn body_bytes_max(route: &Route) -> usize {
     match route {
         Route::Admin(
-            Admin::Import | Admin::Draft(drafts::Asked::PutDraft(_) | drafts::Asked::Content(..)),
+            Admin::Import
+            | Admin::ImportUnleash
+            | Admin::Draft(drafts::Asked::PutDraft(_) | drafts::Asked::Content(..)),
         ) => limits::IMPORT_BYTES_MAX,
+        Route::Admin(Admin::Flag(_)) => limits::FLAG_BODY_BYTES_MAX,
         Route::Admin(Admin::ImportUsers(_)) => {
             limits::USER_LINES_BYTES_MAX + limits::ADMIN_BODY_BYTES_MAX
         }
@@ -158,6 +162,7 @@ impl Api {
                     Admin::Draft(asked) => {
                         drafts::answer(&api, asked, &query, key.name, request).await
                     }
+                    Admin::Flag(asked) => flags::answer(&api, asked, &query, request).await,
                     other => admin::answer(&api, other, &query, request.body).await,
                 }
             }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, AuditError, DeliveryError, DeployError, FlowError, Forbidden, ImportError,
-    KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
+    AccessError, AuditError, DeliveryError, DeployError, FlagError, FlowError, Forbidden,
+    ImportError, KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -106,6 +106,7 @@ impl From<StoreError> for Problem {
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
             StoreError::Flow(error) => error.into(),
+            StoreError::Flag(error) => error.into(),
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Usage(error) => error.into(),
@@ -231,6 +232,39 @@ impl From<FlowError> for Problem {
                 .found(&found)
                 .expected(&expected),
             FlowError::Text(_) => Self::new(422, "malformed-version-text", text),
+        }
+    }
+}
+
+impl From<FlagError> for Problem {
+    fn from(error: FlagError) -> Self {
+        let text = error.to_string();
+        match error {
+            FlagError::Unknown(_) => Self::new(404, "unknown-flag", text),
+            FlagError::UnknownSegment { found, expected } => {
+                Self::new(404, "unknown-segment", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            FlagError::UnknownProject { found, expected } => {
+                Self::new(404, "unknown-project", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            FlagError::UnknownStrategy {
+                found, expected, ..
+            } => Self::new(404, "unknown-strategy", text)
+                .found(&found.to_string())
+                .expected(&expected),
+            FlagError::Taken { .. } => Self::new(409, "name-taken", text),
+            FlagError::NotArchived(_) => Self::new(409, "flag-not-archived", text),
+            FlagError::InUse { .. } => Self::new(409, "segment-in-use", text),
+            FlagError::Changed {
+                found, expected, ..
+            } => Self::new(412, "changed", text)
+                .found(&found)
+                .expected(&expected),
+            FlagError::Text(_) => Self::new(422, "malformed-flag-text", text),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, deployments::Asked, drafts, problem::Problem, usage};
+use super::{audit, deployments::Asked, drafts, flags, problem::Problem, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -42,6 +42,7 @@ pub(super) enum Edge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Admin {
     Import,
+    ImportUnleash,
     Export,
     Keys,
     CreateKey,
@@ -61,6 +62,8 @@ pub(super) enum Admin {
     Flows,
     Flow(String),
     Draft(drafts::Asked),
+    /// Or a segment.
+    Flag(flags::Asked),
     FlowStatus(String),
     Usage(usage::Asked),
     /// Environment and release version.
@@ -125,6 +128,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
 fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     let (expected, admin) = match rest {
         ["import"] => ("POST", Admin::Import),
+        ["import", "unleash"] => ("POST", Admin::ImportUnleash),
         ["export"] => ("GET", Admin::Export),
         ["keys"] if method == "GET" => ("GET", Admin::Keys),
         ["keys"] if method == "POST" => ("POST", Admin::CreateKey),
@@ -161,6 +165,8 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows", rest @ ..] => return flows(method, rest),
+        ["flags", rest @ ..] => return flags::flag_routes(method, rest),
+        ["segments", rest @ ..] => return flags::segment_routes(method, rest),
         ["deployments", rest @ ..] => return deployments(method, rest),
         _ => return Ok(None),
     };
@@ -217,7 +223,7 @@ fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
 }
 
-fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
+pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     if method == expected {
         return Ok(());
     }
@@ -229,7 +235,7 @@ fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     )
 }
 
-fn decoded(raw: &str) -> Result<String, Problem> {
+pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
         Problem::new(400, "malformed-path", "a path segment is not UTF-8 text").found(raw)
     })?;
