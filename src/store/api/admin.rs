@@ -21,8 +21,8 @@ use crate::{
     progress::event::UserDocument,
     snapshot::wire::UnsignedUsers,
     store::{
-        AccessChange, Change, Environment, Fault, ImportReport, KeyName, KeyTerms, NewUserKey, Role,
-        SourceFile, StoredKeyKind, UnleashTerms, Workspace,
+        AccessChange, Change, Environment, Fault, ImportReport, KeyName, KeyTerms, NewUserKey,
+        Role, SourceFile, StoredKeyKind, UnleashTerms, Workspace,
     },
 };
 

@@ -6,7 +6,7 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    audit, deployments, drafts,
+    audit, deployments, drafts, flags,
     problem::Problem,
     route::{self, Admin},
     usage,
@@ -55,6 +55,7 @@ macro_rules! needs {
 
 needs! {
     Admin::Import => "import", Editor, Place::Anywhere;
+    Admin::ImportUnleash => "importUnleash", Editor, Place::Anywhere;
     Admin::Export => "export", Viewer, Place::Anywhere;
 
     Admin::Keys => "keys", Viewer, Place::Asked;
@@ -94,6 +95,25 @@ needs! {
     Admin::Draft(drafts::Asked::Restore(_)) => "restoreDraft", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Compare(_)) => "compareVersions", Viewer, Place::Anywhere;
     Admin::Draft(drafts::Asked::Try(_)) => "tryFlow", Viewer, Place::Anywhere;
+
+    Admin::Flag(flags::Asked::Flags) => "flags", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::Create) => "createFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Flag(_)) => "flag", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::Change(_)) => "changeFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Archive(_)) => "archiveFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Revive(_)) => "reviveFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Delete(_)) => "deleteFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Switch(_, _, true)) => "enableFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Switch(_, _, false)) => "disableFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Strategies(..)) => "flagStrategies", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::PutStrategies(..)) => "replaceFlagStrategies", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::AddStrategy(..)) => "addFlagStrategy", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::RemoveStrategy(..)) => "removeFlagStrategy", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Segments) => "segments", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::CreateSegment) => "createSegment", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Segment(_)) => "segment", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::ChangeSegment(_)) => "changeSegment", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::DeleteSegment(_)) => "deleteSegment", Editor, Place::Anywhere;
 
     Admin::Deployments(deployments::Asked::List) => "deployments", Viewer, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Show(_)) => "deployment", Viewer, Place::Anywhere;

@@ -34,6 +34,7 @@ const FAMILIES: &[&str] = &[
     include_str!("admin/audit.json"),
     include_str!("admin/flows.json"),
     include_str!("admin/deployments.json"),
+    include_str!("admin/flags.json"),
 ];
 
 /// Both documents, as they are sent.
