@@ -239,6 +239,7 @@ fn shown(
     let (mut answer, tag) = match told {
         Told::Flag(name) => {
             let answer = flag_value(
+                store,
                 &workspace,
                 known(&workspace, name).map_err(StoreError::from)?,
             )?;
@@ -272,7 +273,7 @@ async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
             own.archived_ms.is_some() == archived
                 && project.as_ref().is_none_or(|wanted| *wanted == own.project)
         });
-        let rows = flags.map(|own| flag_value(&workspace, own));
+        let rows = flags.map(|own| flag_value(store, &workspace, own));
         Response::json(200, &rows.collect::<Result<Vec<_>, StoreError>>()?)
     })
     .await
@@ -290,7 +291,7 @@ async fn strategies(
         let workspace = store.workspace();
         crate::store::known_environment(&workspace, &place)?;
         let flag = known(&workspace, &name).map_err(StoreError::from)?;
-        let whole = flag_value(&workspace, flag)?;
+        let whole = flag_value(store, &workspace, flag)?;
         let own = whole["environments"][&place]["strategies"].clone();
         Ok::<_, Problem>(Response {
             etag: Some(format!("\"{}\"", store.flag_text(&name)?.tag)),
@@ -302,7 +303,7 @@ async fn strategies(
 
 /// A flag as authors read it: the members of a project file, and what is known
 /// beside them. Every environment is there.
-fn flag_value(workspace: &Workspace, flag: &Flag) -> Result<Value, StoreError> {
+fn flag_value(store: &Store, workspace: &Workspace, flag: &Flag) -> Result<Value, StoreError> {
     let mut answer = export::flag_value(workspace, flag)?;
     answer["project"] = json!(flag.project);
     answer["type"] = json!(flag.kind);
@@ -312,8 +313,8 @@ fn flag_value(workspace: &Workspace, flag: &Flag) -> Result<Value, StoreError> {
     ] {
         answer[member] = json!(given);
     }
-    let seen = |_: &str| None::<crate::clock::UnixMs>;
-    answer["stage"] = json!(Known::of(workspace, flag, seen).stage());
+    let known = Known::of(workspace, flag, |uid| store.flag_seen(uid, &flag.name))?;
+    answer["stage"] = json!(known.stage());
     for environment in &workspace.environments {
         let own = &mut answer["environments"][&environment.name];
         if own.is_null() {
@@ -322,7 +323,6 @@ fn flag_value(workspace: &Workspace, flag: &Flag) -> Result<Value, StoreError> {
         if own["strategies"].is_null() {
             own["strategies"] = json!([]);
         }
-        own["lastSeen_ms"] = json!(seen(&environment.uid));
     }
     Ok(answer)
 }

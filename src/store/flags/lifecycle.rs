@@ -41,7 +41,12 @@ pub struct Known {
 
 impl Known {
     /// Of a flag; `seen` says when its use in an environment was told of last.
-    pub fn of(workspace: &Workspace, flag: &Flag, seen: impl Fn(&str) -> Option<UnixMs>) -> Self {
+    /// It is asked for nothing that does not count.
+    pub fn of<E>(
+        workspace: &Workspace,
+        flag: &Flag,
+        seen: impl Fn(&str) -> Result<Option<UnixMs>, E>,
+    ) -> Result<Self, E> {
         let on = flag.environments.iter();
         let on: Vec<(&String, UnixMs)> = on
             .filter_map(|(uid, own)| Some((uid, own.enabled_ms?)))
@@ -51,12 +56,13 @@ impl Known {
             environment.is_some_and(|own| own.kind == EnvironmentType::Production)
         };
         let production = on.iter().filter(|(uid, _)| in_production(uid));
-        Self {
+        let production = production.map(|(uid, since)| Ok((*since, seen(uid)?)));
+        Ok(Self {
             was_on: !on.is_empty(),
-            production: production.map(|(uid, since)| (*since, seen(uid))).collect(),
+            production: production.collect::<Result<_, E>>()?,
             completed: flag.completed,
             archived: flag.archived_ms.is_some(),
-        }
+        })
     }
 
     /// The stage.
@@ -132,7 +138,8 @@ mod tests {
             ..Workspace::default()
         };
         let mut flag = Flag::new("new-cart", "shop", 1);
-        let stage = |flag: &Flag| Known::of(&workspace, flag, |_| Some(100)).stage();
+        let seen = |_: &str| Ok::<_, std::convert::Infallible>(Some(100));
+        let stage = |flag: &Flag| Known::of(&workspace, flag, seen).unwrap().stage();
         assert_eq!(stage(&flag), Stage::Initial);
         flag.enable("dev", true, 10);
         assert_eq!(stage(&flag), Stage::PreLive);

@@ -187,7 +187,8 @@ fn archived_flags_go_and_come_back_switched_off() {
             .iter()
             .all(|own| !flag.enabled_in(&own.uid))
     );
-    let stage = Known::of(&workspace, flag, |_| None).stage();
+    let known = Known::of(&workspace, flag, |uid| store.flag_seen(uid, &flag.name));
+    let stage = known.unwrap().stage();
     assert_eq!(stage, Stage::PreLive, "it has been on");
     drop(store);
     assert_eq!(house.open().workspace().flags, workspace.flags);
