@@ -3,9 +3,15 @@
 //! As much as Unleash's own server takes, unless it is told otherwise. Edges take
 //! more, of documents that others made.
 
+use super::DOCUMENT_BYTES_MAX;
+
 /// Flags of one workspace, as many as Unleash's server takes: each of them is
 /// in every environment.
 pub const FLAGS_AUTHORED_MAX: usize = 5_000;
+
+/// A flag's name in bytes where it is authored, as Unleash's server: each may
+/// stand in a control document, and all of them fit.
+pub const FLAG_NAME_AUTHORED_BYTES_MAX: usize = 100;
 
 /// Segments of one workspace, as Unleash's server.
 pub const SEGMENTS_AUTHORED_MAX: usize = 300;
@@ -37,3 +43,9 @@ pub const FLAG_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Body of a call that says something of one flag or segment: a thousand values
 /// of a segment, each as long as a user's id and written with escapes.
 pub const FLAG_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+const _: () = {
+    // Names of flags that are off, in quotes with a comma, in base 64.
+    let names = FLAGS_AUTHORED_MAX * (FLAG_NAME_AUTHORED_BYTES_MAX + 3) * 4 / 3;
+    assert!(names < DOCUMENT_BYTES_MAX / 4 * 3);
+};

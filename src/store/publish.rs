@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::UnixMs,
+    limits::FLAGS_AUTHORED_MAX,
     snapshot::{
         envelope::Role,
         flags::FlagsDocument,
@@ -394,7 +395,7 @@ fn control(
 
 /// Flags that are off and were on once, and so may be in a release that some
 /// edge holds. What was listed stays so until it is on again, also when it was
-/// deleted or made anew since.
+/// deleted or made anew since, as long as there is room.
 fn disabled_flags(
     workspace: &Workspace,
     environment: &Environment,
@@ -405,14 +406,18 @@ fn disabled_flags(
         settings.is_some_and(|own| own.enabled_ms.is_some())
     });
     let was_on = was_on.map(|flag| &flag.name);
-    let listed = publication.control_content.disabled_flags.iter();
-    let candidates: BTreeSet<&String> = was_on.chain(listed).collect();
     let is_on = |name: &&String| {
         let flag = workspace.flags.get(*name);
         flag.is_some_and(|own| own.enabled_in(&environment.uid))
     };
-    let off = candidates.into_iter().filter(|name| !is_on(name));
-    off.cloned().collect()
+    let mut off: BTreeSet<&String> = was_on.filter(|name| !is_on(name)).collect();
+    let listed = publication.control_content.disabled_flags.iter();
+    for name in listed.filter(|name| !is_on(name)) {
+        if off.len() < FLAGS_AUTHORED_MAX {
+            off.insert(name);
+        }
+    }
+    off.into_iter().cloned().collect()
 }
 
 fn says_the_same(one: &ControlDocument, other: &ControlDocument) -> bool {

@@ -9,8 +9,8 @@ use super::{FlagConstraint, FlagPayload, FlagStrategy, FlagVariant, part};
 use crate::{
     evaluate::predicate::Constraint,
     limits::{
-        CONSTRAINT_VALUES_AUTHORED_MAX, FLAG_NAME_BYTES_MAX, FLAG_TEXT_BYTES_MAX, SID_BYTES_MAX,
-        VARIANT_WEIGHT_MAX, VARIANTS_MAX,
+        CONSTRAINT_VALUES_AUTHORED_MAX, FLAG_NAME_AUTHORED_BYTES_MAX, FLAG_TEXT_BYTES_MAX,
+        SID_BYTES_MAX, VARIANT_WEIGHT_MAX, VARIANTS_MAX,
     },
     snapshot::flags::{Flags, FlagsDocument},
 };
@@ -42,10 +42,10 @@ const JUDGED_HERE: [&str; 7] = [
 /// What is wrong with a flag's name, which stands in paths.
 pub(in crate::store) fn name(name: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    let fits = (1..=FLAG_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain);
+    let fits = (1..=FLAG_NAME_AUTHORED_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain);
     (!fits || name == "." || name == "..").then(|| {
         format!(
-            "the name is {name:?} (expected 1 to {FLAG_NAME_BYTES_MAX} of the characters A-Z a-z \
+            "the name is {name:?} (expected 1 to {FLAG_NAME_AUTHORED_BYTES_MAX} of the characters A-Z a-z \
              0-9 . _ ~ -, and not . or ..)"
         )
     })

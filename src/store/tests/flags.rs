@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     evaluate::{FlagAsk, Subject, SubjectView, judge},
     store::{FlagError, Stage, shelf::Shelf},
+    usage::{HourCount, Tally, UsageBatch},
 };
 
 const FLAGS: &str = "
@@ -192,6 +193,51 @@ fn archived_flags_go_and_come_back_switched_off() {
     assert_eq!(stage, Stage::PreLive, "it has been on");
     drop(store);
     assert_eq!(house.open().workspace().flags, workspace.flags);
+}
+
+#[test]
+fn a_flag_is_live_once_its_use_in_production_was_told_of() {
+    const HOUR_MS: u64 = 60 * 60 * 1000;
+    let house = House::new();
+    let store = with_flags(&house);
+    let stage = || {
+        let workspace = store.workspace();
+        let flag = &workspace.flags["new-cart"];
+        let known = Known::of(&workspace, flag, |uid| store.flag_seen(uid, &flag.name));
+        known.unwrap().stage()
+    };
+    let used = |environment: &str, seen_ms: UnixMs| {
+        let count = HourCount {
+            hour_ms: START - START % HOUR_MS,
+            app: "shop".to_owned(),
+            flag: "new-cart".to_owned(),
+            seen_ms,
+            counts: Tally {
+                yes: 1,
+                ..Tally::default()
+            },
+        };
+        let batch = UsageBatch {
+            journal: format!("{seen_ms:032x}"),
+            after: 0,
+            through: 1,
+            counts: vec![count],
+            seen: Vec::new(),
+        };
+        store.take_usage(environment, &batch).unwrap();
+    };
+    assert_eq!(stage(), Stage::PreLive);
+    used("development", START + 500);
+    assert_eq!(stage(), Stage::PreLive);
+    used("production", START - 1);
+    assert_eq!(stage(), Stage::PreLive, "before it was switched on");
+    used("production", START + 500);
+    assert_eq!(stage(), Stage::Live);
+    let completed = r#"{"completed": "discarded"}"#;
+    store
+        .change_flag("new-cart", completed, &Terms::default())
+        .unwrap();
+    assert_eq!(stage(), Stage::Completed);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn every_fault_of_a_flag_is_named_with_its_place() {
         (
             one("type: release").replace("name: f", "name: a/b"),
             "flag \"a/b\"",
-            "expected 1 to 255",
+            "expected 1 to 100",
         ),
         (
             one("type: toggle"),
