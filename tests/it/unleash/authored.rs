@@ -246,7 +246,7 @@ fn a_token_of_one_project_sees_its_flags_and_an_export_changes_nothing() {
         "development",
         "--name",
         "pages",
-        "--project",
+        "--projects",
         "desk",
         "--output",
         "json",
