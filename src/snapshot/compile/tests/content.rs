@@ -90,9 +90,8 @@ fn a_control_document_switches_flags_off_and_never_on() {
     assert_eq!(on(&narrowed), ["b"]);
     // Whoever evaluates for itself hears of it as well.
     let mut told = Vec::new();
-    narrowed
-        .flags
-        .write_features(&mut told, |own| &*own.name == "a");
+    let flags = &narrowed.flags;
+    flags.write_feature(&mut told, flags.named("a").unwrap());
     assert!(
         String::from_utf8(told)
             .unwrap()
