@@ -41,5 +41,6 @@ mod tls;
 mod traces;
 mod two_processes;
 mod unleash;
+mod usage;
 mod v1;
 mod vectors;

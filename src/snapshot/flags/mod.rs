@@ -8,12 +8,14 @@
 mod compile;
 mod document;
 mod fragment;
+mod places;
 mod strategy;
 mod token;
 mod unsigned;
 
 pub use document::{FlagsDocument, FlagsError};
 pub use fragment::Judged;
+pub use places::Outcome;
 pub use token::{FlagToken, FlagTokenError};
 
 use std::num::NonZeroU32;
@@ -76,6 +78,8 @@ pub struct Flag {
     pub project: Box<str>,
     /// Hash of the name, for draws.
     pub(crate) key: u64,
+    /// The first of the numbers under which its outcomes are counted.
+    first_place: usize,
     pub(crate) enabled: bool,
     pub(crate) dependencies: Box<[Dependency]>,
     /// In the order in which they are judged; without any the flag is on.
@@ -180,6 +184,8 @@ pub struct Variant {
     /// What applications call it.
     pub name: Box<str>,
     pub(crate) weight: u32,
+    /// Under which it is counted.
+    place: usize,
     /// What a frontend gets when the flag is on with it.
     on: Box<[u8]>,
 }
