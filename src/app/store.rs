@@ -314,8 +314,8 @@ impl Service for StoreService {
         if path == "/metrics" {
             return http::scrape(&self.metrics);
         }
-        if path == api::OPENAPI_PATH {
-            return http::json_bytes(StatusCode::OK, "application/json", api::openapi());
+        if let Some(document) = self.api.document(&path) {
+            return http::json_bytes(StatusCode::OK, "application/json", document);
         }
         let mut request = api::Request {
             method: head.method.as_str().to_owned(),
@@ -324,6 +324,7 @@ impl Service for StoreService {
             key: key_of(&head.headers),
             if_none_match: text_of(&head.headers, header::IF_NONE_MATCH.as_str()),
             if_match: text_of(&head.headers, header::IF_MATCH.as_str()),
+            request_id: text_of(&head.headers, "x-request-id"),
             body: Bytes::new(),
             from: Some(body.client()),
         };

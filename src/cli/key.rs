@@ -16,7 +16,11 @@ use super::{
     signing::{self, SigningCommand},
     table::{self, Output},
 };
-use crate::{clock::Ambient, config::Variables, store::StoredKeyKind};
+use crate::{
+    clock::Ambient,
+    config::Variables,
+    store::{Role, StoredKeyKind},
+};
 
 /// `flowgate key …`.
 #[derive(Debug, Subcommand)]
@@ -36,6 +40,13 @@ pub(super) enum KeyCommand {
         /// [default: every page].
         #[arg(long, value_delimiter = ',', value_name = "ORIGIN,…")]
         origins: Vec<String>,
+        /// What an admin key may do [default: admin].
+        #[arg(long, value_enum)]
+        role: Option<RoleName>,
+        /// Environments an admin key holds in [default: all, also those made
+        /// later].
+        #[arg(long, value_delimiter = ',', value_name = "ENV,…")]
+        environments: Vec<String>,
         /// A file with a key from elsewhere, such as an Unleash token, that
         /// becomes this one; - for standard input [default: a random one].
         #[arg(long, value_name = "FILE")]
@@ -165,8 +176,30 @@ impl KindName {
     }
 }
 
+/// Roles of admin keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RoleName {
+    /// Reads.
+    Viewer,
+    /// Works on flows and what serves them, too.
+    Editor,
+    /// Keys, environments and projects, too.
+    Admin,
+}
+
+impl RoleName {
+    /// As a store knows it.
+    fn stored(self) -> Role {
+        match self {
+            Self::Viewer => Role::Viewer,
+            Self::Editor => Role::Editor,
+            Self::Admin => Role::Admin,
+        }
+    }
+}
+
 /// Columns of a listing.
-const COLUMNS: [(&str, &str); 10] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("environment", "ENVIRONMENT"),
     ("kind", "KIND"),
     ("name", "NAME"),
@@ -174,6 +207,7 @@ const COLUMNS: [(&str, &str); 10] = [
     ("projects", "PROJECTS"),
     ("channel", "CHANNEL"),
     ("origins", "ORIGINS"),
+    ("role", "ROLE"),
     ("created", "CREATED"),
     ("rotated", "ROTATED"),
     ("state", "STATE"),
@@ -191,6 +225,8 @@ pub(super) fn run(
             projects,
             channel,
             origins,
+            role,
+            environments,
             from,
             target,
             output,
@@ -202,6 +238,12 @@ pub(super) fn run(
             }
             if let Some(channel) = channel {
                 body["channel"] = json!(channel);
+            }
+            if let Some(role) = role {
+                body["role"] = json!(role.stored());
+            }
+            if !environments.is_empty() {
+                body["environments"] = json!(environments);
             }
             if let Some(from) = from {
                 body["text"] = json!(text_of(&from)?);
@@ -274,7 +316,15 @@ fn list(console: &mut Console, output: Output, mut answer: Value) -> Result<(), 
             (None, None) => "valid".to_owned(),
         };
         let created = time("created_ms").map(table::time);
+        let places = key["environments"].as_array().into_iter().flatten();
+        let places: Vec<&str> = places.filter_map(Value::as_str).collect();
+        let role = match (key["role"].as_str(), places.is_empty()) {
+            (None, _) => String::new(),
+            (Some(role), true) => role.to_owned(),
+            (Some(role), false) => format!("{role} in {}", places.join(", ")),
+        };
         let rotated = time("rotated_ms").map(table::time);
+        key["role"] = json!(role);
         key["rotated"] = json!(rotated);
         key["state"] = json!(state);
         key["created"] = json!(created);

@@ -5,11 +5,13 @@
 //! here protects the process from its peers and is the same everywhere.
 //! Relations that must hold between limits are checked at compile time below.
 
+mod audit;
 mod authoring;
 mod flags;
 mod usage;
 mod webhooks;
 
+pub use audit::REQUEST_ID_BYTES_MAX;
 pub use authoring::{
     ADMIN_BODY_BYTES_MAX, EDGES_KEPT_MAX, IMPORT_BYTES_MAX, IMPORT_FAULT_BYTES_MAX,
     IMPORT_FAULTS_MAX, IMPORT_NODES_MAX, LONG_POLL_MS_MAX, REPORT_WORD_BYTES_MAX,

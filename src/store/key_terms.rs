@@ -5,7 +5,8 @@
 //! generated one it may have been made up by a person.
 
 use super::{
-    keys::KeyError,
+    keys::{KeyError, environment_uid},
+    rights::{Rights, Role},
     workspace::{StoredKeyKind, Workspace},
 };
 use crate::{limits, snapshot::compile::channel_fault};
@@ -19,6 +20,10 @@ pub struct KeyTerms {
     pub channel: Option<String>,
     /// Origins whose pages may use it; empty means all.
     pub origins: Vec<String>,
+    /// What an `admin` key may do; everything when nothing is said.
+    pub role: Option<Role>,
+    /// Names of the environments it may do that in; empty means all.
+    pub environments: Vec<String>,
 }
 
 impl KeyTerms {
@@ -30,6 +35,30 @@ impl KeyTerms {
         }
         refuse_channel(kind, self.channel.as_deref())?;
         refuse_origins(kind, &self.origins)
+    }
+
+    /// What a key on these terms may do in the store; none for the kinds that
+    /// applications and edges have.
+    pub(super) fn rights(
+        &self,
+        workspace: &Workspace,
+        kind: StoredKeyKind,
+    ) -> Result<Option<Rights>, KeyError> {
+        if kind != StoredKeyKind::Admin {
+            let is_plain = self.role.is_none() && self.environments.is_empty();
+            let refused = KeyError::NoRights { kind: kind.name() };
+            return if is_plain { Ok(None) } else { Err(refused) };
+        }
+        let uids = self.environments.iter();
+        let mut environments: Vec<String> = uids
+            .map(|name| environment_uid(workspace, name))
+            .collect::<Result<_, _>>()?;
+        environments.sort();
+        environments.dedup();
+        Ok(Some(Rights {
+            role: self.role.unwrap_or(Role::Admin),
+            environments,
+        }))
     }
 }
 

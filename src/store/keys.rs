@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     engine::Write,
     key_terms::{KeyTerms, refuse_guessable},
+    rights::{Rights, Role},
     workspace::{StoredKey, StoredKeyKind, Workspace},
 };
 use crate::{
@@ -52,6 +53,12 @@ pub struct KeyListing {
     /// Origins whose pages may use it; empty means all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
+    /// What an `admin` key may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Where an `admin` key may do that; none means everywhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
     /// Its last characters.
     pub last: String,
     /// When it was made.
@@ -104,6 +111,12 @@ pub enum KeyError {
     /// reader.
     #[error("the key name {0:?} has a control character (expected printable text)")]
     NameControl(String),
+    /// Only what works on the store has rights in it.
+    #[error("a key of kind {kind} has neither role nor a list of environments (expected admin)")]
+    NoRights {
+        /// The kind.
+        kind: &'static str,
+    },
     /// A project it should see is not there.
     #[error("project {0:?} does not exist")]
     UnknownProject(String),
@@ -207,11 +220,16 @@ pub(super) fn create(
     }
     refuse_too_many(workspace, &environment_uid, now)?;
     terms.check(workspace, name.kind)?;
+    let held = Held {
+        environment_uid,
+        rights: terms.rights(workspace, name.kind)?,
+        terms: terms.clone(),
+    };
     let (key, text) = match text {
-        None => fresh(name, environment_uid, terms.clone(), ambient),
+        None => fresh(name, held, ambient),
         Some(text) => {
             refuse_guessable(text)?;
-            let key = kept(name, environment_uid, terms.clone(), text, ambient);
+            let key = kept(name, held, text, ambient);
             if workspace.keys.iter().any(|own| own.sha256 == key.sha256) {
                 return Err(KeyError::TextTaken);
             }
@@ -249,8 +267,14 @@ pub(super) fn rotate(
         projects: newest.projects.clone(),
         channel: newest.channel.clone(),
         origins: newest.origins.clone(),
+        ..KeyTerms::default()
     };
-    let (key, text) = fresh(name, environment_uid.clone(), terms, ambient);
+    let held = Held {
+        environment_uid: environment_uid.clone(),
+        rights: newest.rights.clone(),
+        terms,
+    };
+    let (key, text) = fresh(name, held, ambient);
     let mut keys = workspace.keys.clone();
     let mut writes = Vec::new();
     for own in &mut keys {
@@ -332,7 +356,7 @@ pub(super) fn list(
         .collect())
 }
 
-fn environment_uid(workspace: &Workspace, name: &str) -> Result<String, KeyError> {
+pub(super) fn environment_uid(workspace: &Workspace, name: &str) -> Result<String, KeyError> {
     let found = workspace.environment(name);
     found
         .map(|environment| environment.uid.clone())
@@ -396,25 +420,26 @@ fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
     }
 }
 
-fn fresh(
-    name: &KeyName,
+/// What a key is held to.
+struct Held {
     environment_uid: Option<String>,
+    rights: Option<Rights>,
     terms: KeyTerms,
-    ambient: &Ambient,
-) -> (StoredKey, String) {
+}
+
+fn fresh(name: &KeyName, held: Held, ambient: &Ambient) -> (StoredKey, String) {
     let text = key_text(name.kind, name.environment.as_deref(), ambient);
-    let key = kept(name, environment_uid, terms, &text, ambient);
+    let key = kept(name, held, &text, ambient);
     (key, text)
 }
 
 /// What is kept of a key text, which is ASCII and long.
-fn kept(
-    name: &KeyName,
-    environment_uid: Option<String>,
-    terms: KeyTerms,
-    text: &str,
-    ambient: &Ambient,
-) -> StoredKey {
+fn kept(name: &KeyName, held: Held, text: &str, ambient: &Ambient) -> StoredKey {
+    let Held {
+        environment_uid,
+        rights,
+        terms,
+    } = held;
     StoredKey {
         sha256: sha256_hex(text.as_bytes()),
         kind: name.kind,
@@ -423,6 +448,7 @@ fn kept(
         projects: terms.projects,
         channel: terms.channel,
         origins: terms.origins,
+        rights,
         last: text[text.len().saturating_sub(SHOWN_CHARACTERS)..].to_owned(),
         created_ms: ambient.now_ms(),
         expires_ms: None,
@@ -440,11 +466,14 @@ pub fn key_text(kind: StoredKeyKind, environment: Option<&str>, ambient: &Ambien
     }
 }
 
-fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
+/// A key as it is told of, in the names that environments have there.
+pub(super) fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
     let environment = key.environment_uid.as_ref().and_then(|uid| {
         let mut environments = workspace.environments.iter();
         environments.find(|environment| environment.uid == *uid)
     });
+    let rights = key.rights.as_ref();
+    let places = rights.map(|own| own.environment_names(workspace));
     KeyListing {
         kind: key.kind,
         environment: environment.map(|environment| environment.name.clone()),
@@ -452,6 +481,8 @@ fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
         projects: key.projects.clone(),
         channel: key.channel.clone(),
         origins: key.origins.clone(),
+        role: rights.map(|own| own.role),
+        environments: places.unwrap_or_default(),
         last: key.last.clone(),
         created_ms: key.created_ms,
         expires_ms: key.expires_ms,

@@ -8,6 +8,7 @@
 
 mod access;
 pub mod api;
+mod authoring;
 pub mod backup;
 mod demo;
 mod deploying;
@@ -19,6 +20,7 @@ mod export;
 pub(crate) mod fuzzing;
 mod import;
 mod key_terms;
+mod keyring;
 mod keys;
 mod ledger;
 mod live;
@@ -28,11 +30,13 @@ mod outbox;
 mod project_file;
 mod publish;
 mod records;
+mod rights;
 mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod touching;
 mod usage;
 mod user_line;
 mod workspace;
@@ -56,6 +60,7 @@ pub use outbox::{
     WebhookRules,
 };
 pub use publish::{Due, PublishError, PublishPlan, Timing};
+pub use rights::{Actor, Forbidden, Rights, Role};
 pub use usage::{
     AppSums, Application, ApplicationPage, FlagDetail, FlagSums, HourSums, UsageError, UsagePage,
     UsageQuery,
@@ -65,19 +70,18 @@ pub use workspace::{Channel, Deployment, Environment, StoredKeyKind, WebhookSett
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
 use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
-use keys::Changed;
 use ledger::Versions;
 use shelf::Shelves;
 use signing::Signing;
-use subtle::ConstantTimeEq;
 use tokio::sync::watch;
-use workspace::{AuthoredVersion, StoredKey};
+use workspace::AuthoredVersion;
 
 use crate::{
     clock::{Ambient, UnixMs},
@@ -87,13 +91,21 @@ use crate::{
 /// Versions kept compiled for judging late records; each is asked for rarely.
 const COMPILED_VERSIONS_MAX: u64 = 1_024;
 
-/// The control plane of one workspace.
+/// The control plane of one workspace: a handle, in whose name things are
+/// done with it. All handles work on the same [`Parts`].
+#[derive(Clone)]
 pub struct Store {
+    parts: Arc<Parts>,
+    retention: Retention,
+    actor: Arc<Actor>,
+}
+
+/// What all handles of one store work on.
+pub struct Parts {
     engine: Box<dyn Engine>,
     signing: Signing,
     ambient: Ambient,
     timing: Timing,
-    retention: Retention,
     /// What is authored now. Readers take the `Arc` and let go.
     workspace: RwLock<Arc<Workspace>>,
     /// Serialises authors: held from reading the workspace to replacing it.
@@ -140,6 +152,9 @@ pub enum StoreError {
     /// Publishing.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// Somebody may not do it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -221,12 +236,11 @@ impl Store {
             progress.insert(environment.name.clone(), watch::Sender::new(0));
         }
         let in_force = engine.blobs_in_force()?;
-        let store = Self {
+        let parts = Parts {
             engine,
             signing,
             ambient,
             timing,
-            retention: Retention::default(),
             workspace: RwLock::new(Arc::new(workspace)),
             authoring: Mutex::default(),
             publishing: Mutex::new(Shelves::new(in_force)),
@@ -237,6 +251,11 @@ impl Store {
             current,
             compiled: moka::sync::Cache::new(COMPILED_VERSIONS_MAX),
             edges: edges::Edges::default(),
+        };
+        let store = Self {
+            parts: Arc::new(parts),
+            retention: Retention::default(),
+            actor: Arc::new(Actor::store()),
         };
         match store.publish() {
             Ok(_) => {}
@@ -293,101 +312,13 @@ impl Store {
             .transpose()?;
         export::export(&workspace, environment)
     }
+}
 
-    /// Makes a key. Its text is in the answer and nowhere else.
-    pub fn create_key(&self, name: &KeyName, projects: &[String]) -> Result<NewKey, StoreError> {
-        let terms = KeyTerms {
-            projects: projects.to_vec(),
-            ..KeyTerms::default()
-        };
-        self.create_key_on(name, &terms, None)
-    }
+impl Deref for Store {
+    type Target = Parts;
 
-    /// Makes a key on terms; with a text, that one becomes the key.
-    pub fn create_key_on(
-        &self,
-        name: &KeyName,
-        terms: &KeyTerms,
-        text: Option<&str>,
-    ) -> Result<NewKey, StoreError> {
-        self.author_keys(|workspace| keys::create(workspace, name, terms, text, &self.ambient))
-    }
-
-    /// Makes a new secret for a name; the old ones work until they are revoked,
-    /// or until `overlap_until`.
-    pub fn rotate_key(
-        &self,
-        name: &KeyName,
-        overlap_until: Option<UnixMs>,
-    ) -> Result<NewKey, StoreError> {
-        self.author_keys(|workspace| keys::rotate(workspace, name, overlap_until, &self.ambient))
-    }
-
-    /// Ends every secret of a name, or the one with these last characters.
-    pub fn revoke_key(
-        &self,
-        name: &KeyName,
-        last: Option<&str>,
-    ) -> Result<Vec<KeyListing>, StoreError> {
-        let now = self.ambient.now_ms();
-        self.author_keys(|workspace| keys::revoke(workspace, name, last, now))
-    }
-
-    /// All keys, or those of one environment; never their secrets.
-    pub fn keys(&self, environment: Option<&str>) -> Result<Vec<KeyListing>, StoreError> {
-        Ok(keys::list(&self.workspace(), environment)?)
-    }
-
-    /// The valid key with this text. Found by hash; the comparison that counts
-    /// takes the same time wherever the hashes differ.
-    pub(crate) fn authenticate(&self, text: &str) -> Option<StoredKey> {
-        let wanted = sha256_hex(text.as_bytes());
-        let now = self.ambient.now_ms();
-        let workspace = self.workspace();
-        let mut found = None;
-        for key in &workspace.keys {
-            if bool::from(key.sha256.as_bytes().ct_eq(wanted.as_bytes())) {
-                found = Some(key);
-            }
-        }
-        found.filter(|key| key.is_valid(now)).cloned()
-    }
-
-    /// Makes a change to what is authored: decided on a copy, written, then
-    /// put in place. Nothing happens when there is nothing to write.
-    fn author<T>(
-        &self,
-        work: impl FnOnce(&Workspace) -> Result<(Workspace, Vec<Write>, T), StoreError>,
-    ) -> Result<T, StoreError> {
-        let author = locked(&self.authoring);
-        let (after, writes, answer) = work(&self.workspace())?;
-        if !writes.is_empty() {
-            self.engine.commit(&writes)?;
-            let mut place = self.workspace.write();
-            let place = place.as_deref_mut();
-            match place {
-                Ok(place) => *place = Arc::new(after),
-                Err(poisoned) => **poisoned.get_mut() = Arc::new(after),
-            }
-            locked(&self.plan).changed();
-            self.changes.send_modify(|count| *count += 1);
-        }
-        drop(author);
-        Ok(answer)
-    }
-
-    fn author_keys<T>(
-        &self,
-        work: impl FnOnce(&Workspace) -> Result<Changed<T>, KeyError>,
-    ) -> Result<T, StoreError> {
-        self.author(|workspace| {
-            let changed = work(workspace)?;
-            let after = Workspace {
-                keys: changed.keys,
-                ..workspace.clone()
-            };
-            Ok((after, changed.writes, changed.answer))
-        })
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::rights::Rights;
 use crate::{
     clock::UnixMs,
     snapshot::wire::{
@@ -343,6 +344,8 @@ pub struct StoredKey {
     pub channel: Option<String>,
     /// Origins whose pages may use it; empty means all.
     pub origins: Vec<String>,
+    /// What it may do, and where; some exactly for `admin`.
+    pub rights: Option<Rights>,
     /// The last characters of the text, to tell secrets of one name apart.
     pub last: String,
     /// When it was made.

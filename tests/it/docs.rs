@@ -30,6 +30,7 @@ const PAGES: &[(&str, &str)] = &[
     ("explain.md", "exit code 1"),
     ("keys.md", "is for another user"),
     ("backup.md", "is in epoch 2"),
+    ("administration.md", "editor in development"),
     ("unleash.md", "\"name\":\"new-cart\""),
     ("users.md", "as they were before"),
 ];

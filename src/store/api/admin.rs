@@ -21,7 +21,7 @@ use crate::{
     progress::event::UserDocument,
     snapshot::wire::UnsignedUsers,
     store::{
-        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, SourceFile,
+        AccessChange, Change, Environment, Fault, KeyName, KeyTerms, NewUserKey, Role, SourceFile,
         StoredKeyKind, Workspace,
     },
 };
@@ -97,6 +97,12 @@ struct CreateBody {
     /// Whose pages may use it.
     #[serde(default)]
     origins: Vec<String>,
+    /// What an admin key may do; everything when nothing is said.
+    #[serde(default)]
+    role: Option<Role>,
+    /// Where it may do that; everywhere when nothing is said.
+    #[serde(default)]
+    environments: Vec<String>,
     /// A text from elsewhere that becomes the key.
     #[serde(default)]
     text: Option<String>,
@@ -186,6 +192,8 @@ pub(super) async fn answer(
                 projects: body.projects,
                 channel: body.channel,
                 origins: body.origins,
+                role: body.role,
+                environments: body.environments,
             };
             let made = api
                 .blocking(move |store| store.create_key_on(&name, &terms, body.text.as_deref()))
@@ -353,9 +361,20 @@ fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyN
     }
 }
 
+/// Reads a body; a refusal names the member that it is about.
 pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    let read = serde_json::from_slice(body).map(|Object(body)| body);
-    read.map_err(|error| {
-        Problem::new(400, "malformed-body", "the body cannot be read").found(&error.to_string())
-    })
+    let malformed =
+        |found: &str| Problem::new(400, "malformed-body", "the body cannot be read").found(found);
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let Object(read) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let place = error.path().to_string();
+        match place.as_str() {
+            "." => malformed(&error.inner().to_string()),
+            place => malformed(&format!("{place}: {}", error.inner())),
+        }
+    })?;
+    reader
+        .end()
+        .map_err(|error| malformed(&error.to_string()))?;
+    Ok(read)
 }

@@ -11,6 +11,7 @@ mod drafts;
 mod edge;
 mod flows;
 mod openapi;
+mod permits;
 mod problem;
 mod reads;
 mod route;
@@ -20,8 +21,6 @@ mod usage;
 mod users;
 mod webhooks;
 
-pub use openapi::{OPENAPI_PATH, openapi};
-
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -29,7 +28,7 @@ use problem::Problem;
 use route::{Admin, Route};
 
 use super::{
-    Due, Store, StoreError,
+    Actor, Due, Store, StoreError,
     workspace::{StoredKey, StoredKeyKind},
 };
 use crate::limits;
@@ -51,6 +50,8 @@ pub struct Request {
     pub if_match: Option<String>,
     /// The whole body; capped by what [`Api::admit`] allowed.
     pub body: Bytes,
+    /// `X-Request-Id`, as sent.
+    pub request_id: Option<String>,
     /// Who asks, also where a trusted proxy asks for them.
     pub from: Option<IpAddr>,
 }
@@ -98,12 +99,29 @@ fn body_bytes_max(route: &Route) -> usize {
 #[derive(Clone, Debug)]
 pub struct Api {
     store: Arc<Store>,
+    documents: openapi::Documents,
 }
 
 impl Api {
     /// Over this store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self {
+            store,
+            documents: openapi::Documents::new(),
+        }
+    }
+
+    /// The OpenAPI document at a path; it takes no key.
+    pub fn document(&self, path: &str) -> Option<Bytes> {
+        self.documents.at(path)
+    }
+
+    /// The same answers in somebody's name and within their rights.
+    fn acting(&self, actor: Actor) -> Self {
+        Self {
+            store: Arc::new(self.store.acting(actor)),
+            ..self.clone()
+        }
     }
 
     /// Answers one request. Database work runs on blocking threads; a long
@@ -131,10 +149,17 @@ impl Api {
             Route::Edge(environment, edge) => {
                 edge::answer(self, environment, edge, &query, request).await
             }
-            Route::Admin(Admin::Draft(asked)) => {
-                drafts::answer(self, asked, &query, key.name, request).await
+            Route::Admin(route) => {
+                let id = request.request_id.as_deref().and_then(request_id);
+                let actor = Actor::with_key(&key, id);
+                let api = self.acting(actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?);
+                match route {
+                    Admin::Draft(asked) => {
+                        drafts::answer(&api, asked, &query, key.name, request).await
+                    }
+                    other => admin::answer(&api, other, &query, request.body).await,
+                }
             }
-            Route::Admin(admin) => admin::answer(self, admin, &query, request.body).await,
         }
     }
 
@@ -144,10 +169,9 @@ impl Api {
         let key = self.authenticate(request)?;
         match &route {
             Route::Edge(environment, _) => self.permit_edge(&key, environment)?,
-            Route::Admin(_) if key.kind != StoredKeyKind::Admin => {
-                return Err(wrong_kind(&key, StoredKeyKind::Admin));
+            Route::Admin(admin) => {
+                permits::permit(admin, &request.query, &key, &self.store.workspace())?;
             }
-            Route::Admin(_) => {}
         }
         Ok((route, key))
     }
@@ -249,6 +273,13 @@ impl Response {
             retry_after: None,
         }
     }
+}
+
+/// What a caller calls a request, if it is fit to be kept.
+fn request_id(text: &str) -> Option<String> {
+    let fits = (1..=limits::REQUEST_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned())
 }
 
 fn wrong_kind(key: &StoredKey, expected: StoredKeyKind) -> Problem {

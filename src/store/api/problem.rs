@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, DeliveryError, DeployError, FlowError, ImportError, KeyError, PublishError,
-    StoreError, UsageError, ledger::ShipError,
+    AccessError, DeliveryError, DeployError, FlowError, Forbidden, ImportError, KeyError,
+    PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -100,6 +100,7 @@ impl From<StoreError> for Problem {
                 problem
             }
             StoreError::Export(_) => Self::internal(&error),
+            StoreError::Forbidden(error) => error.into(),
             StoreError::Key(error) => error.into(),
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
@@ -125,6 +126,20 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<Forbidden> for Problem {
+    fn from(error: Forbidden) -> Self {
+        let problem = Self::new(403, "forbidden", error.to_string());
+        match error {
+            Forbidden::Role {
+                found, expected, ..
+            } => problem.found(found).expected(&format!("role {expected}")),
+            Forbidden::Place {
+                found, expected, ..
+            } => problem.found(&found).expected(&expected),
+        }
+    }
+}
+
 impl From<KeyError> for Problem {
     fn from(error: KeyError) -> Self {
         let text = error.to_string();
@@ -143,6 +158,7 @@ impl From<KeyError> for Problem {
             | KeyError::Text
             | KeyError::Guessable { .. }
             | KeyError::Environment { .. }
+            | KeyError::NoRights { .. }
             | KeyError::Name(_)
             | KeyError::NameControl(_)
             | KeyError::Unbound { .. }

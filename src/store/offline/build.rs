@@ -259,6 +259,7 @@ fn stored(workspace: &Workspace, given: &KeyGiven) -> Result<StoredKey, String> 
         projects: Vec::new(),
         channel: given.channel.clone(),
         origins: Vec::new(),
+        rights: None,
         last: String::new(),
         created_ms: 0,
         expires_ms: None,

@@ -76,7 +76,7 @@ impl CallError {
 
 /// The scheme, host and port of a url. The rest of it is as good as a secret:
 /// many receivers know their callers by a path or a query.
-pub(super) fn origin(url: &str) -> Option<String> {
+pub(in crate::store) fn origin(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let host = url.host_str()?;
     Some(match url.port() {

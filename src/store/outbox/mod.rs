@@ -16,6 +16,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+pub(super) use call::origin as receiver_of;
 pub use counts::OutboxCounts;
 pub use deliveries::{Deliveries, Delivery, DeliveryError, DeliveryPage};
 pub use key::WebhookKey;

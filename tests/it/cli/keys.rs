@@ -204,3 +204,30 @@ fn an_edge_follows_a_rotation_of_every_role() {
         (admin.get("/ready").status == 200).then_some(())
     });
 }
+
+#[test]
+fn an_admin_key_of_a_role_does_what_the_role_may_and_says_what_is_missing() {
+    let site = Site::start();
+    let mut command = site.store.command(&["key", "create", "ann", "--kind", "admin"]);
+    command.args(["--role", "editor", "--environments", "development"]);
+    let ann = secret(&ended(command.args(["--output", "json"])).with(0));
+    let with = |words: &[&str]| {
+        let place = ["--to", site.store.url(), "--key", ann.as_str()];
+        said(&[words, &place].concat())
+    };
+    let disable = ["flow", "disable", "announcement", "--environment"];
+    with(&[&disable[..], &["development"]].concat()).with(0);
+    with(&[&disable[..], &["production"]].concat())
+        .with(2)
+        .complains_of(&["403", "production", "development"]);
+    with(&["key", "list"])
+        .with(2)
+        .complains_of(&["403", "?environment="]);
+    let listed = with(&["key", "list", "--environment", "development"]).with(0);
+    assert!(listed.out.contains("ROLE"), "{}", listed.out);
+    with(&["key", "create", "x", "--kind", "admin"])
+        .with(2)
+        .complains_of(&["403", "role admin"]);
+    let all = ended(&mut site.store.command(&["key", "list"])).with(0).out;
+    assert!(all.contains("editor in development"), "{all}");
+}

@@ -1,7 +1,9 @@
 //! What the store answers, request by request.
 
+mod bodies;
 mod following;
 mod reads;
+mod rights;
 
 use serde_json::{Value, json};
 
@@ -76,6 +78,7 @@ impl Desk {
             key: Some(key.to_owned()),
             if_none_match: None,
             if_match: None,
+            request_id: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
             from: None,
         };

@@ -11,6 +11,7 @@ use crate::{
         VersionPolicy,
     },
     store::workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
+    store::{Rights, Role},
 };
 
 fn environment(uid: &str, name: &str) -> Environment {
@@ -61,6 +62,10 @@ fn key(sha256: &str) -> StoredKey {
         projects: vec!["shop".to_owned()],
         channel: Some("web".to_owned()),
         origins: vec!["https://app.example".to_owned()],
+        rights: Some(Rights {
+            role: Role::Editor,
+            environments: vec!["e1".to_owned()],
+        }),
         last: "abc123".to_owned(),
         created_ms: 1,
         expires_ms: None,

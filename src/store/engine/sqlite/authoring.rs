@@ -159,7 +159,7 @@ fn deployments(connection: &Connection) -> Result<BTreeMap<String, Deployment>, 
 fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
     let mut statement = connection.prepare_cached(
         "SELECT sha256, kind, environment_uid, name, projects, last, created_ms, expires_ms,
-                rotated_ms, revoked_ms, channel, origins FROM keys ORDER BY position",
+                rotated_ms, revoked_ms, channel, origins, rights FROM keys ORDER BY position",
     )?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
@@ -167,6 +167,8 @@ fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
         let kind: String = columns.get(1)?;
         let projects: String = columns.get(4)?;
         let origins: String = columns.get(11)?;
+        let rights: Option<String> = columns.get(12)?;
+        let rights = rights.map(|text| row("key's rights", &text));
         let time = |column| -> rusqlite::Result<Option<u64>> {
             Ok(columns.get::<_, Option<i64>>(column)?.map(unsigned))
         };
@@ -186,6 +188,7 @@ fn keys(connection: &Connection) -> Result<Vec<StoredKey>, EngineError> {
             revoked_ms: time(9)?,
             channel: columns.get(10)?,
             origins: row("key's origins", &origins)?,
+            rights: rights.transpose()?,
         });
     }
     Ok(found)
@@ -335,8 +338,8 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
     Ok(connection
         .prepare_cached(
             "INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms,
-             expires_ms, rotated_ms, revoked_ms, channel, origins)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             expires_ms, rotated_ms, revoked_ms, channel, origins, rights)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (sha256) DO UPDATE SET expires_ms = excluded.expires_ms,
              rotated_ms = excluded.rotated_ms, revoked_ms = excluded.revoked_ms",
         )?
@@ -352,6 +355,10 @@ fn write_key(connection: &Connection, key: &StoredKey) -> Result<usize, EngineEr
             key.rotated_ms.map(signed),
             key.revoked_ms.map(signed),
             key.channel,
-            text("key's origins", &key.origins)?
+            text("key's origins", &key.origins)?,
+            key.rights
+                .as_ref()
+                .map(|own| text("key's rights", own))
+                .transpose()?
         ])?)
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     ACTIVITY,
     ACCESS,
     DELIVERIES,
+    RIGHTS,
     USAGE,
 ];
 
@@ -185,6 +186,13 @@ CREATE INDEX outbox_delivered ON outbox (environment_uid, delivered_ms)
 CREATE INDEX outbox_newest ON outbox (environment_uid, posted_ms, id);
 ";
 
+/// What keys of the authoring API may do; those there are may do everything.
+const RIGHTS: &str = "
+ALTER TABLE keys ADD COLUMN rights TEXT;
+UPDATE keys SET rights = json_object('role', 'admin', 'environments', json_array())
+  WHERE kind = 'admin';
+";
+
 /// How flags are used, who uses them, and how far edges have told of it.
 const USAGE: &str = "
 CREATE TABLE usage_hours (
@@ -293,7 +301,8 @@ INSERT INTO versions VALUES ('f1', 1, '{"flow_uid":"f1","flow_sid":"tour","numbe
   "entry":"everyone","blocks":[{"uid":"b1","sid":"card","kind":"card"}],
   "paths":[{"uid":"p1","to":"b1"}]}', 'first', 'ann', 17);
 INSERT INTO keys (sha256, kind, environment_uid, name, projects, last, created_ms)
-  VALUES ('k1', 'server', 'e1', 'back end', '["shop"]', 'abc123', 1);
+  VALUES ('k1', 'server', 'e1', 'back end', '["shop"]', 'abc123', 1),
+    ('k2', 'admin', NULL, 'ada', '[]', 'def456', 1);
 INSERT INTO users VALUES ('e1', 'ann', '{"identifier":"ann","doc_rev":3}');
 "#;
 
@@ -331,6 +340,8 @@ INSERT INTO users (environment_uid, identifier, document)
         assert_eq!(workspace.keys[0].projects, ["shop"]);
         assert_eq!(workspace.keys[0].channel, None);
         assert!(workspace.keys[0].origins.is_empty());
+        let rights: Vec<_> = workspace.keys.iter().map(|own| &own.rights).collect();
+        assert_eq!(rights, [&None, &Some(crate::store::Rights::ALL)]);
         assert_eq!(workspace.environments[0].access, Default::default());
         assert!(workspace.channels.is_empty() && workspace.deployments.is_empty());
         assert_eq!(engine.user("e1", "ann").unwrap().unwrap().doc_rev, 3);

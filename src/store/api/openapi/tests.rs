@@ -1,0 +1,131 @@
+//! Do the documents and the tables of routes say the same?
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::store::api::{
+    permits::{OPERATIONS, Place, needs},
+    route::{Edge, Route},
+};
+
+/// Every route of edges, by name. A new one does not compile until it is told
+/// here.
+fn name_of(route: &Edge) -> &'static str {
+    match route {
+        Edge::Timestamp => "timestamp",
+        Edge::Root(_) => "root",
+        Edge::Release(_) => "release",
+        Edge::Control(_) => "control",
+        Edge::Parts => "parts",
+        Edge::Part(_) => "part",
+        Edge::User(_) => "user",
+        Edge::Users => "users",
+        Edge::Group(_) => "group",
+        Edge::Membership(..) => "membership",
+        Edge::Changes => "changes",
+        Edge::Progress => "progress",
+        Edge::Metrics => "metrics",
+        Edge::Status => "status",
+        Edge::CloseJournal(_) => "close",
+    }
+}
+
+const ROUTES: usize = 15;
+
+fn document(path: &str) -> Value {
+    let found = Documents::new().at(path).expect("it is served");
+    let document: Value = serde_json::from_slice(&found).expect("JSON");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    document
+}
+
+/// Method, path, a path to ask for, and what is told of it.
+fn operations(document: &Value) -> Vec<(String, String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        let digest = "0".repeat(64);
+        let asked = path.replace("{version}", "7").replace("{sha256}", &digest);
+        let asked = asked.replace(['{', '}'], "");
+        for (method, operation) in methods.as_object().expect("methods") {
+            let method = method.to_uppercase();
+            all.push((method, path.clone(), asked.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_document_for_edges_and_the_routes_say_the_same() {
+    let mut told = BTreeSet::new();
+    for (method, path, asked, operation) in operations(&document(EDGE_PATH)) {
+        let matched = Route::of(&method, &asked);
+        let Ok(Route::Edge(_, edge)) = matched else {
+            panic!("{method} {path} is told and not served");
+        };
+        let name = name_of(&edge);
+        assert_eq!(operation["operationId"], name, "{method} {path}");
+        assert!(told.insert(name), "{name} is told twice");
+    }
+    assert_eq!(told.len(), ROUTES, "every route is told");
+}
+
+#[test]
+fn the_document_for_authors_and_the_routes_say_the_same() {
+    let mut told = BTreeSet::new();
+    for (method, path, asked, operation) in operations(&document(ADMIN_PATH)) {
+        let matched = Route::of(&method, &asked);
+        let Ok(Route::Admin(route)) = matched else {
+            panic!("{method} {path} is told and not served");
+        };
+        let needs = needs(&route);
+        let name = needs.operation;
+        assert_eq!(operation["operationId"], name, "{method} {path}");
+        assert_eq!(operation["x-flowgate-role"], needs.role.name(), "{name}");
+        let by_query = operation["parameters"].as_array().into_iter().flatten();
+        let by_query = by_query.filter(|own| {
+            own["name"] == "environment" || own["$ref"] == "#/components/parameters/Environment"
+        });
+        if needs.place == Place::Asked {
+            assert_eq!(by_query.count(), 1, "{name} looks into an environment");
+        }
+        assert!(told.insert(name), "{name} is told twice");
+    }
+    let expected: BTreeSet<&str> = OPERATIONS.iter().copied().collect();
+    assert_eq!(expected.len(), OPERATIONS.len(), "a name stands twice");
+    assert_eq!(told, expected, "every route is told");
+}
+
+#[test]
+fn every_family_is_read_and_every_reference_leads_somewhere() {
+    for family in FAMILIES {
+        let family: Value = serde_json::from_str(family).expect("JSON");
+        for path in family["paths"].as_object().expect("paths").keys() {
+            assert!(document(ADMIN_PATH)["paths"].get(path).is_some(), "{path}");
+        }
+    }
+    let document = document(ADMIN_PATH);
+    let mut used = BTreeSet::new();
+    references(&document, &mut used);
+    for reference in &used {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    let schemas = document["components"]["schemas"].as_object();
+    for name in schemas.expect("schemas").keys() {
+        let reference = format!("#/components/schemas/{name}");
+        assert!(used.contains(&reference), "{name} is used nowhere");
+    }
+}
+
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref") {
+                found.insert(reference.clone());
+            }
+            members.values().for_each(|own| references(own, found));
+        }
+        Value::Array(items) => items.iter().for_each(|own| references(own, found)),
+        _ => {}
+    }
+}
