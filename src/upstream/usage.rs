@@ -47,3 +47,22 @@ fn sink_error(error: CallError) -> SinkError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_store_says_of_the_body_is_final() {
+        for status in [400, 401, 403, 404, 405, 409, 413, 422] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let is_final = [400, 413, 422].contains(&status.as_u16());
+            let is_older = [404, 405].contains(&status.as_u16());
+            let error = sink_error(CallError::Refused(status, "why".to_owned()));
+            assert_eq!(matches!(error, SinkError::Refused(_)), is_final, "{error}");
+            assert_eq!(error == SinkError::Older, is_older, "{error}");
+        }
+        let away = sink_error(CallError::Away("status 503".to_owned()));
+        assert!(matches!(away, SinkError::Away(_)));
+    }
+}

@@ -108,6 +108,7 @@ impl Gatherer {
                 // Names of environments are the configuration's.
                 let pending = self.pending.entry(report.environment.clone()).or_default();
                 pending.report(report, &self.outlet.counters, now);
+                self.outlet.counters.merged(self.unsynced());
             }
             Told::Evaluations(environment, counters) => self.rows.push(Row {
                 environment,
@@ -135,7 +136,7 @@ impl Gatherer {
                 }
             }
         }
-        self.say_pending();
+        self.outlet.counters.waits(self.unsynced());
     }
 
     /// Waits for what is on its way; what did not arrive waits again.
@@ -146,12 +147,15 @@ impl Gatherer {
                 pending.put_back(record, &self.outlet.counters);
             }
         }
-        self.say_pending();
+        self.outlet.counters.waits(self.unsynced());
     }
 
-    fn say_pending(&self) {
-        let weight: usize = self.pending.values().map(Pending::weight).sum();
-        self.outlet.counters.pending.store(weight as u64, Relaxed);
+    /// What is in memory alone: merged, or on its way to the disk.
+    fn unsynced(&self) -> usize {
+        let pending: usize = self.pending.values().map(Pending::weight).sum();
+        let writing = self.writing.iter();
+        let writing = writing.map(|(_, record)| record.counts.len() + record.seen.len());
+        pending + writing.sum::<usize>()
     }
 
     /// Takes what workers counted since the last time. Rows that no worker has
@@ -183,7 +187,10 @@ impl Gatherer {
 }
 
 /// Splits what waits into records of a bounded size.
-fn records(environment: &str, (counts, seen): (Vec<HourCount>, Vec<Sighting>)) -> Vec<UsageRecord> {
+pub(super) fn records(
+    environment: &str,
+    (counts, seen): (Vec<HourCount>, Vec<Sighting>),
+) -> Vec<UsageRecord> {
     let mut records: Vec<UsageRecord> = Vec::new();
     let mut room = (0, 0);
     let mut record = |bytes: usize| {

@@ -22,7 +22,7 @@ pub struct UsageFacts {
     pub has_store: bool,
     /// Whether the journal takes records.
     pub writable: bool,
-    /// Sums that wait for the journal.
+    /// Sums and reports that are in memory alone.
     pub pending: u64,
     /// Records of the journal that wait for the store.
     pub backlog_records: u64,
@@ -67,7 +67,7 @@ impl UsageWatch {
         UsageFacts {
             has_store: true,
             writable: status.writable,
-            pending: self.counters.pending.load(Relaxed),
+            pending: self.counters.unsynced(),
             backlog_records: shipping.backlog(),
             journal_bytes: status.used_bytes,
             journal_bytes_max: journal.total_bytes_max(),
@@ -111,7 +111,7 @@ impl Collector for UsageWatch {
         for (name, help, value) in [
             (
                 "usage_pending",
-                "Sums that wait for the journal",
+                "Sums and reports that are in memory alone",
                 facts.pending,
             ),
             (

@@ -8,6 +8,8 @@
 //! bound.
 
 mod evaluations;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gather;
 mod lane;
 mod measured;

@@ -6,7 +6,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use tokio::sync::mpsc;
@@ -106,14 +109,34 @@ pub struct UsageCounters {
     pub(super) folded: AtomicU64,
     dropped: [AtomicU64; Dropped::NAMES.len()],
     sent: [AtomicU64; Sent::NAMES.len()],
-    /// Counts and instances in memory.
-    pub(super) pending: AtomicU64,
+    /// Reports that were taken and are not merged yet.
+    queued: AtomicU64,
+    /// Counts and instances that were merged and are not synced yet.
+    pending: AtomicU64,
 }
 
 impl UsageCounters {
     /// Counts what is not kept.
     pub fn dropped(&self, why: Dropped, count: u64) {
         self.dropped[why as usize].fetch_add(count, Relaxed);
+    }
+
+    /// A report was merged; so much waits now.
+    pub(super) fn merged(&self, pending: usize) {
+        self.waits(pending);
+        // Behind the other, so that nobody sees neither.
+        self.queued.fetch_sub(1, Release);
+    }
+
+    /// So much waits for the journal, and for its sync.
+    pub(super) fn waits(&self, pending: usize) {
+        self.pending.store(pending as u64, Release);
+    }
+
+    /// What was taken and is in memory alone.
+    pub(super) fn unsynced(&self) -> u64 {
+        let queued = self.queued.load(Acquire);
+        queued + self.pending.load(Acquire)
     }
 
     pub(super) fn sent(&self, outcome: Sent) {
@@ -191,11 +214,13 @@ impl Intake {
         };
         let bytes = report.bytes;
         let before = self.queued_bytes.fetch_add(bytes, Relaxed);
+        self.counters.queued.fetch_add(1, Relaxed);
         let fits = before + bytes <= USAGE_QUEUE_BYTES_MAX;
         if fits && sender.try_send(Told::Report(report)).is_ok() {
             self.counters.reports.fetch_add(1, Relaxed);
             return Ok(());
         }
+        self.counters.queued.fetch_sub(1, Relaxed);
         self.queued_bytes.fetch_sub(bytes, Relaxed);
         self.counters.busy.fetch_add(1, Relaxed);
         Err(Full)

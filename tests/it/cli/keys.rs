@@ -208,7 +208,9 @@ fn an_edge_follows_a_rotation_of_every_role() {
 #[test]
 fn an_admin_key_of_a_role_does_what_the_role_may_and_says_what_is_missing() {
     let site = Site::start();
-    let mut command = site.store.command(&["key", "create", "ann", "--kind", "admin"]);
+    let mut command = site
+        .store
+        .command(&["key", "create", "ann", "--kind", "admin"]);
     command.args(["--role", "editor", "--environments", "development"]);
     let ann = secret(&ended(command.args(["--output", "json"])).with(0));
     let with = |words: &[&str]| {

@@ -48,7 +48,7 @@ fn start(folder: &Path, store: &Store, flags: &[&str]) -> Program {
         .args("edge --json --listen 127.0.0.1:0 --admin 127.0.0.1:0 --upstream file".split(' '))
         .args("--upstream-path out --trust-root signing/root.json --data edge".split(' '))
         .args(["--journal-segment-mb", "4", "--ledger-url", store.url()])
-        .args(["--environment-ledger-key", &key])
+        .args(["--environment-key", &key])
         .args(flags)
         .current_dir(folder);
     Program::start(command, &folder.join("edge.log"))

@@ -11,7 +11,6 @@ use super::{Place, metrics, usage};
 fn what_is_no_report_is_answered_as_unleash_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = Place::start(folder.path(), &[]);
-    let servers = place.at_edge(&place.client);
     let of = |counts: Value| metrics(&json!({"cart": counts})).to_string();
     let toggles = |toggles: Value| metrics(&toggles).to_string();
     let many: serde_json::Map<String, Value> = (0..10_001)
@@ -67,6 +66,8 @@ fn what_is_no_report_is_answered_as_unleash_does() {
         ("register", json!({"appName": long}).to_string(), 400),
     ] {
         let path = format!("/api/client/{path}");
+        // A body that is not read to its end takes its connection with it.
+        let servers = place.at_edge(&place.client);
         let answer = servers.send(Method::POST, &path, &[], Some(body.clone()));
         let answer = answer.expect("an answer");
         let shown: String = body.chars().take(120).collect();

@@ -14,7 +14,7 @@ fn what_clients_tell_is_summed_and_shown() {
     for path in [
         "/api/client/metrics",
         "/api/client/metrics/",
-        "//api/client//metrics",
+        "/api//client//metrics",
     ] {
         let answer = servers.post(path, &told);
         assert_eq!((answer.status, &*answer.text), (202, ""), "{path}");

@@ -8,6 +8,8 @@ mod call;
 mod context;
 mod features;
 mod frontend;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod reply;
 mod tokens;
 mod usage;

@@ -182,7 +182,7 @@ pub(super) fn take(
 
 /// What a body tells, and how many counts of it are of projects that the key
 /// does not see.
-fn read(
+pub(super) fn read(
     (snapshot, key): (&Snapshot, &Key),
     now: UnixMs,
     sdk: Option<&str>,
