@@ -8,7 +8,8 @@
 //! the cheapest of several rounds.
 //! Goals are printed beside the figures and never asserted: the machine that
 //! runs this is not the one they were set for. A word behind `--` asks another
-//! question: `connections`, `overload`, `swap`, `memory`, `sockets` or `instructions`.
+//! question: `flags` (alone), `connections`, `overload`, `swap`, `memory`, `sockets` or
+//! `instructions`.
 
 // Printing is what a bench is for.
 #![allow(clippy::print_stdout)]
@@ -16,6 +17,7 @@
 mod connections;
 mod count;
 mod edge;
+mod flags;
 mod floor;
 mod load;
 #[path = "../shared/many.rs"]
@@ -105,6 +107,7 @@ fn main() {
         Ok("edge") => {
             return edge::serve(world::snapshot(17, Vec::new()), Users::UNKNOWN, edge::idle);
         }
+        Ok("flags") => return flags::serve(),
         Ok("memory") => return memory::serve(),
         Ok("swap") => return swap::serve(),
         Ok("floor") => return floor::serve(),
@@ -113,7 +116,15 @@ fn main() {
     // Cargo adds flags of its own.
     let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     match word.as_deref() {
-        None => compare(),
+        None => {
+            print_head();
+            compare();
+            flags::compare();
+        }
+        Some("flags") => {
+            print_head();
+            flags::compare();
+        }
         Some("connections") => connections::measure(),
         Some("overload") => overload::measure(),
         Some("swap") => swap::measure(),
@@ -124,11 +135,23 @@ fn main() {
     }
 }
 
-fn compare() {
+fn print_head() {
     println!(
         "{:<26}{:>12}{:>12}{:>9}{:>8}{:>14}{:>14}",
         "CPU per request", "floor µs", "edge µs", "ratio", "goal", "floor req/s", "edge req/s"
     );
+}
+
+/// Microseconds of CPU per request and requests per second of both.
+fn print_row(name: &str, floor: (f64, f64), edge: (f64, f64), goal: f64) {
+    let ((floor_us, floor_rate), (edge_us, edge_rate)) = (floor, edge);
+    println!(
+        "{name:<26}{floor_us:>12.2}{edge_us:>12.2}{:>9.2}{goal:>8.2}{floor_rate:>14.0}{edge_rate:>14.0}",
+        edge_us / floor_us,
+    );
+}
+
+fn compare() {
     let edge = Server::start("edge", &[]);
     for question in &QUESTIONS {
         let requests = started(&edge, question.connections, question.requests);
@@ -142,13 +165,7 @@ fn compare() {
                 keep_cheapest(best, measure(server, &mut open, &requests));
             }
         }
-        let ((floor_us, floor_rate), (edge_us, edge_rate)) = (floor_best, edge_best);
-        println!(
-            "{:<26}{floor_us:>12.2}{edge_us:>12.2}{:>9.2}{:>8.2}{floor_rate:>14.0}{edge_rate:>14.0}",
-            question.name,
-            edge_us / floor_us,
-            question.goal,
-        );
+        print_row(question.name, floor_best, edge_best, question.goal);
     }
 }
 

@@ -91,6 +91,7 @@ impl Store {
             conversation_ms: millis(config.conversation_life()),
             dead_letter_ms: millis(config.dead_letter_life()),
             usage_ms: millis(config.usage_life()),
+            audit_ms: millis(config.audit_life()),
         });
         let webhook_key = WebhookKey::open(&config.data().join("webhooks.key"), &ambient)?;
         tracing::info!(

@@ -9,6 +9,7 @@
 mod admin;
 mod archive;
 mod asking;
+mod audit;
 mod author;
 mod backup;
 mod completions;
@@ -112,6 +113,9 @@ enum Command {
     /// What became of webhooks, and another try of those given up.
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Who changed what.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
@@ -164,6 +168,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::User(command) => user::run(command, &variables, console),
         Command::Usage(command) => usage::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
+        Command::Audit(command) => audit::run(command, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),

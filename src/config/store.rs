@@ -135,6 +135,17 @@ const KEYS: &[Key] = &[
         doc: "Days for which it is known how often flags were on and off in each hour, and which applications asked. \
               When a flag was asked for last is known for 400 days.",
     },
+    Key {
+        name: "retention.audit_days",
+        flag: "audit-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("400"),
+        secret: None,
+        doc: "Days for which the audit log says who changed what; a year and what an auditor is late.",
+    },
 ];
 
 /// Settings of a store that cannot break a rule.
@@ -152,6 +163,7 @@ pub struct StoreConfig {
     conversation_life: Duration,
     dead_letter_life: Duration,
     usage_life: Duration,
+    audit_life: Duration,
     traces: Option<TracesConfig>,
     log: LogConfig,
 }
@@ -175,6 +187,7 @@ impl StoreConfig {
             conversation_life: days(reader.number("retention.conversation_days")),
             dead_letter_life: days(reader.number("retention.dead_letter_days")),
             usage_life: days(reader.number("retention.usage_days")),
+            audit_life: days(reader.number("retention.audit_days")),
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
@@ -251,6 +264,11 @@ impl StoreConfig {
     /// How long hours of the use of flags are kept.
     pub fn usage_life(&self) -> Duration {
         self.usage_life
+    }
+
+    /// How long the audit log is kept.
+    pub fn audit_life(&self) -> Duration {
+        self.audit_life
     }
 
     /// Where traces go; nowhere by default.

@@ -28,7 +28,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     clock::UnixMs,
-    snapshot::{Key, Revision, Snapshot},
+    snapshot::{Key, Revision, Snapshot, flags::FlagHistory},
 };
 
 /// A small number for an environment uid, stable for the life of the process;
@@ -54,6 +54,8 @@ pub struct Environment {
     pub held: Option<Revision>,
     /// What is done when that is old.
     pub policies: Policies,
+    /// What has changed of the flags until now.
+    pub flag_history: Arc<FlagHistory>,
 }
 
 impl Environment {
@@ -226,15 +228,16 @@ impl Current {
     ) -> Arc<Environments> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let policies = self.policies.get(&*snapshot.environment);
+        // Publishers go one after the other, so this stays what is live.
+        let live = self.live.load_full();
         let environment = Arc::new(Environment {
             slot: slot_in(&mut slots, &snapshot.environment_uid),
             policies: policies.copied().unwrap_or_default(),
+            flag_history: history(live.named(&snapshot.environment), &snapshot),
             snapshot,
             freshness,
             held,
         });
-        // Publishers go one after the other, so this stays what is live.
-        let live = self.live.load_full();
         let mut list = live.list.clone();
         let name = &environment.snapshot.environment;
         match list
@@ -267,6 +270,20 @@ impl Current {
         self.load()
             .named(environment)
             .map(|environment| environment.snapshot.revision)
+    }
+}
+
+/// How the flags of a snapshot came about: the same under a newer timestamp.
+fn history(live: Option<&Arc<Environment>>, snapshot: &Arc<Snapshot>) -> Arc<FlagHistory> {
+    match live {
+        Some(live)
+            if live.snapshot.revision == snapshot.revision
+                && live.snapshot.environment_uid == snapshot.environment_uid =>
+        {
+            live.flag_history.clone()
+        }
+        Some(live) => Arc::new(live.flag_history.after(&live.snapshot, snapshot)),
+        None => Arc::new(FlagHistory::begin(snapshot)),
     }
 }
 

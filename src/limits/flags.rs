@@ -59,3 +59,25 @@ pub const VALIDATE_TOKENS_MAX: usize = 256;
 
 /// Below this compressing an answer saves no packet.
 pub const COMPRESS_BYTES_MIN: usize = 1024;
+
+/// Revisions of an environment from which clients that follow its flags are
+/// told only what has changed: at one a minute, a working day.
+pub const FLAG_REVISIONS_KEPT: usize = 512;
+
+/// What those changes may come to, as events. Whoever lacks more is served
+/// faster with everything at once.
+pub const FLAG_CHANGES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Flags with their segments written into each, for clients that know none. A
+/// document within its bounds can come to a thousand times as much.
+pub const FLAGS_INLINED_BYTES_MAX: usize = FLAGS_BYTES_MAX;
+
+/// Answers to clients that begin to follow flags, kept by each worker while the
+/// flags are in force: after a restart all clients of an application come at
+/// once, and want the same.
+pub const FLAG_ANSWERS_KEPT: usize = 8;
+
+/// How long a stream of flags waits for its client to take a piece when there
+/// is another one. Whoever is slower is better served by asking now and then;
+/// and who takes nothing at all is cut much earlier.
+pub const FLAG_STREAM_STALL_MS: u64 = 120_000;

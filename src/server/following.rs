@@ -159,7 +159,9 @@ impl Title {
     pub(crate) fn access<'e>(&self, live: &'e Environments) -> Result<Access<'e>, Ended> {
         let uid = &self.environment_uid;
         let opened = live.key(&self.key).filter(|opened| {
-            self.route.permission().contains(opened.key.kind)
+            opened
+                .key
+                .is_one_of(|kind| self.route.permission().contains(kind))
                 && opened.environment.snapshot.environment_uid == *uid
         });
         match opened {

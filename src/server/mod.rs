@@ -134,6 +134,7 @@ impl Edge {
             evaluating: self.usage.evaluating(),
             usage: self.usage.clone(),
             chance: Cell::new(u64::from_le_bytes(self.ambient.bytes())),
+            flag_answers: unleash::Answers::default(),
         }
     }
 }
@@ -159,6 +160,8 @@ pub struct EdgeService {
     evaluating: Option<Evaluating>,
     /// What chance is made of, moved on by every request that asks for some.
     chance: Cell<u64>,
+    /// What clients that begin to follow flags are told.
+    flag_answers: unleash::Answers,
 }
 
 /// A connection's memory: the hash of the key it used last.

@@ -1,11 +1,14 @@
 //! How does a change become what is authored?
 //!
 //! The one way there is: decided on a copy, permitted by what it touches,
-//! written in one transaction, then put in place. Nothing is authored past it.
+//! written in one transaction together with its entry in the audit log, then
+//! put in place. Nothing is authored past it.
 
 use std::sync::Arc;
 
-use super::{Actor, Store, StoreError, engine::Write, locked, touching, workspace::Workspace};
+use super::{
+    Actor, AuditEntry, Store, StoreError, engine::Write, locked, touching, workspace::Workspace,
+};
 
 impl Store {
     /// The same store, with everything done in somebody's name and within
@@ -26,12 +29,15 @@ impl Store {
     ) -> Result<T, StoreError> {
         let author = locked(&self.authoring);
         let before = self.workspace();
-        let (after, writes, answer) = work(&before)?;
+        let (after, mut writes, answer) = work(&before)?;
         if !writes.is_empty() {
             let touched = writes.iter();
             let touched = touched.filter_map(|write| touching::touched(write, &before, &after));
             let touched: Vec<_> = touched.collect();
             self.actor.permit(&touched, &after)?;
+            let now = self.ambient.now_ms();
+            let entry = AuditEntry::of_change(&self.actor, now, &touched, (&before, &after));
+            writes.push(Write::Audit(Box::new(entry)));
             self.engine.commit(&writes)?;
             let mut place = self.workspace.write();
             let place = place.as_deref_mut();

@@ -195,6 +195,14 @@ impl Store {
                 at_ms: now,
             });
         }
+        // Confirming what is confirmed changes nothing.
+        if let (Some((uid, version)), false) = (confirmed, next.is_empty())
+            && let Some(environment) = workspace.environment_by_uid(uid)
+        {
+            let version = version.to_string();
+            let entry = self.audited(("confirmed", "release", &version), environment, None);
+            writes.push(Write::Audit(Box::new(entry)));
+        }
         let fresh = moved.fresh.into_iter();
         writes.extend(fresh.map(|(sha256, bytes)| Write::Blob { sha256, bytes }));
         if !writes.is_empty() {

@@ -8,6 +8,7 @@
 
 mod access;
 pub mod api;
+mod audit;
 mod authoring;
 pub mod backup;
 mod demo;
@@ -42,6 +43,7 @@ mod user_line;
 mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
+pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
@@ -182,6 +184,9 @@ pub enum StoreError {
     /// The log of webhooks.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),

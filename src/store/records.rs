@@ -149,7 +149,13 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let now = self.ambient.now_ms();
-        let done = ledger::import(&*self.engine, environment, lines, (dry_run, now))?;
+        let entry = |done: &ImportedUsers| {
+            let tallies = serde_json::json!({"users": done.users, "groups": done.groups});
+            let what = ("imported", "users", environment.name.as_str());
+            self.audited(what, environment, Some(tallies))
+        };
+        let told: Option<&ledger::Telling<'_>> = (!dry_run).then_some(&entry);
+        let done = ledger::import(&*self.engine, environment, lines, (told, now))?;
         if done.writes() && !dry_run {
             self.taken(&environment.name);
         }
@@ -230,6 +236,11 @@ impl Store {
                     "what is too old was forgotten"
                 );
             }
+        }
+        let before = now.saturating_sub(self.retention.audit_ms);
+        let audited = self.engine.sweep_audit(before, limits::AUDIT_SWEEP_MAX)?;
+        if audited > 0 {
+            tracing::info!(audited, "entries of the audit log were forgotten");
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
     }

@@ -27,25 +27,127 @@ pub(super) enum Places {
 }
 
 /// One thing that a change touches.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Touched {
-    /// Which kind of thing.
-    pub(super) kind: &'static str,
+    /// Which one.
+    thing: Thing,
     /// What people call it.
-    pub(super) id: String,
+    pub(super) name: String,
     /// Who may.
     pub(super) role: Role,
     /// Where it is noticed.
     pub(super) places: Places,
-    /// As it was; none for what is made.
-    pub(super) before: Option<Value>,
-    /// As it is from now on; none for what is deleted.
-    pub(super) after: Option<Value>,
+}
+
+/// What can be written, by what never changes about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Thing {
+    /// Uid.
+    Environment(String),
+    /// Sid.
+    Project(String),
+    /// Uid.
+    Flow(String),
+    /// Of a flow in an environment, by their uids.
+    Status(String, String),
+    /// Of a flow, by its uid, and number.
+    Version(String, u32),
+    /// Name.
+    Channel(String),
+    /// Uid.
+    Deployment(String),
+    /// SHA-256.
+    Key(String),
 }
 
 impl fmt::Display for Touched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.kind, self.id)
+        write!(f, "{} {:?}", self.kind(), self.name)
+    }
+}
+
+impl Touched {
+    /// Which kind of thing.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.thing {
+            Thing::Environment(_) => "environment",
+            Thing::Project(_) => "project",
+            Thing::Flow(_) => "flow",
+            Thing::Status(..) => "status",
+            Thing::Version(..) => "version",
+            Thing::Channel(_) => "channel",
+            Thing::Deployment(_) => "deployment",
+            Thing::Key(_) => "key",
+        }
+    }
+
+    /// The version of a flow, where it is one.
+    pub(super) fn version(&self) -> Option<u32> {
+        match self.thing {
+            Thing::Version(_, number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// As it was and as it is; none where it is not there. Nothing secret is
+    /// in it: neither texts nor hashes of keys, nor what webhooks are sent.
+    pub(super) fn states(
+        &self,
+        before: &Workspace,
+        after: &Workspace,
+    ) -> (Option<Value>, Option<Value>) {
+        let (old, mut new) = (self.thing.state(before), self.thing.state(after));
+        if let Thing::Version(uid, number) = &self.thing
+            && let (Some(was), Some(is)) = (
+                authored(before, uid, *number),
+                authored(after, uid, *number),
+            )
+            && was.webhooks != is.webhooks
+            && let Some(new) = &mut new
+        {
+            // The settings are secrets; that they differ is none.
+            new["webhookSettingsChanged"] = json!(true);
+        }
+        (old, new)
+    }
+}
+
+impl Thing {
+    fn state(&self, all: &Workspace) -> Option<Value> {
+        Some(match self {
+            Self::Environment(uid) => json!(all.environment_by_uid(uid)?),
+            Self::Project(sid) => {
+                let own = all.projects.get(sid)?;
+                json!({"sid": own.sid, "name": own.name})
+            }
+            Self::Flow(uid) => {
+                let flow = all.flow_by_uid(uid)?;
+                json!({
+                    "sid": flow.sid, "uid": flow.uid, "name": flow.name, "project": flow.project,
+                    "refusePublicForce": flow.refuse_public_force,
+                    "deploymentsOnly": flow.deployments_only, "latest": flow.latest(),
+                })
+            }
+            Self::Status(uid, environment_uid) => {
+                let enabled = all.flow_by_uid(uid)?.enabled_in(environment_uid);
+                let environment = all.environment_by_uid(environment_uid)?;
+                json!({"environment": environment.name, "enabled": enabled})
+            }
+            Self::Version(uid, number) => version(authored(all, uid, *number)?),
+            Self::Channel(name) => json!(all.channels.get(name)?),
+            Self::Deployment(uid) => {
+                let own = all.deployments.get(uid)?;
+                let mut told = json!(own);
+                let environment = all.environment_by_uid(&own.environment_uid);
+                told["environment"] = json!(environment.map(|own| &own.name));
+                told["flow"] = json!(all.flow_by_uid(&own.flow_uid).map(|own| &own.sid));
+                told
+            }
+            Self::Key(sha256) => {
+                let mut keys = all.keys.iter();
+                json!(keys::listing(all, keys.find(|own| own.sha256 == *sha256)?))
+            }
+        })
     }
 }
 
@@ -54,20 +156,37 @@ impl fmt::Display for Touched {
 pub(super) fn touched(write: &Write, before: &Workspace, after: &Workspace) -> Option<Touched> {
     let seen = Seen { before, after };
     Some(match write {
-        Write::Environment(own) => seen.environment(&own.uid, own.name.clone()),
-        Write::Project(own) => seen.project(&own.sid),
+        Write::Environment(own) => Touched {
+            thing: Thing::Environment(own.uid.clone()),
+            name: own.name.clone(),
+            role: Role::Admin,
+            places: Places::In(vec![own.uid.clone()]),
+        },
+        // Flows of every environment are grouped by it.
+        Write::Project(own) => Touched {
+            thing: Thing::Project(own.sid.clone()),
+            name: own.sid.clone(),
+            role: Role::Admin,
+            places: Places::Everywhere,
+        },
         Write::Flow { uid, .. } | Write::DeleteFlow { uid } => seen.flow(uid),
         Write::Status {
             flow_uid,
             environment_uid,
             ..
-        } => seen.status(flow_uid, environment_uid),
+        } => Touched {
+            thing: Thing::Status(flow_uid.clone(), environment_uid.clone()),
+            name: seen.sid(flow_uid),
+            role: Role::Editor,
+            places: Places::In(vec![environment_uid.clone()]),
+        },
         Write::Version(own) => seen.version(&own.part.flow_uid, own.part.number),
         Write::Channel(own) => seen.channel(&own.name),
         Write::Deployment(own) => seen.deployment(&own.uid),
         Write::DeleteDeployment { uid } => seen.deployment(uid),
-        Write::Key(own) => seen.key(own),
-        Write::Document(..)
+        Write::Key(own) => key(own),
+        Write::Audit(_)
+        | Write::Document(..)
         | Write::Publication(_)
         | Write::Blob { .. }
         | Write::RetireBlob { .. }
@@ -82,113 +201,32 @@ struct Seen<'w> {
 }
 
 impl Seen<'_> {
-    fn both(&self, look: impl Fn(&Workspace) -> Option<Value>) -> (Option<Value>, Option<Value>) {
-        (look(self.before), look(self.after))
-    }
-
-    fn environment(&self, uid: &str, id: String) -> Touched {
-        let (before, after) = self.both(|all| Some(json!(all.environment_by_uid(uid)?)));
-        Touched {
-            kind: "environment",
-            id,
-            role: Role::Admin,
-            places: Places::In(vec![uid.to_owned()]),
-            before,
-            after,
-        }
-    }
-
-    /// Flows of every environment are grouped by it.
-    fn project(&self, sid: &str) -> Touched {
-        let (before, after) = self.both(|all| {
-            let own = all.projects.get(sid)?;
-            Some(json!({"sid": own.sid, "name": own.name}))
-        });
-        Touched {
-            kind: "project",
-            id: sid.to_owned(),
-            role: Role::Admin,
-            places: Places::Everywhere,
-            before,
-            after,
-        }
-    }
-
     /// Of what is said of a flow only those hear who are served a version.
     fn flow(&self, uid: &str) -> Touched {
-        let (before, after) = self.both(|all| {
-            let flow = all.flow_by_uid(uid)?;
-            Some(json!({
-                "sid": flow.sid, "uid": flow.uid, "name": flow.name, "project": flow.project,
-                "refusePublicForce": flow.refuse_public_force,
-                "deploymentsOnly": flow.deployments_only, "latest": flow.latest(),
-            }))
-        });
         Touched {
-            kind: "flow",
-            id: self.sid(uid),
+            thing: Thing::Flow(uid.to_owned()),
+            name: self.sid(uid),
             role: Role::Editor,
             places: Places::In(self.serving(uid, |flow| flow.latest() > 0)),
-            before,
-            after,
-        }
-    }
-
-    fn status(&self, flow_uid: &str, environment_uid: &str) -> Touched {
-        let (before, after) = self.both(|all| {
-            let enabled = all.flow_by_uid(flow_uid)?.enabled_in(environment_uid);
-            let environment = all.environment_by_uid(environment_uid);
-            let environment = environment.map(|own| &own.name);
-            Some(json!({"environment": environment, "enabled": enabled}))
-        });
-        Touched {
-            kind: "status",
-            id: self.sid(flow_uid),
-            role: Role::Editor,
-            places: Places::In(vec![environment_uid.to_owned()]),
-            before,
-            after,
         }
     }
 
     /// A draft is noticed where drafts are shown, a committed version where its
     /// flow is on.
     fn version(&self, flow_uid: &str, number: u32) -> Touched {
-        let of = |all: &Workspace| {
-            let flow = all.flow_by_uid(flow_uid)?;
-            flow.versions.get(&number).cloned()
-        };
-        let (old, new) = (of(self.before), of(self.after));
-        let settings_changed = match (&old, &new) {
-            (Some(old), Some(new)) => old.webhooks != new.webhooks,
-            _ => false,
-        };
-        let after = new.map(|own| {
-            let mut told = version(&own);
-            if settings_changed {
-                // The settings are secrets; that they differ is none.
-                told["webhookSettingsChanged"] = json!(true);
-            }
-            told
-        });
-        let sid = self.sid(flow_uid);
-        let (id, places) = match number {
-            0 => (format!("{sid}@draft"), self.with_drafts()),
-            number => (format!("{sid}@{number}"), self.serving(flow_uid, |_| true)),
-        };
         Touched {
-            kind: "version",
-            id,
+            thing: Thing::Version(flow_uid.to_owned(), number),
+            name: self.sid(flow_uid),
             role: Role::Editor,
-            places: Places::In(places),
-            before: old.map(|own| version(&own)),
-            after,
+            places: Places::In(match number {
+                0 => self.with_drafts(),
+                _ => self.serving(flow_uid, |_| true),
+            }),
         }
     }
 
     /// What is said of a channel decides which deployments of it may be active.
     fn channel(&self, name: &str) -> Touched {
-        let (before, after) = self.both(|all| Some(json!(all.channels.get(name)?)));
         let deployments = self.after.deployments.values();
         let mut places: Vec<String> = deployments
             .filter(|own| own.channel == name)
@@ -197,57 +235,28 @@ impl Seen<'_> {
         places.sort();
         places.dedup();
         Touched {
-            kind: "channel",
-            id: name.to_owned(),
+            thing: Thing::Channel(name.to_owned()),
+            name: name.to_owned(),
             role: Role::Editor,
             places: Places::In(places),
-            before,
-            after,
         }
     }
 
     fn deployment(&self, uid: &str) -> Touched {
-        let of = |all: &Workspace| all.deployments.get(uid).cloned();
-        let (old, new) = (of(self.before), of(self.after));
         let mut places: Vec<String> = Vec::new();
-        let mut id = uid.to_owned();
-        for own in old.iter().chain(&new) {
-            places.push(own.environment_uid.clone());
-            id.clone_from(&own.name);
+        let mut name = uid.to_owned();
+        for all in [self.before, self.after] {
+            if let Some(own) = all.deployments.get(uid) {
+                places.push(own.environment_uid.clone());
+                name.clone_from(&own.name);
+            }
         }
         places.dedup();
         Touched {
-            kind: "deployment",
-            id,
+            thing: Thing::Deployment(uid.to_owned()),
+            name,
             role: Role::Editor,
             places: Places::In(places),
-            before: old.map(|own| json!(own)),
-            after: new.map(|own| json!(own)),
-        }
-    }
-
-    /// A key of the authoring API is noticed wherever it may do something.
-    fn key(&self, own: &StoredKey) -> Touched {
-        let listed = |all: &Workspace| {
-            let mut keys = all.keys.iter();
-            let found = keys.find(|key| key.sha256 == own.sha256)?;
-            Some(json!(keys::listing(all, found)))
-        };
-        let (before, after) = self.both(listed);
-        let places = match (&own.environment_uid, &own.rights) {
-            (Some(uid), _) => Places::In(vec![uid.clone()]),
-            (None, Some(rights)) if !rights.environments.is_empty() => {
-                Places::In(rights.environments.clone())
-            }
-            (None, _) => Places::Everywhere,
-        };
-        Touched {
-            kind: "key",
-            id: format!("{} {}", own.kind.name(), own.name),
-            role: Role::Admin,
-            places,
-            before,
-            after,
         }
     }
 
@@ -275,6 +284,28 @@ impl Seen<'_> {
         let showing = environments.filter(|own| own.drafts);
         showing.map(|own| own.uid.clone()).collect()
     }
+}
+
+/// A key of the authoring API is noticed wherever it may do something.
+fn key(own: &StoredKey) -> Touched {
+    let places = match (&own.environment_uid, &own.rights) {
+        (Some(uid), _) => Places::In(vec![uid.clone()]),
+        (None, Some(rights)) if !rights.environments.is_empty() => {
+            Places::In(rights.environments.clone())
+        }
+        (None, _) => Places::Everywhere,
+    };
+    Touched {
+        thing: Thing::Key(own.sha256.clone()),
+        name: own.name.clone(),
+        role: Role::Admin,
+        places,
+    }
+}
+
+fn authored<'w>(all: &'w Workspace, flow_uid: &str, number: u32) -> Option<&'w AuthoredVersion> {
+    let version = all.flow_by_uid(flow_uid)?.versions.get(&number)?;
+    Some(version)
 }
 
 /// A version without what its webhooks are called with.

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod administration;
 mod architecture;
 mod bad_decisions;
 mod bad_documents;

@@ -219,13 +219,13 @@ impl Following {
         }
         let flags = Arc::new(flags);
         self.number += 1;
-        tell(&flags, self.number);
+        let revision = Revision {
+            epoch: 0,
+            number: self.number,
+        };
+        tell(&flags, revision);
         let now = self.ambient.now_ms();
         for environment in &self.status.environments {
-            let revision = Revision {
-                epoch: 0,
-                number: self.number,
-            };
             let snapshot = Snapshot::of_unsigned_flags(environment, revision, &flags, &self.tokens);
             // A file has no last word that could get old.
             let freshness = Freshness {
@@ -255,9 +255,9 @@ impl Following {
 }
 
 /// Says what is in force, and what its author should look at.
-fn tell(flags: &Flags, revision: u64) {
+fn tell(flags: &Flags, revision: Revision) {
     let (count, troubles) = (flags.list().len(), flags.troubles());
-    tracing::info!(flags = count, revision, "flags were taken from the file");
+    tracing::info!(flags = count, %revision, "flags were taken from the file");
     for trouble in troubles.iter().take(TROUBLES_LOGGED_MAX) {
         let (what, why) = (&trouble.what, &trouble.why);
         match trouble.set_aside {

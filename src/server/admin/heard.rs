@@ -16,6 +16,7 @@ use crate::{
     server::protocol::{
         dopt::{ENDING_NAMES, PUSHED_NAMES, Sockets},
         flows::{Changes, EVENT_NAMES},
+        unleash::{ENDING_NAMES as FLAG_ENDING_NAMES, TOLD_NAMES},
     },
 };
 
@@ -36,7 +37,7 @@ impl Collector for Heard {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let counts = self.changes.counts();
         let open = i64::try_from(self.changes.open()).unwrap_or(i64::MAX);
-        let help = "Streams of changes now open";
+        let help = "Streams of changes and of flags now open";
         let family = encoder.encode_descriptor("streams_open", help, None, MetricType::Gauge)?;
         ConstGauge::<i64>::new(open).encode(family)?;
         let listening = self.progress.listening();
@@ -76,6 +77,13 @@ impl Collector for Heard {
         let help = "Tickets for streams of changes";
         let tickets = ["given", "refused"].into_iter().zip(counts.tickets());
         by_label(&mut encoder, ("stream_tickets", help), "outcome", tickets)?;
+        let flags = self.changes.flag_counts();
+        let help = "Answers told on streams of flags, by what was in them";
+        let told = TOLD_NAMES.into_iter().zip(flags.told());
+        by_label(&mut encoder, ("flag_stream_events", help), "event", told)?;
+        let help = "Streams of flags that ended, by how";
+        let ended = FLAG_ENDING_NAMES.into_iter().zip(flags.endings());
+        by_label(&mut encoder, ("flag_stream_ends", help), "how", ended)?;
         self.sockets(&mut encoder)
     }
 }

@@ -200,6 +200,7 @@ pub(crate) const ROUTE_NAMES: &[&str] = &[
     "unleash_features",
     "unleash_feature",
     "unleash_delta",
+    "unleash_streaming",
     "unleash_usage",
     "unleash_validate",
     "unleash_health",

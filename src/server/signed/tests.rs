@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     current::{Freshness, Policies},
     server::tests::installation::snapshot,
-    snapshot::{Snapshot, UserKey},
+    snapshot::{Snapshot, UserKey, flags::FlagHistory},
 };
 
 #[derive(Deserialize)]
@@ -50,6 +50,7 @@ fn environment(vectors: &Vectors, keys: &[usize]) -> Environment {
     snapshot.access.user_keys = keys.collect();
     Environment {
         slot: EnvironmentSlot(1),
+        flag_history: Arc::new(FlagHistory::begin(&snapshot)),
         snapshot: Arc::new(snapshot),
         freshness: Freshness::default(),
         held: None,

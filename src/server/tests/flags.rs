@@ -9,7 +9,7 @@ use crate::{server::ROUTE_NAMES, snapshot::wire::KeyKind};
 
 /// Route by its name in metrics, how it is asked, what it answers, and the
 /// kinds it is for; without any it takes no key.
-const TABLE: [(&str, &str, u16, &[KeyKind]); 11] = {
+const TABLE: [(&str, &str, u16, &[KeyKind]); 12] = {
     const FRONT: &[KeyKind] = &[KeyKind::Frontend];
     const BACK: &[KeyKind] = &[KeyKind::Client];
     [
@@ -30,6 +30,12 @@ const TABLE: [(&str, &str, u16, &[KeyKind]); 11] = {
         ("unleash_features", "GET /api/client/features", 200, BACK),
         ("unleash_feature", "GET /api/client/features/x", 404, BACK),
         ("unleash_delta", "GET /api/client/delta", 200, BACK),
+        (
+            "unleash_streaming",
+            "GET /api/client/streaming?namePrefix=a&namePrefix=b",
+            400,
+            BACK,
+        ),
         ("unleash_usage", "POST /api/client/register", 422, BACK),
         ("unleash_validate", "POST /edge/validate", 422, &[]),
         ("unleash_health", "GET /internal-backstage/health", 200, &[]),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use self::input::Input;
 use super::{
-    flags::Flags,
+    flags::{Flags, event_of},
     model::{Deployment, Flow, Revision, Snapshot, Version},
     parts::{self, Body, Content, Inventory, Outcome, PartsError, Place, Read},
     trust::CheckedRelease,
@@ -249,6 +249,7 @@ fn assemble(
         deployments: deployed.deployments,
         channels: deployed.channels,
         flags,
+        flag_event: event_of(name.revision),
         takes_environments: false,
         keys,
         access,

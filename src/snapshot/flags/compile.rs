@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Asks, Dependency, Draws, Flag, FlagTrouble, Flags, FlagsDocument, Segment, Variant, fragment,
+    inline::Inlined,
 };
 use crate::{
     evaluate::predicate::{Constraint, Field, Predicate},
@@ -60,11 +61,13 @@ impl Flags {
         flags.sort_unstable_by(|(one, _), (other, _)| one.name.cmp(&other.name));
         let mut list = linked(flags);
         Self::number(&mut list);
+        note_projects(&mut compiling.segments, &list);
         let bytes = list.iter().map(|flag| flag.bytes_max() + 1).sum();
         Self {
             fingerprint: fingerprint(&list, &compiling.segments),
             list,
             segments: compiling.segments.into(),
+            places: compiling.places,
             troubles: compiling.troubles.into(),
             asks: Asks {
                 fields: compiling.fields.into_iter().collect(),
@@ -123,8 +126,11 @@ impl Compiling {
                 // As with members of objects, the last one counts.
                 self.places.insert(part.id, self.segments.len());
                 self.segments.push(Segment {
+                    id: part.id,
+                    projects: Box::default(),
                     conditions,
                     source: fragment::source(value),
+                    constraints: fragment::elements(value.get("constraints")),
                 });
             }
             Err(why) => self.trouble(&name, why, true),
@@ -147,6 +153,13 @@ impl Compiling {
         let strategies = strategies.map(|strategy| self.strategy(&part, strategy));
         let strategies = strategies.collect::<Result<_, _>>()?;
         let variants = self.variants_of_flag(&part)?;
+        let referred = part.strategies.iter().flat_map(|own| &own.segments);
+        let refers: BTreeSet<usize> = referred.filter_map(|id| self.place(*id)).collect();
+        let with_constraints = |id: i64| {
+            let place = self.place(id)?;
+            let segment = self.segments.get(place)?;
+            Some((place, !segment.constraints.is_empty()))
+        };
         let toggle = |enabled| fragment::toggle(name, enabled, None, part.impression_data);
         let flag = Flag {
             name: name.into(),
@@ -157,7 +170,9 @@ impl Compiling {
             dependencies: Box::default(),
             strategies,
             variants,
+            refers: refers.into_iter().collect(),
             source: fragment::source(value),
+            inlined: Inlined::of(value, with_constraints),
             on: toggle(true),
             off: toggle(false),
         };
@@ -255,6 +270,21 @@ fn linked(flags: Vec<(Flag, Vec<DependencyPart>)>) -> Box<[Flag]> {
         ..flag
     });
     linked.collect()
+}
+
+/// Notes which projects use a segment.
+fn note_projects(segments: &mut [Segment], flags: &[Flag]) {
+    let mut projects: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); segments.len()];
+    for flag in flags {
+        for place in &flag.refers {
+            if let Some(own) = projects.get_mut(*place) {
+                own.insert(&flag.project);
+            }
+        }
+    }
+    for (segment, own) in segments.iter_mut().zip(projects) {
+        segment.projects = own.into_iter().map(Into::into).collect();
+    }
 }
 
 /// Over everything that decides, by what it was written as.

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Flag, Flags, Variant};
+use super::{Flag, FlagScope, Flags, Variant};
 
 /// What a flag came to.
 #[derive(Clone, Copy, Debug)]
@@ -53,18 +53,17 @@ impl Flags {
         self.toggles_bytes_max
     }
 
-    /// Appends `"features":[…],"segments":[…]` with the flags that are wanted
-    /// and the segments they refer to.
-    pub fn write_features(&self, out: &mut Vec<u8>, wanted: impl Fn(&Flag) -> bool) {
+    /// Appends `"features":[…],"segments":[…]` with the flags of a scope and
+    /// the segments they refer to.
+    pub fn write_features(&self, out: &mut Vec<u8>, scope: &FlagScope<'_>) {
         let mut used = vec![false; self.segments.len()];
         out.extend_from_slice(b"\"features\":[");
         let mut separator: &[u8] = b"";
-        for flag in self.list.iter().filter(|flag| wanted(flag)) {
+        for flag in self.list.iter().filter(|flag| scope.has(flag)) {
             out.extend_from_slice(separator);
             out.extend_from_slice(&flag.source);
             separator = b",";
-            let referred = flag.strategies.iter().flat_map(|own| &own.segments);
-            for place in referred.flatten() {
+            for place in &flag.refers {
                 used[*place] = true;
             }
         }
@@ -79,14 +78,52 @@ impl Flags {
     }
 
     /// Appends one flag as it was written.
-    pub fn write_feature(out: &mut Vec<u8>, flag: &Flag) {
+    pub fn write_feature(&self, out: &mut Vec<u8>, flag: &Flag) {
         out.extend_from_slice(&flag.source);
+    }
+
+    /// The same as [`write_features`](Self::write_features) for clients that
+    /// know no segments.
+    pub fn write_inlined(&self, out: &mut Vec<u8>, scope: &FlagScope<'_>) {
+        out.extend_from_slice(b"\"features\":[");
+        let mut separator: &[u8] = b"";
+        for flag in self.list.iter().filter(|flag| scope.has(flag)) {
+            out.extend_from_slice(separator);
+            self.write_inlined_feature(out, flag);
+            separator = b",";
+        }
+        out.extend_from_slice(b"],\"segments\":[]");
+    }
+
+    /// One flag, likewise.
+    pub fn write_inlined_feature(&self, out: &mut Vec<u8>, flag: &Flag) {
+        match &flag.inlined {
+            Some(inlined) => inlined.write(out, self),
+            None => out.extend_from_slice(&flag.source),
+        }
+    }
+
+    /// How many bytes these flags have with their segments in them.
+    pub fn inlined_bytes(&self, scope: &FlagScope<'_>) -> usize {
+        let flags = self.list.iter().filter(|flag| scope.has(flag));
+        let bytes = flags.map(|flag| match &flag.inlined {
+            Some(inlined) => inlined.bytes(self) + 1,
+            None => flag.source.len() + 1,
+        });
+        bytes.sum()
     }
 }
 
 /// A value as it was written, without spaces.
 pub(super) fn source(value: &Value) -> Box<[u8]> {
     value.to_string().into_bytes().into()
+}
+
+/// The elements of a list as they were written, without brackets.
+pub(super) fn elements(list: Option<&Value>) -> Box<[u8]> {
+    let list = list.and_then(Value::as_array);
+    let list = list.into_iter().flatten().map(Value::to_string);
+    list.collect::<Vec<String>>().join(",").into_bytes().into()
 }
 
 /// A frontend's answer about a flag. Each fact stands twice, under the names of

@@ -8,18 +8,28 @@
 mod compile;
 mod document;
 mod fragment;
+mod history;
+mod inline;
 mod places;
+mod scope;
 mod strategy;
+#[cfg(test)]
+mod tests;
 mod token;
 mod unsigned;
 
 pub use document::{FlagsDocument, FlagsError};
 pub use fragment::Judged;
+pub use history::{FlagHistory, FlagStep, event_of};
 pub use places::Outcome;
+pub use scope::FlagScope;
 pub use token::{FlagToken, FlagTokenError};
 
 use std::num::NonZeroU32;
 
+use rustc_hash::FxHashMap;
+
+use self::inline::Inlined;
 use super::model::SetAside;
 use crate::evaluate::predicate::{Field, Predicate};
 
@@ -30,6 +40,8 @@ pub struct Flags {
     pub(crate) list: Box<[Flag]>,
     /// In the order of the document; strategies know them by their places.
     pub(crate) segments: Box<[Segment]>,
+    /// Places of segments by their ids.
+    places: FxHashMap<i64, usize>,
     troubles: Box<[FlagTrouble]>,
     asks: Asks,
     fingerprint: [u8; 32],
@@ -85,8 +97,13 @@ pub struct Flag {
     /// In the order in which they are judged; without any the flag is on.
     pub(crate) strategies: Box<[Strategy]>,
     pub(crate) variants: Variants,
+    /// Places of the segments its strategies refer to, as far as these are
+    /// there; ascending.
+    refers: Box<[usize]>,
     /// The flag as its document has it, for clients that evaluate themselves.
     source: Box<[u8]>,
+    /// The same for those who know no segments, where it refers to any.
+    inlined: Option<Inlined>,
     /// What a frontend gets when it is on without a variant.
     on: Box<[u8]>,
     /// And when it is off.
@@ -193,10 +210,16 @@ pub struct Variant {
 /// Constraints that several strategies share.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    /// What strategies call it.
+    id: i64,
+    /// Projects with flags that refer to it; ascending.
+    projects: Box<[Box<str>]>,
     /// All have to hold.
     pub(crate) conditions: Box<[Predicate]>,
     /// As its document has it.
     source: Box<[u8]>,
+    /// Its constraints as they are written there, without brackets.
+    constraints: Box<[u8]>,
 }
 
 impl Flags {
@@ -209,6 +232,24 @@ impl Flags {
     /// All of them, ascending by name.
     pub fn list(&self) -> &[Flag] {
         &self.list
+    }
+
+    /// The segment with this id.
+    fn segment(&self, id: i64) -> Option<&Segment> {
+        self.segments.get(*self.places.get(&id)?)
+    }
+
+    /// Whether a segment is the one that its id leads to: of two with the same
+    /// one, the last is.
+    fn is_in_force(&self, segment: &Segment) -> bool {
+        let own = self.segment(segment.id);
+        own.is_some_and(|own| std::ptr::eq(own, segment))
+    }
+
+    /// Those that a flag refers to.
+    fn segments_of(&self, flag: &Flag) -> impl Iterator<Item = &Segment> {
+        let places = flag.refers.iter();
+        places.filter_map(|place| self.segments.get(*place))
     }
 
     /// What is not as its author may think.

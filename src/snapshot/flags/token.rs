@@ -67,6 +67,25 @@ impl FlagToken {
         })
     }
 
+    /// The same for those who ask for evaluated flags, or for those who evaluate
+    /// themselves.
+    #[must_use]
+    pub fn only(mut self, kind: KeyKind) -> Self {
+        self.key.kind = kind;
+        self.key.also = None;
+        self
+    }
+
+    /// Opens what another one opens, too.
+    pub fn join(&mut self, other: &Self) {
+        let kinds = [Some(self.key.kind), self.key.also];
+        let more = [Some(other.key.kind), other.key.also].into_iter();
+        self.key.also = self
+            .key
+            .also
+            .or(more.flatten().find(|kind| !kinds.contains(&Some(*kind))));
+    }
+
     /// The environment it opens.
     pub fn environment(&self) -> &str {
         &self.environment
@@ -81,6 +100,23 @@ impl FlagToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_of_one_kind_or_of_both() {
+        let token = || FlagToken::parse("*:dev.a1b2c3d4e5", "x").unwrap();
+        let opens = |token: &FlagToken, kind| token.key().is_one_of(|own| own == kind);
+        let (client, frontend) = (KeyKind::Client, KeyKind::Frontend);
+        assert!(opens(&token(), client) && opens(&token(), frontend));
+        let mut one = token().only(frontend);
+        assert!(opens(&one, frontend) && !opens(&one, client));
+        one.join(&token().only(frontend));
+        assert!(!opens(&one, client));
+        one.join(&token().only(client));
+        assert!(opens(&one, frontend) && opens(&one, client));
+        let mut both = token();
+        both.join(&one);
+        assert_eq!(both.key(), token().key());
+    }
 
     #[test]
     fn a_token_names_project_and_environment_or_neither() {

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub channels: FxHashMap<Box<str>, Channel>,
     /// Flags, shared with other snapshots that have the same.
     pub flags: Arc<Flags>,
+    /// By which number clients that follow flags know these.
+    pub flag_event: u32,
     /// Whether the environment that a context of flags names counts. Else the
     /// key has settled it; but flags of a file are of no environment.
     pub takes_environments: bool,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, deployments, flows,
+    Api, Response, audit, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
     usage, users, webhooks,
@@ -177,6 +177,7 @@ pub(super) async fn answer(
         Admin::Webhooks(environment) => {
             return webhooks::list(api, environment, query).await;
         }
+        Admin::Audit(asked) => return audit::answer(api, asked, query).await,
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -229,6 +230,7 @@ pub(super) async fn answer(
         // The rest was answered above, and drafts before that.
         Admin::Environments
         | Admin::Draft(_)
+        | Admin::Audit(_)
         | Admin::Edges
         | Admin::ExportUsers(_)
         | Admin::Export

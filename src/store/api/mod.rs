@@ -6,6 +6,7 @@
 //! documents (RFC 9457) that say what was found and what was expected.
 
 mod admin;
+mod audit;
 mod deployments;
 mod drafts;
 mod edge;

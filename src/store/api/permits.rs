@@ -6,7 +6,7 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    deployments, drafts,
+    audit, deployments, drafts,
     problem::Problem,
     route::{self, Admin},
     usage,
@@ -66,6 +66,9 @@ needs! {
     Admin::SetEnvironment(name) => "setEnvironment", Admin, Place::In(name);
     Admin::ConfirmRelease(name, _) => "confirmRelease", Editor, Place::In(name);
     Admin::Edges => "edges", Viewer, Place::Asked;
+
+    Admin::Audit(audit::Asked::List) => "audit", Viewer, Place::Asked;
+    Admin::Audit(audit::Asked::Show(_)) => "auditEntry", Viewer, Place::Asked;
 
     Admin::User(_) => "user", Viewer, Place::Asked;
     Admin::ExportUsers(name) => "exportUsers", Viewer, Place::In(name);

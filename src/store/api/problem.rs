@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, DeliveryError, DeployError, FlowError, Forbidden, ImportError, KeyError,
-    PublishError, StoreError, UsageError, ledger::ShipError,
+    AccessError, AuditError, DeliveryError, DeployError, FlowError, Forbidden, ImportError,
+    KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -109,6 +109,7 @@ impl From<StoreError> for Problem {
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Usage(error) => error.into(),
+            StoreError::Audit(error) => error.into(),
             StoreError::Ship(ShipError::Fork(why)) => Self::new(409, "fork", why),
             StoreError::Ship(ShipError::Refused(why)) => Self::new(422, "batch-refused", why),
             StoreError::Cursor(ref wrong) => {
@@ -252,6 +253,18 @@ impl From<UsageError> for Problem {
         Self::new(422, "usage-refused", error.what)
             .found(&error.found)
             .expected(&error.expected)
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        let text = error.to_string();
+        match error {
+            AuditError::Unknown(_) => Self::new(404, "unknown-entry", text),
+            AuditError::Cursor(found) => Self::new(400, "malformed-cursor", text)
+                .found(&found)
+                .expected("the next of an earlier answer, or none"),
+        }
     }
 }
 

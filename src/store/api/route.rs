@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{deployments::Asked, drafts, problem::Problem, usage};
+use super::{audit, deployments::Asked, drafts, problem::Problem, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -57,6 +57,7 @@ pub(super) enum Admin {
     RetryWebhook(String, String),
     User(String),
     Deployments(Asked),
+    Audit(audit::Asked),
     Flows,
     Flow(String),
     Draft(drafts::Asked),
@@ -155,6 +156,8 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         }
         ["applications"] => ("GET", Admin::Usage(usage::Asked::Applications)),
         ["edges"] => ("GET", Admin::Edges),
+        ["audit"] => ("GET", Admin::Audit(audit::Asked::List)),
+        ["audit", id] => ("GET", Admin::Audit(audit::Asked::Show(version(id)?))),
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows", rest @ ..] => return flows(method, rest),

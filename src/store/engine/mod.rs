@@ -23,8 +23,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::workspace::{
-    AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace,
+use super::{
+    audit::{AuditEntry, AuditFilter},
+    workspace::{AuthoredVersion, Channel, Deployment, Environment, Project, StoredKey, Workspace},
 };
 use crate::{
     clock::UnixMs,
@@ -117,12 +118,12 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
     /// How many wait, of all environments.
     fn deliveries_waiting(&self) -> Result<u64, EngineError>;
     /// Makes one that was given up due now, with all of its attempts before
-    /// it; anything else stays as it is.
+    /// it, and notes who did so; anything else stays as it is.
     fn deliver_again(
         &self,
         environment_uid: &str,
         id: &str,
-        now: UnixMs,
+        audit: &AuditEntry,
     ) -> Result<(), EngineError>;
     /// Notes an attempt and what follows from it. Of those delivered and given
     /// up in one environment the oldest go, where there are more than limits say.
@@ -132,6 +133,18 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
         attempt: &Attempt,
         attempted: &Attempted,
     ) -> Result<(), EngineError>;
+
+    /// Entries of the audit log before an id that a filter lets through, the
+    /// newest first.
+    fn audited(
+        &self,
+        filter: &AuditFilter,
+        before: u64,
+        count_max: usize,
+    ) -> Result<Vec<AuditEntry>, EngineError>;
+    /// Forgets entries of the audit log from before a time, the oldest first;
+    /// says how many.
+    fn sweep_audit(&self, before: UnixMs, count_max: usize) -> Result<usize, EngineError>;
 
     /// Users with states of conversations that nobody touched since this time.
     fn users_with_ended(
@@ -220,6 +233,8 @@ pub trait LedgerTransaction {
         places: &BTreeSet<String>,
         now: UnixMs,
     ) -> Result<(), EngineError>;
+    /// Adds to the audit log what an author does to users.
+    fn audit(&mut self, entry: &AuditEntry) -> Result<(), EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
 }
@@ -349,6 +364,8 @@ pub enum Write {
     },
     /// Creates a key or replaces what is said of it.
     Key(StoredKey),
+    /// Adds to the audit log.
+    Audit(Box<AuditEntry>),
     /// Keeps a signed document.
     Document(DocumentName, Vec<u8>),
     /// Replaces what is published for an environment.

@@ -16,6 +16,7 @@ use crate::{
     limits::GROUPS_PER_USER_MAX,
     progress::event::{Change, GroupDocument, GroupRecord, UserDocument, subject_hash},
     store::{
+        AuditEntry,
         engine::{Ending, Engine, EngineError, LedgerTransaction},
         user_line::UserLine,
         workspace::Environment,
@@ -74,13 +75,17 @@ impl ImportedUsers {
     }
 }
 
-/// Takes these lines, or with `dry_run` only says what that would do. Those
-/// that could not even be read are refused with the reason.
+/// What is written down of an import.
+pub(crate) type Telling<'a> = dyn Fn(&ImportedUsers) -> AuditEntry + 'a;
+
+/// Takes these lines and writes down who did so; without anybody to tell that
+/// of, only says what it would do. Lines that could not even be read are
+/// refused with the reason.
 pub(crate) fn import(
     engine: &dyn Engine,
     environment: &Environment,
     lines: &[Result<UserLine, String>],
-    (dry_run, now): (bool, UnixMs),
+    (told, now): (Option<&Telling<'_>>, UnixMs),
 ) -> Result<ImportedUsers, EngineError> {
     let mut done = ImportedUsers::default();
     engine.ledger(&environment.uid, &mut |rows| {
@@ -95,10 +100,12 @@ pub(crate) fn import(
                 done.refused.push(Refused { at, why });
             }
         }
-        Ok(match done.writes() && !dry_run {
-            true => Ending::Commit,
-            false => Ending::RollBack,
-        })
+        let told = told.filter(|_| done.writes());
+        let Some(told) = told else {
+            return Ok(Ending::RollBack);
+        };
+        rows.audit(&told(&done))?;
+        Ok(Ending::Commit)
     })?;
     Ok(done)
 }

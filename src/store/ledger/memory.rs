@@ -22,7 +22,10 @@ use crate::{
         chain_hash,
     },
     snapshot::wire::EnvironmentType,
-    store::engine::{ChangeRows, WebhookEffect},
+    store::{
+        AuditEntry,
+        engine::{ChangeRows, WebhookEffect},
+    },
 };
 
 /// One environment's progress.
@@ -38,6 +41,7 @@ pub(crate) struct MemoryLedger {
     pub(crate) marks: BTreeMap<String, JournalMark>,
     refuted: BTreeMap<(String, String), BTreeSet<String>>,
     pub(crate) dead: Vec<DeadLetter>,
+    audited: Vec<AuditEntry>,
     /// How often it was restored from a copy.
     pub(crate) lives: u64,
     /// Up to here no revision is given out.
@@ -224,6 +228,11 @@ impl LedgerTransaction for MemoryLedger {
     ) -> Result<(), EngineError> {
         let place = (journal.to_owned(), user.to_owned());
         self.refuted.insert(place, places.clone());
+        Ok(())
+    }
+
+    fn audit(&mut self, entry: &AuditEntry) -> Result<(), EngineError> {
+        self.audited.push(entry.clone());
         Ok(())
     }
 

@@ -27,8 +27,8 @@ use chain::fork;
 #[cfg(any(test, fuzzing))]
 use chain::other_end;
 pub use changes::CursorError;
-pub(crate) use importing::import;
 pub use importing::{ImportedUsers, Refused, Tally};
+pub(crate) use importing::{Telling, import};
 pub use local::LocalLedger;
 pub use retention::Retention;
 pub(crate) use retention::sweep;

@@ -31,6 +31,8 @@ pub struct Retention {
     pub dead_letter_ms: u64,
     /// Hours of the use of flags, and who used them.
     pub usage_ms: u64,
+    /// Entries of the audit log.
+    pub audit_ms: u64,
 }
 
 impl Default for Retention {
@@ -40,6 +42,7 @@ impl Default for Retention {
             conversation_ms: 90 * DAY_MS,
             dead_letter_ms: 30 * DAY_MS,
             usage_ms: 30 * DAY_MS,
+            audit_ms: 400 * DAY_MS,
         }
     }
 }

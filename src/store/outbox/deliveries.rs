@@ -126,9 +126,10 @@ impl Store {
     /// asking once.
     pub fn deliver_again(&self, environment: &str, id: &str) -> Result<Delivery, StoreError> {
         let workspace = self.workspace();
-        let uid = &known_environment(&workspace, environment)?.uid;
-        let now = self.ambient.now_ms();
-        self.engine.deliver_again(uid, id, now)?;
+        let environment = known_environment(&workspace, environment)?;
+        let uid = &environment.uid;
+        let audit = self.audited(("retried", "webhook", id), environment, None);
+        self.engine.deliver_again(uid, id, &audit)?;
         let entry = self.engine.delivery(uid, id)?;
         let entry = entry.ok_or_else(|| DeliveryError::Unknown(id.to_owned()))?;
         // Whoever sends looks now.

@@ -1,6 +1,7 @@
 //! What the store promises as a whole: what is authored is published, signed
 //! and compiled by the edge's own code, once for every change.
 
+mod auditing;
 mod deploying;
 mod keys;
 mod publishing;

@@ -36,6 +36,17 @@ impl Events {
     /// Asks for a stream; the answer may be a refusal.
     #[track_caller]
     pub(crate) fn ask(url: &str, path: &str, key: &str) -> Self {
+        Self::ask_with(url, path, key, "")
+    }
+
+    /// The same after an event that was told before.
+    #[track_caller]
+    pub(crate) fn ask_after(url: &str, path: &str, key: &str, id: &str) -> Self {
+        Self::ask_with(url, path, key, &format!("last-event-id: {id}\r\n"))
+    }
+
+    #[track_caller]
+    fn ask_with(url: &str, path: &str, key: &str, more: &str) -> Self {
         let address = url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
@@ -43,7 +54,7 @@ impl Events {
             "" => String::new(),
             key => format!("x-api-key: {key}\r\n"),
         };
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{key}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{key}{more}\r\n");
         stream.write_all(request.as_bytes()).expect("it is sent");
         let mut reader = BufReader::new(stream);
         let mut head = String::new();

@@ -6,6 +6,7 @@
 mod refusals;
 mod renewing;
 mod sockets;
+mod streams;
 
 use std::{
     fs::Permissions,
@@ -16,7 +17,7 @@ use std::{
 use flowgate::tls::{ClientFiles, IdentityFiles, client_config};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
-use tokio_rustls::rustls::{ClientConnection, StreamOwned};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::harness::{Client, Edge, Store, project};
 
@@ -164,12 +165,8 @@ impl Site {
         self.authority.client(&url, &self.edge.key("blocks"), None)
     }
 
-    /// A connection to the edge's public listener on which this protocol was
-    /// agreed on.
-    pub(crate) fn stream(
-        &self,
-        protocol: &[u8],
-    ) -> StreamOwned<ClientConnection, std::net::TcpStream> {
+    /// How a client agrees on this protocol with the edge's public listener.
+    fn speaking(&self, protocol: &[u8]) -> ClientConfig {
         let files = ClientFiles {
             identity: None,
             ca: Some(self.authority.ca.clone()),
@@ -177,8 +174,18 @@ impl Site {
         let now = flowgate::clock::Ambient::system().now_ms();
         let mut config = (*client_config(&files, now).expect("good files")).clone();
         config.alpn_protocols = vec![protocol.to_vec()];
+        config
+    }
+
+    /// A connection to the edge's public listener on which this protocol was
+    /// agreed on.
+    pub(crate) fn stream(
+        &self,
+        protocol: &[u8],
+    ) -> StreamOwned<ClientConnection, std::net::TcpStream> {
         let host = "127.0.0.1".try_into().expect("a name");
-        let client = ClientConnection::new(config.into(), host).expect("a client");
+        let config = self.speaking(protocol).into();
+        let client = ClientConnection::new(config, host).expect("a client");
         let url = self.edge.program.text("edge_url");
         let address = url.trim_start_matches("https://");
         let tcp = std::net::TcpStream::connect(address).expect("it listens");

@@ -1,9 +1,12 @@
 //! Do flags behave as Unleash's clients expect?
 //!
 //! Its client specification in full, and stories about what the specification
-//! says nothing of: statuses, tags, tokens, and the file that all comes from.
+//! says nothing of: statuses, tags, tokens, what clients are told that follow
+//! flags, and the file that all comes from.
 
 mod file;
+mod following;
+mod inlining;
 mod offline;
 mod signed;
 mod specification;

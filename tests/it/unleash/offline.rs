@@ -38,10 +38,17 @@ pub(super) fn command(features: &Path, tokens: &[&str]) -> Command {
 impl Offline {
     #[track_caller]
     pub(super) fn start(document: &str, tokens: &[&str]) -> Self {
+        Self::start_with(document, tokens, &[])
+    }
+
+    /// The same with further flags.
+    #[track_caller]
+    pub(super) fn start_with(document: &str, tokens: &[&str], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let features = folder.path().join("features.json");
         fs::write(&features, document).expect("a file");
         let mut command = command(&features, tokens);
+        command.args(flags);
         // It keeps nothing: a folder that nobody may write to is enough.
         command.current_dir("/");
         let program = Program::start(command, &folder.path().join("edge.log"));
@@ -76,6 +83,10 @@ impl Offline {
 
     pub(super) fn admin(&self) -> Client {
         Client::new(&self.program.text("edge_admin_url"), "")
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.program.text("edge_url")
     }
 
     pub(super) fn log(&self) -> String {

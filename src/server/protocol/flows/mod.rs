@@ -14,7 +14,7 @@ mod wire;
 #[cfg(any(test, fuzzing))]
 pub(crate) use changes::fuzz_ticket;
 pub use changes::{Changes, ChangesOptions};
-pub(crate) use changes::{EVENT_NAMES, TicketError, hear, sell};
+pub(crate) use changes::{EVENT_NAMES, TicketError, event_stream, hear, sell};
 pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use identify::identify;

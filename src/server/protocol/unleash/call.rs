@@ -29,6 +29,8 @@ pub(crate) enum Call {
     Feature,
     /// `/api/client/delta`.
     Delta,
+    /// `/api/client/streaming`.
+    Streaming,
     /// `/api/client/metrics` and `register`.
     Usage,
     /// `/edge/validate`.
@@ -55,6 +57,7 @@ impl Call {
             ["api", "client", "features"] => Self::Features,
             ["api", "client", "features", name] => return Some((Self::Feature, name)),
             ["api", "client", "delta"] => Self::Delta,
+            ["api", "client", "streaming"] => Self::Streaming,
             ["api", "client", "register" | "metrics"]
             | ["api", "client", "metrics", "bulk" | "edge"] => Self::Usage,
             ["api", "frontend" | "proxy", rest @ ..] => return Self::of_frontend(rest),
@@ -88,7 +91,9 @@ impl Call {
             Self::Frontend | Self::FrontendAll | Self::FrontendOne | Self::Features => {
                 "GET, POST, OPTIONS"
             }
-            Self::Feature | Self::Delta | Self::Health | Self::Ready => "GET, OPTIONS",
+            Self::Feature | Self::Delta | Self::Streaming | Self::Health | Self::Ready => {
+                "GET, OPTIONS"
+            }
             Self::FrontendUsage | Self::Usage | Self::Validate => "POST, OPTIONS",
         }
     }
@@ -99,7 +104,7 @@ impl Call {
             Self::Frontend | Self::FrontendAll | Self::FrontendOne | Self::FrontendUsage => {
                 Kinds::of(&[KeyKind::Frontend])
             }
-            Self::Features | Self::Feature | Self::Delta | Self::Usage => {
+            Self::Features | Self::Feature | Self::Delta | Self::Streaming | Self::Usage => {
                 Kinds::of(&[KeyKind::Client])
             }
             // Who has a token may ask whether it is good, and who has none
@@ -116,6 +121,7 @@ impl Call {
             Self::Features
             | Self::Feature
             | Self::Delta
+            | Self::Streaming
             | Self::FrontendUsage
             | Self::Usage
             | Self::Validate
@@ -127,7 +133,7 @@ impl Call {
     /// The longest body it takes.
     pub(crate) const fn body_bytes_max(self) -> usize {
         match self {
-            Self::Feature | Self::Delta | Self::Health | Self::Ready => 0,
+            Self::Feature | Self::Delta | Self::Streaming | Self::Health | Self::Ready => 0,
             Self::Frontend
             | Self::FrontendAll
             | Self::FrontendOne

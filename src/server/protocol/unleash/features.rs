@@ -1,45 +1,62 @@
 //! Which flags are there, for clients that evaluate themselves?
 //!
 //! Each flag as it was written, of the projects that the token sees, and the
-//! segments these refer to. `query` repeats what was asked, because clients
-//! check it. Clients that follow events get the one that leads to everything.
+//! segments these refer to; clients that know no segments get them written
+//! into the flags. `query` repeats what was asked, because clients check it.
 
+use hyper::header::{HeaderValue, VARY};
 use serde_json::json;
 
-use super::reply::{Ingredients, Reply};
+use super::{
+    reply::{Ingredients, Reply},
+    wanted::{Wanted, knows_segments},
+};
 use crate::{
     http::Answer,
-    limits::FLAG_NAME_BYTES_MAX,
-    server::{
-        error::{Fault, Invalid, Missing},
-        query::{Plus, pairs},
-    },
-    snapshot::flags::Flags,
+    limits::FLAGS_INLINED_BYTES_MAX,
+    server::error::{Fault, Invalid, Missing},
 };
 
-/// All flags whose names begin as the query says.
+/// What these answers go by beside the address.
+const VARIES_BY: &str = "accept-encoding, unleash-client-spec";
+
+/// All flags of what the query asks for.
 pub(super) fn all(reply: &Reply<'_>, query: &str) -> Result<Answer, Fault> {
-    let prefix = prefix(query)?;
+    let wanted = Wanted::of_query(query)?;
+    let inline = !knows_segments(reply.headers);
     let snapshot = &reply.access.environment.snapshot;
     let (flags, key) = (&*snapshot.flags, reply.access.key);
+    let scope = wanted.scope(key);
+    if inline && flags.inlined_bytes(&scope) > FLAGS_INLINED_BYTES_MAX {
+        return Err(Invalid::Missing {
+            what: "Unleash-Client-Spec",
+            expected: "4.2.0 or newer: with their segments written into them the flags are too large",
+        }
+        .into());
+    }
     let mut own = Ingredients::of(reply.access, "features");
     own.add(snapshot.environment.as_bytes());
-    own.add(prefix.as_bytes());
+    own.add(&[u8::from(inline)]);
+    own.add(wanted.prefix.as_bytes());
     own.add(snapshot.revision.to_string().as_bytes());
+    for project in &wanted.projects {
+        own.add(project.as_bytes());
+    }
     let hash = own.hash();
     let tag = hash.clone();
-    Ok(reply.unless_known(Some(tag), || {
+    let answer = reply.unless_known(Some(tag), || {
         let mut body = b"{\"version\":2,".to_vec();
-        flags.write_features(&mut body, |flag| {
-            key.sees(&flag.project) && flag.name.starts_with(&*prefix)
-        });
+        match inline {
+            true => flags.write_inlined(&mut body, &scope),
+            false => flags.write_features(&mut body, &scope),
+        }
         let mut query = json!({
             "environment": snapshot.environment,
-            "projects": if key.projects.is_empty() { vec!["*"] } else { projects(&key.projects) },
-            "inlineSegmentConstraints": false,
+            "projects": wanted.projects_told(key),
+            "inlineSegmentConstraints": inline,
         });
-        if !prefix.is_empty() {
-            query["namePrefix"] = json!(prefix);
+        if !wanted.prefix.is_empty() {
+            query["namePrefix"] = json!(wanted.prefix);
         }
         let meta = json!({
             "etag": format!("\"{hash}\""),
@@ -49,68 +66,37 @@ pub(super) fn all(reply: &Reply<'_>, query: &str) -> Result<Answer, Fault> {
         // Writing into memory cannot fail, and neither can a text's formatting.
         body.extend_from_slice(format!(",\"query\":{query},\"meta\":{meta}}}").as_bytes());
         body
-    }))
+    });
+    Ok(varied(answer))
 }
 
 /// One flag.
 pub(super) fn one(reply: &Reply<'_>, name: &str) -> Result<Answer, Fault> {
     let snapshot = &reply.access.environment.snapshot;
-    let flag = snapshot.flags.named(name);
+    let flags = &*snapshot.flags;
+    let flag = flags.named(name);
     let flag = flag.filter(|flag| reply.access.key.sees(&flag.project));
     let flag = flag.ok_or_else(|| Missing::Flag {
         name: name.to_owned(),
         environment: snapshot.environment.to_string(),
     })?;
+    let inline = !knows_segments(reply.headers);
     let mut own = Ingredients::of(reply.access, "feature");
+    own.add(&[u8::from(inline)]);
     own.add(name.as_bytes());
-    Ok(reply.unless_known(Some(own.hash()), || {
+    let answer = reply.unless_known(Some(own.hash()), || {
         let mut body = Vec::new();
-        Flags::write_feature(&mut body, flag);
-        body
-    }))
-}
-
-/// All flags as the one event that leads to them. What a client has is told by
-/// its tag; which events it lacks nobody has counted, so it gets everything
-/// anew, as after events that are no longer kept.
-pub(super) fn delta(reply: &Reply<'_>) -> Answer {
-    let snapshot = &reply.access.environment.snapshot;
-    let (flags, key) = (&*snapshot.flags, reply.access.key);
-    let own = Ingredients::of(reply.access, "delta");
-    reply.unless_known(Some(own.hash()), || {
-        let mut body = b"{\"events\":[{\"type\":\"hydration\",\"eventId\":".to_vec();
-        body.extend_from_slice(snapshot.revision.number.to_string().as_bytes());
-        body.push(b',');
-        flags.write_features(&mut body, |flag| key.sees(&flag.project));
-        body.extend_from_slice(b"}]}");
-        body
-    })
-}
-
-fn projects(names: &[Box<str>]) -> Vec<&str> {
-    names.iter().map(|name| &**name).collect()
-}
-
-/// What names are to begin with; empty for all.
-fn prefix(query: &str) -> Result<String, Fault> {
-    let mut found: Option<String> = None;
-    for pair in pairs(query, Plus::Space) {
-        let (name, value) = pair?;
-        if name == "namePrefix" && found.replace(value.into_owned()).is_some() {
-            return Err(Invalid::Repeated { what: "namePrefix" }.into());
+        match inline {
+            true => flags.write_inlined_feature(&mut body, flag),
+            false => flags.write_feature(&mut body, flag),
         }
-    }
-    let found = found.unwrap_or_default();
-    if found.len() > FLAG_NAME_BYTES_MAX {
-        return Err(Invalid::Length {
-            what: "namePrefix",
-            found: found.len(),
-            expected: "at most 255 bytes, as names have",
-        }
-        .into());
-    }
-    Ok(found)
+        body
+    });
+    Ok(varied(answer))
 }
 
-// The text above names the limit.
-const _: () = assert!(FLAG_NAME_BYTES_MAX == 255);
+fn varied(mut answer: Answer) -> Answer {
+    let varies_by = HeaderValue::from_static(VARIES_BY);
+    answer.headers_mut().insert(VARY, varies_by);
+    answer
+}

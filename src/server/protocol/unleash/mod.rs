@@ -6,15 +6,24 @@
 
 mod call;
 mod context;
+mod counts;
+mod delta;
 mod features;
 mod frontend;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod reply;
+mod streaming;
+mod telling;
 mod tokens;
 mod usage;
+mod wanted;
 
 pub(crate) use call::{Call, speaks};
+pub(crate) use counts::{ENDING_NAMES, FlagStreamCounts, TOLD_NAMES};
+pub(in crate::server) use telling::Answers;
+
+use std::rc::Rc;
 
 use hyper::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
@@ -32,7 +41,7 @@ use crate::{
 
 /// A call by GET; `name` is the flag it names.
 pub(crate) async fn get(
-    edge: &EdgeService,
+    edge: &Rc<EdgeService>,
     asked: Asked<'_>,
     call: Call,
     name: &str,
@@ -50,6 +59,7 @@ pub(crate) async fn get(
             let context = Context::of_query(query)?;
             evaluated(&reply, context, scope)
         }
+        None if call == Call::Streaming => streaming::open(edge, &reply, query),
         None => described(&reply, call, name, query),
     }
 }
@@ -128,7 +138,7 @@ fn described(reply: &Reply<'_>, call: Call, name: &str, query: &str) -> Result<A
     match call {
         Call::Features => features::all(reply, query),
         Call::Feature => features::one(reply, name),
-        Call::Delta => Ok(features::delta(reply)),
+        Call::Delta => delta::answer(reply, query),
         _ => Err(RouteError::NoSuchPath.into()),
     }
 }

@@ -74,15 +74,36 @@ impl Reply<'_> {
         make: impl FnOnce() -> Vec<u8>,
     ) -> Answer {
         let takes_gzip = takes_gzip(self.headers);
-        let tag = hash.map(|hash| match takes_gzip {
-            true => format!("\"{hash}-gzip\""),
-            false => format!("\"{hash}\""),
-        });
+        let tag = hash.map(|hash| tag_of(&hash, takes_gzip));
         let known = tag.as_deref().is_some_and(|tag| has(self.headers, tag));
-        let mut answer = match known {
-            true => empty(StatusCode::NOT_MODIFIED),
-            false => whole(make(), takes_gzip),
-        };
+        let body = (!known).then(|| whole(make().into(), takes_gzip));
+        self.tagged(tag.as_deref(), body)
+    }
+
+    /// The numbers of events in the tags that the client has. Unleash's own
+    /// servers write them with and without quotes.
+    pub(super) fn events_had(&self) -> Had {
+        let mut events = Vec::new();
+        for tag in tags(self.headers) {
+            if tag == "*" {
+                return Had::Anything;
+            }
+            let inner = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+            let number = inner.strip_suffix(ENCODED).unwrap_or(inner);
+            events.extend(number.parse::<u32>());
+        }
+        Had::Events(events)
+    }
+
+    /// An answer under the number of an event; none when the client has it.
+    pub(super) fn at_event(&self, event: u32, body: Option<Bytes>) -> Answer {
+        let takes_gzip = takes_gzip(self.headers);
+        let tag = tag_of(itoa::Buffer::new().format(event), takes_gzip);
+        self.tagged(Some(&tag), body.map(|body| whole(body, takes_gzip)))
+    }
+
+    fn tagged(&self, tag: Option<&str>, body: Option<Answer>) -> Answer {
+        let mut answer = body.unwrap_or_else(|| empty(StatusCode::NOT_MODIFIED));
         let headers = answer.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -95,12 +116,29 @@ impl Reply<'_> {
     }
 }
 
+/// What a client says it has of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Had {
+    /// Whatever there is.
+    Anything,
+    /// What was in force at one of these; none for nothing.
+    Events(Vec<u32>),
+}
+
+/// What the tags of compressed answers end with.
+const ENCODED: &str = "-gzip";
+
+fn tag_of(text: &str, takes_gzip: bool) -> String {
+    let encoded = if takes_gzip { ENCODED } else { "" };
+    format!("\"{text}{encoded}\"")
+}
+
 /// JSON, compressed where that is worth it.
-fn whole(body: Vec<u8>, takes_gzip: bool) -> Answer {
+fn whole(body: Bytes, takes_gzip: bool) -> Answer {
     let worth_it = takes_gzip && body.len() >= COMPRESS_BYTES_MIN;
     let compressed = worth_it.then(|| compressed(&body)).flatten();
     let is_compressed = compressed.is_some();
-    let mut answer = Answer::new(Bytes::from(compressed.unwrap_or(body)).into());
+    let mut answer = Answer::new(compressed.map_or(body, Bytes::from).into());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if is_compressed {
@@ -144,10 +182,14 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 /// Whether the client has the answer with this tag, as RFC 9110 compares them
 /// for this purpose: a weak one is as good.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
+    tags(headers).any(|own| own == "*" || own.strip_prefix("W/").unwrap_or(own) == tag)
+}
+
+/// What stands in `If-None-Match`.
+fn tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(IF_NONE_MATCH).iter();
     let values = values.filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|own| own == "*" || own.strip_prefix("W/").unwrap_or(own) == tag)
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

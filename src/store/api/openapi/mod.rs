@@ -31,6 +31,7 @@ const FAMILIES: &[&str] = &[
     include_str!("admin/users.json"),
     include_str!("admin/webhooks.json"),
     include_str!("admin/usage.json"),
+    include_str!("admin/audit.json"),
     include_str!("admin/flows.json"),
     include_str!("admin/deployments.json"),
 ];

@@ -39,16 +39,31 @@ fn document(path: &str) -> Value {
     document
 }
 
+/// A path with values that its parameters may have.
+fn asked(path: &str, operation: &Value) -> String {
+    let digest = "0".repeat(64);
+    let mut asked = path.replace("{version}", "7").replace("{sha256}", &digest);
+    for own in operation["parameters"].as_array().into_iter().flatten() {
+        if own["schema"]["type"] == "integer" && own["in"] == "path" {
+            let name = own["name"].as_str().expect("a name");
+            asked = asked.replace(&format!("{{{name}}}"), "7");
+        }
+    }
+    asked.replace(['{', '}'], "")
+}
+
 /// Method, path, a path to ask for, and what is told of it.
 fn operations(document: &Value) -> Vec<(String, String, String, Value)> {
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
-        let digest = "0".repeat(64);
-        let asked = path.replace("{version}", "7").replace("{sha256}", &digest);
-        let asked = asked.replace(['{', '}'], "");
         for (method, operation) in methods.as_object().expect("methods") {
-            let method = method.to_uppercase();
-            all.push((method, path.clone(), asked.clone(), operation.clone()));
+            let asked = asked(path, operation);
+            all.push((
+                method.to_uppercase(),
+                path.clone(),
+                asked,
+                operation.clone(),
+            ));
         }
     }
     all

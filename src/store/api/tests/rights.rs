@@ -32,7 +32,7 @@ fn body_text(response: &Response, member: &str) -> String {
 
 #[tokio::test]
 async fn every_operation_refuses_a_role_below_the_one_it_names() {
-    let desk = Desk::new();
+    let desk = Desk::with(Ambient::system());
     let viewer = desk.made("viewer", &[]).await;
     let editor = desk.made("editor", &[]).await;
     let document = desk.api.document("/admin/v1/openapi.json").unwrap();
@@ -99,7 +99,7 @@ async fn a_limited_key_sees_no_users_keys_or_edges_of_other_environments() {
 
 #[tokio::test]
 async fn an_editor_changes_what_is_noticed_in_their_environments_only() {
-    let desk = Desk::new();
+    let desk = Desk::with(Ambient::system());
     let key = desk.made("editor", &["development"]).await;
     let status =
         |environment: &str, enabled: bool| json!({"environment": environment, "enabled": enabled});
@@ -171,7 +171,7 @@ async fn an_editor_changes_what_is_noticed_in_their_environments_only() {
 
 #[tokio::test]
 async fn an_import_with_one_change_outside_of_the_list_changes_nothing() {
-    let desk = Desk::new();
+    let desk = Desk::with(Ambient::system());
     let key = desk.made("editor", &["development"]).await;
     let project = body(&desk.admin("GET", "flows/onboarding-tour", "").await)["project"].clone();
     let deployment = |name: &str, environment: &str| json!({"name": name, "environment": environment, "channel": "kiosk", "active": false});
@@ -214,7 +214,7 @@ async fn an_import_with_one_change_outside_of_the_list_changes_nothing() {
 
 #[tokio::test]
 async fn nobody_makes_a_key_that_may_do_more() {
-    let desk = Desk::new();
+    let desk = Desk::with(Ambient::system());
     let local = desk.made("admin", &["development"]).await;
     let own = |kind: &str, name: &str, more: Value| {
         let mut body = json!({"kind": kind, "name": name});
@@ -273,7 +273,6 @@ async fn nobody_makes_a_key_that_may_do_more() {
         assert_eq!(found, 403, "{verb}: {told}");
     }
     assert_eq!(desk.admin("GET", "keys", "").await.status, 200);
-    desk.house.wait(1_000);
     let (found, told) = desk.ask(&local, "POST", "keys/rotate", &named("f")).await;
     assert_eq!(found, 201, "{told}");
     assert_eq!(

@@ -278,7 +278,8 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
             .execute(params![uid])?,
         Write::Key(key) => write_key(connection, key)?,
         // Kept apart by the caller.
-        Write::Document(..)
+        Write::Audit(_)
+        | Write::Document(..)
         | Write::Publication(_)
         | Write::Blob { .. }
         | Write::RetireBlob { .. }

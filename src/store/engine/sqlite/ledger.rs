@@ -8,13 +8,16 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
-use super::{EngineError, changes, outbox, row, signed, text, unsigned};
+use super::{EngineError, audit, changes, outbox, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
-    store::engine::{
-        DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect,
-        conversations_active_ms,
+    store::{
+        AuditEntry,
+        engine::{
+            DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect,
+            conversations_active_ms,
+        },
     },
 };
 
@@ -345,6 +348,10 @@ impl LedgerTransaction for Rows<'_> {
                 signed(now)
             ])?;
         Ok(())
+    }
+
+    fn audit(&mut self, entry: &AuditEntry) -> Result<(), EngineError> {
+        audit::write(self.connection, entry)
     }
 
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError> {

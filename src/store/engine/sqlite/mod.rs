@@ -6,6 +6,7 @@
 //! wait for the writer. A lock file keeps a second process out, and after an
 //! unclean stop the file is checked before it is used.
 
+mod audit;
 mod authoring;
 mod changes;
 mod copying;
@@ -36,7 +37,7 @@ use super::{
 use crate::{
     clock::UnixMs,
     progress::event::{GroupRecord, MembershipRecord, UserDocument},
-    store::workspace::Workspace,
+    store::{AuditEntry, AuditFilter, workspace::Workspace},
 };
 
 /// Reading connections kept open; more are opened in a rush and closed again.
@@ -116,6 +117,7 @@ impl Engine for SqliteEngine {
         self.write(|transaction| {
             for write in writes {
                 match write {
+                    Write::Audit(entry) => audit::write(&transaction, entry)?,
                     Write::Document(..)
                     | Write::Publication(_)
                     | Write::Blob { .. }
@@ -255,12 +257,32 @@ impl Engine for SqliteEngine {
         &self,
         environment_uid: &str,
         id: &str,
-        now: UnixMs,
+        audit: &AuditEntry,
     ) -> Result<(), EngineError> {
         self.write(|transaction| {
-            outbox::again(&transaction, environment_uid, id, now)?;
+            if outbox::again(&transaction, environment_uid, id, audit.at_ms)? {
+                audit::write(&transaction, audit)?;
+            }
             Ok(transaction.commit()?)
         })
+    }
+
+    fn audited(
+        &self,
+        filter: &AuditFilter,
+        before: u64,
+        count_max: usize,
+    ) -> Result<Vec<AuditEntry>, EngineError> {
+        self.read(|connection| audit::read(connection, filter, before, count_max))
+    }
+
+    fn sweep_audit(&self, before: UnixMs, count_max: usize) -> Result<usize, EngineError> {
+        let mut swept = 0;
+        self.write(|transaction| {
+            swept = audit::sweep(&transaction, before, count_max)?;
+            Ok(transaction.commit()?)
+        })?;
+        Ok(swept)
     }
 
     fn attempted(

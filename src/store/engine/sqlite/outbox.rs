@@ -184,13 +184,13 @@ pub(super) fn again(
     environment_uid: &str,
     id: &str,
     now: UnixMs,
-) -> Result<(), EngineError> {
-    connection.execute(
+) -> Result<bool, EngineError> {
+    let changed = connection.execute(
         "UPDATE outbox SET dead_ms = NULL, attempts = 0, next_ms = ?3
          WHERE environment_uid = ?1 AND id = ?2 AND dead_ms IS NOT NULL",
         params![environment_uid, id, signed(now)],
     )?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Notes an attempt and what follows from it.

@@ -108,7 +108,8 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
             .prepare_cached("DELETE FROM blobs WHERE retired_ms < ?1")?
             .execute(params![signed(*retired_before_ms)])?,
         // Kept apart by the caller.
-        Write::Environment(_)
+        Write::Audit(_)
+        | Write::Environment(_)
         | Write::Project(_)
         | Write::Flow { .. }
         | Write::DeleteFlow { .. }

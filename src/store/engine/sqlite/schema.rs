@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     DELIVERIES,
     RIGHTS,
     USAGE,
+    AUDIT,
 ];
 
 /// The version that all of them lead to.
@@ -224,6 +225,19 @@ CREATE INDEX usage_instances_by_age ON usage_instances (environment_uid, seen_ms
 CREATE TABLE usage_marks (
   environment_uid TEXT NOT NULL, journal TEXT NOT NULL, through INTEGER NOT NULL,
   touched_ms INTEGER NOT NULL, PRIMARY KEY (environment_uid, journal)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Who changed what: an entry as a document, and what it is found by.
+const AUDIT: &str = "
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, who TEXT NOT NULL,
+  entry TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_age ON audit (at_ms);
+CREATE TABLE audit_places (
+  audit_id INTEGER NOT NULL, object TEXT NOT NULL, kind TEXT NOT NULL,
+  environment_uid TEXT NOT NULL, PRIMARY KEY (audit_id, object, kind, environment_uid)
 ) STRICT, WITHOUT ROWID;
 ";
 

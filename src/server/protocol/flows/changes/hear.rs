@@ -117,7 +117,8 @@ async fn open(edge: &EdgeService, access: Access<'_>, followed: Followed) -> Res
     Ok(edge.stamps.stamped(access.environment, edge.now(), answer))
 }
 
-fn event_stream(pieces: mpsc::Receiver<Bytes>) -> Answer {
+/// An answer of server-sent events.
+pub(crate) fn event_stream(pieces: mpsc::Receiver<Bytes>) -> Answer {
     let mut answer = Response::new(AnswerBody::stream(pieces));
     let headers = answer.headers_mut();
     for (name, value) in [

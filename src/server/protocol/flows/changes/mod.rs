@@ -16,7 +16,7 @@ mod told;
 pub(crate) use counts::{ChangeCounts, EVENT_NAMES};
 #[cfg(any(test, fuzzing))]
 pub(crate) use fuzzing::ticket as fuzz_ticket;
-pub(crate) use hear::{hear, sell};
+pub(crate) use hear::{event_stream, hear, sell};
 pub(crate) use ticket::{Office, TicketError};
 
 use std::{sync::Arc, time::Duration};
@@ -27,6 +27,7 @@ use crate::{
     clock::{Ambient, UnixMs},
     limits::STREAM_READS_MAX,
     progress::{Asker, Seat, Seats},
+    server::protocol::unleash::FlagStreamCounts,
 };
 
 /// How streams of changes are bounded and tickets sealed.
@@ -51,6 +52,7 @@ pub struct Changes {
     /// other edges would leave no room for requests.
     reads: Arc<Semaphore>,
     counts: Arc<ChangeCounts>,
+    flags: Arc<FlagStreamCounts>,
 }
 
 impl Changes {
@@ -65,6 +67,7 @@ impl Changes {
             )),
             reads: Arc::new(Semaphore::new(STREAM_READS_MAX)),
             counts: Arc::default(),
+            flags: Arc::default(),
         }
     }
 
@@ -76,6 +79,11 @@ impl Changes {
     /// What was counted.
     pub(crate) fn counts(&self) -> &ChangeCounts {
         &self.counts
+    }
+
+    /// What was counted of those that tell of flags.
+    pub(crate) fn flag_counts(&self) -> &FlagStreamCounts {
+        &self.flags
     }
 
     fn now(&self) -> UnixMs {
