@@ -21,6 +21,7 @@ mod export;
 pub(crate) mod fuzzing;
 mod import;
 mod key_terms;
+mod key_text;
 mod keyring;
 mod keys;
 mod ledger;
@@ -53,7 +54,8 @@ pub use drafting::{
 pub use edges::EdgeListing;
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
-pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
+pub use key_text::key_text;
+pub use keys::{KeyError, KeyListing, KeyName, NewKey};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
 #[cfg(any(test, fuzzing))]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
