@@ -45,6 +45,7 @@ mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
+pub use authoring::Stale;
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
@@ -102,6 +103,10 @@ pub struct Store {
     parts: Arc<Parts>,
     retention: Retention,
     actor: Arc<Actor>,
+    /// Where something is only tried.
+    trial: Option<Arc<authoring::Trial>>,
+    /// What a thing has to be for its change.
+    expected: Option<Arc<str>>,
 }
 
 /// What all handles of one store work on.
@@ -159,6 +164,9 @@ pub enum StoreError {
     /// Somebody may not do it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// Somebody else was faster.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -263,6 +271,8 @@ impl Store {
             parts: Arc::new(parts),
             retention: Retention::default(),
             actor: Arc::new(Actor::store()),
+            trial: None,
+            expected: None,
         };
         match store.publish() {
             Ok(_) => {}
@@ -280,8 +290,12 @@ impl Store {
         Self { retention, ..self }
     }
 
-    /// What is authored now.
+    /// What is authored now, or would be after what was tried.
     pub fn workspace(&self) -> Arc<Workspace> {
+        let trial = self.trial.as_deref().map(locked);
+        if let Some(tried) = trial.as_deref().and_then(Option::as_ref) {
+            return Arc::clone(tried);
+        }
         let workspace = self.workspace.read();
         Arc::clone(&workspace.unwrap_or_else(PoisonError::into_inner))
     }
