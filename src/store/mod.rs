@@ -22,6 +22,7 @@ mod flags;
 pub(crate) mod fuzzing;
 mod import;
 mod key_terms;
+mod key_text;
 mod keyring;
 mod keys;
 mod ledger;
@@ -45,6 +46,7 @@ mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
+pub use authoring::Stale;
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
@@ -59,7 +61,8 @@ pub use flags::{
 };
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile, UnleashTerms};
 pub use key_terms::KeyTerms;
-pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
+pub use key_text::key_text;
+pub use keys::{KeyError, KeyListing, KeyName, NewKey};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
 #[cfg(any(test, fuzzing))]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
@@ -106,6 +109,10 @@ pub struct Store {
     parts: Arc<Parts>,
     retention: Retention,
     actor: Arc<Actor>,
+    /// Where something is only tried.
+    trial: Option<Arc<authoring::Trial>>,
+    /// What a thing has to be for its change.
+    expected: Option<Arc<str>>,
 }
 
 /// What all handles of one store work on.
@@ -163,6 +170,9 @@ pub enum StoreError {
     /// Somebody may not do it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// Somebody else was faster.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -270,6 +280,8 @@ impl Store {
             parts: Arc::new(parts),
             retention: Retention::default(),
             actor: Arc::new(Actor::store()),
+            trial: None,
+            expected: None,
         };
         match store.publish() {
             Ok(_) => {}
@@ -287,8 +299,12 @@ impl Store {
         Self { retention, ..self }
     }
 
-    /// What is authored now.
+    /// What is authored now, or would be after what was tried.
     pub fn workspace(&self) -> Arc<Workspace> {
+        let trial = self.trial.as_deref().map(locked);
+        if let Some(tried) = trial.as_deref().and_then(Option::as_ref) {
+            return Arc::clone(tried);
+        }
         let workspace = self.workspace.read();
         Arc::clone(&workspace.unwrap_or_else(PoisonError::into_inner))
     }

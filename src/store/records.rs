@@ -149,6 +149,7 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let now = self.ambient.now_ms();
+        let dry_run = dry_run || self.is_trial();
         let entry = |done: &ImportedUsers| {
             let tallies = serde_json::json!({"users": done.users, "groups": done.groups});
             let what = ("imported", "users", environment.name.as_str());

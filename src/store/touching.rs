@@ -18,6 +18,10 @@ use super::{
     rights::Role,
     workspace::{AuthoredVersion, Flow, StoredKey, Workspace},
 };
+use crate::snapshot::sha256_hex;
+
+/// Hexadecimal digits of a tag: nobody tries to find two states with one tag.
+const TAG_DIGITS: usize = 32;
 
 /// Where a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +101,17 @@ impl Touched {
         }
     }
 
+    /// Names what it is like in a workspace, for `If-Match`; none for versions,
+    /// which have tags of their own.
+    pub(super) fn tag(&self, all: &Workspace) -> Option<String> {
+        match &self.thing {
+            Thing::Version(..) => None,
+            Thing::Status(uid, _) => Some(flow_tag(all, uid)),
+            Thing::Flow(uid) => Some(flow_tag(all, uid)),
+            other => Some(tag_of(other.state(all))),
+        }
+    }
+
     /// As it was and as it is; none where it is not there. Nothing secret is
     /// in it: neither texts nor hashes of keys, nor what webhooks are sent.
     pub(super) fn states(
@@ -160,6 +175,39 @@ impl Thing {
             }
         })
     }
+}
+
+/// The tag of a deployment.
+pub(super) fn deployment_tag(all: &Workspace, uid: &str) -> String {
+    tag_of(Thing::Deployment(uid.to_owned()).state(all))
+}
+
+/// The tag of an environment.
+pub(super) fn environment_tag(all: &Workspace, uid: &str) -> String {
+    tag_of(Thing::Environment(uid.to_owned()).state(all))
+}
+
+/// The tag of what is said of a flow, and of where it is on.
+pub(super) fn flow_tag(all: &Workspace, uid: &str) -> String {
+    let state = Thing::Flow(uid.to_owned()).state(all);
+    tag_of(state.map(|mut state| {
+        let environments = all.environments.iter();
+        let on = environments.filter_map(|own| {
+            let enabled = all.flow_by_uid(uid)?.enabled_in(&own.uid);
+            Some((own.uid.clone(), json!(enabled)))
+        });
+        state["status"] = Value::Object(on.collect());
+        state
+    }))
+}
+
+fn tag_of(state: Option<Value>) -> String {
+    let Some(state) = state else {
+        return String::new();
+    };
+    let mut tag = sha256_hex(state.to_string().as_bytes());
+    tag.truncate(TAG_DIGITS);
+    tag
 }
 
 /// What a write touches between these two states; none for what publishing

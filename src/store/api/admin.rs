@@ -22,7 +22,7 @@ use crate::{
     snapshot::wire::UnsignedUsers,
     store::{
         AccessChange, Change, Environment, Fault, ImportReport, KeyName, KeyTerms, NewUserKey,
-        Role, SourceFile, StoredKeyKind, UnleashTerms, Workspace,
+        Role, SourceFile, StoredKeyKind, UnleashTerms, Workspace, touching,
     },
 };
 
@@ -58,6 +58,8 @@ struct EnvironmentAnswer {
     #[serde(flatten)]
     environment: Environment,
     revision: String,
+    /// With its quotes, for `If-Match`.
+    etag: String,
 }
 
 /// A change of an environment; what is left out stays.
@@ -295,6 +297,10 @@ fn environments(api: &Api) -> Result<Response, Problem> {
         EnvironmentAnswer {
             environment: environment.clone(),
             revision: revision.unwrap_or_default(),
+            etag: format!(
+                "\"{}\"",
+                touching::environment_tag(&workspace, &environment.uid)
+            ),
         }
     });
     Response::json(200, &environments.collect::<Vec<_>>())

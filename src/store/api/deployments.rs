@@ -19,7 +19,7 @@ use crate::{
     store::{
         DeployError, Deployment, Store, StoreError, Workspace,
         deploying::{BASIS_POINTS, fresh_salt, fresh_uid, full_launch},
-        known_environment,
+        known_environment, touching,
     },
 };
 
@@ -136,10 +136,7 @@ pub(super) async fn answer(
     let (uid, work): (String, Work) = match asked {
         Asked::List => return list(&workspace, environment),
         Asked::Show(which) => {
-            return Response::json(
-                200,
-                &written(&workspace, found(&workspace, environment, &which)?),
-            );
+            return told(&workspace, found(&workspace, environment, &which)?);
         }
         Asked::Create => {
             let deployment = create(&api.store, &workspace, read(&body)?)?;
@@ -162,7 +159,10 @@ pub(super) async fn answer(
     };
     let mut answer = written(&after, deployment);
     answer["notes"] = json!(notes(before.as_ref(), deployment));
-    Response::json(if made { 201 } else { 200 }, &answer)
+    Ok(Response {
+        etag: tag(&after, deployment),
+        ..Response::json(if made { 201 } else { 200 }, &answer)?
+    })
 }
 
 /// What is done, with the database at hand.
@@ -187,6 +187,21 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// A deployment with its tag.
+fn told(workspace: &Workspace, own: &Deployment) -> Result<Response, Problem> {
+    Ok(Response {
+        etag: tag(workspace, own),
+        ..Response::json(200, &written(workspace, own))?
+    })
+}
+
+fn tag(workspace: &Workspace, own: &Deployment) -> Option<String> {
+    Some(format!(
+        "\"{}\"",
+        touching::deployment_tag(workspace, &own.uid)
+    ))
 }
 
 fn list(workspace: &Workspace, environment: Option<&str>) -> Result<Response, Problem> {

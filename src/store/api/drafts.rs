@@ -14,6 +14,7 @@ use super::{
     admin::read,
     problem::Problem,
     route::{Query, parameters},
+    terms,
 };
 use crate::{
     http::json::Object,
@@ -108,12 +109,13 @@ pub(super) async fn answer(
     if let Asked::Compare(sid) = asked {
         return compare(api, sid, query).await;
     }
-    let [dry_run] = parameters(query, ["dryRun"])?;
+    let [] = parameters(query, [])?;
+    let dry_run = api.store.is_trial();
+    let condition = request.if_match.as_deref();
     let terms = Terms {
-        tag: request.if_match.as_deref().map(tag).transpose()?.flatten(),
-        dry_run: dry_run.map_or(Ok(false), |text| truth("dryRun", &text))?,
+        tag: condition.map(terms::tag).transpose()?.flatten(),
+        dry_run,
     };
-    let dry_run = terms.dry_run;
     let body = request.body;
     match asked {
         Asked::Create => {
@@ -257,39 +259,6 @@ async fn told(api: &Api, dry_run: bool, written: Written) -> Result<Response, Pr
         etag: (!dry_run).then(|| format!("\"{}\"", written.tag)),
         ..response
     })
-}
-
-/// The tag of a condition; none of one that any state fulfils.
-pub(super) fn tag(condition: &str) -> Result<Option<String>, Problem> {
-    let condition = condition.trim();
-    if condition == "*" {
-        return Ok(None);
-    }
-    let inner = condition
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    match inner {
-        Some(tag) if !tag.contains('"') => Ok(Some(tag.to_owned())),
-        _ => Err(
-            Problem::new(400, "malformed-condition", "If-Match cannot be read")
-                .found(condition)
-                .expected("one strong entity tag in quotes, or *"),
-        ),
-    }
-}
-
-pub(super) fn truth(name: &str, text: &str) -> Result<bool, Problem> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Problem::new(
-            400,
-            "malformed-parameter",
-            format!("{name} is neither true nor false"),
-        )
-        .found(text)
-        .expected("true or false")),
-    }
 }
 
 /// `draft`, `latest` or a number.

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Request, Response,
-    drafts::{tag, truth},
     problem::Problem,
     route::{Admin, Query, allowed, decoded, parameters},
+    terms::{tag, truth},
 };
 use crate::store::{
     Flag, ImportReport, Known, Segment, Store, StoreError, Terms, Workspace, export,
@@ -126,10 +126,10 @@ pub(super) async fn answer(
         }
         _ => {}
     }
-    let [dry_run] = parameters(query, ["dryRun"])?;
+    let [] = parameters(query, [])?;
     let terms = Terms {
         tag: request.if_match.as_deref().map(tag).transpose()?.flatten(),
-        dry_run: dry_run.map_or(Ok(false), |text| truth("dryRun", &text))?,
+        dry_run: api.store.is_trial(),
     };
     let text = utf8(&request.body)?;
     let made = matches!(asked, Asked::Create | Asked::CreateSegment);

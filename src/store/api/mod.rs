@@ -17,6 +17,7 @@ mod permits;
 mod problem;
 mod reads;
 mod route;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -121,10 +122,10 @@ impl Api {
         self.documents.at(path)
     }
 
-    /// The same answers in somebody's name and within their rights.
-    fn acting(&self, actor: Actor) -> Self {
+    /// The same answers, on another handle of the store.
+    fn on(&self, store: Store) -> Self {
         Self {
-            store: Arc::new(self.store.acting(actor)),
+            store: Arc::new(store),
             ..self.clone()
         }
     }
@@ -157,15 +158,41 @@ impl Api {
             Route::Admin(route) => {
                 let id = request.request_id.as_deref().and_then(request_id);
                 let actor = Actor::with_key(&key, id);
-                let api = self.acting(actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?);
-                match route {
-                    Admin::Draft(asked) => {
-                        drafts::answer(&api, asked, &query, key.name, request).await
-                    }
-                    Admin::Flag(asked) => flags::answer(&api, asked, &query, request).await,
-                    other => admin::answer(&api, other, &query, request.body).await,
-                }
+                let actor = actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?;
+                let api = self.on(self.store.acting(actor));
+                api.author(route, query, key.name, request).await
             }
+        }
+    }
+
+    /// Answers an author, on the terms of the request.
+    async fn author(
+        self,
+        route: Admin,
+        mut query: route::Query,
+        name: String,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let mut api = self;
+        if terms::changes(&route) {
+            if terms::dry_run(&mut query)? {
+                api = api.on(api.store.trying());
+            }
+            let condition = request.if_match.as_deref();
+            let condition = condition.filter(|_| terms::is_about_the_thing(&route));
+            if let Some(tag) = condition.map(terms::tag).transpose()?.flatten() {
+                api = api.on(api.store.expecting(tag));
+            }
+        }
+        let answered = match route {
+            Admin::Draft(asked) => drafts::answer(&api, asked, &query, name, request).await,
+            Admin::Flag(asked) => flags::answer(&api, asked, &query, request).await,
+            other => admin::answer(&api, other, &query, request.body).await,
+        };
+        match answered {
+            Ok(response) if api.store.is_trial() => Ok(terms::tried(response)),
+            Ok(response) => Ok(response),
+            Err(problem) => Err(api.with_other_change(problem).await),
         }
     }
 
@@ -231,6 +258,9 @@ impl Api {
     /// publishes for all; a client that goes away leaves it to the next one or
     /// to the refresh.
     async fn settle(&self) -> Result<(), Problem> {
+        if self.store.is_trial() {
+            return Ok(());
+        }
         loop {
             match self.store.due() {
                 Due::Nothing => {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, AuditError, DeliveryError, DeployError, FlagError, FlowError, Forbidden,
-    ImportError, KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
+    AccessError, AuditEntry, AuditError, DeliveryError, DeployError, FlagError, FlowError,
+    Forbidden, ImportError, KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -29,6 +29,12 @@ struct Document {
     expected: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<crate::store::Fault>,
+    /// What somebody else changed meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<AuditEntry>,
+    /// Kind and name of what that was.
+    #[serde(skip)]
+    late_for: Option<(&'static str, String)>,
     #[serde(skip)]
     allow: Option<&'static str>,
     #[serde(skip)]
@@ -45,6 +51,8 @@ impl Problem {
             found: None,
             expected: None,
             faults: Vec::new(),
+            change: None,
+            late_for: None,
             allow: None,
             retry_after: None,
         }))
@@ -65,6 +73,21 @@ impl Problem {
 
     pub(super) fn expected(mut self, expected: &str) -> Self {
         self.0.expected = Some(expected.to_owned());
+        self
+    }
+
+    /// Kind and name of what somebody else changed meanwhile.
+    pub(super) fn late_for(&self) -> Option<(&'static str, String)> {
+        self.0.late_for.clone()
+    }
+
+    /// Tells the other change.
+    pub(super) fn tell_change(&mut self, change: Option<&AuditEntry>) {
+        self.0.change = change.cloned();
+    }
+
+    fn late(mut self, kind: &'static str, name: &str) -> Self {
+        self.0.late_for = Some((kind, name.to_owned()));
         self
     }
 
@@ -101,6 +124,10 @@ impl From<StoreError> for Problem {
             }
             StoreError::Export(_) => Self::internal(&error),
             StoreError::Forbidden(error) => error.into(),
+            StoreError::Stale(stale) => Self::new(412, "changed", stale.to_string())
+                .found(&stale.found)
+                .expected(&stale.expected)
+                .late(stale.kind, &stale.name),
             StoreError::Key(error) => error.into(),
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
@@ -227,10 +254,14 @@ impl From<FlowError> for Problem {
             FlowError::WouldDiscard { .. } => Self::new(409, "would-discard", text),
             FlowError::InUse { .. } => Self::new(409, "flow-in-use", text),
             FlowError::Changed {
-                found, expected, ..
+                found,
+                expected,
+                flow,
+                ..
             } => Self::new(412, "changed", text)
                 .found(&found)
-                .expected(&expected),
+                .expected(&expected)
+                .late("version", &flow),
             FlowError::Text(_) => Self::new(422, "malformed-version-text", text),
         }
     }

@@ -188,7 +188,7 @@ impl Store {
     /// Replaces the draft.
     pub fn put_draft(&self, sid: &str, draft: &str, terms: &Terms) -> Result<Written, StoreError> {
         let node = node(draft)?;
-        self.write_version(sid, 0, terms, |_| Ok(vec![("draft", node)]))
+        self.write_version(sid, |_| 0, terms, |_| Ok(vec![("draft", node)]))
     }
 
     /// Makes the draft the next version. The draft stays.
@@ -198,9 +198,10 @@ impl Store {
         commit: &Commit,
         terms: &Terms,
     ) -> Result<Written, StoreError> {
-        let workspace = self.workspace();
-        let next = known(&workspace, sid)?.latest() + 1;
-        self.write_version(sid, next, terms, |flow| {
+        // Which number comes next is known only while nobody else commits.
+        let next_of = |flow: &Flow| flow.latest() + 1;
+        self.write_version(sid, next_of, terms, |flow| {
+            let next = next_of(flow);
             let draft = version(flow, Which::Draft)?;
             if let Some(latest) = flow.versions.get(&flow.latest()).filter(|_| next > 1)
                 && says_the_same(latest, draft)
@@ -241,22 +242,28 @@ impl Store {
         discard: bool,
         terms: &Terms,
     ) -> Result<Written, StoreError> {
-        self.write_version(sid, 0, terms, |flow| {
-            let wanted = version(flow, from)?;
-            let draft = flow.versions.get(&0);
-            if let Some(changes) = draft
-                .and_then(|draft| unsaved(flow, draft))
-                .filter(|_| !discard)
-            {
-                let flow = sid.to_owned();
-                return Err(FlowError::WouldDiscard { flow, changes }.into());
-            }
-            let Node::Table(mut members) = node(&text_of(Some(wanted))?.text)? else {
-                return Ok(Vec::new());
-            };
-            members.retain(|(name, _)| name != "migration" && !HISTORY.contains(&name.as_str()));
-            Ok(vec![("draft", Node::Table(members))])
-        })
+        self.write_version(
+            sid,
+            |_| 0,
+            terms,
+            |flow| {
+                let wanted = version(flow, from)?;
+                let draft = flow.versions.get(&0);
+                if let Some(changes) = draft
+                    .and_then(|draft| unsaved(flow, draft))
+                    .filter(|_| !discard)
+                {
+                    let flow = sid.to_owned();
+                    return Err(FlowError::WouldDiscard { flow, changes }.into());
+                }
+                let Node::Table(mut members) = node(&text_of(Some(wanted))?.text)? else {
+                    return Ok(Vec::new());
+                };
+                members
+                    .retain(|(name, _)| name != "migration" && !HISTORY.contains(&name.as_str()));
+                Ok(vec![("draft", Node::Table(members))])
+            },
+        )
     }
 
     /// Puts content onto a committed version: values of fields, expressions,
@@ -271,13 +278,18 @@ impl Store {
         let Node::Table(mut members) = node(content)? else {
             return Err(FlowError::Text("a table is expected".to_owned()).into());
         };
-        self.write_version(sid, number, terms, |flow| {
-            version(flow, Which::Number(number))?;
-            // Whose version it is stands in the path.
-            members.retain(|(name, _)| !HISTORY.contains(&name.as_str()));
-            members.push(("number".to_owned(), Node::Number(number.into())));
-            Ok(vec![("versions", Node::List(vec![Node::Table(members)]))])
-        })
+        self.write_version(
+            sid,
+            |_| number,
+            terms,
+            |flow| {
+                version(flow, Which::Number(number))?;
+                // Whose version it is stands in the path.
+                members.retain(|(name, _)| !HISTORY.contains(&name.as_str()));
+                members.push(("number".to_owned(), Node::Number(number.into())));
+                Ok(vec![("versions", Node::List(vec![Node::Table(members)]))])
+            },
+        )
     }
 
     /// What differs between two versions.
@@ -296,14 +308,16 @@ impl Store {
     fn write_version(
         &self,
         sid: &str,
-        number: u32,
+        number_of: impl FnOnce(&Flow) -> u32,
         terms: &Terms,
         members: impl FnOnce(&Flow) -> Result<Vec<(&'static str, Node)>, StoreError>,
     ) -> Result<Written, StoreError> {
+        let mut number = 0;
         let mut tag = String::new();
         let mut differences = Vec::new();
         let report = self.author_flow(terms, |workspace| {
             let flow = known(workspace, sid)?;
+            number = number_of(flow);
             // A commit rests on the draft.
             let read = flow.versions.get(&number).or_else(|| flow.versions.get(&0));
             if let Some(found) = &terms.tag {

@@ -113,12 +113,20 @@ fn complete(path: &str, operation: &mut Value) {
         }
     }
     let has_body = operation.get("requestBody").is_some();
+    let changes = operation["x-flowgate-role"] != "viewer";
+    for name in ["DryRun", "IfMatch"].into_iter().filter(|_| changes) {
+        let reference = json!({"$ref": format!("#/components/parameters/{name}")});
+        if !parameters.contains(&reference) {
+            parameters.push(reference);
+        }
+    }
     operation["parameters"] = Value::Array(parameters);
     let usual = [
         ("400", "BadRequest", true),
         ("401", "Unauthorized", true),
         ("403", "Forbidden", true),
         ("404", "NotFound", true),
+        ("412", "Changed", changes),
         ("413", "TooLarge", has_body),
         ("422", "Refused", named && has_body),
         ("503", "Unavailable", true),
@@ -126,6 +134,12 @@ fn complete(path: &str, operation: &mut Value) {
     let mut responses = Map::new();
     if let Value::Object(given) = operation["responses"].take() {
         responses = given;
+    }
+    if changes && !responses.contains_key("200") {
+        let would = json!({"schema": {"$ref": "#/components/schemas/Would"}});
+        let would =
+            json!({"description": "What would be.", "content": {"application/json": would}});
+        responses.insert("200".to_owned(), would);
     }
     for (status, name, _) in usual.into_iter().filter(|(_, _, holds)| *holds) {
         let reference = json!({"$ref": format!("#/components/responses/{name}")});
