@@ -32,6 +32,7 @@ const PAGES: &[(&str, &str)] = &[
     ("backup.md", "is in epoch 2"),
     ("administration.md", "editor in development"),
     ("unleash.md", "of project harbor, experiment, pre-live"),
+    ("usage.md", "blue 2, green 1"),
     ("users.md", "as they were before"),
 ];
 

@@ -42,5 +42,6 @@ mod tls;
 mod traces;
 mod two_processes;
 mod unleash;
+mod usage;
 mod v1;
 mod vectors;

@@ -17,6 +17,7 @@ mod publishing;
 mod schema;
 mod sweep;
 mod usage;
+mod usage_reads;
 
 use std::{
     collections::BTreeSet,
