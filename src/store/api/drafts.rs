@@ -114,28 +114,24 @@ pub(super) async fn answer(
     let condition = request.if_match.as_deref();
     let terms = Terms {
         tag: condition.map(terms::tag).transpose()?.flatten(),
-        dry_run,
     };
     let body = request.body;
     match asked {
         Asked::Create => {
             let CreateBody { sid, project, name } = read(&body)?;
             let new = NewFlow { sid, project, name };
-            let report = api
-                .blocking(move |store| store.create_flow(&new, &terms))
-                .await?;
+            let report = api.blocking(move |store| store.create_flow(&new)).await?;
             reported(api, 201, dry_run, report).await
         }
         Asked::Rename(sid) => {
             let RenameBody { name } = read(&body)?;
             let report = api
-                .blocking(move |store| store.rename_flow(&sid, &name, &terms))
+                .blocking(move |store| store.rename_flow(&sid, &name))
                 .await?;
             reported(api, 200, dry_run, report).await
         }
         Asked::Delete(sid) => {
-            api.blocking(move |store| store.delete_flow(&sid, &terms))
-                .await?;
+            api.blocking(move |store| store.delete_flow(&sid)).await?;
             api.settle().await?;
             Ok(Response::empty(204))
         }

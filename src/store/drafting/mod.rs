@@ -4,7 +4,7 @@
 //! draft is read and written, committed and restored, and content is deployed
 //! onto a committed version. Versions travel as they stand in project files,
 //! and whatever is written goes through the same checks as an import. Any of
-//! it can be tried first: a dry run says what would happen and does nothing.
+//! it can be tried first, like every change.
 
 mod comparing;
 mod error;
@@ -101,8 +101,6 @@ pub struct Commit {
 pub struct Terms {
     /// The tag of what was read; any state will do without one.
     pub tag: Option<String>,
-    /// Only say what would happen.
-    pub dry_run: bool,
 }
 
 /// What was, or would be, written.
@@ -128,8 +126,8 @@ impl Store {
     }
 
     /// Makes a flow without versions.
-    pub fn create_flow(&self, new: &NewFlow, terms: &Terms) -> Result<ImportReport, StoreError> {
-        self.author_flow(terms, |workspace| {
+    pub fn create_flow(&self, new: &NewFlow) -> Result<ImportReport, StoreError> {
+        self.author_flow(|workspace| {
             if !workspace.projects.contains_key(&new.project) {
                 return Err(FlowError::UnknownProject {
                     found: new.project.clone(),
@@ -151,13 +149,8 @@ impl Store {
     }
 
     /// Calls a flow something else; clients know it by its sid.
-    pub fn rename_flow(
-        &self,
-        sid: &str,
-        name: &str,
-        terms: &Terms,
-    ) -> Result<ImportReport, StoreError> {
-        self.author_flow(terms, |workspace| {
+    pub fn rename_flow(&self, sid: &str, name: &str) -> Result<ImportReport, StoreError> {
+        self.author_flow(|workspace| {
             let flow = known(workspace, sid)?;
             let change = table([("sid", text(sid)), ("name", text(name))]);
             self.imported(workspace, &flow.project, change)
@@ -166,7 +159,7 @@ impl Store {
 
     /// Forgets a flow that nothing and nobody uses. What users did in it stays
     /// recorded and means nothing.
-    pub fn delete_flow(&self, sid: &str, terms: &Terms) -> Result<(), StoreError> {
+    pub fn delete_flow(&self, sid: &str) -> Result<(), StoreError> {
         self.author(|workspace| {
             let flow = known(workspace, sid)?;
             let by = uses(workspace, flow);
@@ -175,13 +168,9 @@ impl Store {
                 return Err(FlowError::InUse { flow, by }.into());
             }
             let mut after = workspace.clone();
-            let mut writes = Vec::new();
-            if !terms.dry_run {
-                after.flows.remove(sid);
-                let uid = flow.uid.clone();
-                writes.push(Write::DeleteFlow { uid });
-            }
-            Ok((after, writes, ()))
+            after.flows.remove(sid);
+            let uid = flow.uid.clone();
+            Ok((after, vec![Write::DeleteFlow { uid }], ()))
         })
     }
 
@@ -315,7 +304,7 @@ impl Store {
         let mut number = 0;
         let mut tag = String::new();
         let mut differences = Vec::new();
-        let report = self.author_flow(terms, |workspace| {
+        let report = self.author_flow(|workspace| {
             let flow = known(workspace, sid)?;
             number = number_of(flow);
             // A commit rests on the draft.
@@ -370,7 +359,6 @@ impl Store {
 
     fn author_flow(
         &self,
-        terms: &Terms,
         work: impl FnOnce(&Workspace) -> Result<import::Imported, StoreError>,
     ) -> Result<ImportReport, StoreError> {
         self.author(|workspace| {
@@ -379,8 +367,6 @@ impl Store {
                 writes,
                 report,
             } = work(workspace)?;
-            // Without writes nothing happens.
-            let writes = if terms.dry_run { Vec::new() } else { writes };
             Ok((workspace, writes, report))
         })
     }
