@@ -2,14 +2,16 @@
 //!
 //! Names in full; the compact form that is evaluated is made of these.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::EventId;
 use crate::{
     clock::UnixMs,
-    evaluate::{BlockState, FlowState},
-    snapshot::{BlockKey, NameKey, Version},
+    evaluate::{BlockState, FlowProgress, FlowState, Profile, Subject},
+    snapshot::{BlockKey, FlowKey, NameKey, Version},
 };
 
 /// State of one flow version for one user.
@@ -193,6 +195,32 @@ impl UserDocument {
             ..Self::default()
         }
     }
+
+    /// The compact form of this document.
+    pub fn to_subject(&self) -> Subject {
+        let mut flows: Vec<FlowProgress> = self
+            .flows
+            .iter()
+            .map(|flow| FlowProgress {
+                flow: FlowKey::of(&flow.flow),
+                version: flow.version,
+                conversation: flow.conversation.as_deref().map(Into::into),
+                state: flow.to_state(),
+            })
+            .collect();
+        flows.sort_by(|a, b| {
+            (a.flow, a.version, &a.conversation).cmp(&(b.flow, b.version, &b.conversation))
+        });
+        Subject {
+            profile: Arc::new(Profile {
+                identifier: self.identifier.as_str().into(),
+                created_ms: self.created_ms,
+                updated_ms: self.updated_ms,
+                properties: self.properties.clone(),
+            }),
+            flows,
+        }
+    }
 }
 
 /// The answer of `GET environments/{env}/groups/{id}`.
@@ -222,6 +250,16 @@ impl GroupRecord {
         Self {
             identifier: identifier.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// The compact form of this record.
+    pub fn into_profile(self) -> Profile {
+        Profile {
+            identifier: self.identifier.into(),
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+            properties: self.properties,
         }
     }
 }
