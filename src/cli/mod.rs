@@ -12,6 +12,7 @@ mod asking;
 mod audit;
 mod author;
 mod backup;
+mod channel;
 mod completions;
 mod config;
 mod console;
@@ -119,6 +120,9 @@ enum Command {
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Where requests come from, and what they carry.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Releases that edges hold back.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -172,6 +176,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Channel(command) => channel::run(command, &variables, console),
         Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),

@@ -26,12 +26,16 @@ mod keys;
 mod ledger;
 mod live;
 mod naming;
+mod notices;
 pub mod offline;
 mod outbox;
+mod preview;
 mod project_file;
 mod publish;
 mod records;
+mod rehearse;
 mod rights;
+mod schedule;
 mod shelf;
 pub mod signing;
 #[cfg(test)]
@@ -61,6 +65,7 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use preview::{Example, Movement, MovementCounts, Preview, PreviewAsk, Seen};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
 pub use usage::{
@@ -87,7 +92,11 @@ use workspace::AuthoredVersion;
 
 use crate::{
     clock::{Ambient, UnixMs},
-    snapshot::{Revision, Version, compile::compile_version, sha256_hex, wire},
+    snapshot::{
+        Revision, Version,
+        compile::{CompileError, compile_version},
+        sha256_hex, wire,
+    },
 };
 
 /// Versions kept compiled for judging late records; each is asked for rarely.
@@ -190,6 +199,9 @@ pub enum StoreError {
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// What is authored makes no snapshot to judge by.
+    #[error("nothing can be judged: {0}")]
+    Rehearse(#[from] CompileError),
     /// An environment that is not there.
     #[error("environment {found:?} does not exist (expected one of {expected})")]
     UnknownEnvironment {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, audit, deployments, flows,
+    Api, Response, audit, channels, deployments, flows,
     problem::Problem,
     route::{Admin, Query, parameters},
     usage, users, webhooks,
@@ -225,6 +225,7 @@ pub(super) async fn answer(
         Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::Channels(asked) => channels::answer(api, asked, &body).await,
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
         // The rest was answered above, and drafts before that.

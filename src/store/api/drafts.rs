@@ -278,7 +278,8 @@ fn tag(condition: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-fn flag(name: &str, text: &str) -> Result<bool, Problem> {
+/// A parameter that is on or off.
+pub(super) fn flag(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),

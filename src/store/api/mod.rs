@@ -7,6 +7,7 @@
 
 mod admin;
 mod audit;
+mod channels;
 mod deployments;
 mod drafts;
 mod edge;

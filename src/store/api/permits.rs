@@ -6,7 +6,7 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    audit, deployments, drafts,
+    audit, channels, deployments, drafts,
     problem::Problem,
     route::{self, Admin},
     usage,
@@ -103,6 +103,12 @@ needs! {
     Admin::Deployments(deployments::Asked::Activate(_)) => "activateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Deactivate(_)) => "deactivateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Delete(_)) => "deleteDeployment", Editor, Place::Anywhere;
+    // Whose users are looked at is known once the deployment is.
+    Admin::Deployments(deployments::Asked::Preview(None)) => "previewNewDeployment", Viewer, Place::Anywhere;
+    Admin::Deployments(deployments::Asked::Preview(Some(_))) => "previewDeployment", Viewer, Place::Anywhere;
+
+    Admin::Channels(channels::Asked::List) => "channels", Viewer, Place::Anywhere;
+    Admin::Channels(channels::Asked::Put(_)) => "setChannel", Editor, Place::Anywhere;
 }
 
 /// Refuses a request whose key may not call this.

@@ -106,6 +106,9 @@ impl From<StoreError> for Problem {
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
             StoreError::Flow(error) => error.into(),
+            StoreError::Rehearse(ref cause) => {
+                Self::new(422, "not-judged", error.to_string()).found(&cause.to_string())
+            }
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Usage(error) => error.into(),

@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, deployments::Asked, drafts, problem::Problem, usage};
+use super::{audit, channels, deployments, drafts, problem::Problem, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -56,8 +56,9 @@ pub(super) enum Admin {
     /// Environment and id.
     RetryWebhook(String, String),
     User(String),
-    Deployments(Asked),
+    Deployments(deployments::Asked),
     Audit(audit::Asked),
+    Channels(channels::Asked),
     Flows,
     Flow(String),
     Draft(drafts::Asked),
@@ -161,7 +162,8 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["environments", name] => ("POST", Admin::SetEnvironment(decoded(name)?)),
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows", rest @ ..] => return flows(method, rest),
-        ["deployments", rest @ ..] => return deployments(method, rest),
+        ["deployments", rest @ ..] => return deployments::route(method, rest),
+        ["channels", rest @ ..] => return channels::route(method, rest),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(admin))
@@ -199,25 +201,8 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     allowed(method, expected).map(|()| Some(admin))
 }
 
-/// Deployments have a method for each thing that can be done to them.
-fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
-    let (expected, asked) = match (rest, method) {
-        ([], "POST") => ("POST", Asked::Create),
-        ([], "GET") => ("GET", Asked::List),
-        ([], _) => ("GET, POST", Asked::List),
-        ([which], "PUT") => ("PUT", Asked::Replace(decoded(which)?)),
-        ([which], "PATCH") => ("PATCH", Asked::Change(decoded(which)?)),
-        ([which], "DELETE") => ("DELETE", Asked::Delete(decoded(which)?)),
-        ([which], "GET") => ("GET", Asked::Show(decoded(which)?)),
-        ([which], _) => ("GET, PUT, PATCH, DELETE", Asked::Show(decoded(which)?)),
-        ([which, "activate"], _) => ("POST", Asked::Activate(decoded(which)?)),
-        ([which, "deactivate"], _) => ("POST", Asked::Deactivate(decoded(which)?)),
-        _ => return Ok(None),
-    };
-    allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
-}
-
-fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
+/// Whether a path has this method.
+pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     if method == expected {
         return Ok(());
     }
@@ -229,7 +214,8 @@ fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     )
 }
 
-fn decoded(raw: &str) -> Result<String, Problem> {
+/// A segment of a path as the text it spells.
+pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
         Problem::new(400, "malformed-path", "a path segment is not UTF-8 text").found(raw)
     })?;
@@ -243,7 +229,8 @@ fn decoded(raw: &str) -> Result<String, Problem> {
     Ok(text.into_owned())
 }
 
-fn subject(raw: &str) -> Result<String, Problem> {
+/// A segment that is the id of somebody or something.
+pub(super) fn subject(raw: &str) -> Result<String, Problem> {
     let id = decoded(raw)?;
     if id.len() > limits::SUBJECT_ID_BYTES_MAX {
         return Err(Problem::new(400, "id-too-long", "the id is too long")

@@ -5,6 +5,7 @@ mod auditing;
 mod deploying;
 mod keys;
 mod publishing;
+mod schedules;
 
 use std::{
     path::Path,

@@ -1,0 +1,228 @@
+//! What does the store answer about deployments?
+//!
+//! A deployment is named by its uid, or by its name and environment. POST makes
+//! one, PUT says everything anew, PATCH says only what changes. With
+//! `dryRun=true` a change is checked and told of, and not made; `preview`
+//! judges stored users against it.
+
+mod body;
+mod previewing;
+
+use serde_json::{Value, json};
+
+pub(super) use body::written;
+use body::{Body, check_place, create, whole};
+
+use super::{
+    Api, Response,
+    admin::read,
+    drafts::flag,
+    problem::Problem,
+    route::{Admin, Query, allowed, decoded, parameters},
+};
+use crate::{
+    clock::UnixMs,
+    store::{
+        DeployError, Deployment, Store, StoreError, Workspace,
+        deploying::{
+            Edit, activate, deactivate, delete_deployment, edit_deployment, put_deployment,
+        },
+        known_environment, notices,
+    },
+};
+
+/// What is asked of deployments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    List,
+    Create,
+    Show(String),
+    Replace(String),
+    Change(String),
+    Activate(String),
+    Deactivate(String),
+    Delete(String),
+    /// Of a change of this one; none for one that is not there yet.
+    Preview(Option<String>),
+}
+
+/// Deployments have a method for each thing that can be done to them.
+pub(super) fn route(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
+    let (expected, asked) = match (rest, method) {
+        ([], "POST") => ("POST", Asked::Create),
+        ([], "GET") => ("GET", Asked::List),
+        ([], _) => ("GET, POST", Asked::List),
+        // Nothing else is posted to one deployment, so that one may be called so.
+        (["preview"], "POST") => ("POST", Asked::Preview(None)),
+        ([which], "PUT") => ("PUT", Asked::Replace(decoded(which)?)),
+        ([which], "PATCH") => ("PATCH", Asked::Change(decoded(which)?)),
+        ([which], "DELETE") => ("DELETE", Asked::Delete(decoded(which)?)),
+        ([which], "GET") => ("GET", Asked::Show(decoded(which)?)),
+        ([which], _) => ("GET, PUT, PATCH, DELETE", Asked::Show(decoded(which)?)),
+        ([which, "activate"], _) => ("POST", Asked::Activate(decoded(which)?)),
+        ([which, "deactivate"], _) => ("POST", Asked::Deactivate(decoded(which)?)),
+        ([which, "preview"], _) => ("POST", Asked::Preview(Some(decoded(which)?))),
+        _ => return Ok(None),
+    };
+    allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
+}
+
+/// Answers what is asked of deployments.
+pub(super) async fn answer(
+    api: &Api,
+    asked: Asked,
+    query: &Query,
+    body: bytes::Bytes,
+) -> Result<Response, Problem> {
+    let asked = match asked {
+        Asked::Preview(which) => return previewing::answer(api, which, query, body).await,
+        asked => asked,
+    };
+    let [environment, dry_run] = parameters(query, ["environment", "dryRun"])?;
+    let dry_run = dry_run.map_or(Ok(false), |text| flag("dryRun", &text))?;
+    let environment = environment.as_deref();
+    let now = api.store.now_ms();
+    let workspace = api.store.workspace();
+    let find = |which: &str| found(&workspace, environment, which).map(|own| own.uid.clone());
+    let (uid, work): (String, Work) = match asked {
+        Asked::List => return list(&workspace, environment, now),
+        Asked::Show(which) => {
+            let own = found(&workspace, environment, &which)?;
+            return Response::json(200, &written(&workspace, own, now));
+        }
+        Asked::Create => {
+            let deployment = create(&api.store, &workspace, read(&body)?)?;
+            (deployment.uid.clone(), Work::Create(Box::new(deployment)))
+        }
+        Asked::Replace(which) => (find(&which)?, Work::Change(Box::new(whole(read(&body)?)?))),
+        Asked::Change(which) => (find(&which)?, Work::Change(Box::new(read(&body)?))),
+        Asked::Activate(which) => (find(&which)?, Work::Active(true)),
+        Asked::Deactivate(which) => (find(&which)?, Work::Active(false)),
+        Asked::Delete(which) => (find(&which)?, Work::Delete),
+        Asked::Preview(_) => return Err(Problem::new(404, "unknown-route", "no such question")),
+    };
+    if let Work::Change(body) = &work {
+        check_place(&workspace, body, &uid)?;
+    }
+    let before = workspace.deployments.get(&uid).cloned();
+    let made = matches!(work, Work::Create(_)) && !dry_run;
+    let named = uid.clone();
+    let act = move |store: &Store| store.deploy(dry_run, |workspace| work.step(workspace, &named));
+    let after = api.blocking(act).await?;
+    if !dry_run {
+        api.settle().await?;
+    }
+    let mut answer = match (after.deployments.get(&uid), &before) {
+        (Some(deployment), _) => {
+            let mut answer = written(&after, deployment, now);
+            answer["notes"] = json!(notes(&after, (before.as_ref(), deployment), now));
+            answer
+        }
+        // What would be forgotten.
+        (None, Some(before)) if dry_run => written(&workspace, before, now),
+        (None, _) => return Ok(Response::empty(204)),
+    };
+    if dry_run {
+        answer["dryRun"] = json!(true);
+    }
+    Response::json(if made { 201 } else { 200 }, &answer)
+}
+
+/// What is done, with the database at hand.
+enum Work {
+    Create(Box<Deployment>),
+    Change(Box<Body>),
+    Active(bool),
+    Delete,
+}
+
+impl Work {
+    fn step(self, workspace: &Workspace, uid: &str) -> Result<Edit, DeployError> {
+        match self {
+            Self::Create(deployment) => put_deployment(workspace, *deployment),
+            Self::Change(body) => edit_deployment(workspace, uid, |old| body.over(old)),
+            Self::Active(true) => activate(workspace, uid),
+            Self::Active(false) => deactivate(workspace, uid),
+            Self::Delete => delete_deployment(workspace, uid),
+        }
+    }
+}
+
+fn list(
+    workspace: &Workspace,
+    environment: Option<&str>,
+    now: UnixMs,
+) -> Result<Response, Problem> {
+    let wanted = environment.map(|name| known_environment(workspace, name));
+    let wanted = wanted.transpose()?;
+    let fits = |own: &&Deployment| wanted.is_none_or(|env| env.uid == own.environment_uid);
+    let mut found: Vec<&Deployment> = workspace.deployments.values().filter(fits).collect();
+    found.sort_by(|a, b| (&a.environment_uid, &a.name).cmp(&(&b.environment_uid, &b.name)));
+    let answer: Vec<Value> = found
+        .into_iter()
+        .map(|own| written(workspace, own, now))
+        .collect();
+    Response::json(200, &answer)
+}
+
+/// A deployment by uid, or by name where that names one.
+fn found<'w>(
+    workspace: &'w Workspace,
+    environment: Option<&str>,
+    which: &str,
+) -> Result<&'w Deployment, Problem> {
+    let wanted = environment.map(|name| known_environment(workspace, name));
+    let wanted = wanted.transpose()?;
+    let fits = |own: &&Deployment| {
+        (own.uid == which || own.name == which)
+            && wanted.is_none_or(|env| env.uid == own.environment_uid)
+    };
+    let mut fitting = workspace.deployments.values().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(own), None) => Ok(own),
+        (Some(_), Some(_)) => Err(Problem::new(
+            409,
+            "ambiguous-deployment",
+            format!("several environments have a deployment {which:?}"),
+        )
+        .found(which)
+        .expected("its uid, or ?environment=NAME")),
+        (None, _) => {
+            let names = workspace.deployments.values().map(|own| own.name.as_str());
+            let names: Vec<&str> = names.collect();
+            let unknown = DeployError::UnknownDeployment(which.to_owned());
+            Err(Problem::from(StoreError::Deploy(unknown))
+                .found(which)
+                .expected(&format!("one of: {}", names.join(", "))))
+        }
+    }
+}
+
+/// What an author should know about a change, before it or after.
+fn notes(
+    workspace: &Workspace,
+    (before, after): (Option<&Deployment>, &Deployment),
+    now: UnixMs,
+) -> Vec<String> {
+    // A new deployment has excluded nobody yet.
+    let launch = before.and_then(|own| notices::full_launch(Some(own), after));
+    let closed = notices::closed(before, after);
+    let ends = launch.into_iter().chain(closed).map(ToOwned::to_owned);
+    let mut notes: Vec<String> = ends.collect();
+    notes.extend(before.and_then(|before| notices::cancelled(before, after)));
+    let asks = |own: &Deployment| {
+        let rollout = &own.rollout;
+        let audience = rollout.alternatives.clone();
+        (own.channel.clone(), audience, rollout.id.clone())
+    };
+    if before.is_none_or(|own| own.channel != after.channel) {
+        notes.extend(notices::undescribed(workspace, after));
+    }
+    if before.is_none_or(|own| asks(own) != asks(after)) {
+        notes.extend(notices::unknown_attributes(workspace, after));
+    }
+    if before.is_none_or(|own| own.rollout.schedule != after.rollout.schedule) {
+        notes.extend(notices::odd_steps(after, now));
+    }
+    notes
+}
