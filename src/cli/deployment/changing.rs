@@ -32,7 +32,7 @@ pub(in crate::cli) struct Care {
     dry_run: bool,
     /// Tell first whom it lets in, puts out or moves; without a terminal and
     /// without --yes it ends there.
-    #[arg(long, conflicts_with = "dryRun")]
+    #[arg(long, conflicts_with = "dry_run")]
     preview: bool,
     /// Ask nothing.
     #[arg(long, short = 'y')]
