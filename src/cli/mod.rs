@@ -27,6 +27,8 @@ mod failure;
 mod features;
 mod flags;
 mod flow;
+mod funnel;
+mod group;
 mod hash;
 mod health;
 mod key;
@@ -103,6 +105,9 @@ enum Command {
     /// Users: one's progress, and many coming in or going out.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups: what is known of them.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Flows: their versions, work on the next one, and where they are on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
@@ -171,6 +176,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
         Command::Usage(command) => usage::run(command, &variables, console),
+        Command::Group(command) => group::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Audit(command) => audit::run(command, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),

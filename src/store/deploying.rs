@@ -9,7 +9,7 @@ use super::{
     Store, StoreError,
     engine::Write,
     environment_names,
-    workspace::{Channel, Deployment, Workspace},
+    workspace::{Channel, Deployment, Flow, Workspace},
 };
 use crate::{
     clock::Ambient,
@@ -301,10 +301,7 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
             errors.push(DeployError::UnknownVersion {
                 flow: flow.sid.clone(),
                 found: number,
-                expected: match flow.latest() {
-                    0 => "a version once one is committed".to_owned(),
-                    latest => format!("1 to {latest}"),
-                },
+                expected: versions_of(flow),
             });
         }
         (Some(_), _) => {}
@@ -315,6 +312,14 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
     }
     errors.extend(rival(workspace, own, environment.map(|own| &*own.name)));
     errors
+}
+
+/// The committed versions of a flow, in words.
+pub(super) fn versions_of(flow: &Flow) -> String {
+    match flow.latest() {
+        0 => "a version once one is committed".to_owned(),
+        latest => format!("1 to {latest}"),
+    }
 }
 
 /// What another deployment of the environment leaves no place for.

@@ -11,12 +11,14 @@ pub mod api;
 mod audit;
 mod authoring;
 pub mod backup;
+mod counts;
 mod demo;
 mod deploying;
 mod drafting;
 mod edges;
 pub mod engine;
 mod export;
+mod finding;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod import;
@@ -29,6 +31,7 @@ mod naming;
 mod notices;
 pub mod offline;
 mod outbox;
+mod people;
 mod preview;
 mod project_file;
 mod publish;
@@ -40,6 +43,7 @@ mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod theirs;
 mod tokens;
 mod touching;
 mod usage;
@@ -48,6 +52,7 @@ mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
+pub use counts::{DeploymentCounts, Funnel, FunnelBlock, FunnelPath};
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
@@ -55,6 +60,7 @@ pub use drafting::{
     VersionText, Which, Written,
 };
 pub use edges::EdgeListing;
+pub use finding::{FoundUser, FoundUsers, UserMembership, UserSearch, UserStanding, UserStandings};
 pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
 pub use key_terms::KeyTerms;
 pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
@@ -65,6 +71,7 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use people::{ErasedTally, UserError, Where};
 pub use preview::{Example, Movement, MovementCounts, Preview, PreviewAsk, Seen};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
@@ -199,6 +206,9 @@ pub enum StoreError {
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// One user.
+    #[error(transparent)]
+    User(#[from] UserError),
     /// What is authored makes no snapshot to judge by.
     #[error("nothing can be judged: {0}")]
     Rehearse(#[from] CompileError),

@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Something changed in an environment, and is committed.
-    fn taken(&self, environment: &str) {
+    pub(super) fn taken(&self, environment: &str) {
         if let Some(sender) = self.progress.get(environment) {
             sender.send_modify(|count| *count += 1);
         }
@@ -233,6 +233,7 @@ impl Store {
                     webhooks = swept.webhooks,
                     refuted = swept.refuted,
                     journals = swept.journals,
+                    tombstones = swept.tombstones,
                     "what is too old was forgotten"
                 );
             }

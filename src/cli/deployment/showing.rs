@@ -12,7 +12,7 @@ use super::super::{
 };
 
 /// Columns of a listing.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 10] = [
     ("environment", "ENVIRONMENT"),
     ("name", "NAME"),
     ("flow", "FLOW"),
@@ -22,6 +22,7 @@ const COLUMNS: [(&str, &str); 9] = [
     ("whom", "WHOM"),
     ("share", "SHARE"),
     ("remember", "REMEMBER"),
+    ("judged", "IN/OUT/STARTED/FINISHED"),
 ];
 
 /// Deployments as rows, or the answer as it came.
@@ -43,6 +44,11 @@ pub(super) fn rows(
             count => json!(format!("{count} alternatives")),
         };
         row["share"] = json!(share(row));
+        if row["counts"].is_object() {
+            let counts = ["in", "out", "started", "finished"];
+            let counts = counts.map(|member| row["counts"][member].to_string());
+            row["judged"] = json!(counts.join("/"));
+        }
     }
     table::print(console, output, &COLUMNS, &rows)
 }
@@ -86,7 +92,15 @@ pub(super) fn whole(console: &mut Console, output: Output, own: &Value) -> Resul
         text("id"),
         text("remember")
     ))?;
-    Ok(())
+    let count = |member: &str| own["counts"][member].as_u64().unwrap_or(0);
+    console.line(&format!(
+        "  so far {} judged: {} in and {} out; {} started, {} finished",
+        count("judged"),
+        count("in"),
+        count("out"),
+        count("started"),
+        count("finished")
+    ))
 }
 
 fn rule(rule: &Value) -> String {

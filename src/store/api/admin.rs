@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, audit, channels, deployments, flows,
+    Api, Response, audit, channels, deployments, flows, funnel,
     problem::Problem,
     route::{Admin, Query, parameters},
-    usage, users, webhooks,
+    subjects, usage, users, webhooks,
 };
 use crate::{
     clock::UnixMs,
@@ -178,6 +178,10 @@ pub(super) async fn answer(
             return webhooks::list(api, environment, query).await;
         }
         Admin::Audit(asked) => return audit::answer(api, asked, query).await,
+        Admin::Funnel(sid) => return funnel::answer(api, sid, query).await,
+        Admin::Subject(environment, asked) => {
+            return subjects::answer(api, environment, asked, query, body).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -237,6 +241,8 @@ pub(super) async fn answer(
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)
+        | Admin::Funnel(_)
+        | Admin::Subject(..)
         | Admin::Webhooks(_)
         | Admin::Usage(_)
         | Admin::User(_) => environments(api),

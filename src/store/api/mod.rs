@@ -12,11 +12,13 @@ mod deployments;
 mod drafts;
 mod edge;
 mod flows;
+mod funnel;
 mod openapi;
 mod permits;
 mod problem;
 mod reads;
 mod route;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod usage;

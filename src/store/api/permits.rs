@@ -9,7 +9,7 @@ use super::{
     audit, channels, deployments, drafts,
     problem::Problem,
     route::{self, Admin},
-    usage,
+    subjects, usage,
 };
 use crate::store::{
     rights::Role,
@@ -106,6 +106,15 @@ needs! {
     // Whose users are looked at is known once the deployment is.
     Admin::Deployments(deployments::Asked::Preview(None)) => "previewNewDeployment", Viewer, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Preview(Some(_))) => "previewDeployment", Viewer, Place::Anywhere;
+
+    Admin::Funnel(_) => "funnel", Viewer, Place::Asked;
+    Admin::Subject(name, subjects::Asked::Find) => "findUsers", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Show(_)) => "showUser", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Reset(_)) => "resetUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Move(_)) => "moveUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Erase(_)) => "eraseUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Group(_)) => "group", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::EraseGroup(_)) => "eraseGroup", Editor, Place::In(name);
 
     Admin::Channels(channels::Asked::List) => "channels", Viewer, Place::Anywhere;
     Admin::Channels(channels::Asked::Put(_)) => "setChannel", Editor, Place::Anywhere;

@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, channels, deployments, drafts, problem::Problem, usage};
+use super::{audit, channels, deployments, drafts, problem::Problem, subjects, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -61,6 +61,10 @@ pub(super) enum Admin {
     Channels(channels::Asked),
     Flows,
     Flow(String),
+    /// How far its runs came.
+    Funnel(String),
+    /// Environment, and what is asked of its users and groups.
+    Subject(String, subjects::Asked),
     Draft(drafts::Asked),
     FlowStatus(String),
     Usage(usage::Asked),
@@ -156,6 +160,9 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             ("GET", Admin::Usage(asked))
         }
         ["applications"] => ("GET", Admin::Usage(usage::Asked::Applications)),
+        ["environments", name, rest @ ..] if subjects::are_asked(rest) => {
+            return subjects::route(method, name, rest);
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["audit"] => ("GET", Admin::Audit(audit::Asked::List)),
         ["audit", id] => ("GET", Admin::Audit(audit::Asked::Show(version(id)?))),
@@ -179,6 +186,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ([sid], "DELETE") => ("DELETE", Admin::Draft(Asked::Delete(decoded(sid)?))),
         ([sid], "GET") => ("GET", Admin::Flow(decoded(sid)?)),
         ([sid], _) => ("GET, PATCH, DELETE", Admin::Flow(decoded(sid)?)),
+        ([sid, "funnel"], _) => ("GET", Admin::Funnel(decoded(sid)?)),
         ([sid, "status"], _) => ("POST", Admin::FlowStatus(decoded(sid)?)),
         ([sid, "versions", "draft"], "PUT") => {
             ("PUT", Admin::Draft(Asked::PutDraft(decoded(sid)?)))

@@ -9,6 +9,7 @@ mod drafts;
 mod explaining;
 mod keys;
 mod loading;
+mod people;
 mod rollouts;
 mod settings;
 mod snapshots;

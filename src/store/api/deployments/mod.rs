@@ -85,10 +85,12 @@ pub(super) async fn answer(
     let workspace = api.store.workspace();
     let find = |which: &str| found(&workspace, environment, which).map(|own| own.uid.clone());
     let (uid, work): (String, Work) = match asked {
-        Asked::List => return list(&workspace, environment, now),
+        Asked::List => return list(api, &workspace, environment, now).await,
         Asked::Show(which) => {
             let own = found(&workspace, environment, &which)?;
-            return Response::json(200, &written(&workspace, own, now));
+            let answer = written(&workspace, own, now);
+            let answers = counted(api, vec![answer], vec![own.clone()]).await?;
+            return Response::json(200, &answers.first());
         }
         Asked::Create => {
             let deployment = create(&api.store, &workspace, read(&body)?)?;
@@ -115,7 +117,11 @@ pub(super) async fn answer(
     let mut answer = match (after.deployments.get(&uid), &before) {
         (Some(deployment), _) => {
             let mut answer = written(&after, deployment, now);
-            answer["notes"] = json!(notes(&after, (before.as_ref(), deployment), now));
+            let mut told = notes(&after, (before.as_ref(), deployment), now);
+            if before.is_some_and(|own| notices::full_launch(Some(&own), deployment).is_some()) {
+                told.extend(let_in(api, deployment).await?);
+            }
+            answer["notes"] = json!(told);
             answer
         }
         // What would be forgotten.
@@ -148,7 +154,8 @@ impl Work {
     }
 }
 
-fn list(
+async fn list(
+    api: &Api,
     workspace: &Workspace,
     environment: Option<&str>,
     now: UnixMs,
@@ -158,11 +165,28 @@ fn list(
     let fits = |own: &&Deployment| wanted.is_none_or(|env| env.uid == own.environment_uid);
     let mut found: Vec<&Deployment> = workspace.deployments.values().filter(fits).collect();
     found.sort_by(|a, b| (&a.environment_uid, &a.name).cmp(&(&b.environment_uid, &b.name)));
-    let answer: Vec<Value> = found
-        .into_iter()
-        .map(|own| written(workspace, own, now))
-        .collect();
-    Response::json(200, &answer)
+    let answers = found.iter().map(|own| written(workspace, own, now));
+    let answers = answers.collect();
+    let found = found.into_iter().cloned().collect();
+    Response::json(200, &counted(api, answers, found).await?)
+}
+
+/// With what the percentage of each came to so far.
+async fn counted(
+    api: &Api,
+    mut answers: Vec<Value>,
+    deployments: Vec<Deployment>,
+) -> Result<Vec<Value>, Problem> {
+    let count = move |store: &Store| {
+        let deployments = deployments.iter();
+        let counts = deployments.map(|own| store.deployment_counts(&own.environment_uid, &own.uid));
+        counts.collect::<Result<Vec<_>, _>>()
+    };
+    let counts = api.blocking(count).await?;
+    for (answer, counts) in answers.iter_mut().zip(counts) {
+        answer["counts"] = json!(counts);
+    }
+    Ok(answers)
 }
 
 /// A deployment by uid, or by name where that names one.
@@ -196,6 +220,15 @@ fn found<'w>(
                 .expected(&format!("one of: {}", names.join(", "))))
         }
     }
+}
+
+/// Whom a full launch lets in.
+async fn let_in(api: &Api, deployment: &Deployment) -> Result<Option<String>, Problem> {
+    let (environment, uid) = (deployment.environment_uid.clone(), deployment.uid.clone());
+    let count = move |store: &Store| store.deployment_counts(&environment, &uid);
+    let out = api.blocking(count).await?.out_count;
+    Ok((out > 0)
+        .then(|| format!("{out} recorded exclusions become inclusions, each when they come next")))
 }
 
 /// What an author should know about a change, before it or after.

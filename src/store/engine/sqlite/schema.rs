@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::EngineError;
+use super::{EngineError, counters, erasing};
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
@@ -21,6 +21,8 @@ const MIGRATIONS: &[&str] = &[
     RIGHTS,
     USAGE,
     AUDIT,
+    erasing::SCHEMA,
+    counters::SCHEMA,
 ];
 
 /// The version that all of them lead to.
