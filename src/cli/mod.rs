@@ -12,6 +12,7 @@ mod asking;
 mod audit;
 mod author;
 mod backup;
+mod channel;
 mod completions;
 mod config;
 mod console;
@@ -27,6 +28,8 @@ mod features;
 mod flag;
 mod flags;
 mod flow;
+mod funnel;
+mod group;
 mod hash;
 mod health;
 mod key;
@@ -104,6 +107,9 @@ enum Command {
     /// Users: one's progress, and many coming in or going out.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups: what is known of them.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Flows: their versions, work on the next one, and where they are on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
@@ -127,6 +133,9 @@ enum Command {
     /// Segments: constraints that several flags share.
     #[command(subcommand)]
     Segment(segment::SegmentCommand),
+    /// Where requests come from, and what they carry.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Releases that edges hold back.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -175,6 +184,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
         Command::Usage(command) => usage::run(command, &variables, console),
+        Command::Group(command) => group::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Audit(command) => audit::run(command, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),
@@ -182,6 +192,7 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Deployment(command) => deployment::run(command, &variables, console),
         Command::Flag(command) => flag::run(command, &variables, console),
         Command::Segment(command) => segment::run(command, &variables, console),
+        Command::Channel(command) => channel::run(command, &variables, console),
         Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),

@@ -214,7 +214,7 @@ fn a_user_nobody_knows_ends_with_1() {
     assert_eq!(code, 1);
     let request = got.join().expect("a request");
     assert!(
-        request.starts_with("GET /admin/v1/users/a%2Fb%20c?environment=development "),
+        request.starts_with("GET /admin/v1/environments/development/users/a%2Fb%20c "),
         "{request}"
     );
 }

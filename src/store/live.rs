@@ -97,6 +97,7 @@ impl Store {
                 Ok((after, changed.writes, ()))
             })?;
         }
+        self.carry_out_schedules(now)?;
         self.publish_due()?;
         let _publisher = locked(&self.publishing);
         let workspace = self.workspace();

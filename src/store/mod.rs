@@ -11,12 +11,14 @@ pub mod api;
 mod audit;
 mod authoring;
 pub mod backup;
+mod counts;
 mod demo;
 mod deploying;
 mod drafting;
 mod edges;
 pub mod engine;
 mod export;
+mod finding;
 mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -28,16 +30,22 @@ mod keys;
 mod ledger;
 mod live;
 mod naming;
+mod notices;
 pub mod offline;
 mod outbox;
+mod people;
+mod preview;
 mod project_file;
 mod publish;
 mod records;
+mod rehearse;
 mod rights;
+mod schedule;
 mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod theirs;
 mod tokens;
 mod touching;
 mod usage;
@@ -47,6 +55,7 @@ mod workspace;
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
 pub use authoring::Stale;
+pub use counts::{DeploymentCounts, Funnel, FunnelBlock, FunnelPath};
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
@@ -54,6 +63,7 @@ pub use drafting::{
     VersionText, Which, Written,
 };
 pub use edges::EdgeListing;
+pub use finding::{FoundUser, FoundUsers, UserMembership, UserSearch, UserStanding, UserStandings};
 pub use flags::{
     Completion, Flag, FlagConstraint, FlagDependency, FlagError, FlagKind, FlagOverride,
     FlagPayload, FlagSettings, FlagStrategy, FlagText, FlagVariant, Flags, Known, Segment,
@@ -70,6 +80,8 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use people::{ErasedTally, UserError, Where};
+pub use preview::{Example, Movement, MovementCounts, Preview, PreviewAsk, Seen};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
 pub use usage::{
@@ -96,7 +108,11 @@ use workspace::AuthoredVersion;
 
 use crate::{
     clock::{Ambient, UnixMs},
-    snapshot::{Revision, Version, compile::compile_version, sha256_hex, wire},
+    snapshot::{
+        Revision, Version,
+        compile::{CompileError, compile_version},
+        sha256_hex, wire,
+    },
 };
 
 /// Versions kept compiled for judging late records; each is asked for rarely.
@@ -209,6 +225,12 @@ pub enum StoreError {
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// One user.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// What is authored makes no snapshot to judge by.
+    #[error("nothing can be judged: {0}")]
+    Rehearse(#[from] CompileError),
     /// An environment that is not there.
     #[error("environment {found:?} does not exist (expected one of {expected})")]
     UnknownEnvironment {

@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Something changed in an environment, and is committed.
-    fn taken(&self, environment: &str) {
+    pub(super) fn taken(&self, environment: &str) {
         if let Some(sender) = self.progress.get(environment) {
             sender.send_modify(|count| *count += 1);
         }
@@ -234,6 +234,7 @@ impl Store {
                     webhooks = swept.webhooks,
                     refuted = swept.refuted,
                     journals = swept.journals,
+                    tombstones = swept.tombstones,
                     "what is too old was forgotten"
                 );
             }

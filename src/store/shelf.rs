@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     flags::{self, Flag, Segment},
     publish::{PublishError, encode},
-    workspace::{AuthoredVersion, Environment, Workspace},
+    workspace::{AuthoredVersion, Environment, Flow, Workspace},
 };
 use crate::snapshot::{
     flags::FlagsDocument,
@@ -223,23 +223,9 @@ impl Shelf {
         let settings = MadeOf::Settings(settings(workspace, environment));
         offer(PartKind::Settings, "settings".to_owned(), settings)?;
         for flow in workspace.flows.values() {
-            let shown = || {
-                let versions = flow.versions.iter();
-                versions.filter(|(number, _)| **number > 0 || environment.drafts)
-            };
-            let part = FlowPart {
-                uid: flow.uid.clone(),
-                sid: flow.sid.clone(),
-                name: flow.name.clone(),
-                project: flow.project.clone(),
-                // What is switched off stands in the control document.
-                enabled: true,
-                versions: shown().map(|(number, _)| *number).collect(),
-                refuse_public_force: flow.refuse_public_force,
-                deployments_only: flow.deployments_only,
-            };
+            let part = flow_part(flow, environment);
             offer(PartKind::Flow, flow.uid.clone(), MadeOf::Flow(part))?;
-            for (number, version) in shown() {
+            for (number, version) in shown(flow, environment) {
                 let id = format!("{}:{number}", flow.uid);
                 let own = MadeOf::Version(Same(Arc::clone(version)));
                 offer(PartKind::Version, id, own)?;
@@ -312,7 +298,35 @@ impl Shelf {
     }
 }
 
-fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
+/// The versions of a flow that are published in an environment.
+pub(super) fn shown<'w>(
+    flow: &'w Flow,
+    environment: &Environment,
+) -> impl Iterator<Item = (&'w u32, &'w Arc<AuthoredVersion>)> {
+    let drafts = environment.drafts;
+    let versions = flow.versions.iter();
+    versions.filter(move |(number, _)| **number > 0 || drafts)
+}
+
+/// A flow as it is published in an environment.
+pub(super) fn flow_part(flow: &Flow, environment: &Environment) -> FlowPart {
+    FlowPart {
+        uid: flow.uid.clone(),
+        sid: flow.sid.clone(),
+        name: flow.name.clone(),
+        project: flow.project.clone(),
+        // What is switched off stands in the control document.
+        enabled: true,
+        versions: shown(flow, environment)
+            .map(|(number, _)| *number)
+            .collect(),
+        refuse_public_force: flow.refuse_public_force,
+        deployments_only: flow.deployments_only,
+    }
+}
+
+/// What every edge of an environment goes by.
+pub(super) fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
     SettingsPart {
         environment_type: environment.kind,
         drafts: environment.drafts,

@@ -214,6 +214,7 @@ fn edge(current: Arc<Current>) -> Edge {
         distribution: None,
         traces_per_million: None,
         segment: SegmentSecrets::default(),
+        usage: flowgate::usage::Intake::closed(),
     }
 }
 

@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, audit, deployments, flows,
+    Api, Response, audit, channels, deployments, flows, funnel,
     problem::Problem,
     route::{Admin, Query, parameters},
-    usage, users, webhooks,
+    subjects, usage, users, webhooks,
 };
 use crate::{
     clock::UnixMs,
@@ -191,6 +191,10 @@ pub(super) async fn answer(
             return webhooks::list(api, environment, query).await;
         }
         Admin::Audit(asked) => return audit::answer(api, asked, query).await,
+        Admin::Funnel(sid) => return funnel::answer(api, sid, query).await,
+        Admin::Subject(environment, asked) => {
+            return subjects::answer(api, environment, asked, query, body).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -239,6 +243,7 @@ pub(super) async fn answer(
         Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::Channels(asked) => channels::answer(api, asked, &body).await,
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
         // The rest was answered above, and drafts before that.
@@ -251,6 +256,8 @@ pub(super) async fn answer(
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)
+        | Admin::Funnel(_)
+        | Admin::Subject(..)
         | Admin::Webhooks(_)
         | Admin::Usage(_)
         | Admin::User(_) => environments(api),

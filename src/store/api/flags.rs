@@ -127,13 +127,12 @@ pub(super) async fn answer(
         _ => {}
     }
     let [] = parameters(query, [])?;
+    let dry_run = api.store.is_trial();
     let terms = Terms {
         tag: request.if_match.as_deref().map(tag).transpose()?.flatten(),
-        dry_run: api.store.is_trial(),
     };
     let text = utf8(&request.body)?;
     let made = matches!(asked, Asked::Create | Asked::CreateSegment);
-    let dry_run = terms.dry_run;
     let (told, report) = api
         .blocking(move |store| act(store, asked, &text, &terms))
         .await?;
@@ -164,11 +163,11 @@ fn act(
 ) -> Result<(Told, ImportReport), Problem> {
     let (told, report) = match asked {
         Asked::Create => {
-            let (name, report) = store.create_flag(text, terms)?;
+            let (name, report) = store.create_flag(text)?;
             (Told::Flag(name), report)
         }
         Asked::CreateSegment => {
-            let (name, report) = store.create_segment(text, terms)?;
+            let (name, report) = store.create_segment(text)?;
             (Told::Segment(name), report)
         }
         Asked::Change(name) => {

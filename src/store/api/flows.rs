@@ -55,9 +55,10 @@ pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
         })
     });
     answer["history"] = versions.collect();
+    let now = api.store.now_ms();
     let deployments = workspace.deployments.values();
     let own = deployments.filter(|own| own.flow_uid == flow.uid);
-    answer["deployments"] = own.map(|own| written(&workspace, own)).collect();
+    answer["deployments"] = own.map(|own| written(&workspace, own, now)).collect();
     Ok(Response {
         etag: Some(format!("\"{}\"", touching::flow_tag(&workspace, &flow.uid))),
         ..Response::json(200, &answer)?

@@ -7,16 +7,19 @@
 
 mod admin;
 mod audit;
+mod channels;
 mod deployments;
 mod drafts;
 mod edge;
 mod flags;
 mod flows;
+mod funnel;
 mod openapi;
 mod permits;
 mod problem;
 mod reads;
 mod route;
+mod subjects;
 mod terms;
 #[cfg(test)]
 mod tests;

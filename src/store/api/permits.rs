@@ -6,10 +6,10 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    audit, deployments, drafts, flags,
+    audit, channels, deployments, drafts, flags,
     problem::Problem,
     route::{self, Admin},
-    usage,
+    subjects, usage,
 };
 use crate::store::{
     rights::Role,
@@ -123,6 +123,21 @@ needs! {
     Admin::Deployments(deployments::Asked::Activate(_)) => "activateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Deactivate(_)) => "deactivateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Delete(_)) => "deleteDeployment", Editor, Place::Anywhere;
+    // Whose users are looked at is known once the deployment is.
+    Admin::Deployments(deployments::Asked::Preview(None)) => "previewNewDeployment", Viewer, Place::Anywhere;
+    Admin::Deployments(deployments::Asked::Preview(Some(_))) => "previewDeployment", Viewer, Place::Anywhere;
+
+    Admin::Funnel(_) => "funnel", Viewer, Place::Asked;
+    Admin::Subject(name, subjects::Asked::Find) => "findUsers", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Show(_)) => "showUser", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Reset(_)) => "resetUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Move(_)) => "moveUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Erase(_)) => "eraseUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Group(_)) => "group", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::EraseGroup(_)) => "eraseGroup", Editor, Place::In(name);
+
+    Admin::Channels(channels::Asked::List) => "channels", Viewer, Place::Anywhere;
+    Admin::Channels(channels::Asked::Put(_)) => "setChannel", Editor, Place::Anywhere;
 }
 
 /// Refuses a request whose key may not call this.

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::Response;
 use crate::store::{
     AccessError, AuditEntry, AuditError, DeliveryError, DeployError, FlagError, FlowError,
-    Forbidden, ImportError, KeyError, PublishError, StoreError, UsageError, ledger::ShipError,
+    Forbidden, ImportError, KeyError, PublishError, StoreError, UsageError, UserError,
+    ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -134,6 +135,10 @@ impl From<StoreError> for Problem {
             StoreError::Import(error) => error.into(),
             StoreError::Flow(error) => error.into(),
             StoreError::Flag(error) => error.into(),
+            StoreError::User(error) => error.into(),
+            StoreError::Rehearse(ref cause) => {
+                Self::new(422, "not-judged", error.to_string()).found(&cause.to_string())
+            }
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Usage(error) => error.into(),
@@ -230,6 +235,28 @@ impl From<DeployError> for Problem {
             | DeployError::Name(_)
             | DeployError::Salt
             | DeployError::Faulty(_) => Self::new(422, "deployment-refused", text),
+        }
+    }
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let text = error.to_string();
+        match error {
+            UserError::NotVisited { expected, .. } => {
+                Self::new(404, "unknown-state", text).expected(&expected)
+            }
+            UserError::UnknownVersion {
+                found, expected, ..
+            } => Self::new(404, "unknown-version", text)
+                .found(&found.to_string())
+                .expected(&expected),
+            UserError::Block { found, expected } => Self::new(422, "unknown-block", text)
+                .found(&found)
+                .expected(&expected),
+            UserError::Incompatible { .. } => Self::new(409, "incompatible-version", text),
+            UserError::NoEntry { .. } => Self::new(409, "no-entry", text),
+            UserError::Refused(_) => Self::new(422, "user-refused", text),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, deployments::Asked, drafts, flags, problem::Problem, usage};
+use super::{audit, channels, deployments, drafts, flags, problem::Problem, subjects, usage};
 use crate::limits;
 
 /// Everything the store answers.
@@ -57,10 +57,15 @@ pub(super) enum Admin {
     /// Environment and id.
     RetryWebhook(String, String),
     User(String),
-    Deployments(Asked),
+    Deployments(deployments::Asked),
     Audit(audit::Asked),
+    Channels(channels::Asked),
     Flows,
     Flow(String),
+    /// How far its runs came.
+    Funnel(String),
+    /// Environment, and what is asked of its users and groups.
+    Subject(String, subjects::Asked),
     Draft(drafts::Asked),
     /// Or a segment.
     Flag(flags::Asked),
@@ -159,6 +164,9 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             ("GET", Admin::Usage(asked))
         }
         ["applications"] => ("GET", Admin::Usage(usage::Asked::Applications)),
+        ["environments", name, rest @ ..] if subjects::are_asked(rest) => {
+            return subjects::route(method, name, rest);
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["audit"] => ("GET", Admin::Audit(audit::Asked::List)),
         ["audit", id] => ("GET", Admin::Audit(audit::Asked::Show(version(id)?))),
@@ -167,7 +175,8 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ["flows", rest @ ..] => return flows(method, rest),
         ["flags", rest @ ..] => return flags::flag_routes(method, rest),
         ["segments", rest @ ..] => return flags::segment_routes(method, rest),
-        ["deployments", rest @ ..] => return deployments(method, rest),
+        ["deployments", rest @ ..] => return deployments::route(method, rest),
+        ["channels", rest @ ..] => return channels::route(method, rest),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(admin))
@@ -183,6 +192,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ([sid], "DELETE") => ("DELETE", Admin::Draft(Asked::Delete(decoded(sid)?))),
         ([sid], "GET") => ("GET", Admin::Flow(decoded(sid)?)),
         ([sid], _) => ("GET, PATCH, DELETE", Admin::Flow(decoded(sid)?)),
+        ([sid, "funnel"], _) => ("GET", Admin::Funnel(decoded(sid)?)),
         ([sid, "status"], _) => ("POST", Admin::FlowStatus(decoded(sid)?)),
         ([sid, "versions", "draft"], "PUT") => {
             ("PUT", Admin::Draft(Asked::PutDraft(decoded(sid)?)))
@@ -205,24 +215,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     allowed(method, expected).map(|()| Some(admin))
 }
 
-/// Deployments have a method for each thing that can be done to them.
-fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
-    let (expected, asked) = match (rest, method) {
-        ([], "POST") => ("POST", Asked::Create),
-        ([], "GET") => ("GET", Asked::List),
-        ([], _) => ("GET, POST", Asked::List),
-        ([which], "PUT") => ("PUT", Asked::Replace(decoded(which)?)),
-        ([which], "PATCH") => ("PATCH", Asked::Change(decoded(which)?)),
-        ([which], "DELETE") => ("DELETE", Asked::Delete(decoded(which)?)),
-        ([which], "GET") => ("GET", Asked::Show(decoded(which)?)),
-        ([which], _) => ("GET, PUT, PATCH, DELETE", Asked::Show(decoded(which)?)),
-        ([which, "activate"], _) => ("POST", Asked::Activate(decoded(which)?)),
-        ([which, "deactivate"], _) => ("POST", Asked::Deactivate(decoded(which)?)),
-        _ => return Ok(None),
-    };
-    allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
-}
-
+/// Whether a path has this method.
 pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     if method == expected {
         return Ok(());
@@ -235,6 +228,7 @@ pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Proble
     )
 }
 
+/// A segment of a path as the text it spells.
 pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
         Problem::new(400, "malformed-path", "a path segment is not UTF-8 text").found(raw)
@@ -249,7 +243,8 @@ pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     Ok(text.into_owned())
 }
 
-fn subject(raw: &str) -> Result<String, Problem> {
+/// A segment that is the id of somebody or something.
+pub(super) fn subject(raw: &str) -> Result<String, Problem> {
     let id = decoded(raw)?;
     if id.len() > limits::SUBJECT_ID_BYTES_MAX {
         return Err(Problem::new(400, "id-too-long", "the id is too long")

@@ -41,7 +41,7 @@ pub(super) fn dry_run(query: &mut Query) -> Result<bool, Problem> {
     }
 }
 
-/// A parameter that says yes or no.
+/// `true` or `false`.
 pub(super) fn truth(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "true" => Ok(true),
@@ -75,8 +75,8 @@ pub(super) fn tag(condition: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Whether a condition is about the thing as such; versions, flags and segments
-/// have tags of their own, which go by their text.
+/// Whether a condition is about the thing as such; versions have tags of their
+/// own, which go by their text.
 pub(super) fn is_about_the_thing(route: &Admin) -> bool {
     use drafts::Asked;
     !matches!(

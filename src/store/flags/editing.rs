@@ -53,13 +53,9 @@ impl Store {
 
     /// Makes a flag of a text with its project, its name and whatever else a
     /// project file may say of it.
-    pub fn create_flag(
-        &self,
-        text: &str,
-        terms: &Terms,
-    ) -> Result<(String, ImportReport), StoreError> {
+    pub fn create_flag(&self, text: &str) -> Result<(String, ImportReport), StoreError> {
         let (project, node, name) = named(text)?;
-        let report = self.author_imported(terms, |workspace| {
+        let report = self.author_imported(|workspace| {
             known_project(workspace, &project)?;
             if let Some(flag) = workspace.flags.get(&name) {
                 return Err(FlagError::Taken {
@@ -211,12 +207,10 @@ impl Store {
                 return Err(FlagError::NotArchived(name.to_owned()).into());
             }
             let mut after = workspace.clone();
-            let mut writes = Vec::new();
-            if !terms.dry_run {
-                after.flags.remove(name);
-                let name = name.to_owned();
-                writes.push(Write::DeleteFlag { name });
-            }
+            after.flags.remove(name);
+            let writes = vec![Write::DeleteFlag {
+                name: name.to_owned(),
+            }];
             let report = ImportReport {
                 changes: vec![change(ChangeKind::FlagDeleted, name, None)],
                 ..ImportReport::default()
@@ -232,7 +226,7 @@ impl Store {
         terms: &Terms,
         members: impl FnOnce(&Workspace, &Flag) -> Result<Vec<(String, Node)>, StoreError>,
     ) -> Result<ImportReport, StoreError> {
-        self.author_imported(terms, |workspace| {
+        self.author_imported(|workspace| {
             let flag = Arc::clone(known(workspace, name)?);
             unchanged(workspace, &flag, terms)?;
             let mut members = members(workspace, &flag)?;
@@ -261,17 +255,11 @@ impl Store {
 
     pub(super) fn author_imported(
         &self,
-        terms: &Terms,
         work: impl FnOnce(&Workspace) -> Result<import::Imported, StoreError>,
     ) -> Result<ImportReport, StoreError> {
         self.author(|workspace| {
             let imported = work(workspace)?;
-            // Without writes nothing happens.
-            let writes = match terms.dry_run {
-                true => Vec::new(),
-                false => imported.writes,
-            };
-            Ok((imported.workspace, writes, imported.report))
+            Ok((imported.workspace, imported.writes, imported.report))
         })
     }
 }

@@ -25,13 +25,9 @@ impl Store {
     }
 
     /// Makes a segment of a text with its project, name and constraints.
-    pub fn create_segment(
-        &self,
-        text: &str,
-        terms: &Terms,
-    ) -> Result<(String, ImportReport), StoreError> {
+    pub fn create_segment(&self, text: &str) -> Result<(String, ImportReport), StoreError> {
         let (project, node, name) = named(text)?;
-        let report = self.author_imported(terms, |workspace| {
+        let report = self.author_imported(|workspace| {
             known_project(workspace, &project)?;
             if let Some(segment) = workspace.segment(&name) {
                 return Err(FlagError::Taken {
@@ -55,7 +51,7 @@ impl Store {
         terms: &Terms,
     ) -> Result<ImportReport, StoreError> {
         let change = node(change)?;
-        self.author_imported(terms, |workspace| {
+        self.author_imported(|workspace| {
             let segment = known_segment(workspace, which)?;
             unchanged(segment, terms)?;
             let Node::Table(mut members) = change else {
@@ -86,11 +82,8 @@ impl Store {
                 return Err(FlagError::InUse { segment, by }.into());
             }
             let mut after = workspace.clone();
-            let mut writes = Vec::new();
-            if !terms.dry_run {
-                after.segments.remove(&segment.id);
-                writes.push(Write::DeleteSegment { id: segment.id });
-            }
+            after.segments.remove(&segment.id);
+            let writes = vec![Write::DeleteSegment { id: segment.id }];
             let report = ImportReport {
                 changes: vec![change(ChangeKind::SegmentDeleted, &segment.name, None)],
                 ..ImportReport::default()

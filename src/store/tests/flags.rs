@@ -142,7 +142,7 @@ fn a_flag_switched_off_is_off_where_an_older_release_is_held() {
     change(&|| store.delete_flag("new-cart", &terms));
     assert_eq!(listed(), ["new-cart"], "a release that has it may be held");
     let again = r#"{"project": "shop", "name": "new-cart"}"#;
-    change(&|| Ok(store.create_flag(again, &terms)?.1));
+    change(&|| Ok(store.create_flag(again)?.1));
     assert_eq!(
         listed(),
         ["new-cart"],
@@ -165,14 +165,8 @@ fn archived_flags_go_and_come_back_switched_off() {
     };
     let error = store.delete_flag("new-cart", &terms).unwrap_err();
     assert!(error.to_string().contains("archive it first"), "{error}");
-    let dry = Terms {
-        dry_run: true,
-        ..Terms::default()
-    };
-    assert_eq!(
-        store.archive_flag("new-cart", &dry).unwrap().changes.len(),
-        3
-    );
+    let tried = store.trying().archive_flag("new-cart", &terms).unwrap();
+    assert_eq!(tried.changes.len(), 3);
     assert!(seen(&store, "new-cart"));
     store.archive_flag("new-cart", &terms).unwrap();
     assert!(!seen(&store, "new-cart"));
@@ -266,10 +260,7 @@ fn a_change_of_what_was_not_read_is_refused() {
     let house = House::new();
     let store = with_flags(&house);
     let tag = store.flag_text("new-cart").unwrap().tag;
-    let terms = Terms {
-        tag: Some(tag),
-        dry_run: false,
-    };
+    let terms = Terms { tag: Some(tag) };
     let place = ("new-cart", "development");
     store.remove_strategy(place, 1, &terms).unwrap();
     // Without strategies it is on for everybody, and says so.

@@ -6,6 +6,7 @@ mod deploying;
 mod flags;
 mod keys;
 mod publishing;
+mod schedules;
 
 use std::{
     path::Path,

@@ -9,6 +9,8 @@ mod drafts;
 mod explaining;
 mod keys;
 mod loading;
+mod people;
+mod rollouts;
 mod settings;
 mod snapshots;
 mod users;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::EngineError;
+use super::{EngineError, counters, erasing};
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
@@ -22,6 +22,8 @@ const MIGRATIONS: &[&str] = &[
     USAGE,
     AUDIT,
     FLAGS,
+    erasing::SCHEMA,
+    counters::SCHEMA,
 ];
 
 /// The version that all of them lead to.
