@@ -52,6 +52,7 @@ pub(crate) fn serve(snapshot: Snapshot, users: Users, beside: impl FnOnce(&Curre
         limits: Limits::new(LimitSettings::default(), NonZeroUsize::MIN),
         distribution: None,
         traces_per_million: None,
+        usage: flowgate::usage::Intake::closed(),
     };
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     // One worker, as the floor has one thread: the other core is the client's.

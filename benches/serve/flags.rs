@@ -133,7 +133,11 @@ fn flag(at: usize) -> Value {
         }
         _ => json!({"contextName": "plan", "operator": "NOT_IN", "values": ["basic"]}),
     };
-    let segments = if at % 4 == 0 { vec![1] } else { Vec::new() };
+    let segments = if at.is_multiple_of(4) {
+        vec![1]
+    } else {
+        Vec::new()
+    };
     let parameters = json!({"rollout": "50", "stickiness": "default", "groupId": name});
     let variant = |name: &str| {
         json!({"name": name, "weight": 500, "stickiness": "default",

@@ -24,6 +24,7 @@ use crate::{
         RefreshFacts, StatusSource, UpstreamFacts,
     },
     upstream::UpstreamVersion,
+    usage::UsageWatch,
 };
 
 /// Everything there is to look at.
@@ -38,6 +39,7 @@ pub(super) struct Watched {
     task_panics: Option<Arc<AtomicU64>>,
     upstream: UpstreamVersion,
     reports: Arc<Mutex<ReportStatus>>,
+    usage: Option<UsageWatch>,
 }
 
 struct WatchedEnvironment {
@@ -76,6 +78,7 @@ impl Watched {
             task_panics: None,
             upstream: UpstreamVersion::default(),
             reports: Arc::default(),
+            usage: None,
         }
     }
 
@@ -113,6 +116,11 @@ impl Watched {
     ) {
         self.shipping = Some(status);
         self.task_panics = Some(task_panics);
+    }
+
+    /// Connects who knows how the use of flags is kept.
+    pub(super) fn usage(&mut self, usage: UsageWatch) {
+        self.usage = Some(usage);
     }
 
     /// Says whether progress is shipped at all.
@@ -153,6 +161,11 @@ impl StatusSource for Watched {
             environments: environments.collect(),
             progress: self.progress_facts(),
             upstream: self.upstream_facts(),
+            usage: self
+                .usage
+                .as_ref()
+                .map(UsageWatch::facts)
+                .unwrap_or_default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod reporting;
 mod shipping;
 mod store;
 mod tls;
+mod usage;
 
 use std::{io, path::PathBuf};
 

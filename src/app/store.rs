@@ -92,6 +92,7 @@ impl Store {
             dead_letter_ms: millis(config.dead_letter_life()),
             usage_ms: millis(config.usage_life()),
             audit_ms: millis(config.audit_life()),
+            tombstone_ms: millis(config.tombstone_life()),
         });
         let webhook_key = WebhookKey::open(&config.data().join("webhooks.key"), &ambient)?;
         tracing::info!(

@@ -4,7 +4,7 @@
 //! takes all or nothing. `export` prints the same format, so that the two in a
 //! row change nothing.
 
-use std::{io::Read, path::PathBuf};
+use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -26,6 +26,14 @@ pub(super) struct ImportArguments {
     /// Form of the files.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Where to put flags of an Unleash document that is of one environment
+    /// [default: the one it names].
+    #[arg(long, value_name = "ENV")]
+    environment: Option<String>,
+    /// An environment of an Unleash export, and what it is called here. Can be
+    /// given several times.
+    #[arg(long, value_name = "THEIRS=OURS", value_parser = renamed)]
+    map_environment: Vec<(String, String)>,
     #[command(flatten)]
     target: Target,
     /// Table or JSON.
@@ -59,15 +67,26 @@ pub(super) fn import(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
-    if arguments.format == Format::Unleash {
-        return Err(
-            Failure::usage("--format unleash is not supported by this version")
-                .mend("project files are: --format project"),
-        );
+    let is_told_where = arguments.environment.is_some() || !arguments.map_environment.is_empty();
+    if arguments.format == Format::Project && is_told_where {
+        return Err(Failure::usage(
+            "found --environment or --map-environment with project files, which name their \
+             environments",
+        )
+        .mend("Unleash exports are: --format unleash"));
     }
     let files: Result<Vec<Value>, Failure> = arguments.files.iter().map(read_file).collect();
-    let body = json!({"files": files?});
-    let answer = Admin::find(&arguments.target, variables)?.post(&["import"], &body)?;
+    let mut body = json!({"files": files?});
+    let admin = Admin::find(&arguments.target, variables)?;
+    let answer = match arguments.format {
+        Format::Project => admin.post(&["import"], &body)?,
+        Format::Unleash => {
+            let environments: BTreeMap<_, _> = arguments.map_environment.iter().cloned().collect();
+            body["environment"] = json!(arguments.environment);
+            body["environments"] = json!(environments);
+            admin.post(&["import", "unleash"], &body)?
+        }
+    };
     report(console, arguments, &answer)?;
     Ok(Outcome::Done)
 }
@@ -83,6 +102,18 @@ pub(super) fn export(
     let text = Admin::find(&arguments.target, variables)?.get_text(&["export"], &query)?;
     console.print(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Two names with a sign between them.
+fn renamed(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => {
+            Ok((theirs.to_owned(), ours.to_owned()))
+        }
+        _ => Err(format!(
+            "found {text:?}, expected two names such as default=production"
+        )),
+    }
 }
 
 /// A project file as it is sent.

@@ -217,12 +217,13 @@ fn show(console: &mut Console, admin: &Admin, answer: Value) -> Result<(), Failu
 
 fn cloned(console: &mut Console, from: &str, answer: &Value) -> Result<(), Failure> {
     console.line(&format!(
-        "cloned: {from} as {}, with {} projects, {} statuses, {} deployments, {} contents",
+        "cloned: {from} as {}, with {} projects, {} statuses, {} deployments, {} contents, {} flags",
         answer["name"].as_str().unwrap_or_default(),
         answer["projects"].as_array().map_or(0, Vec::len),
         answer["statuses"],
         answer["deployments"],
         answer["contents"],
+        answer["flags"],
     ))?;
     let keys = answer["keys"].as_array().cloned().unwrap_or_default();
     if keys.is_empty() {

@@ -12,6 +12,7 @@ use super::{
     console::Console,
     draft::{self, DraftCommand},
     failure::{Failure, Outcome},
+    funnel,
     table::{self, Output},
 };
 use crate::config::Variables;
@@ -38,6 +39,8 @@ pub(super) enum FlowCommand {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Tell how many users came to each block, and along each path.
+    Funnel(funnel::FunnelArguments),
     #[command(flatten)]
     Draft(DraftCommand),
     /// Switch a flow on; who was in it goes on where they stood.
@@ -81,6 +84,7 @@ pub(super) fn run(
             let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
             show(console, output, &answer)?;
         }
+        FlowCommand::Funnel(arguments) => return funnel::funnel(&arguments, variables, console),
         FlowCommand::Draft(command) => return draft::run(command, variables, console),
         FlowCommand::Enable(status) => set(console, &status, true, variables)?,
         FlowCommand::Disable(status) => set(console, &status, false, variables)?,

@@ -12,6 +12,7 @@ mod asking;
 mod audit;
 mod author;
 mod backup;
+mod channel;
 mod completions;
 mod config;
 mod consent;
@@ -26,8 +27,11 @@ mod env_life;
 mod explain;
 mod failure;
 mod features;
+mod flag;
 mod flags;
 mod flow;
+mod funnel;
+mod group;
 mod hash;
 mod health;
 mod key;
@@ -38,6 +42,7 @@ mod place;
 mod project;
 mod release;
 mod replay;
+mod segment;
 mod serve;
 mod signing;
 mod snapshot;
@@ -108,6 +113,9 @@ enum Command {
     /// Users: one's progress, and many coming in or going out.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Groups: what is known of them.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Flows: their versions, work on the next one, and where they are on.
     #[command(subcommand)]
     Flow(flow::FlowCommand),
@@ -125,6 +133,15 @@ enum Command {
     /// Which version of a flow a channel serves, and to whom.
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
+    /// Flags: where they are on, for whom, and how far they have come.
+    #[command(subcommand)]
+    Flag(flag::FlagCommand),
+    /// Segments: constraints that several flags share.
+    #[command(subcommand)]
+    Segment(segment::SegmentCommand),
+    /// Where requests come from, and what they carry.
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Releases that edges hold back.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -174,11 +191,15 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Outcome, Failure>
         Command::Snapshot(command) => snapshot::run(command, console),
         Command::User(command) => user::run(command, &variables, console),
         Command::Usage(command) => usage::run(command, &variables, console),
+        Command::Group(command) => group::run(command, &variables, console),
         Command::Edges(arguments) => edges::edges(&arguments, &variables, console),
         Command::Audit(command) => audit::run(command, &variables, console),
         Command::Webhook(command) => webhook::run(command, &variables, console),
         Command::Flow(command) => flow::run(command, &variables, console),
         Command::Deployment(command) => deployment::run(command, &variables, console),
+        Command::Flag(command) => flag::run(command, &variables, console),
+        Command::Segment(command) => segment::run(command, &variables, console),
+        Command::Channel(command) => channel::run(command, &variables, console),
         Command::Release(command) => release::run(command, &variables, console),
         Command::Explain(arguments) => explain::explain(&arguments, console),
         Command::Load(arguments) => load::load(&arguments, console),

@@ -93,7 +93,7 @@ fn wrong_usage_ends_with_64_and_help_with_0() {
         &["edge", "--nope"],
         &["key", "create", "--kind", "gate"],
         &["import"],
-        &["import", "x.json", "--format", "unleash"],
+        &["import", "x.json", "--map-environment", "default"],
         &["health", "--url", "ftp://x"],
         // About readiness, which is not asked for.
         &["health", "--for", "write"],
@@ -214,7 +214,7 @@ fn a_user_nobody_knows_ends_with_1() {
     assert_eq!(code, 1);
     let request = got.join().expect("a request");
     assert!(
-        request.starts_with("GET /admin/v1/users/a%2Fb%20c?environment=development "),
+        request.starts_with("GET /admin/v1/environments/development/users/a%2Fb%20c "),
         "{request}"
     );
 }

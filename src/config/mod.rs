@@ -27,7 +27,7 @@ pub use dev::{DEV, DevConfig};
 pub use edge::{
     Ack, ChangesConfig, CorsOrigins, EDGE, EdgeConfig, EnvironmentConfig, JournalConfig,
     LimitsConfig, OldSnapshot, SnapshotOrigin, SocketConfig, StopConfig, SubjectsConfig,
-    UnknownSubject, UpstreamConfig, UpstreamTls,
+    UnknownSubject, UpstreamConfig, UpstreamTls, UsageConfig,
 };
 pub use fault::{Fault, Faults, Origin};
 pub use info::DevInfo;

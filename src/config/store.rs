@@ -146,6 +146,18 @@ const KEYS: &[Key] = &[
         secret: None,
         doc: "Days for which the audit log says who changed what; a year and what an auditor is late.",
     },
+    Key {
+        name: "retention.tombstone_days",
+        flag: "tombstone-days",
+        kind: Kind::Number {
+            min: 1,
+            max: DAYS_MAX,
+        },
+        preset: Preset::Value("400"),
+        secret: None,
+        doc: "Days for which it is kept that a user or a group was erased. What an edge ships later than that would \
+              come back.",
+    },
 ];
 
 /// Settings of a store that cannot break a rule.
@@ -164,6 +176,7 @@ pub struct StoreConfig {
     dead_letter_life: Duration,
     usage_life: Duration,
     audit_life: Duration,
+    tombstone_life: Duration,
     traces: Option<TracesConfig>,
     log: LogConfig,
 }
@@ -188,6 +201,7 @@ impl StoreConfig {
             dead_letter_life: days(reader.number("retention.dead_letter_days")),
             usage_life: days(reader.number("retention.usage_days")),
             audit_life: days(reader.number("retention.audit_days")),
+            tombstone_life: days(reader.number("retention.tombstone_days")),
             traces: telemetry::read(&mut reader),
             log: reader.log(),
         };
@@ -269,6 +283,11 @@ impl StoreConfig {
     /// How long the audit log is kept.
     pub fn audit_life(&self) -> Duration {
         self.audit_life
+    }
+
+    /// How long it is kept that somebody was erased.
+    pub fn tombstone_life(&self) -> Duration {
+        self.tombstone_life
     }
 
     /// Where traces go; nowhere by default.

@@ -125,6 +125,11 @@ impl DataFolder {
         self.path.join("journal")
     }
 
+    /// Where the journal of the use of flags is; made by whoever keeps one.
+    pub fn usage(&self) -> PathBuf {
+        self.path.join("usage")
+    }
+
     /// Where the last good snapshots are.
     pub fn snapshots(&self) -> PathBuf {
         self.path.join("snapshots")

@@ -205,6 +205,13 @@ fn begun() -> FlowState {
     }
 }
 
+/// A running state as it is in another version, whatever the strategies say;
+/// none when a block that is active has no counterpart there.
+pub fn carry(source: &Version, target: &Version, state: &FlowState) -> Option<FlowState> {
+    let blocks = carried(source, target, state)?;
+    Some(FlowState { blocks, ..begun() })
+}
+
 /// The strategies of the versions after `from` up to `target`, in order. One
 /// that does not exist restarts what is in progress, and so do those that lie
 /// very far back.

@@ -23,7 +23,7 @@ pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource
 pub use flags::{FlagAsk, judge, may_draw};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
 pub(crate) use migrate::standing_in;
-pub use migrate::{Standing, Strategies, migrate};
+pub use migrate::{Standing, Strategies, carry, migrate};
 pub use reason::Reason;
 pub use receipt::{
     AlternativeJudged, EntryJudged, MigrationJudged, Pin, Receipt, RolloutId, RolloutJudged,
@@ -34,5 +34,5 @@ pub(crate) use subject::can_name;
 pub use subject::{Profile, Subject, SubjectView};
 pub use transition::{
     Effect, Judge, LiveJudge, Other, Outcome, RecordedJudge, Side, Step, StepError, Targets,
-    Touched, reconcile, transition,
+    Touched, place, reconcile, transition,
 };

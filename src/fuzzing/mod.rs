@@ -9,7 +9,7 @@
 mod changed;
 mod texts;
 
-use crate::{disk::journal, server, snapshot, store};
+use crate::{disk::journal, server, snapshot, store, usage};
 
 /// A parser and what must hold of it.
 #[derive(Clone, Copy)]
@@ -42,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     target("packet", server::fuzzing::packet),
     target("ticket", server::fuzzing::ticket),
     target("user-token", server::fuzzing::user_token),
+    target("usage", server::fuzzing::usage),
+    target("usage-record", usage::fuzzing::record),
     target("expression", texts::expression),
     target("rule", texts::rule),
     target("token", texts::token),

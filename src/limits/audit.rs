@@ -1,4 +1,7 @@
 //! How much is kept of what was changed, and told at a time?
+//!
+//! The audit log lies in the database beside what it is about, and is read by
+//! people.
 
 /// What a caller may call a request of theirs; ids of tracing systems have at
 /// most a few dozen characters.

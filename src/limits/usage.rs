@@ -3,7 +3,7 @@
 //! Whoever has a public key may tell anything, so everything here is bounded
 //! twice: for each request, and for what an edge or a store keeps of all.
 
-use super::{FLAG_NAME_BYTES_MAX, SHIP_BYTES_MAX};
+use super::{FLAG_NAME_BYTES_MAX, RECORD_BYTES_MAX, SHIP_BYTES_MAX};
 
 /// Body of one report: a client with five thousand flags.
 pub const USAGE_BODY_BYTES_MAX: usize = 512 * 1024;
@@ -31,6 +31,34 @@ pub const USAGE_STRATEGIES_MAX: usize = 64;
 /// How old a report may be and still count for its own hours; what is older,
 /// or of a clock that is ahead, counts for the hour in which it came.
 pub const USAGE_LATE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
+/// Reports that wait to be merged, and the bytes of their bodies: more than is
+/// merged in a second. What finds this full is told again by its client.
+pub const USAGE_QUEUE_MAX: usize = 4_096;
+
+/// See [`USAGE_QUEUE_MAX`]; in memory a body takes a few times as much.
+pub const USAGE_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Applications that an edge tells apart in an environment and hour. Further
+/// ones count under one name.
+pub const USAGE_APPS_MAX: usize = 256;
+
+/// Names that no flag has, of which an edge keeps the use in an environment and
+/// hour: flags that are gone and still asked for, and not whatever is made up.
+pub const USAGE_UNKNOWN_FLAGS_MAX: usize = 256;
+
+/// Instances that an edge notes in an environment within ten minutes.
+pub const USAGE_MET_MAX: usize = 2_000;
+
+/// Sums, instances and the names within them that wait in an environment for
+/// the journal: some megabytes, and nothing but a moment's while it takes them.
+pub const USAGE_PENDING_MAX: usize = 50_000;
+
+/// Rows of one record of the journal.
+pub const USAGE_RECORD_ROWS_MAX: usize = 1_000;
+
+/// Bytes of one record, unless a single row has more.
+pub const USAGE_RECORD_BYTES_MAX: usize = 256 * 1024;
 
 /// Batch of an edge, and so the store's body cap for it.
 pub const USAGE_BATCH_BYTES_MAX: usize = 1024 * 1024;
@@ -65,4 +93,8 @@ const _: () = {
     assert!(USAGE_BATCH_BYTES_MAX <= SHIP_BYTES_MAX);
     assert!(USAGE_PER_ANSWER <= USAGE_PER_ANSWER_MAX);
     assert!(USAGE_COUNT_MAX < USAGE_SUM_MAX);
+    assert!(USAGE_BODY_BYTES_MAX * 4 <= USAGE_QUEUE_BYTES_MAX);
+    assert!(USAGE_RECORD_BYTES_MAX * 2 <= RECORD_BYTES_MAX);
+    // A row with every name at its longest, each byte escaped, is one record.
+    assert!((USAGE_VARIANTS_MAX + 4) * (USAGE_WORD_BYTES_MAX * 6 + 64) <= USAGE_RECORD_BYTES_MAX);
 };

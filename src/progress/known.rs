@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::UnixMs,
-    evaluate::{FlowProgress, FlowState, Profile, Subject},
+    evaluate::{FlowState, Profile, Subject},
     limits::{EVENT_RING, PROPERTIES_BYTES_MAX, PROPERTIES_MAX},
     snapshot::{FlowKey, name_hash},
 };
@@ -97,19 +97,6 @@ impl Known {
 
     /// The ledger's document in compact form.
     pub(super) fn of(document: &UserDocument) -> Self {
-        let mut flows: Vec<FlowProgress> = document
-            .flows
-            .iter()
-            .map(|flow| FlowProgress {
-                flow: FlowKey::of(&flow.flow),
-                version: flow.version,
-                conversation: flow.conversation.as_deref().map(Into::into),
-                state: flow.to_state(),
-            })
-            .collect();
-        flows.sort_by(|a, b| {
-            (a.flow, a.version, &a.conversation).cmp(&(b.flow, b.version, &b.conversation))
-        });
         let recent = document.flows.iter().flat_map(|flow| {
             let place = Place::of(flow);
             flow.recent.iter().map(move |id| (place, *id))
@@ -118,15 +105,7 @@ impl Known {
         let identified = identified.map(|id| (Place::identify(), *id));
         Self {
             recent: recent.chain(identified).collect(),
-            subject: Arc::new(Subject {
-                profile: Arc::new(Profile {
-                    identifier: document.identifier.as_str().into(),
-                    created_ms: document.created_ms,
-                    updated_ms: document.updated_ms,
-                    properties: document.properties.clone(),
-                }),
-                flows,
-            }),
+            subject: Arc::new(document.to_subject()),
             doc_rev: document.doc_rev,
             assumed: false,
             last: None,
@@ -307,16 +286,10 @@ pub(super) struct KnownGroup {
 impl KnownGroup {
     /// The ledger's record in the form evaluation reads.
     pub(super) fn of(record: GroupRecord) -> Self {
+        let taken = record.last.clone();
         Self {
-            profile: Arc::new(Profile {
-                identifier: record.identifier.into(),
-                created_ms: record.created_ms,
-                updated_ms: record.updated_ms,
-                properties: record.properties,
-            }),
-            taken: record
-                .last
-                .map(|(journal, seq)| (journal.as_str().into(), seq)),
+            profile: Arc::new(record.into_profile()),
+            taken: taken.map(|(journal, seq)| (journal.as_str().into(), seq)),
         }
     }
 

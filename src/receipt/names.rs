@@ -31,6 +31,7 @@ pub(super) fn documents(flow: &Flow, user: &Subject) -> Vec<FlowStateDocument> {
             retired: own.state.retired,
             generation: own.state.generation,
             touched_ms: None,
+            enrolled: None,
             blocks: blocks.collect(),
             recent: Vec::new(),
         }

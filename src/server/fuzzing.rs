@@ -15,7 +15,9 @@ use std::{
 use hyper::Method;
 
 pub(crate) use super::{
-    protocol::{dopt::fuzz_packet as packet, flows::fuzz_ticket as ticket},
+    protocol::{
+        dopt::fuzz_packet as packet, flows::fuzz_ticket as ticket, unleash::fuzzing::usage,
+    },
     signed::fuzzing::token as user_token,
 };
 use super::{

@@ -68,6 +68,7 @@ use crate::{
         metrics::{Metrics, RequestCounters},
         traces::Chooser,
     },
+    usage::{Evaluating, Intake},
 };
 
 /// What the public listener needs.
@@ -97,6 +98,8 @@ pub struct Edge {
     pub sockets: Sockets,
     /// How Segment's webhooks are believed.
     pub segment: SegmentSecrets,
+    /// Where clients' use of flags is left.
+    pub usage: Intake,
 }
 
 impl Edge {
@@ -128,6 +131,8 @@ impl Edge {
             changes: self.changes.clone(),
             sockets: self.sockets.clone(),
             segment: self.segment.clone(),
+            evaluating: self.usage.evaluating(),
+            usage: self.usage.clone(),
             chance: Cell::new(u64::from_le_bytes(self.ambient.bytes())),
             flag_answers: unleash::Answers::default(),
         }
@@ -150,6 +155,9 @@ pub struct EdgeService {
     changes: Changes,
     sockets: Sockets,
     segment: SegmentSecrets,
+    usage: Intake,
+    /// What this worker counts of its own evaluations, if it does.
+    evaluating: Option<Evaluating>,
     /// What chance is made of, moved on by every request that asks for some.
     chance: Cell<u64>,
     /// What clients that begin to follow flags are told.

@@ -29,4 +29,5 @@ pub const DEMO: &[(&str, &str)] = &[
         "customer-support.yaml",
         include_str!("../../config/demo/customer-support.yaml"),
     ),
+    ("flags.yaml", include_str!("../../config/demo/flags.yaml")),
 ];

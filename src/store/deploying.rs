@@ -9,13 +9,13 @@ use super::{
     Store, StoreError,
     engine::Write,
     environment_names,
-    workspace::{Deployment, Environment, Flow, Workspace},
+    workspace::{Channel, Deployment, Environment, Flow, Workspace},
 };
 use crate::{
     clock::Ambient,
     limits,
     snapshot::{
-        compile::{DeploymentFault, compile_deployment},
+        compile::{DeploymentFault, channel_fault, compile_deployment},
         wire::VersionPolicy,
     },
 };
@@ -131,14 +131,16 @@ impl Store {
         self.edit(|workspace| put_deployment(workspace, deployment))
     }
 
-    /// Makes a deployment anew from what it is at that moment: of two authors
-    /// who change different members both are heard.
-    pub(super) fn edit_deployment(
+    /// Takes a step from the workspace as it is at that moment, so that of two
+    /// authors who change different members both are heard. Says where it led.
+    pub(super) fn deploy(
         &self,
-        uid: &str,
-        change: impl FnOnce(&Deployment) -> Deployment,
-    ) -> Result<(), StoreError> {
-        self.edit(|workspace| put_deployment(workspace, change(known(workspace, uid)?)))
+        step: impl FnOnce(&Workspace) -> Result<Edit, DeployError>,
+    ) -> Result<Workspace, StoreError> {
+        self.author(|workspace| {
+            let (after, writes) = step(workspace)?;
+            Ok((after.clone(), writes, after))
+        })
     }
 
     /// Lets a deployment decide again, or stops all it does.
@@ -147,6 +149,11 @@ impl Store {
             true => activate(workspace, uid),
             false => deactivate(workspace, uid),
         })
+    }
+
+    /// Says what a channel is. Whatever is deployed on it has to fit.
+    pub fn put_channel(&self, channel: Channel) -> Result<(), StoreError> {
+        self.edit(|workspace| put_channel(workspace, channel))
     }
 
     /// Forgets a deployment.
@@ -218,6 +225,34 @@ pub(super) fn put_deployment(
         after.deployments.insert(deployment.uid.clone(), deployment);
     }
     Ok((after, writes))
+}
+
+/// Makes a deployment anew from what it is.
+pub(super) fn edit_deployment(
+    workspace: &Workspace,
+    uid: &str,
+    change: impl FnOnce(&Deployment) -> Deployment,
+) -> Result<Edit, DeployError> {
+    put_deployment(workspace, change(known(workspace, uid)?))
+}
+
+/// Says what a channel is.
+fn put_channel(workspace: &Workspace, channel: Channel) -> Result<Edit, DeployError> {
+    if let Some(rule) = channel_fault(&channel.name) {
+        let place = "channel".to_owned();
+        return Err(DeployError::Faulty(DeploymentFault { place, rule }));
+    }
+    if workspace.channels.get(&channel.name) == Some(&channel) {
+        return Ok((workspace.clone(), Vec::new()));
+    }
+    let mut after = workspace.clone();
+    after.channels.insert(channel.name.clone(), channel.clone());
+    let deployments = after.deployments.values();
+    let mut on_it = deployments.filter(|own| own.channel == channel.name);
+    if let Some(fault) = on_it.find_map(|own| check(&after, own).into_iter().next()) {
+        return Err(fault);
+    }
+    Ok((after, vec![Write::Channel(channel)]))
 }
 
 /// Lets a deployment decide again; conversations go on where they stood.
@@ -312,10 +347,7 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
             errors.push(DeployError::UnknownVersion {
                 flow: flow.sid.clone(),
                 found: number,
-                expected: match flow.latest() {
-                    0 => "a version once one is committed".to_owned(),
-                    latest => format!("1 to {latest}"),
-                },
+                expected: versions_of(flow),
             });
         }
         (Some(_), _) => {}
@@ -326,6 +358,14 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
     }
     errors.extend(rival(workspace, own, environment.map(|own| &*own.name)));
     errors
+}
+
+/// The committed versions of a flow, in words.
+pub(super) fn versions_of(flow: &Flow) -> String {
+    match flow.latest() {
+        0 => "a version once one is committed".to_owned(),
+        latest => format!("1 to {latest}"),
+    }
 }
 
 /// What another deployment of the environment leaves no place for.
@@ -372,18 +412,4 @@ pub(super) fn fresh_uid(ambient: &Ambient) -> String {
 /// Whom a new rollout picks is nobody's choice.
 pub(super) fn fresh_salt(ambient: &Ambient) -> String {
     ambient.hex::<8>()
-}
-
-/// What a console says when a deployment is set to everybody.
-pub(super) fn full_launch(before: Option<&Deployment>, after: &Deployment) -> Option<&'static str> {
-    let launches = |deployment: &Deployment| {
-        let rollout = &deployment.rollout;
-        let mut scheduled = rollout.schedule.iter();
-        rollout.basis_points == BASIS_POINTS
-            || scheduled.any(|entry| entry.basis_points == BASIS_POINTS)
-    };
-    (launches(after) && !before.is_some_and(launches)).then_some(
-        "100 % is a full launch: whoever was excluded earlier is let in, and stays in when the \
-         percentage is lowered again",
-    )
 }

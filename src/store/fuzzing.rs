@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::{
     Environment, SourceFile, UserLine, Workspace, export,
+    flags::part,
     import::{import_named, read_files},
     ledger::changes::Cursor,
     memory::{self, MemoryLedger},
@@ -18,6 +19,7 @@ use crate::{
     snapshot::{
         Version,
         compile::compile_version,
+        flags::{Flags, FlagsDocument},
         wire::{EnvironmentType, VersionPart},
     },
 };
@@ -62,6 +64,15 @@ pub(crate) fn project(bytes: &[u8]) {
         .flat_map(|flow| flow.versions.values())
     {
         assert!(compile_version(&version.part).is_ok(), "an edge could not");
+    }
+    for flag in imported.flags.values() {
+        for environment in &imported.environments {
+            let part = part::flag(flag, &environment.uid);
+            let document = FlagsDocument::of_parts(vec![part], Vec::new());
+            let compiled = Flags::compile(&document);
+            let aside = compiled.troubles().iter().find(|own| own.set_aside);
+            assert_eq!(aside, None, "an edge would set it aside");
+        }
     }
     let written = export::export(&imported, None).expect("what was imported is written");
     let again = take(&imported, &written);

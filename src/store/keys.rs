@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     engine::Write,
     key_terms::{KeyTerms, refuse_guessable},
+    key_text::key_text,
     rights::{Rights, Role},
     workspace::{StoredKey, StoredKeyKind, Workspace},
 };
@@ -17,10 +18,6 @@ use crate::{
     limits,
     snapshot::sha256_hex,
 };
-
-/// Random bytes of a key: 160 bits, so that with the characters that listings
-/// show more than 128 stay unknown.
-const SECRET_BYTES: usize = 20;
 
 /// Characters of a key that listings show.
 const SHOWN_CHARACTERS: usize = 6;
@@ -471,15 +468,6 @@ fn kept(name: &KeyName, held: Held, text: &str, ambient: &Ambient) -> StoredKey 
     }
 }
 
-/// The text of a new key.
-pub fn key_text(kind: StoredKeyKind, environment: Option<&str>, ambient: &Ambient) -> String {
-    let secret = base32(&ambient.bytes::<SECRET_BYTES>());
-    match environment {
-        Some(environment) => format!("{}-{environment}-{secret}", kind.name()),
-        None => format!("{}-{secret}", kind.name()),
-    }
-}
-
 /// A key as it is told of, in the names that environments have there.
 pub(super) fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
     let environment = key.environment_uid.as_ref().and_then(|uid| {
@@ -504,22 +492,3 @@ pub(super) fn listing(workspace: &Workspace, key: &StoredKey) -> KeyListing {
         revoked_ms: key.revoked_ms,
     }
 }
-
-/// Lower-case base 32 (RFC 4648 alphabet): survives mails, shells and double
-/// clicks. Exact for multiples of five bytes, which secrets are.
-fn base32(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let mut text = String::with_capacity(bytes.len() * 8 / 5);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in bytes {
-        held = (held << 8) | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            text.push(ALPHABET[((held >> bits) & 31) as usize] as char);
-        }
-    }
-    text
-}
-
-const _: () = assert!(SECRET_BYTES.is_multiple_of(5));

@@ -13,6 +13,7 @@ mod authoring;
 pub mod backup;
 mod compiled;
 mod confirming;
+mod counts;
 mod demo;
 mod deploying;
 mod drafting;
@@ -20,27 +21,36 @@ mod edges;
 pub mod engine;
 mod environments;
 mod export;
+mod finding;
+mod flags;
 mod following;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod import;
 mod key_terms;
+mod key_text;
 mod keyring;
 mod keys;
 mod ledger;
 mod live;
 mod naming;
+mod notices;
 pub mod offline;
 mod outbox;
+mod people;
+mod preview;
 mod project_file;
 mod projects;
 mod publish;
 mod records;
+mod rehearse;
 mod rights;
+mod schedule;
 mod shelf;
 pub mod signing;
 #[cfg(test)]
 mod tests;
+mod theirs;
 mod tokens;
 mod touching;
 mod usage;
@@ -49,17 +59,26 @@ mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
+pub use authoring::Stale;
+pub use counts::{DeploymentCounts, Funnel, FunnelBlock, FunnelPath};
 pub use demo::DEMO;
 pub use deploying::DeployError;
 pub use drafting::{
-    Commit, Difference, FlowError, NewFlow, Pretend, PretendStep, Seen, Sort, Terms, Tried,
+    Commit, Difference, FlowError, NewFlow, Pretend, PretendStep, SeenVersion, Sort, Terms, Tried,
     TryError, VersionText, Which, Written,
 };
 pub use edges::EdgeListing;
 pub use environments::{CloneTerms, Cloned, EnvironmentChange, EnvironmentError, NewEnvironment};
-pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile};
+pub use finding::{FoundUser, FoundUsers, UserMembership, UserSearch, UserStanding, UserStandings};
+pub use flags::{
+    Completion, Flag, FlagConstraint, FlagDependency, FlagError, FlagKind, FlagOverride,
+    FlagPayload, FlagSettings, FlagStrategy, FlagText, FlagVariant, Flags, Known, Segment,
+    Segments, Stage, WeightType,
+};
+pub use import::{Change, ChangeKind, Fault, ImportError, ImportReport, SourceFile, UnleashTerms};
 pub use key_terms::KeyTerms;
-pub use keys::{KeyError, KeyListing, KeyName, NewKey, key_text};
+pub use key_text::key_text;
+pub use keys::{KeyError, KeyListing, KeyName, NewKey};
 pub use ledger::{CursorError, ImportedUsers, LocalLedger, Refused, Retention, ShipError, Tally};
 #[cfg(any(test, fuzzing))]
 pub(crate) use ledger::{Versions as LedgerVersions, memory};
@@ -67,6 +86,8 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use people::{ErasedTally, UserError, Where};
+pub use preview::{Example, Movement, MovementCounts, Preview, PreviewAsk, Seen};
 pub use projects::{ProjectChange, ProjectError, ProjectListing};
 pub use publish::{Due, PublishError, PublishPlan, Timing};
 pub use rights::{Actor, Forbidden, Rights, Role};
@@ -96,7 +117,7 @@ use tokio::sync::watch;
 
 use crate::{
     clock::{Ambient, UnixMs},
-    snapshot::{Revision, sha256_hex},
+    snapshot::{Revision, compile::CompileError, sha256_hex},
 };
 
 /// The control plane of one workspace: a handle, in whose name things are
@@ -106,6 +127,10 @@ pub struct Store {
     parts: Arc<Parts>,
     retention: Retention,
     actor: Arc<Actor>,
+    /// Where something is only tried.
+    trial: Option<Arc<authoring::Trial>>,
+    /// What a thing has to be for its change.
+    expected: Option<Arc<str>>,
 }
 
 /// What all handles of one store work on.
@@ -158,6 +183,9 @@ pub enum StoreError {
     /// Somebody may not do it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// Somebody else was faster.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// Keys.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -170,6 +198,9 @@ pub enum StoreError {
     /// Versions of a flow, and the flow itself.
     #[error(transparent)]
     Flow(#[from] FlowError),
+    /// A flag or a segment.
+    #[error(transparent)]
+    Flag(#[from] FlagError),
     /// A walk through a version.
     #[error(transparent)]
     Try(#[from] TryError),
@@ -191,6 +222,12 @@ pub enum StoreError {
     /// A cursor of the change stream.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// One user.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// What is authored makes no snapshot to judge by.
+    #[error("nothing can be judged: {0}")]
+    Rehearse(#[from] CompileError),
     /// An environment that is not there.
     #[error("environment {found:?} does not exist (expected one of {expected})")]
     UnknownEnvironment {
@@ -286,6 +323,8 @@ impl Store {
             parts: Arc::new(parts),
             retention: Retention::default(),
             actor: Arc::new(Actor::store()),
+            trial: None,
+            expected: None,
         };
         match store.publish() {
             Ok(_) => {}
@@ -303,8 +342,11 @@ impl Store {
         Self { retention, ..self }
     }
 
-    /// What is authored now.
+    /// What is authored now, or would be after what was tried.
     pub fn workspace(&self) -> Arc<Workspace> {
+        if let Some(tried) = self.trial.as_deref().and_then(authoring::Trial::workspace) {
+            return tried;
+        }
         let workspace = self.workspace.read();
         Arc::clone(&workspace.unwrap_or_else(PoisonError::into_inner))
     }
@@ -329,6 +371,19 @@ impl Store {
     pub fn import(&self, files: &[SourceFile]) -> Result<ImportReport, StoreError> {
         let files = import::read_files(files);
         self.author(|workspace| {
+            let imported = import::import(workspace, files, &self.ambient)?;
+            Ok((imported.workspace, imported.writes, imported.report))
+        })
+    }
+
+    /// Takes exports of an Unleash server, likewise.
+    pub fn import_unleash(
+        &self,
+        files: &[SourceFile],
+        terms: &UnleashTerms,
+    ) -> Result<ImportReport, StoreError> {
+        self.author(|workspace| {
+            let files = import::read_unleash(workspace, files, terms);
             let imported = import::import(workspace, files, &self.ambient)?;
             Ok((imported.workspace, imported.writes, imported.report))
         })

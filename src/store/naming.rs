@@ -6,7 +6,10 @@
 //! belongs to. A renamed flow is then another flow, unless its file gives the
 //! uid it had.
 
-use super::deploying::{fresh_salt, fresh_uid};
+use super::{
+    deploying::{fresh_salt, fresh_uid},
+    flags::Segments,
+};
 use crate::{
     clock::Ambient,
     snapshot::{hex, sha256},
@@ -28,6 +31,19 @@ impl Naming<'_> {
             Self::Random(ambient) => fresh_uid(ambient),
             Self::Derived => hex(&derived::<12>(kind, names)),
         }
+    }
+
+    /// A number for a segment, which nobody has yet.
+    pub(super) fn segment_id(self, name: &str, taken: &Segments) -> i64 {
+        let first = match self {
+            Self::Random(_) => taken.keys().next_back().copied().unwrap_or(0),
+            Self::Derived => {
+                let [a, b, c, d] = derived::<4>("segment", &[name]);
+                i64::from(i32::from_be_bytes([a & 0x3f, b, c, d]))
+            }
+        };
+        let mut free = (first + 1..).filter(|id| !taken.contains_key(id));
+        free.next().unwrap_or(first)
     }
 
     /// A salt for a rollout with these names.

@@ -151,7 +151,13 @@ impl Store {
                     key.name
                 )
             });
-            let by: Vec<String> = flows.chain(keys).collect();
+            let flags = workspace.flags.values().filter(|own| own.project == sid);
+            let flags = flags.map(|own| format!("it has flag {:?} (delete that first)", own.name));
+            let segments = workspace.segments.values();
+            let segments = segments.filter(|own| own.project == sid);
+            let segments =
+                segments.map(|own| format!("it has segment {:?} (delete that first)", own.name));
+            let by: Vec<String> = flows.chain(flags).chain(segments).chain(keys).collect();
             if !by.is_empty() {
                 let sid = sid.to_owned();
                 return Err(ProjectError::InUse { sid, by }.into());

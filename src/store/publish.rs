@@ -14,13 +14,14 @@ use super::{
 };
 use crate::{
     clock::UnixMs,
+    limits::FLAGS_AUTHORED_MAX,
     snapshot::{
         envelope::Role,
         flags::FlagsDocument,
         parts, sha256_hex,
         wire::{
-            Blob, ControlDocument, DocumentReference, READER, ReleaseDocument,
-            TIMESTAMP_LIFE_DEFAULT_MS, TimestampDocument,
+            Blob, ControlDocument, DocumentReference, ReleaseDocument, TIMESTAMP_LIFE_DEFAULT_MS,
+            TimestampDocument,
         },
     },
 };
@@ -163,7 +164,7 @@ pub(super) fn issue(
     let sealed = seal(
         signing,
         environment,
-        (stock.index().clone(), control),
+        (stock.index().clone(), stock.min_reader(), control),
         before,
         now,
         timing,
@@ -201,7 +202,7 @@ pub(super) struct Sealed {
 pub(super) fn seal(
     signing: &Signing,
     environment: &Environment,
-    (index, control): (Blob, ControlDocument),
+    (index, min_reader, control): (Blob, u32, ControlDocument),
     before: Publication,
     now: UnixMs,
     timing: &Timing,
@@ -222,7 +223,7 @@ pub(super) fn seal(
             created_ms: now,
             previous_sha256: (!next.release.sha256.is_empty()).then(|| next.release.sha256.clone()),
             index,
-            min_reader: READER,
+            min_reader,
         };
         let file = signing.seal(Role::Release, &encode(&document)?);
         next.release = published(document.version, &file, release_key);
@@ -385,10 +386,38 @@ fn control(
         epoch: publication.epoch,
         disabled_flows: disabled.map(|flow| flow.uid.clone()).collect(),
         inactive_deployments: inactive.into_iter().collect(),
+        disabled_flags: disabled_flags(workspace, environment, publication),
         revoked_keys: revoked.map(|key| key.sha256.clone()).collect(),
         confirmed_releases: confirmed_releases.into_iter().collect(),
         ..ControlDocument::default()
     }
+}
+
+/// Flags that are off and were on once, and so may be in a release that some
+/// edge holds. What was listed stays so until it is on again, also when it was
+/// deleted or made anew since, as long as there is room.
+fn disabled_flags(
+    workspace: &Workspace,
+    environment: &Environment,
+    publication: &Publication,
+) -> Vec<String> {
+    let was_on = workspace.flags.values().filter(|flag| {
+        let settings = flag.environments.get(&environment.uid);
+        settings.is_some_and(|own| own.enabled_ms.is_some())
+    });
+    let was_on = was_on.map(|flag| &flag.name);
+    let is_on = |name: &&String| {
+        let flag = workspace.flags.get(*name);
+        flag.is_some_and(|own| own.enabled_in(&environment.uid))
+    };
+    let mut off: BTreeSet<&String> = was_on.filter(|name| !is_on(name)).collect();
+    let listed = publication.control_content.disabled_flags.iter();
+    for name in listed.filter(|name| !is_on(name)) {
+        if off.len() < FLAGS_AUTHORED_MAX {
+            off.insert(name);
+        }
+    }
+    off.into_iter().cloned().collect()
 }
 
 fn says_the_same(one: &ControlDocument, other: &ControlDocument) -> bool {

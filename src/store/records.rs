@@ -142,6 +142,7 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let now = self.ambient.now_ms();
+        let dry_run = dry_run || self.is_trial();
         let entry = |done: &ImportedUsers| {
             let tallies = serde_json::json!({"users": done.users, "groups": done.groups});
             let what = ("imported", "users", environment.name.as_str());
@@ -226,6 +227,7 @@ impl Store {
                     webhooks = swept.webhooks,
                     refuted = swept.refuted,
                     journals = swept.journals,
+                    tombstones = swept.tombstones,
                     "what is too old was forgotten"
                 );
             }

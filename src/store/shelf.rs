@@ -14,8 +14,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    flags::{self, Flag, Segment},
     publish::{PublishError, encode},
-    workspace::{AuthoredVersion, Environment, Workspace},
+    workspace::{AuthoredVersion, Environment, Flow, Workspace},
 };
 use crate::snapshot::{
     flags::FlagsDocument,
@@ -47,24 +48,27 @@ type PartName = (PartKind, String);
 /// A part that is made of something else than before, and of what.
 type News = (PartName, MadeOf);
 
-/// What a part was made of. Versions are compared by identity, since they are
-/// replaced as a whole and never changed; the rest is small.
+/// What a part was made of. Versions, flags and segments are compared by
+/// identity, since they are replaced as a whole and never changed; the rest is
+/// small.
 #[derive(Debug, PartialEq)]
 enum MadeOf {
     Settings(SettingsPart),
     Flow(FlowPart),
-    Version(Version),
+    Version(Same<AuthoredVersion>),
     Deployment(DeploymentPart),
     Key(KeyPart),
-    /// Or a segment.
-    Flag(Value),
+    Flag(Same<Flag>),
+    Segment(Same<Segment>),
+    /// A flag or a segment of a document that no workspace has.
+    Given(Value),
 }
 
-/// Held, so that no other version can come to lie at its address.
+/// Held, so that nothing else can come to lie at its address.
 #[derive(Debug)]
-struct Version(Arc<AuthoredVersion>);
+struct Same<T>(Arc<T>);
 
-impl PartialEq for Version {
+impl<T> PartialEq for Same<T> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -89,6 +93,11 @@ impl Stocked {
     /// What the release refers to.
     pub(super) fn index(&self) -> &Blob {
         &self.built.index
+    }
+
+    /// Smallest reader that understands the release.
+    pub(super) fn min_reader(&self) -> u32 {
+        self.inventory.min_reader()
     }
 
     /// The index with its blobs; all of them, when it was built from nothing.
@@ -203,7 +212,7 @@ impl Shelf {
         self.stock_with(workspace, environment, &FlagsDocument::default())
     }
 
-    /// The same, with flags, which are in no workspace yet.
+    /// The same, with flags that are in no workspace.
     pub(super) fn stock_with(
         &self,
         workspace: &Workspace,
@@ -213,7 +222,7 @@ impl Shelf {
         let mut offers = Vec::with_capacity(self.inventory.parts_len());
         let mut made_of = Vec::new();
         let mut offer = |kind, id: String, own: MadeOf| -> Result<(), PublishError> {
-            let (offer, changed) = self.offer((kind, id), own)?;
+            let (offer, changed) = self.offer((kind, id), own, environment)?;
             offers.push(offer);
             made_of.extend(changed);
             Ok(())
@@ -222,28 +231,11 @@ impl Shelf {
         offer(PartKind::Settings, "settings".to_owned(), settings)?;
         let flows = workspace.flows.values();
         for flow in flows.filter(|flow| workspace.is_shown(flow, &environment.uid)) {
-            let shown = || {
-                let versions = flow.versions.iter();
-                versions.filter(|(number, _)| **number > 0 || environment.drafts)
-            };
-            let part = FlowPart {
-                uid: flow.uid.clone(),
-                sid: flow.sid.clone(),
-                name: flow.name.clone(),
-                project: flow.project.clone(),
-                // What is switched off stands in the control document.
-                enabled: true,
-                versions: shown().map(|(number, _)| *number).collect(),
-                refuse_public_force: flow.refuse_public_force,
-                deployments_only: flow.deployments_only,
-            };
+            let part = flow_part(flow, environment);
             offer(PartKind::Flow, flow.uid.clone(), MadeOf::Flow(part))?;
-            for (number, version) in shown() {
+            for (number, version) in shown(flow, environment) {
                 let id = format!("{}:{number}", flow.uid);
-                let version = flow
-                    .version_in(*number, &environment.uid)
-                    .unwrap_or(version);
-                let own = MadeOf::Version(Version(Arc::clone(version)));
+                let own = MadeOf::Version(Same(Arc::clone(version)));
                 offer(PartKind::Version, id, own)?;
             }
         }
@@ -269,7 +261,17 @@ impl Shelf {
             offer(PartKind::Key, key.sha256.clone(), MadeOf::Key(part))?;
         }
         for (kind, id, part) in flags.parts() {
-            offer(kind, id, MadeOf::Flag(part.clone()))?;
+            offer(kind, id, MadeOf::Given(part.clone()))?;
+        }
+        for flag in workspace.flags.values() {
+            if flag.archived_ms.is_none() {
+                let own = MadeOf::Flag(Same(Arc::clone(flag)));
+                offer(PartKind::Flag, flag.name.clone(), own)?;
+            }
+        }
+        for (id, segment) in &workspace.segments {
+            let own = MadeOf::Segment(Same(Arc::clone(segment)));
+            offer(PartKind::Segment, id.to_string(), own)?;
         }
         let (built, inventory) = build_beside(offers, &self.inventory)?;
         Ok(Stocked {
@@ -280,7 +282,12 @@ impl Shelf {
     }
 
     /// A part for the next build, and what it is made of if that is news.
-    fn offer(&self, name: PartName, own: MadeOf) -> Result<(Offer, Option<News>), PublishError> {
+    fn offer(
+        &self,
+        name: PartName,
+        own: MadeOf,
+        environment: &Environment,
+    ) -> Result<(Offer, Option<News>), PublishError> {
         if self.made_of.get(&name) == Some(&own) {
             return Ok(((name.0, name.1, None), None));
         }
@@ -290,14 +297,49 @@ impl Shelf {
             MadeOf::Version(version) => encode(&version.0.part),
             MadeOf::Deployment(part) => encode(part),
             MadeOf::Key(part) => encode(part),
-            MadeOf::Flag(part) => encode(part),
+            MadeOf::Flag(flag) => encode(&flags::part::flag(&flag.0, &environment.uid)),
+            MadeOf::Segment(segment) => encode(&flags::part::segment(&segment.0)),
+            MadeOf::Given(part) => encode(part),
         };
         let offer = (name.0, name.1.clone(), Some(json?));
         Ok((offer, Some((name, own))))
     }
 }
 
-fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
+/// The versions of a flow that are published in an environment, with the
+/// content they have there.
+pub(super) fn shown<'w>(
+    flow: &'w Flow,
+    environment: &'w Environment,
+) -> impl Iterator<Item = (&'w u32, &'w Arc<AuthoredVersion>)> {
+    let drafts = environment.drafts;
+    let versions = flow.versions.iter();
+    let versions = versions.filter(move |(number, _)| **number > 0 || drafts);
+    versions.map(|(number, version)| {
+        let own = flow.version_in(*number, &environment.uid);
+        (number, own.unwrap_or(version))
+    })
+}
+
+/// A flow as it is published in an environment.
+pub(super) fn flow_part(flow: &Flow, environment: &Environment) -> FlowPart {
+    FlowPart {
+        uid: flow.uid.clone(),
+        sid: flow.sid.clone(),
+        name: flow.name.clone(),
+        project: flow.project.clone(),
+        // What is switched off stands in the control document.
+        enabled: true,
+        versions: shown(flow, environment)
+            .map(|(number, _)| *number)
+            .collect(),
+        refuse_public_force: flow.refuse_public_force,
+        deployments_only: flow.deployments_only,
+    }
+}
+
+/// What every edge of an environment goes by.
+pub(super) fn settings(workspace: &Workspace, environment: &Environment) -> SettingsPart {
     SettingsPart {
         environment_type: environment.kind,
         drafts: environment.drafts,

@@ -5,17 +5,23 @@
 //! it looks like before and after. Rights and the audit log both go by it, so
 //! that a new kind of write cannot be forgotten by either.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{
     engine::Write,
+    export,
+    flags::{Flag, FlagSettings},
     keys,
     outbox::receiver_of,
     rights::Role,
     workspace::{AuthoredVersion, Flow, StoredKey, Workspace},
 };
+use crate::snapshot::sha256_hex;
+
+/// Hexadecimal digits of a tag: nobody tries to find two states with one tag.
+const TAG_DIGITS: usize = 32;
 
 /// Where a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +64,10 @@ enum Thing {
     Channel(String),
     /// Uid.
     Deployment(String),
+    /// Name.
+    Flag(String),
+    /// Number.
+    Segment(i64),
     /// SHA-256.
     Key(String),
 }
@@ -80,6 +90,8 @@ impl Touched {
             Thing::Content(..) => "content",
             Thing::Channel(_) => "channel",
             Thing::Deployment(_) => "deployment",
+            Thing::Flag(_) => "flag",
+            Thing::Segment(_) => "segment",
             Thing::Key(_) => "key",
         }
     }
@@ -89,6 +101,17 @@ impl Touched {
         match self.thing {
             Thing::Version(_, number) | Thing::Content(_, number, _) => Some(number),
             _ => None,
+        }
+    }
+
+    /// Names what it is like in a workspace, for `If-Match`; none for versions,
+    /// which have tags of their own.
+    pub(super) fn tag(&self, all: &Workspace) -> Option<String> {
+        match &self.thing {
+            Thing::Version(..) => None,
+            Thing::Status(uid, _) => Some(flow_tag(all, uid)),
+            Thing::Flow(uid) => Some(flow_tag(all, uid)),
+            other => Some(tag_of(other.state(all))),
         }
     }
 
@@ -158,12 +181,48 @@ impl Thing {
                 told["flow"] = json!(all.flow_by_uid(&own.flow_uid).map(|own| &own.sid));
                 told
             }
+            // As project files have them; both can be written as one.
+            Self::Flag(name) => export::flag_value(all, all.flags.get(name)?).ok()?,
+            Self::Segment(id) => export::segment_value(all.segments.get(id)?).ok()?,
             Self::Key(sha256) => {
                 let mut keys = all.keys.iter();
                 json!(keys::listing(all, keys.find(|own| own.sha256 == *sha256)?))
             }
         })
     }
+}
+
+/// The tag of a deployment.
+pub(super) fn deployment_tag(all: &Workspace, uid: &str) -> String {
+    tag_of(Thing::Deployment(uid.to_owned()).state(all))
+}
+
+/// The tag of an environment.
+pub(super) fn environment_tag(all: &Workspace, uid: &str) -> String {
+    tag_of(Thing::Environment(uid.to_owned()).state(all))
+}
+
+/// The tag of what is said of a flow, and of where it is on.
+pub(super) fn flow_tag(all: &Workspace, uid: &str) -> String {
+    let state = Thing::Flow(uid.to_owned()).state(all);
+    tag_of(state.map(|mut state| {
+        let environments = all.environments.iter();
+        let on = environments.filter_map(|own| {
+            let enabled = all.flow_by_uid(uid)?.enabled_in(&own.uid);
+            Some((own.uid.clone(), json!(enabled)))
+        });
+        state["status"] = Value::Object(on.collect());
+        state
+    }))
+}
+
+fn tag_of(state: Option<Value>) -> String {
+    let Some(state) = state else {
+        return String::new();
+    };
+    let mut tag = sha256_hex(state.to_string().as_bytes());
+    tag.truncate(TAG_DIGITS);
+    tag
 }
 
 /// What a write touches between these two states; none for what publishing
@@ -202,6 +261,10 @@ pub(super) fn touched(write: &Write, before: &Workspace, after: &Workspace) -> O
         Write::Channel(own) => seen.channel(&own.name),
         Write::Deployment(own) => seen.deployment(&own.uid),
         Write::DeleteDeployment { uid } => seen.deployment(uid),
+        Write::Flag(own) => seen.flag(&own.name),
+        Write::DeleteFlag { name } => seen.flag(name),
+        Write::Segment(own) => seen.segment(own.id),
+        Write::DeleteSegment { id } => seen.segment(*id),
         Write::Key(own) => key(own),
         // Nobody asks for it any more.
         Write::ForgetEnvironment { .. }
@@ -287,6 +350,49 @@ impl Seen<'_> {
             name,
             role: Role::Editor,
             places: Places::In(places),
+        }
+    }
+
+    /// A flag is noticed where it is on, and by its strategies wherever they are
+    /// another's than before.
+    fn flag(&self, name: &str) -> Touched {
+        let of = |all: &Workspace| all.flags.get(name).cloned();
+        let (old, new) = (of(self.before), of(self.after));
+        let environments = self.after.environments.iter().map(|own| &own.uid);
+        let places = environments.filter(|uid| {
+            let settings = |flag: &Option<Arc<Flag>>| {
+                let flag = flag.as_ref()?;
+                flag.environments.get(*uid).cloned()
+            };
+            let (was, is) = (settings(&old), settings(&new));
+            let is_on = |own: &Option<FlagSettings>| own.as_ref().is_some_and(|own| own.enabled);
+            was != is || is_on(&was) || is_on(&is)
+        });
+        Touched {
+            thing: Thing::Flag(name.to_owned()),
+            name: name.to_owned(),
+            role: Role::Editor,
+            places: Places::In(places.cloned().collect()),
+        }
+    }
+
+    /// A segment is noticed where strategies refer to it.
+    fn segment(&self, id: i64) -> Touched {
+        let of = |all: &Workspace| all.segments.get(&id).cloned();
+        let named = of(self.after).or_else(|| of(self.before));
+        let flags = self.after.flags.values();
+        let used = flags
+            .flat_map(|flag| &flag.environments)
+            .filter(|(_, own)| {
+                let mut segments = own.strategies.iter().flat_map(|own| &own.segments);
+                segments.any(|own| *own == id)
+            });
+        let places: BTreeSet<&String> = used.map(|(uid, _)| uid).collect();
+        Touched {
+            thing: Thing::Segment(id),
+            name: named.map_or_else(|| id.to_string(), |own| own.name.clone()),
+            role: Role::Editor,
+            places: Places::In(places.into_iter().cloned().collect()),
         }
     }
 

@@ -12,6 +12,7 @@ mod reads;
 mod reporting;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use absent::NoLedger;
 pub use client::HttpUpstreamError;

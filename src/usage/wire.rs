@@ -125,6 +125,19 @@ fn extend(own: &mut BTreeSet<String>, other: &BTreeSet<String>) {
     }
 }
 
+/// What waits for the store, as a record of an edge's journal has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// Environment name.
+    pub environment: String,
+    /// The use of flags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<HourCount>,
+    /// Who uses them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Sighting>,
+}
+
 /// What an edge tells its store, once: the stretch of a journal between two of
 /// its seqs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,8 @@ const PAGES: &[(&str, &str)] = &[
     ("keys.md", "is for another user"),
     ("backup.md", "is in epoch 2"),
     ("administration.md", "editor in development"),
-    ("unleash.md", "\"name\":\"new-cart\""),
+    ("unleash.md", "of project harbor, experiment, pre-live"),
+    ("usage.md", "blue 2, green 1"),
     ("users.md", "as they were before"),
     ("environments.md", "refused: 2"),
 ];

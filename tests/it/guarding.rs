@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, Store, body_of, eventually, flowgate, run};
+use crate::harness::{Client, Edge, Store, body_of, eventually, flowgate, run};
 
 const VERSION: &str = "
       - number: NUMBER
@@ -30,6 +30,7 @@ fn import(store: &Store, folder: &Path, flows: &[(&str, &[&str])]) {
         }
         text.push('\n');
     }
+    text += "flags:\n  - { name: banner }\n";
     let file = folder.join("project.yaml");
     std::fs::write(&file, text).expect("a project file");
     store.import(&file);
@@ -40,6 +41,12 @@ fn asked(edge: &Edge, user: &str, flow: &str) -> Value {
     let body = json!({"subject": {"user": user}, "flows": {flow: "latest"}});
     let answer = body_of(&edge.client("server").post("/v1/evaluate", &body), 200);
     answer["decisions"][flow].clone()
+}
+
+/// Whether a flag is on, as far as the edge has it.
+fn banner(pages: &Client) -> Option<bool> {
+    let answer = pages.get("/api/frontend/features/banner?userId=ada");
+    (answer.status == 200).then(|| answer.json()["enabled"] == true)
 }
 
 fn supply(edge: &Edge) -> Value {
@@ -85,6 +92,11 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
     ];
     let mut edge = Edge::start_below(folder, &store, store.url(), flags.as_flattened());
     edge.ready();
+    let pages = Client::new(&edge.program.text("edge_url"), &store.key("frontend"));
+    author(&store, &["flag", "enable", "banner"]);
+    eventually("the flag is on", || {
+        (banner(&pages) == Some(true)).then_some(())
+    });
     // Enough for more than the smallest number that is judged by.
     let client = edge.client("server");
     for user in 0..800 {
@@ -132,6 +144,15 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
         (asked(&edge, "new", "chat")["served"] == false).then_some(())
     });
     assert_eq!(asked(&edge, "new", "tour")["version"], 1);
+    author(&store, &["flag", "disable", "banner"]);
+    eventually("so does that of a flag", || {
+        (banner(&pages) == Some(false)).then_some(())
+    });
+    // The release that says the same is held as the one before it was.
+    let release = eventually("the newer release is held, too", || {
+        let newer = supply(&edge)["held"]["release"].to_string();
+        (newer != release && newer != "null").then_some(newer)
+    });
 
     edge.program.kill();
     edge.restart(folder);

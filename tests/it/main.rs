@@ -43,5 +43,6 @@ mod tls;
 mod traces;
 mod two_processes;
 mod unleash;
+mod usage;
 mod v1;
 mod vectors;

@@ -33,12 +33,14 @@ use super::{
     reporting::Reporting,
     shipping::{Shipping, ShippingParts},
     tls::{Secured, proxies},
+    usage::{Keeping, Usage},
 };
 use crate::{
     clock::Ambient,
     config::{CorsOrigins, EdgeConfig, Secret},
     current::Current,
     disk::{
+        RealDisk,
         folder::DataFolder,
         journal::{Journal, Pressure},
     },
@@ -49,6 +51,7 @@ use crate::{
     refresh::Refresher,
     server,
     telemetry::metrics::Metrics,
+    usage::UsageSink,
 };
 use ground::{Ground, Outside};
 use supply::Supply;
@@ -67,6 +70,8 @@ pub struct Edge {
     shipped: mpsc::Receiver<()>,
     journal: Journal,
     committer: JoinHandle<()>,
+    /// None where the use of flags is kept nowhere.
+    usage: Option<Keeping>,
     current: Arc<Current>,
     watched: Arc<Watched>,
     supply: Supply,
@@ -130,6 +135,8 @@ impl Edge {
             control.spawn("upstream certificates", following);
         }
         watched.shipping(shipping.status.clone(), control.panics());
+        let usage = usage(&config, &folder, &supply, &ambient)?;
+        watched.usage(usage.watch());
         watched.ledger(supply.ledger.is_some());
         let watched = Arc::new(watched);
         let (samples, collector) = sampling(&current, reservoirs);
@@ -154,10 +161,13 @@ impl Edge {
             distribution: supply.distribution(&config),
             traces_per_million: config.traces().map(|traces| traces.per_million),
             segment: segment(&config),
+            usage: usage.intake(),
         };
         secured.measure(&service.metrics);
+        usage.measure(&service.metrics);
         let (public, admin) = serve(&config, service, watched.clone(), public, admin)?;
 
+        let usage = usage.run(&mut control)?;
         control.spawn("read-through", reader.run());
         control.spawn("journal-pressure", say_pressure(journal.clone()));
         if let Some(collector) = collector {
@@ -181,6 +191,7 @@ impl Edge {
             shipped,
             journal,
             committer,
+            usage,
             current,
             watched,
             supply,
@@ -237,6 +248,7 @@ impl Edge {
             mut shipped,
             journal,
             committer,
+            usage,
             supply,
             grace,
             drain,
@@ -248,6 +260,9 @@ impl Edge {
         supply.end();
         // None only when the control thread has died; then nothing runs there.
         control.run(async move { public.drain(drain).await });
+        if let Some(usage) = usage {
+            usage.stop(&control, drain);
+        }
         journal.shutdown();
         if committer.join().is_err() {
             tracing::error!("the journal's thread had panicked");
@@ -288,6 +303,20 @@ fn serve(
         operators.service()
     })?;
     Ok((public, admin))
+}
+
+/// What is kept of the use of flags, if there is a store for it.
+fn usage(
+    config: &EdgeConfig,
+    folder: &DataFolder,
+    supply: &Supply,
+    ambient: &Ambient,
+) -> Result<Usage, StartError> {
+    let sink = supply
+        .store
+        .clone()
+        .map(|store| store as Arc<dyn UsageSink>);
+    Usage::open(config, &folder.usage(), Arc::new(RealDisk), sink, ambient)
 }
 
 /// The way of sampled contexts to where releases are judged by them; none where

@@ -21,6 +21,7 @@ use super::{
         Addresses, StartError,
         control::Control,
         tls::{Secured, proxies},
+        usage::Usage,
     },
     changes, limits, origins, serve, sockets,
 };
@@ -106,6 +107,7 @@ impl Offline {
         let admin = Listener::open(config.admin_listen())?.secured(admin_tls);
         let mut control = Control::start("edge-control").map_err(StartError::Thread)?;
         control.spawn("certificates", secured.follow());
+        let usage = Usage::nowhere();
         let service = server::Edge {
             current: following.current.clone(),
             samples: None,
@@ -119,8 +121,10 @@ impl Offline {
             distribution: None,
             traces_per_million: config.traces().map(|traces| traces.per_million),
             segment: server::SegmentSecrets::default(),
+            usage: usage.intake(),
         };
         secured.measure(&service.metrics);
+        usage.measure(&service.metrics);
         let (public, admin) = serve(config, service, status.clone(), public, admin)?;
         control.spawn("flags", following.run(config.reread()));
         Ok(Self {

@@ -130,9 +130,10 @@ pub(super) const KEYS: &[Key] = &[
         },
         preset: Preset::Value("10000"),
         secret: None,
-        doc: "Streams of changes (/v1/changes) and sockets of Dopt's clients (/v2/socket/) open at a time, each on \
-              a connection of its own. Half of the connections, so that they leave room for requests; further \
-              streams are answered 503, further sockets closed to come again later.",
+        doc: "Streams of changes (/v1/changes) and flags (/api/client/streaming) and sockets of Dopt's clients \
+              (/v2/socket/) open at a time, each on a connection of its own. Half of the connections, so that they \
+              leave room for requests; further streams are answered 503 or, of flags, 429, further sockets closed to \
+              come again later.",
     },
     Key {
         name: "limits.streams_per_key_max",

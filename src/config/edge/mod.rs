@@ -14,6 +14,7 @@ mod process;
 mod socket;
 mod tls;
 mod upstream;
+mod usage;
 
 use std::{
     num::NonZeroUsize,
@@ -30,6 +31,7 @@ pub use self::{
     socket::SocketConfig,
     tls::UpstreamTls,
     upstream::{SnapshotOrigin, UpstreamConfig},
+    usage::UsageConfig,
 };
 use super::{
     ListenerTls, LogConfig, ProxiesConfig, TracesConfig, fault::Faults, key::Surface, log, proxies,
@@ -57,6 +59,7 @@ pub const EDGE: Surface = Surface {
         proxies::KEYS,
         changes::KEYS,
         socket::KEYS,
+        usage::KEYS,
         process::STOP_KEYS,
         limits::CORS_KEYS,
         telemetry::KEYS,
@@ -83,6 +86,7 @@ pub struct EdgeConfig {
     limits: LimitsConfig,
     changes: ChangesConfig,
     socket: SocketConfig,
+    usage: UsageConfig,
     stop: StopConfig,
     cors_origins: CorsOrigins,
     traces: Option<TracesConfig>,
@@ -112,6 +116,7 @@ impl EdgeConfig {
             limits: limits::read(&mut reader),
             changes: changes::read(&mut reader),
             socket: socket::read(&mut reader),
+            usage: usage::read(&mut reader),
             stop: process::stop(&mut reader),
             cors_origins: limits::origins(&mut reader),
             traces: telemetry::read(&mut reader),
@@ -130,7 +135,7 @@ impl EdgeConfig {
     /// upstream, and so nothing may be said of one.
     pub fn offline(mut settings: Settings, features: &Path) -> Result<Self, Faults> {
         settings.refuse(
-            &["upstream.", "environment.", "distribution."],
+            &["upstream.", "environment.", "distribution.", "usage."],
             "is not read with --features: an edge that lives from a file has no upstream (leave it out)",
         );
         let path = features.to_string_lossy();
@@ -230,6 +235,11 @@ impl EdgeConfig {
     /// Sockets of Dopt's clients.
     pub fn socket(&self) -> SocketConfig {
         self.socket
+    }
+
+    /// What is kept of the use of flags.
+    pub fn usage(&self) -> UsageConfig {
+        self.usage
     }
 
     /// Deadlines of a stop.

@@ -6,12 +6,14 @@
 //! answers are played back, so that nothing is ever decided twice.
 
 mod judge;
+mod placing;
 mod run;
 mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use judge::{Judge, LiveJudge, Other, RecordedJudge, Targets};
+pub use placing::place;
 
 use self::run::{OWN, Run};
 use super::state::{BlockState, FlowState};

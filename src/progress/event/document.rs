@@ -2,14 +2,16 @@
 //!
 //! Names in full; the compact form that is evaluated is made of these.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::EventId;
 use crate::{
     clock::UnixMs,
-    evaluate::{BlockState, FlowState},
-    snapshot::{BlockKey, NameKey, Version},
+    evaluate::{BlockState, FlowProgress, FlowState, Profile, Subject},
+    snapshot::{BlockKey, FlowKey, NameKey, Version},
 };
 
 /// State of one flow version for one user.
@@ -41,12 +43,28 @@ pub struct FlowStateDocument {
     /// which conversations are over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched_ms: Option<UnixMs>,
+    /// The percentage decision that its first start rested on; only in user
+    /// documents, where it tells whose success it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<EnrolledDocument>,
     /// Blocks that were entered.
     #[serde(default)]
     pub blocks: Vec<BlockStateDocument>,
     /// Ids of the last events, oldest first; only in user documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<EventId>,
+}
+
+/// Under which key a percentage decision stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolledDocument {
+    /// Uid of the deployment.
+    pub deployment: String,
+    /// The id that was hashed.
+    pub id: String,
+    /// Set when the decision stands for one conversation only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
 }
 
 /// State of one block.
@@ -100,6 +118,7 @@ impl FlowStateDocument {
             retired: state.retired,
             generation: state.generation,
             touched_ms: None,
+            enrolled: None,
             blocks: blocks.collect(),
             recent: Vec::new(),
         }
@@ -149,6 +168,16 @@ pub(crate) fn state_bytes(conversation: Option<&str>, taken: impl Iterator<Item 
     FLOW_BYTES + conversation.map_or(0, str::len) + blocks.sum::<usize>()
 }
 
+/// When and at which revision somebody was erased: what was decided before is
+/// meant for nobody any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// By the ledger's clock.
+    pub at_ms: UnixMs,
+    /// Of the document that was left in the place of the old one.
+    pub doc_rev: u64,
+}
+
 /// Everything the ledger knows of one user: the answer of
 /// `GET environments/{env}/users/{id}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -183,6 +212,9 @@ pub struct UserDocument {
     /// edge decides next is not decided on this document.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixed: bool,
+    /// Whoever had this id was erased; what stands here came later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
 }
 
 impl UserDocument {
@@ -191,6 +223,43 @@ impl UserDocument {
         Self {
             identifier: identifier.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// When the user was erased, if nothing came since: a place that is held
+    /// so that late records bring nothing back.
+    pub fn tombstone_ms(&self) -> Option<UnixMs> {
+        let erased = self.erased?;
+        let is_empty = self.created_ms.is_none()
+            && self.properties.is_empty()
+            && self.groups.is_empty()
+            && self.flows.is_empty();
+        is_empty.then_some(erased.at_ms)
+    }
+
+    /// The compact form of this document.
+    pub fn to_subject(&self) -> Subject {
+        let mut flows: Vec<FlowProgress> = self
+            .flows
+            .iter()
+            .map(|flow| FlowProgress {
+                flow: FlowKey::of(&flow.flow),
+                version: flow.version,
+                conversation: flow.conversation.as_deref().map(Into::into),
+                state: flow.to_state(),
+            })
+            .collect();
+        flows.sort_by(|a, b| {
+            (a.flow, a.version, &a.conversation).cmp(&(b.flow, b.version, &b.conversation))
+        });
+        Subject {
+            profile: Arc::new(Profile {
+                identifier: self.identifier.as_str().into(),
+                created_ms: self.created_ms,
+                updated_ms: self.updated_ms,
+                properties: self.properties.clone(),
+            }),
+            flows,
         }
     }
 }
@@ -214,6 +283,9 @@ pub struct GroupRecord {
     /// (journal, seq) of the last record applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(String, u64)>,
+    /// What had this id was erased; what stands here came later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
 }
 
 impl GroupRecord {
@@ -222,6 +294,22 @@ impl GroupRecord {
         Self {
             identifier: identifier.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// When the group was erased, if nothing came since.
+    pub fn tombstone_ms(&self) -> Option<UnixMs> {
+        let is_empty = self.created_ms.is_none() && self.properties.is_empty();
+        self.erased.filter(|_| is_empty).map(|own| own.at_ms)
+    }
+
+    /// The compact form of this record.
+    pub fn into_profile(self) -> Profile {
+        Profile {
+            identifier: self.identifier.into(),
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+            properties: self.properties,
         }
     }
 }

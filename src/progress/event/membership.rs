@@ -50,6 +50,9 @@ pub struct MembershipRecord {
     /// A start that rests on it was applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub started: bool,
+    /// A run that began on it came to its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
     /// (journal, seq) of the last record applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(String, u64)>,

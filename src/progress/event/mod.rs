@@ -16,7 +16,9 @@ mod report;
 pub use batch::{Batch, BatchAnswer, Outcome, RecordOutcome, ShippedRecord, chain_hash, next_hash};
 pub use change::{Change, Changes, membership_hash, subject_hash};
 pub(crate) use document::state_bytes;
-pub use document::{BlockStateDocument, FlowStateDocument, GroupRecord, UserDocument};
+pub use document::{
+    BlockStateDocument, EnrolledDocument, Erased, FlowStateDocument, GroupRecord, UserDocument,
+};
 pub use membership::{MembershipDocument, MembershipRecord};
 pub use outcome::{OutcomeDocument, TargetDocument};
 pub use reads::{UserAfter, UsersAnswer, UsersQuestion};

@@ -3,7 +3,7 @@
 //! Only what cannot be read from the live value or counted on the way: how
 //! refresh and shipping go, what is required, and whether the process stops.
 
-use crate::clock::UnixMs;
+use crate::{clock::UnixMs, usage::UsageFacts};
 
 /// What other rooms know about the state of the process.
 pub trait StatusSource: Send + Sync + 'static {
@@ -22,6 +22,8 @@ pub struct Facts {
     pub progress: ProgressFacts,
     /// Who is upstream, and whether it hears of us.
     pub upstream: UpstreamFacts,
+    /// How the use of flags is kept and shipped.
+    pub usage: UsageFacts,
 }
 
 /// Who is upstream, and whether it hears of us.

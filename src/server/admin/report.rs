@@ -14,6 +14,7 @@ use crate::{
     clock::UnixMs,
     current::{Age, Environment, WAIT_OUTCOMES},
     http::version::Fit,
+    usage::UsageFacts,
 };
 
 impl Admin {
@@ -36,6 +37,7 @@ impl Admin {
             "environments": environments.collect::<Vec<_>>(),
             "progress": progress_report(&facts.progress),
             "upstream": upstream_report(&facts.upstream),
+            "usage": usage_report(&facts.usage),
             "min_revision_waits": counts(waits),
         })
     }
@@ -57,6 +59,19 @@ fn upstream_report(upstream: &UpstreamFacts) -> Value {
         "fit": fit,
         "last_report_ms": upstream.reported_ms,
         "report_error": upstream.error,
+    })
+}
+
+fn usage_report(usage: &UsageFacts) -> Value {
+    json!({
+        "store": if usage.has_store { "configured" } else { "no store configured: nothing is kept" },
+        "writable": usage.writable,
+        "pending": usage.pending,
+        "backlog_records": usage.backlog_records,
+        "journal_bytes": usage.journal_bytes,
+        "journal_bytes_max": usage.journal_bytes_max,
+        "dropped": counts(usage.dropped.iter().copied()),
+        "error": usage.error,
     })
 }
 

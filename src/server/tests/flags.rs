@@ -24,7 +24,7 @@ const TABLE: [(&str, &str, u16, &[KeyKind]); 12] = {
         (
             "unleash_frontend_usage",
             "POST /api/proxy/client/metrics",
-            202,
+            422,
             FRONT,
         ),
         ("unleash_features", "GET /api/client/features", 200, BACK),
@@ -36,7 +36,7 @@ const TABLE: [(&str, &str, u16, &[KeyKind]); 12] = {
             400,
             BACK,
         ),
-        ("unleash_usage", "POST /api/client/register", 202, BACK),
+        ("unleash_usage", "POST /api/client/register", 422, BACK),
         ("unleash_validate", "POST /edge/validate", 422, &[]),
         ("unleash_health", "GET /internal-backstage/health", 200, &[]),
         ("unleash_ready", "GET /internal-backstage/ready", 200, &[]),

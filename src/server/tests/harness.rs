@@ -169,6 +169,7 @@ fn parts(
         traces_per_million: None,
         sockets: server::Sockets::new(server::SocketOptions::default()),
         segment: server::SegmentSecrets::default(),
+        usage: crate::usage::Intake::closed(),
     };
     (edge, journal)
 }

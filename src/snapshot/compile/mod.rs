@@ -19,6 +19,9 @@ pub use deployments::{channel_fault, compile_deployment};
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+use serde_json::Value;
+
 use self::input::Input;
 use super::{
     flags::{Flags, event_of},
@@ -225,9 +228,11 @@ fn assemble(
     flows.set_aside.extend(deployed.set_aside);
     let mut made = flows.made;
     made.deployments = deployed.made;
-    let flags = match input.flags {
-        Some(last) => Arc::clone(last),
-        None => {
+    let flags = match (narrowed(input, control), input.flags) {
+        // What a control document takes away is no matter of the release.
+        (Some(narrowed), _) => narrowed,
+        (None, Some(last)) => Arc::clone(last),
+        (None, None) => {
             let (features, segments) = (input.features.iter(), input.segments.iter());
             let flags = Arc::new(Flags::of(features.copied(), segments.copied()));
             made.flags = Some(Arc::clone(&flags));
@@ -257,6 +262,33 @@ fn assemble(
         set_aside: flows.set_aside,
     };
     Ok((snapshot, made))
+}
+
+/// Flags with those off that the control document switches off, or none where
+/// the release says the same. It differs only while an edge holds a release
+/// back: publishers say it in both.
+fn narrowed(input: &Input<'_>, control: &ControlDocument) -> Option<Arc<Flags>> {
+    let off: FxHashSet<&str> = control.disabled_flags.iter().map(String::as_str).collect();
+    let narrows = |flag: &Value| {
+        let name = flag.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| off.contains(name))
+            && flag.get("enabled").and_then(Value::as_bool) == Some(true)
+    };
+    if off.is_empty() || !input.features.iter().any(|flag| narrows(flag)) {
+        return None;
+    }
+    let features = input.features.iter().map(|flag| {
+        let mut flag = (*flag).clone();
+        if narrows(&flag) {
+            flag["enabled"] = Value::Bool(false);
+        }
+        flag
+    });
+    let features: Vec<Value> = features.collect();
+    Some(Arc::new(Flags::of(
+        features.iter(),
+        input.segments.iter().copied(),
+    )))
 }
 
 fn note(inventory: &mut Inventory, made: Made) {

@@ -59,7 +59,8 @@ impl Flags {
             }
         }
         flags.sort_unstable_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-        let list = linked(flags);
+        let mut list = linked(flags);
+        Self::number(&mut list);
         note_projects(&mut compiling.segments, &list);
         let bytes = list.iter().map(|flag| flag.bytes_max() + 1).sum();
         Self {
@@ -164,6 +165,7 @@ impl Compiling {
             name: name.into(),
             project: part.project.as_deref().unwrap_or(PROJECT_DEFAULT).into(),
             key: name_hash(name),
+            first_place: 0,
             enabled: part.enabled,
             dependencies: Box::default(),
             strategies,

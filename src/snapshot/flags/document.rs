@@ -71,7 +71,7 @@ impl FlagsDocument {
     }
 
     /// Of flags by name and segments by number, as parts have them.
-    pub(in crate::snapshot) fn of_parts(features: Vec<Value>, segments: Vec<Value>) -> Self {
+    pub(crate) fn of_parts(features: Vec<Value>, segments: Vec<Value>) -> Self {
         Self { features, segments }
     }
 

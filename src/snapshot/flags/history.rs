@@ -87,6 +87,8 @@ struct Referred {
     id: i64,
     /// Whoever has the flag of before has this segment, too.
     is_had: bool,
+    /// And so has everybody who sees all flags of the project.
+    is_known: bool,
     json: Arc<[u8]>,
 }
 
@@ -190,7 +192,10 @@ impl FlagStep {
             let after = change.after.as_ref().filter(|own| sees(&own.project));
             match (before, after) {
                 (_, Some(updated)) => {
-                    let lacks = |own: &&Referred| !(own.is_had && before.is_some());
+                    let lacks = |own: &&Referred| {
+                        let is_had = own.is_had && before.is_some();
+                        !(is_had || own.is_known && scope.prefix.is_empty())
+                    };
                     for referred in updated.segments.iter().filter(lacks) {
                         if !told.contains(&referred.id) {
                             told.push(referred.id);
@@ -293,48 +298,48 @@ fn segments_gone(event: u32, old: &Flags, new: &Flags) -> Box<[SegmentGone]> {
 /// Both lists are sorted by name.
 fn flags_changed(event: u32, old: &Flags, new: &Flags) -> Box<[FlagChange]> {
     let mut changes = Vec::new();
+    let change = |before, after| changed(event, (old, new), (before, after));
     let mut before = old.list.iter().peekable();
     for flag in &new.list {
         while let Some(gone) = before.next_if(|own| own.name < flag.name) {
-            changes.push(changed(event, Some((gone, old)), None));
+            changes.push(change(Some(gone), None));
         }
         let same = before.next_if(|own| own.name == flag.name);
         if same.is_none_or(|own| own.source != flag.source) {
-            changes.push(changed(
-                event,
-                same.map(|own| (own, old)),
-                Some((flag, new)),
-            ));
+            changes.push(change(same, Some(flag)));
         }
     }
-    changes.extend(before.map(|gone| changed(event, Some((gone, old)), None)));
+    changes.extend(before.map(|gone| change(Some(gone), None)));
     changes.into()
 }
 
 fn changed(
     event: u32,
-    before: Option<(&Flag, &Flags)>,
-    after: Option<(&Flag, &Flags)>,
+    (old, new): (&Flags, &Flags),
+    (before, after): (Option<&Flag>, Option<&Flag>),
 ) -> FlagChange {
-    let name = after.or(before).map(|(flag, _)| flag.name.clone());
-    let had = |id: i64| {
-        before.is_some_and(|(flag, flags)| flags.segments_of(flag).any(|own| own.id == id))
+    let name = after.or(before).map(|flag| flag.name.clone());
+    let had = |id: i64| before.is_some_and(|flag| old.segments_of(flag).any(|own| own.id == id));
+    let known = |id: i64, flag: &Flag| {
+        let segment = old.segment(id);
+        segment.is_some_and(|own| own.projects.contains(&flag.project))
     };
     FlagChange {
         name: name.unwrap_or_default(),
-        before: before.map(|(flag, _)| {
+        before: before.map(|flag| {
             let removed = json!({"type": "feature-removed", "eventId": event,
                 "featureName": flag.name, "project": flag.project});
             (flag.project.clone(), written(&removed))
         }),
-        after: after.map(|(flag, flags)| Updated {
+        after: after.map(|flag| Updated {
             project: flag.project.clone(),
             json: event_with("feature-updated", event, "feature", &flag.source),
-            segments: flags
+            segments: new
                 .segments_of(flag)
                 .map(|own| Referred {
                     id: own.id,
                     is_had: had(own.id),
+                    is_known: known(own.id, flag),
                     json: segment_updated(event, own).into(),
                 })
                 .collect(),

@@ -10,6 +10,7 @@ mod document;
 mod fragment;
 mod history;
 mod inline;
+mod places;
 mod scope;
 mod strategy;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod unsigned;
 pub use document::{FlagsDocument, FlagsError};
 pub use fragment::Judged;
 pub use history::{FlagHistory, FlagStep, event_of};
+pub use places::Outcome;
 pub use scope::FlagScope;
 pub use token::{FlagToken, FlagTokenError};
 
@@ -88,6 +90,8 @@ pub struct Flag {
     pub project: Box<str>,
     /// Hash of the name, for draws.
     pub(crate) key: u64,
+    /// The first of the numbers under which its outcomes are counted.
+    first_place: usize,
     pub(crate) enabled: bool,
     pub(crate) dependencies: Box<[Dependency]>,
     /// In the order in which they are judged; without any the flag is on.
@@ -197,6 +201,8 @@ pub struct Variant {
     /// What applications call it.
     pub name: Box<str>,
     pub(crate) weight: u32,
+    /// Under which it is counted.
+    place: usize,
     /// What a frontend gets when the flag is on with it.
     on: Box<[u8]>,
 }

@@ -222,6 +222,7 @@ impl Compiling {
             Variant {
                 name: part.name.as_str().into(),
                 weight: part.weight,
+                place: 0,
                 on: fragment::toggle(&flag.name, true, Some(shown), flag.impression_data),
             }
         });

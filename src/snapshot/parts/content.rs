@@ -39,6 +39,22 @@ pub struct Content {
     pub broken: Vec<(String, String)>,
 }
 
+impl Content {
+    /// Smallest reader that understands all of it.
+    pub fn min_reader(&self) -> u32 {
+        let flags = self.flags.parts().map(|(kind, _, _)| kind.min_reader());
+        let is_flag = |name: &str| {
+            ["flag:", "segment:"]
+                .iter()
+                .any(|own| name.starts_with(own))
+        };
+        let broken = self.broken.iter().filter(|(name, _)| is_flag(name));
+        let broken = broken.map(|_| PartKind::Flag.min_reader());
+        let always = PartKind::Settings.min_reader();
+        flags.chain(broken).max().unwrap_or(always)
+    }
+}
+
 /// Reads a part whose bytes were checked; a version becomes what `made` makes
 /// of it. Only settings may not be broken: nothing can be served without them.
 pub(super) fn read(

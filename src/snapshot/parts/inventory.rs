@@ -18,7 +18,8 @@ use crate::{
         model::{Deployment, Flow, Version},
         sha256,
         wire::{
-            Blob, DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, SettingsPart, VersionPart,
+            Blob, DeploymentPart, FlowPart, KeyPart, PartEntry, PartKind, READER, SettingsPart,
+            VersionPart,
         },
     },
 };
@@ -93,6 +94,13 @@ impl Inventory {
     /// How many parts there are.
     pub fn parts_len(&self) -> usize {
         self.shards.values().map(|shard| shard.parts.len()).sum()
+    }
+
+    /// Smallest reader that understands all parts.
+    pub fn min_reader(&self) -> u32 {
+        let parts = self.shards.values().flat_map(|shard| &shard.parts);
+        let readers = parts.map(|part| part.entry.kind.min_reader());
+        readers.max().unwrap_or(READER)
     }
 
     /// Every blob of the release: the index, the shards, the parts. Twice

@@ -170,6 +170,10 @@ pub struct ControlDocument {
     /// SHA-256 of revoked keys.
     #[serde(default)]
     pub revoked_keys: Vec<String>,
+    /// Names of flags that are off. Releases say so as well; this is for edges
+    /// that hold one back, and one that does not know it waits for the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disabled_flags: Vec<String>,
     /// Release versions whose hold an edge may end.
     #[serde(default)]
     pub confirmed_releases: Vec<u64>,
@@ -277,6 +281,16 @@ pub enum PartKind {
 }
 
 impl PartKind {
+    /// Smallest reader that knows parts of this kind and all that may stand in
+    /// them. Settings and keys narrow what public keys may do, and no release
+    /// is without settings.
+    pub fn min_reader(self) -> u32 {
+        match self {
+            Self::Flow | Self::Version | Self::Key | Self::Settings | Self::Deployment => 3,
+            Self::Flag | Self::Segment => 4,
+        }
+    }
+
     /// As it stands in a shard.
     pub fn name(self) -> &'static str {
         match self {

@@ -10,17 +10,20 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Api, Response, audit, deployments, environments, flows,
+    Api, Response, audit, channels, deployments, environments, flows, funnel,
     problem::Problem,
     projects,
     route::{Admin, Query, parameters},
-    usage, users, webhooks,
+    subjects, usage, users, webhooks,
 };
 use crate::{
     clock::UnixMs,
     http::json::Object,
     progress::event::UserDocument,
-    store::{Change, Fault, KeyName, KeyTerms, Role, SourceFile, StoredKeyKind, Workspace},
+    store::{
+        Change, Fault, ImportReport, KeyName, KeyTerms, Role, SourceFile, StoredKeyKind,
+        UnleashTerms, Workspace,
+    },
 };
 
 /// The body of an import: several files, or one project file as it is.
@@ -28,6 +31,17 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct ImportBody {
     files: Vec<SourceFile>,
+}
+
+/// Exports of an Unleash server, and where they are to go.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnleashBody {
+    files: Vec<SourceFile>,
+    #[serde(default)]
+    environment: Option<String>,
+    #[serde(default)]
+    environments: BTreeMap<String, String>,
 }
 
 /// What an import did, and the revisions in force after it.
@@ -138,6 +152,10 @@ pub(super) async fn answer(
         Admin::Environments(asked) => {
             return environments::answer(api, asked, query, &body).await;
         }
+        Admin::Funnel(sid) => return funnel::answer(api, sid, query).await,
+        Admin::Subject(environment, asked) => {
+            return subjects::answer(api, environment, asked, query, body).await;
+        }
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
@@ -146,6 +164,7 @@ pub(super) async fn answer(
     let [] = parameters(query, [])?;
     match route {
         Admin::Import => import(api, body).await,
+        Admin::ImportUnleash => import_unleash(api, &body).await,
         Admin::CreateKey => {
             let body: CreateBody = read(&body)?;
             let name = named(body.kind, body.environment, body.name);
@@ -185,17 +204,21 @@ pub(super) async fn answer(
         Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
         Admin::Flows => flows::flows(api, None),
         Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::Channels(asked) => channels::answer(api, asked, &body).await,
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
         // The rest was answered above, and drafts before that.
         Admin::Environments(_)
         | Admin::Draft(_)
         | Admin::Audit(_)
+        | Admin::Flag(_)
         | Admin::Edges
         | Admin::ExportUsers(_)
         | Admin::Export
         | Admin::Keys
         | Admin::Deployments(_)
+        | Admin::Funnel(_)
+        | Admin::Subject(..)
         | Admin::Webhooks(_)
         | Admin::Usage(_)
         | Admin::User(_) => Ok(Response::empty(204)),
@@ -249,6 +272,22 @@ async fn import(api: &Api, body: Bytes) -> Result<Response, Problem> {
     let report = api
         .blocking(move |store| Ok::<_, Problem>(store.import(&files(body)?)?))
         .await?;
+    imported(api, report).await
+}
+
+async fn import_unleash(api: &Api, body: &Bytes) -> Result<Response, Problem> {
+    let body: UnleashBody = read(body)?;
+    let terms = UnleashTerms {
+        environment: body.environment,
+        environments: body.environments,
+    };
+    let report = api
+        .blocking(move |store| store.import_unleash(&body.files, &terms))
+        .await?;
+    imported(api, report).await
+}
+
+async fn imported(api: &Api, report: ImportReport) -> Result<Response, Problem> {
     api.settle().await?;
     let answer = ImportAnswer {
         changes: report.changes,

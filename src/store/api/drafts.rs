@@ -14,11 +14,14 @@ use super::{
     admin::read,
     problem::Problem,
     route::{Query, parameters},
+    terms,
 };
 use crate::{
     http::json::Object,
     snapshot::wire::Migration,
-    store::{Commit, ImportReport, NewFlow, Pretend, PretendStep, Seen, Terms, Which, Written},
+    store::{
+        Commit, ImportReport, NewFlow, Pretend, PretendStep, SeenVersion, Terms, Which, Written,
+    },
 };
 
 /// What is asked about one flow, by its sid.
@@ -110,32 +113,29 @@ pub(super) async fn answer(
     if let Asked::Compare(sid) = asked {
         return compare(api, sid, query).await;
     }
-    let [dry_run] = parameters(query, ["dryRun"])?;
+    let [] = parameters(query, [])?;
+    let dry_run = api.store.is_trial();
+    let condition = request.if_match.as_deref();
     let terms = Terms {
-        tag: request.if_match.as_deref().map(tag).transpose()?.flatten(),
-        dry_run: dry_run.map_or(Ok(false), |text| flag("dryRun", &text))?,
+        tag: condition.map(terms::tag).transpose()?.flatten(),
     };
-    let dry_run = terms.dry_run;
     let body = request.body;
     match asked {
         Asked::Create => {
             let CreateBody { sid, project, name } = read(&body)?;
             let new = NewFlow { sid, project, name };
-            let report = api
-                .blocking(move |store| store.create_flow(&new, &terms))
-                .await?;
+            let report = api.blocking(move |store| store.create_flow(&new)).await?;
             reported(api, 201, dry_run, report).await
         }
         Asked::Rename(sid) => {
             let RenameBody { name } = read(&body)?;
             let report = api
-                .blocking(move |store| store.rename_flow(&sid, &name, &terms))
+                .blocking(move |store| store.rename_flow(&sid, &name))
                 .await?;
             reported(api, 200, dry_run, report).await
         }
         Asked::Delete(sid) => {
-            api.blocking(move |store| store.delete_flow(&sid, &terms))
-                .await?;
+            api.blocking(move |store| store.delete_flow(&sid)).await?;
             api.settle().await?;
             Ok(Response::empty(204))
         }
@@ -270,39 +270,6 @@ async fn told(api: &Api, dry_run: bool, written: Written) -> Result<Response, Pr
     })
 }
 
-/// The tag of a condition; none of one that any state fulfils.
-fn tag(condition: &str) -> Result<Option<String>, Problem> {
-    let condition = condition.trim();
-    if condition == "*" {
-        return Ok(None);
-    }
-    let inner = condition
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    match inner {
-        Some(tag) if !tag.contains('"') => Ok(Some(tag.to_owned())),
-        _ => Err(
-            Problem::new(400, "malformed-condition", "If-Match cannot be read")
-                .found(condition)
-                .expected("one strong entity tag in quotes, or *"),
-        ),
-    }
-}
-
-fn flag(name: &str, text: &str) -> Result<bool, Problem> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Problem::new(
-            400,
-            "malformed-parameter",
-            format!("{name} is neither true nor false"),
-        )
-        .found(text)
-        .expected("true or false")),
-    }
-}
-
 /// `draft`, `latest` or a number.
 fn which(value: &Value) -> Result<Which, Problem> {
     let text = match value {
@@ -313,14 +280,14 @@ fn which(value: &Value) -> Result<Which, Problem> {
 }
 
 /// The same, and perhaps `@` and the environment whose content is meant.
-fn seen(text: &str) -> Result<Seen, Problem> {
-    Seen::named(text).ok_or_else(|| not_a_version(text))
+fn seen(text: &str) -> Result<SeenVersion, Problem> {
+    SeenVersion::named(text).ok_or_else(|| not_a_version(text))
 }
 
 /// The number of a committed version, and perhaps the environment.
 fn committed(text: &str) -> Result<(u32, Option<String>), Problem> {
     match seen(text)? {
-        Seen {
+        SeenVersion {
             which: Which::Number(number),
             environment,
         } => Ok((number, environment)),

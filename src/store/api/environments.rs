@@ -17,7 +17,7 @@ use crate::{
     snapshot::wire::{EnvironmentType, UnsignedUsers},
     store::{
         AccessChange, CloneTerms, Environment, EnvironmentChange, NewEnvironment, NewUserKey,
-        known_environment,
+        known_environment, touching,
     },
 };
 
@@ -56,6 +56,8 @@ struct Answer {
     revision: String,
     /// Edges that reported within a day.
     edges: usize,
+    /// With its quotes, for `If-Match`.
+    etag: String,
 }
 
 #[derive(Deserialize)]
@@ -240,9 +242,11 @@ fn show(api: &Api, status: u16, name: &str) -> Result<Response, Problem> {
 
 fn told(api: &Api, environment: &Environment) -> Result<Answer, Problem> {
     let revision = revisions(api).remove(&environment.name);
+    let tag = touching::environment_tag(&api.store.workspace(), &environment.uid);
     Ok(Answer {
         environment: environment.clone(),
         revision: revision.unwrap_or_default(),
         edges: api.store.edges(Some(&environment.name))?.len(),
+        etag: format!("\"{tag}\""),
     })
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, Response, admin::read, deployments::written, problem::Problem};
-use crate::store::{DeployError, StoreError, Workspace};
+use crate::store::{DeployError, StoreError, Workspace, touching};
 
 /// The body of a status.
 #[derive(Deserialize)]
@@ -61,10 +61,14 @@ pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
         })
     });
     answer["history"] = versions.collect();
+    let now = api.store.now_ms();
     let deployments = workspace.deployments.values();
     let own = deployments.filter(|own| own.flow_uid == flow.uid);
-    answer["deployments"] = own.map(|own| written(&workspace, own)).collect();
-    Response::json(200, &answer)
+    answer["deployments"] = own.map(|own| written(&workspace, own, now)).collect();
+    Ok(Response {
+        etag: Some(format!("\"{}\"", touching::flow_tag(&workspace, &flow.uid))),
+        ..Response::json(200, &answer)?
+    })
 }
 
 fn flow_row(workspace: &Workspace, flow: &crate::store::workspace::Flow) -> Value {

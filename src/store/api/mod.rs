@@ -7,17 +7,22 @@
 
 mod admin;
 mod audit;
+mod channels;
 mod deployments;
 mod drafts;
 mod edge;
 mod environments;
+mod flags;
 mod flows;
+mod funnel;
 mod openapi;
 mod permits;
 mod problem;
 mod projects;
 mod reads;
 mod route;
+mod subjects;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -87,8 +92,11 @@ pub struct Response {
 fn body_bytes_max(route: &Route) -> usize {
     match route {
         Route::Admin(
-            Admin::Import | Admin::Draft(drafts::Asked::PutDraft(_) | drafts::Asked::Content(..)),
+            Admin::Import
+            | Admin::ImportUnleash
+            | Admin::Draft(drafts::Asked::PutDraft(_) | drafts::Asked::Content(..)),
         ) => limits::IMPORT_BYTES_MAX,
+        Route::Admin(Admin::Flag(_)) => limits::FLAG_BODY_BYTES_MAX,
         Route::Admin(Admin::ImportUsers(_)) => {
             limits::USER_LINES_BYTES_MAX + limits::ADMIN_BODY_BYTES_MAX
         }
@@ -124,10 +132,10 @@ impl Api {
         self.documents.at(path)
     }
 
-    /// The same answers in somebody's name and within their rights.
-    fn acting(&self, actor: Actor) -> Self {
+    /// The same answers, on another handle of the store.
+    fn on(&self, store: Store) -> Self {
         Self {
-            store: Arc::new(self.store.acting(actor)),
+            store: Arc::new(store),
             ..self.clone()
         }
     }
@@ -161,14 +169,44 @@ impl Api {
                 let id = request.request_id.as_deref().and_then(request_id);
                 let meant = Meant::read(request.confirm.as_deref());
                 let actor = Actor::with_key(&key, id, meant);
-                let api = self.acting(actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?);
-                match route {
-                    Admin::Draft(asked) => {
-                        drafts::answer(&api, asked, &query, key.name, request).await
-                    }
-                    other => admin::answer(&api, other, &query, request.body).await,
-                }
+                let actor = actor.ok_or_else(|| wrong_kind(&key, StoredKeyKind::Admin))?;
+                let api = self.on(self.store.acting(actor));
+                api.author(route, query, key.name, request).await
             }
+        }
+    }
+
+    /// Answers an author, on the terms of the request.
+    async fn author(
+        self,
+        route: Admin,
+        mut query: route::Query,
+        name: String,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let mut api = self;
+        if terms::changes(&route) {
+            if terms::dry_run(&mut query)? {
+                api = api.on(api.store.trying());
+            }
+            let condition = request.if_match.as_deref();
+            let condition = condition.filter(|_| terms::is_about_the_thing(&route));
+            if let Some(tag) = condition.map(terms::tag).transpose()?.flatten() {
+                api = api.on(api.store.expecting(tag));
+            }
+        }
+        let answered = match route {
+            Admin::Draft(asked) => drafts::answer(&api, asked, &query, name, request).await,
+            Admin::Flag(asked) => flags::answer(&api, asked, &query, request).await,
+            other => admin::answer(&api, other, &query, request.body).await,
+        };
+        match answered {
+            Ok(response) if api.store.is_trial() => {
+                let unconfirmed = api.store.unconfirmed();
+                Ok(terms::tried(response, unconfirmed))
+            }
+            Ok(response) => Ok(response),
+            Err(problem) => Err(api.with_other_change(problem).await),
         }
     }
 
@@ -236,6 +274,9 @@ impl Api {
     /// publishes for all; a client that goes away leaves it to the next one or
     /// to the refresh.
     async fn settle(&self) -> Result<(), Problem> {
+        if self.store.is_trial() {
+            return Ok(());
+        }
         loop {
             match self.store.due() {
                 Due::Nothing => {

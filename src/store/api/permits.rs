@@ -6,11 +6,11 @@
 //! rows of changes say `Anywhere` and the store refuses by what is written.
 
 use super::{
-    audit, deployments, drafts, environments,
+    audit, channels, deployments, drafts, environments, flags,
     problem::Problem,
     projects,
     route::{self, Admin},
-    usage,
+    subjects, usage,
 };
 use crate::store::{
     rights::Role,
@@ -56,6 +56,7 @@ macro_rules! needs {
 
 needs! {
     Admin::Import => "import", Editor, Place::Anywhere;
+    Admin::ImportUnleash => "importUnleash", Editor, Place::Anywhere;
     Admin::Export => "export", Viewer, Place::Anywhere;
 
     Admin::Keys => "keys", Viewer, Place::Asked;
@@ -106,6 +107,25 @@ needs! {
     Admin::Draft(drafts::Asked::Compare(_)) => "compareVersions", Viewer, Place::Anywhere;
     Admin::Draft(drafts::Asked::Try(_)) => "tryFlow", Viewer, Place::Anywhere;
 
+    Admin::Flag(flags::Asked::Flags) => "flags", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::Create) => "createFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Flag(_)) => "flag", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::Change(_)) => "changeFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Archive(_)) => "archiveFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Revive(_)) => "reviveFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Delete(_)) => "deleteFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Switch(_, _, true)) => "enableFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Switch(_, _, false)) => "disableFlag", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Strategies(..)) => "flagStrategies", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::PutStrategies(..)) => "replaceFlagStrategies", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::AddStrategy(..)) => "addFlagStrategy", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::RemoveStrategy(..)) => "removeFlagStrategy", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Segments) => "segments", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::CreateSegment) => "createSegment", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::Segment(_)) => "segment", Viewer, Place::Anywhere;
+    Admin::Flag(flags::Asked::ChangeSegment(_)) => "changeSegment", Editor, Place::Anywhere;
+    Admin::Flag(flags::Asked::DeleteSegment(_)) => "deleteSegment", Editor, Place::Anywhere;
+
     Admin::Deployments(deployments::Asked::List) => "deployments", Viewer, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Show(_)) => "deployment", Viewer, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Create) => "createDeployment", Editor, Place::Anywhere;
@@ -114,6 +134,21 @@ needs! {
     Admin::Deployments(deployments::Asked::Activate(_)) => "activateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Deactivate(_)) => "deactivateDeployment", Editor, Place::Anywhere;
     Admin::Deployments(deployments::Asked::Delete(_)) => "deleteDeployment", Editor, Place::Anywhere;
+    // Whose users are looked at is known once the deployment is.
+    Admin::Deployments(deployments::Asked::Preview(None)) => "previewNewDeployment", Viewer, Place::Anywhere;
+    Admin::Deployments(deployments::Asked::Preview(Some(_))) => "previewDeployment", Viewer, Place::Anywhere;
+
+    Admin::Funnel(_) => "funnel", Viewer, Place::Asked;
+    Admin::Subject(name, subjects::Asked::Find) => "findUsers", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Show(_)) => "showUser", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Reset(_)) => "resetUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Move(_)) => "moveUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Erase(_)) => "eraseUser", Editor, Place::In(name);
+    Admin::Subject(name, subjects::Asked::Group(_)) => "group", Viewer, Place::In(name);
+    Admin::Subject(name, subjects::Asked::EraseGroup(_)) => "eraseGroup", Editor, Place::In(name);
+
+    Admin::Channels(channels::Asked::List) => "channels", Viewer, Place::Anywhere;
+    Admin::Channels(channels::Asked::Put(_)) => "setChannel", Editor, Place::Anywhere;
 }
 
 /// Refuses a request whose key may not call this.

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::Response;
 use crate::store::{
-    AccessError, AuditError, DeliveryError, DeployError, EnvironmentError, FlowError, Forbidden,
-    ImportError, KeyError, ProjectError, PublishError, StoreError, UsageError, ledger::ShipError,
+    AccessError, AuditEntry, AuditError, DeliveryError, DeployError, EnvironmentError, FlagError,
+    FlowError, Forbidden, ImportError, KeyError, ProjectError, PublishError, StoreError,
+    UsageError, UserError, ledger::ShipError,
 };
 
 /// A problem document in the making; one word wide, because every step of an
@@ -32,6 +33,12 @@ struct Document {
     /// Those to be confirmed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     environments: Vec<String>,
+    /// What somebody else changed meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<AuditEntry>,
+    /// Kind and name of what that was.
+    #[serde(skip)]
+    late_for: Option<(&'static str, String)>,
     #[serde(skip)]
     allow: Option<&'static str>,
     #[serde(skip)]
@@ -49,6 +56,8 @@ impl Problem {
             expected: None,
             faults: Vec::new(),
             environments: Vec::new(),
+            change: None,
+            late_for: None,
             allow: None,
             retry_after: None,
         }))
@@ -69,6 +78,21 @@ impl Problem {
 
     pub(super) fn expected(mut self, expected: &str) -> Self {
         self.0.expected = Some(expected.to_owned());
+        self
+    }
+
+    /// Kind and name of what somebody else changed meanwhile.
+    pub(super) fn late_for(&self) -> Option<(&'static str, String)> {
+        self.0.late_for.clone()
+    }
+
+    /// Tells the other change.
+    pub(super) fn tell_change(&mut self, change: Option<&AuditEntry>) {
+        self.0.change = change.cloned();
+    }
+
+    fn late(mut self, kind: &'static str, name: &str) -> Self {
+        self.0.late_for = Some((kind, name.to_owned()));
         self
     }
 
@@ -105,11 +129,20 @@ impl From<StoreError> for Problem {
             }
             StoreError::Export(_) => Self::internal(&error),
             StoreError::Forbidden(error) => error.into(),
+            StoreError::Stale(stale) => Self::new(412, "changed", stale.to_string())
+                .found(&stale.found)
+                .expected(&stale.expected)
+                .late(stale.kind, &stale.name),
             StoreError::Key(error) => error.into(),
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
             StoreError::Import(error) => error.into(),
             StoreError::Flow(error) => error.into(),
+            StoreError::Flag(error) => error.into(),
+            StoreError::User(error) => error.into(),
+            StoreError::Rehearse(ref cause) => {
+                Self::new(422, "not-judged", error.to_string()).found(&cause.to_string())
+            }
             StoreError::Try(error) => Self::new(422, "step-refused", error.to_string()),
             StoreError::Delivery(error) => error.into(),
             StoreError::Usage(error) => error.into(),
@@ -259,6 +292,28 @@ impl From<DeployError> for Problem {
     }
 }
 
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        let text = error.to_string();
+        match error {
+            UserError::NotVisited { expected, .. } => {
+                Self::new(404, "unknown-state", text).expected(&expected)
+            }
+            UserError::UnknownVersion {
+                found, expected, ..
+            } => Self::new(404, "unknown-version", text)
+                .found(&found.to_string())
+                .expected(&expected),
+            UserError::Block { found, expected } => Self::new(422, "unknown-block", text)
+                .found(&found)
+                .expected(&expected),
+            UserError::Incompatible { .. } => Self::new(409, "incompatible-version", text),
+            UserError::NoEntry { .. } => Self::new(409, "no-entry", text),
+            UserError::Refused(_) => Self::new(422, "user-refused", text),
+        }
+    }
+}
+
 impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Self {
         let text = error.to_string();
@@ -279,11 +334,48 @@ impl From<FlowError> for Problem {
             FlowError::WouldDiscard { .. } => Self::new(409, "would-discard", text),
             FlowError::InUse { .. } => Self::new(409, "flow-in-use", text),
             FlowError::Changed {
+                found,
+                expected,
+                flow,
+                ..
+            } => Self::new(412, "changed", text)
+                .found(&found)
+                .expected(&expected)
+                .late("version", &flow),
+            FlowError::Text(_) => Self::new(422, "malformed-version-text", text),
+        }
+    }
+}
+
+impl From<FlagError> for Problem {
+    fn from(error: FlagError) -> Self {
+        let text = error.to_string();
+        match error {
+            FlagError::Unknown(_) => Self::new(404, "unknown-flag", text),
+            FlagError::UnknownSegment { found, expected } => {
+                Self::new(404, "unknown-segment", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            FlagError::UnknownProject { found, expected } => {
+                Self::new(404, "unknown-project", text)
+                    .found(&found)
+                    .expected(&expected)
+            }
+            FlagError::UnknownStrategy {
+                found, expected, ..
+            } => Self::new(404, "unknown-strategy", text)
+                .found(&found.to_string())
+                .expected(&expected),
+            FlagError::Taken { .. } => Self::new(409, "name-taken", text),
+            FlagError::NotArchived(_) => Self::new(409, "flag-not-archived", text),
+            FlagError::InUse { .. } => Self::new(409, "segment-in-use", text),
+            FlagError::Changed {
                 found, expected, ..
             } => Self::new(412, "changed", text)
                 .found(&found)
                 .expected(&expected),
-            FlowError::Text(_) => Self::new(422, "malformed-version-text", text),
+            FlagError::Text(_) => Self::new(422, "malformed-flag-text", text),
         }
     }
 }

@@ -5,7 +5,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{audit, deployments::Asked, drafts, environments, problem::Problem, projects, usage};
+use super::{
+    audit, channels, deployments, drafts, environments, flags, problem::Problem, projects,
+    subjects, usage,
+};
 use crate::limits;
 
 /// Everything the store answers.
@@ -42,6 +45,7 @@ pub(super) enum Edge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Admin {
     Import,
+    ImportUnleash,
     Export,
     Keys,
     CreateKey,
@@ -56,11 +60,18 @@ pub(super) enum Admin {
     /// Environment and id.
     RetryWebhook(String, String),
     User(String),
-    Deployments(Asked),
+    Deployments(deployments::Asked),
     Audit(audit::Asked),
+    Channels(channels::Asked),
     Flows,
     Flow(String),
+    /// How far its runs came.
+    Funnel(String),
+    /// Environment, and what is asked of its users and groups.
+    Subject(String, subjects::Asked),
     Draft(drafts::Asked),
+    /// Or a segment.
+    Flag(flags::Asked),
     FlowStatus(String),
     Usage(usage::Asked),
     /// Environment and release version.
@@ -125,6 +136,7 @@ fn edge(method: &str, rest: &[&str]) -> Result<Option<Edge>, Problem> {
 fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     let (expected, admin) = match rest {
         ["import"] => ("POST", Admin::Import),
+        ["import", "unleash"] => ("POST", Admin::ImportUnleash),
         ["export"] => ("GET", Admin::Export),
         ["keys"] if method == "GET" => ("GET", Admin::Keys),
         ["keys"] if method == "POST" => ("POST", Admin::CreateKey),
@@ -154,6 +166,9 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
             ("GET", Admin::Usage(asked))
         }
         ["applications"] => ("GET", Admin::Usage(usage::Asked::Applications)),
+        ["environments", name, rest @ ..] if subjects::are_asked(rest) => {
+            return subjects::route(method, name, rest);
+        }
         ["edges"] => ("GET", Admin::Edges),
         ["audit"] => ("GET", Admin::Audit(audit::Asked::List)),
         ["audit", id] => ("GET", Admin::Audit(audit::Asked::Show(version(id)?))),
@@ -167,7 +182,10 @@ fn admin(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         }
         ["users", id] => ("GET", Admin::User(subject(id)?)),
         ["flows", rest @ ..] => return flows(method, rest),
-        ["deployments", rest @ ..] => return deployments(method, rest),
+        ["flags", rest @ ..] => return flags::flag_routes(method, rest),
+        ["segments", rest @ ..] => return flags::segment_routes(method, rest),
+        ["deployments", rest @ ..] => return deployments::route(method, rest),
+        ["channels", rest @ ..] => return channels::route(method, rest),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(admin))
@@ -183,6 +201,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ([sid], "DELETE") => ("DELETE", Admin::Draft(Asked::Delete(decoded(sid)?))),
         ([sid], "GET") => ("GET", Admin::Flow(decoded(sid)?)),
         ([sid], _) => ("GET, PATCH, DELETE", Admin::Flow(decoded(sid)?)),
+        ([sid, "funnel"], _) => ("GET", Admin::Funnel(decoded(sid)?)),
         ([sid, "status"], _) => ("POST", Admin::FlowStatus(decoded(sid)?)),
         ([sid, "versions", "draft"], "PUT") => {
             ("PUT", Admin::Draft(Asked::PutDraft(decoded(sid)?)))
@@ -209,24 +228,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
     allowed(method, expected).map(|()| Some(admin))
 }
 
-/// Deployments have a method for each thing that can be done to them.
-fn deployments(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
-    let (expected, asked) = match (rest, method) {
-        ([], "POST") => ("POST", Asked::Create),
-        ([], "GET") => ("GET", Asked::List),
-        ([], _) => ("GET, POST", Asked::List),
-        ([which], "PUT") => ("PUT", Asked::Replace(decoded(which)?)),
-        ([which], "PATCH") => ("PATCH", Asked::Change(decoded(which)?)),
-        ([which], "DELETE") => ("DELETE", Asked::Delete(decoded(which)?)),
-        ([which], "GET") => ("GET", Asked::Show(decoded(which)?)),
-        ([which], _) => ("GET, PUT, PATCH, DELETE", Asked::Show(decoded(which)?)),
-        ([which, "activate"], _) => ("POST", Asked::Activate(decoded(which)?)),
-        ([which, "deactivate"], _) => ("POST", Asked::Deactivate(decoded(which)?)),
-        _ => return Ok(None),
-    };
-    allowed(method, expected).map(|()| Some(Admin::Deployments(asked)))
-}
-
+/// Whether a path has this method.
 pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Problem> {
     if method == expected {
         return Ok(());
@@ -239,6 +241,7 @@ pub(super) fn allowed(method: &str, expected: &'static str) -> Result<(), Proble
     )
 }
 
+/// A segment of a path as the text it spells.
 pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
         Problem::new(400, "malformed-path", "a path segment is not UTF-8 text").found(raw)
@@ -253,7 +256,8 @@ pub(super) fn decoded(raw: &str) -> Result<String, Problem> {
     Ok(text.into_owned())
 }
 
-fn subject(raw: &str) -> Result<String, Problem> {
+/// A segment that is the id of somebody or something.
+pub(super) fn subject(raw: &str) -> Result<String, Problem> {
     let id = decoded(raw)?;
     if id.len() > limits::SUBJECT_ID_BYTES_MAX {
         return Err(Problem::new(400, "id-too-long", "the id is too long")

@@ -6,8 +6,10 @@
 //! seen by whoever asks for them, and deployments say where they are served.
 //! Nor does what stands in an environment, a flow or a project that is new.
 
+use std::collections::BTreeSet;
+
 use super::{
-    StoreError,
+    Flag, StoreError,
     engine::Write,
     touching::touched,
     workspace::{Environment, Workspace},
@@ -123,6 +125,10 @@ fn noticed(write: &Write, before: &Workspace, after: &Workspace) -> Noticed {
             let known = before.deployments.get(uid);
             known.map_or(Noticed::Nowhere, |own| here(&own.environment_uid))
         }
+        Write::Flag(own) => Noticed::In(switched(&own.name, before, after)),
+        Write::DeleteFlag { name } => Noticed::In(switched(name, before, after)),
+        Write::Segment(own) => Noticed::In(narrowed(own.id, before, after)),
+        Write::DeleteSegment { id } => Noticed::In(narrowed(*id, before, after)),
         // Who had it is turned away; a new one turns nobody away.
         Write::Key(own) if own.revoked_ms.is_some() => {
             let place = own.environment_uid.as_ref();
@@ -157,6 +163,52 @@ fn moved(sid: &str, before: &Workspace, after: &Workspace) -> Vec<String> {
     let environments = before.environments.iter().map(|own| &own.uid);
     let moved = environments.filter(|uid| was.is_active_in(uid) != is.is_active_in(uid));
     moved.cloned().collect()
+}
+
+/// Uids of environments where a flag is on for others than before, or would be
+/// when it is on. What is only for its authors to read is noticed by nobody.
+fn switched(name: &str, before: &Workspace, after: &Workspace) -> Vec<String> {
+    let Some(was) = before.flags.get(name) else {
+        return Vec::new();
+    };
+    let is = after.flags.get(name);
+    let settings = |flag: &Flag, uid: &str| {
+        let own = flag.environments.get(uid);
+        own.map(|own| (own.enabled, own.strategies.clone(), own.variants.clone()))
+    };
+    let shared = |flag: &Flag| {
+        (
+            flag.archived_ms.is_some(),
+            flag.variants.clone(),
+            flag.dependencies.clone(),
+        )
+    };
+    let is_shared_changed = is.map(|flag| shared(flag)) != Some(shared(was));
+    let environments = before.environments.iter().map(|own| &own.uid);
+    let noticed = environments.filter(|uid| {
+        let is_on = was.enabled_in(uid) || is.is_some_and(|flag| flag.enabled_in(uid));
+        let own_changed = is.is_some_and(|flag| settings(flag, uid) != settings(was, uid));
+        own_changed || is_shared_changed && is_on
+    });
+    noticed.cloned().collect()
+}
+
+/// Uids of environments in which flags go by a segment that says something else
+/// from now on.
+fn narrowed(id: i64, before: &Workspace, after: &Workspace) -> Vec<String> {
+    let constraints = |all: &Workspace| all.segments.get(&id).map(|own| own.constraints.clone());
+    if constraints(before) == constraints(after) {
+        return Vec::new();
+    }
+    let flags = before.flags.values();
+    let used = flags
+        .flat_map(|flag| &flag.environments)
+        .filter(|(_, own)| {
+            let mut segments = own.strategies.iter().flat_map(|own| &own.segments);
+            segments.any(|own| *own == id)
+        });
+    let places: BTreeSet<&String> = used.map(|(uid, _)| uid).collect();
+    places.into_iter().cloned().collect()
 }
 
 #[cfg(test)]

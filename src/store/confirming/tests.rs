@@ -45,7 +45,7 @@ fn content(store: &Store) -> String {
     let text = store
         .seen_text(
             "feature-announcement",
-            &crate::store::Seen::named("1").unwrap(),
+            &crate::store::SeenVersion::named("1").unwrap(),
         )
         .unwrap()
         .text;
@@ -109,6 +109,25 @@ const NOTICED: &[(&str, Change)] = &[
         store.create_key(&server_key("production"), &[])?;
         store.revoke_key(&server_key("production"), None).map(drop)
     }),
+    ("flag", |store| {
+        let done = store.enable_flag("board-view", "production", false, &Terms::default());
+        done.map(drop)
+    }),
+    ("flag", |store| {
+        let place = ("board-view", "production");
+        let done = store.put_strategies(place, "- name: default", &Terms::default());
+        done.map(drop)
+    }),
+    ("flag", |store| {
+        store
+            .archive_flag("board-view", &Terms::default())
+            .map(drop)
+    }),
+    ("segment", |store| {
+        let change = "constraints: []";
+        let done = store.change_segment("staff", change, &Terms::default());
+        done.map(drop)
+    }),
     ("status", |store| {
         let exported = store.export(Some("production"))?;
         let flipped = exported.replacen("production: enabled", "production: disabled", 1);
@@ -149,6 +168,23 @@ const UNNOTICED: &[Change] = &[
                     disabled }\n  versions:\n  - { number: 1, blocks: [{ sid: c, type: card }], \
                     paths: [{ from: entry, to: c }] }\n";
         store.import(&file(flow)).map(drop)
+    },
+    |store| {
+        let done = store.enable_flag("board-view", "development", false, &Terms::default());
+        done.map(drop)
+    },
+    |store| {
+        let done = store.change_flag("board-view", "description: Boards", &Terms::default());
+        done.map(drop)
+    },
+    |store| {
+        let done = store.change_segment("staff", "description: We", &Terms::default());
+        done.map(drop)
+    },
+    |store| {
+        let flag = "flowgate: project/1\nproject: harbor\nflags:\n- name: fresh\n  \
+                    environments: { production: { enabled: true } }\n";
+        store.import(&file(flag)).map(drop)
     },
     |store| {
         let commit = crate::store::Commit {

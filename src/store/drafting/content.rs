@@ -23,14 +23,14 @@ use crate::store::{
 
 /// A version, as all environments see it or as one does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenVersion {
     /// Which version.
     pub which: Which,
     /// By name; none for what all see that have nothing of their own.
     pub environment: Option<String>,
 }
 
-impl Seen {
+impl SeenVersion {
     /// `draft`, `latest` or a number, and perhaps `@` and an environment.
     pub fn named(text: &str) -> Option<Self> {
         let (which, environment) = match text.split_once('@') {
@@ -58,7 +58,7 @@ impl Seen {
     }
 }
 
-impl std::fmt::Display for Seen {
+impl std::fmt::Display for SeenVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.environment {
             Some(name) => write!(f, "{}@{name}", self.which),
@@ -69,7 +69,7 @@ impl std::fmt::Display for Seen {
 
 impl Store {
     /// A version as text, as it is seen.
-    pub fn seen_text(&self, sid: &str, seen: &Seen) -> Result<VersionText, StoreError> {
+    pub fn seen_text(&self, sid: &str, seen: &SeenVersion) -> Result<VersionText, StoreError> {
         let workspace = self.workspace();
         let flow = known(&workspace, sid)?;
         text_of(Some(&*seen.in_flow(&workspace, flow)?))
@@ -79,8 +79,8 @@ impl Store {
     pub fn compare_seen(
         &self,
         sid: &str,
-        from: &Seen,
-        to: &Seen,
+        from: &SeenVersion,
+        to: &SeenVersion,
     ) -> Result<Vec<comparing::Difference>, StoreError> {
         let workspace = self.workspace();
         let flow = known(&workspace, sid)?;
@@ -131,13 +131,13 @@ impl Store {
         terms: &Terms,
         deployed: impl FnOnce(&Workspace, &Flow) -> Result<Imported, StoreError>,
     ) -> Result<Written, StoreError> {
-        let seen = Seen {
+        let seen = SeenVersion {
             which: Which::Number(number),
             environment: environment.map(ToOwned::to_owned),
         };
         let mut tag = String::new();
         let mut differences = Vec::new();
-        let report = self.author_flow(terms, |workspace| {
+        let report = self.author_flow(|workspace| {
             let flow = known(workspace, sid)?;
             let before = seen.in_flow(workspace, flow)?;
             refuse_changed(terms, sid, Some(&before))?;

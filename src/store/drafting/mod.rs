@@ -4,7 +4,7 @@
 //! draft is read and written, committed and restored, and content is deployed
 //! onto a committed version. Versions travel as they stand in project files,
 //! and whatever is written goes through the same checks as an import. Any of
-//! it can be tried first: a dry run says what would happen and does nothing.
+//! it can be tried first, like every change.
 
 mod comparing;
 mod content;
@@ -12,7 +12,7 @@ mod error;
 mod trying;
 
 pub use comparing::{Difference, Sort};
-pub use content::Seen;
+pub use content::SeenVersion;
 pub use error::FlowError;
 pub use trying::{Pretend, PretendStep, Tried, TryError};
 
@@ -105,8 +105,6 @@ pub struct Commit {
 pub struct Terms {
     /// The tag of what was read; any state will do without one.
     pub tag: Option<String>,
-    /// Only say what would happen.
-    pub dry_run: bool,
 }
 
 /// What was, or would be, written.
@@ -125,8 +123,8 @@ pub struct Written {
 
 impl Store {
     /// Makes a flow without versions.
-    pub fn create_flow(&self, new: &NewFlow, terms: &Terms) -> Result<ImportReport, StoreError> {
-        self.author_flow(terms, |workspace| {
+    pub fn create_flow(&self, new: &NewFlow) -> Result<ImportReport, StoreError> {
+        self.author_flow(|workspace| {
             if !workspace.projects.contains_key(&new.project) {
                 return Err(FlowError::UnknownProject {
                     found: new.project.clone(),
@@ -148,13 +146,8 @@ impl Store {
     }
 
     /// Calls a flow something else; clients know it by its sid.
-    pub fn rename_flow(
-        &self,
-        sid: &str,
-        name: &str,
-        terms: &Terms,
-    ) -> Result<ImportReport, StoreError> {
-        self.author_flow(terms, |workspace| {
+    pub fn rename_flow(&self, sid: &str, name: &str) -> Result<ImportReport, StoreError> {
+        self.author_flow(|workspace| {
             let flow = known(workspace, sid)?;
             let change = table([("sid", text(sid)), ("name", text(name))]);
             self.imported(workspace, &flow.project, change)
@@ -163,7 +156,7 @@ impl Store {
 
     /// Forgets a flow that nothing and nobody uses. What users did in it stays
     /// recorded and means nothing.
-    pub fn delete_flow(&self, sid: &str, terms: &Terms) -> Result<(), StoreError> {
+    pub fn delete_flow(&self, sid: &str) -> Result<(), StoreError> {
         self.author(|workspace| {
             let flow = known(workspace, sid)?;
             let by = uses(workspace, flow);
@@ -172,20 +165,16 @@ impl Store {
                 return Err(FlowError::InUse { flow, by }.into());
             }
             let mut after = workspace.clone();
-            let mut writes = Vec::new();
-            if !terms.dry_run {
-                after.flows.remove(sid);
-                let uid = flow.uid.clone();
-                writes.push(Write::DeleteFlow { uid });
-            }
-            Ok((after, writes, ()))
+            after.flows.remove(sid);
+            let uid = flow.uid.clone();
+            Ok((after, vec![Write::DeleteFlow { uid }], ()))
         })
     }
 
     /// Replaces the draft.
     pub fn put_draft(&self, sid: &str, draft: &str, terms: &Terms) -> Result<Written, StoreError> {
         let node = node(draft)?;
-        self.write_version(sid, 0, terms, |_| Ok(vec![("draft", node)]))
+        self.write_version(sid, |_| 0, terms, |_| Ok(vec![("draft", node)]))
     }
 
     /// Makes the draft the next version. The draft stays.
@@ -195,9 +184,10 @@ impl Store {
         commit: &Commit,
         terms: &Terms,
     ) -> Result<Written, StoreError> {
-        let workspace = self.workspace();
-        let next = known(&workspace, sid)?.latest() + 1;
-        self.write_version(sid, next, terms, |flow| {
+        // Which number comes next is known only while nobody else commits.
+        let next_of = |flow: &Flow| flow.latest() + 1;
+        self.write_version(sid, next_of, terms, |flow| {
+            let next = next_of(flow);
             let draft = version(flow, Which::Draft)?;
             if let Some(latest) = flow.versions.get(&flow.latest()).filter(|_| next > 1)
                 && says_the_same(latest, draft)
@@ -238,36 +228,44 @@ impl Store {
         discard: bool,
         terms: &Terms,
     ) -> Result<Written, StoreError> {
-        self.write_version(sid, 0, terms, |flow| {
-            let wanted = version(flow, from)?;
-            let draft = flow.versions.get(&0);
-            if let Some(changes) = draft
-                .and_then(|draft| unsaved(flow, draft))
-                .filter(|_| !discard)
-            {
-                let flow = sid.to_owned();
-                return Err(FlowError::WouldDiscard { flow, changes }.into());
-            }
-            let Node::Table(mut members) = node(&text_of(Some(wanted))?.text)? else {
-                return Ok(Vec::new());
-            };
-            members.retain(|(name, _)| name != "migration" && !HISTORY.contains(&name.as_str()));
-            Ok(vec![("draft", Node::Table(members))])
-        })
+        self.write_version(
+            sid,
+            |_| 0,
+            terms,
+            |flow| {
+                let wanted = version(flow, from)?;
+                let draft = flow.versions.get(&0);
+                if let Some(changes) = draft
+                    .and_then(|draft| unsaved(flow, draft))
+                    .filter(|_| !discard)
+                {
+                    let flow = sid.to_owned();
+                    return Err(FlowError::WouldDiscard { flow, changes }.into());
+                }
+                let Node::Table(mut members) = node(&text_of(Some(wanted))?.text)? else {
+                    return Ok(Vec::new());
+                };
+                members
+                    .retain(|(name, _)| name != "migration" && !HISTORY.contains(&name.as_str()));
+                Ok(vec![("draft", Node::Table(members))])
+            },
+        )
     }
 
     /// Imports a change of one flow, made from what it is at that moment.
     fn write_version(
         &self,
         sid: &str,
-        number: u32,
+        number_of: impl FnOnce(&Flow) -> u32,
         terms: &Terms,
         members: impl FnOnce(&Flow) -> Result<Vec<(&'static str, Node)>, StoreError>,
     ) -> Result<Written, StoreError> {
+        let mut number = 0;
         let mut tag = String::new();
         let mut differences = Vec::new();
-        let report = self.author_flow(terms, |workspace| {
+        let report = self.author_flow(|workspace| {
             let flow = known(workspace, sid)?;
+            number = number_of(flow);
             // A commit rests on the draft.
             let read = flow.versions.get(&number).or_else(|| flow.versions.get(&0));
             refuse_changed(terms, sid, read.map(|own| &**own))?;
@@ -309,7 +307,6 @@ impl Store {
 
     fn author_flow(
         &self,
-        terms: &Terms,
         work: impl FnOnce(&Workspace) -> Result<import::Imported, StoreError>,
     ) -> Result<ImportReport, StoreError> {
         self.author(|workspace| {
@@ -318,8 +315,6 @@ impl Store {
                 writes,
                 report,
             } = work(workspace)?;
-            // Without writes nothing happens.
-            let writes = if terms.dry_run { Vec::new() } else { writes };
             Ok((workspace, writes, report))
         })
     }

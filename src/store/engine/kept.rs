@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::UnixMs,
-    progress::event::{Change, Event, MembershipDocument, UserDocument, membership_hash},
+    progress::event::{
+        Change, EnrolledDocument, Event, MembershipDocument, UserDocument, membership_hash,
+    },
 };
 
 /// Under which key a membership is kept.
@@ -23,7 +25,36 @@ pub struct MembershipKey {
     pub conversation: Option<String>,
 }
 
+/// What a counter is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counted {
+    /// A deployment, by its uid.
+    Deployment(String),
+    /// A version of a flow, by the flow's uid.
+    Flow(String, u32),
+}
+
+/// One counter; what facts there are is the ledger's matter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counter {
+    /// About what.
+    pub of: Counted,
+    /// Uid of a block; empty for the whole.
+    pub block: String,
+    /// What is counted.
+    pub fact: String,
+}
+
 impl MembershipKey {
+    /// As a state keeps it.
+    pub(crate) fn enrolled(enrolled: &EnrolledDocument) -> Self {
+        Self {
+            deployment: enrolled.deployment.clone(),
+            id: enrolled.id.clone(),
+            conversation: enrolled.conversation.clone(),
+        }
+    }
+
     /// The key of a decision.
     pub fn of(membership: &MembershipDocument) -> Self {
         Self {
@@ -179,6 +210,8 @@ pub struct Swept {
     pub refuted: usize,
     /// Journals that were closed.
     pub journals: usize,
+    /// Users and groups that were erased.
+    pub tombstones: usize,
 }
 
 /// A stretch of an environment's notes of changes.

@@ -13,18 +13,22 @@ mod usage;
 
 pub(crate) use kept::conversations_active_ms;
 pub use kept::{
-    Attempt, Attempted, ChangeRows, DeadLetter, DeliveryFilter, DeliveryPlace, DeliveryState,
-    JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept, WebhookEffect,
+    Attempt, Attempted, ChangeRows, Counted, Counter, DeadLetter, DeliveryFilter, DeliveryPlace,
+    DeliveryState, JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept, WebhookEffect,
 };
 pub use sqlite::{Copied, SqliteEngine};
 pub use usage::{ApplicationUsage, FlagUsage, UsageAsked, UsageRows};
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     audit::{AuditEntry, AuditFilter},
+    flags::{Flag, Segment},
     workspace::{
         AuthoredVersion, Channel, DeletedEnvironment, Deployment, Environment, Project, StoredKey,
         Workspace,
@@ -57,7 +61,8 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
     /// A group's record.
     fn group(&self, environment_uid: &str, group: &str)
     -> Result<Option<GroupRecord>, EngineError>;
-    /// Users whose ids come after this one, in the order of their ids.
+    /// Users whose ids come after this one, in the order of their ids; without
+    /// those who were erased.
     fn users_after(
         &self,
         environment_uid: &str,
@@ -148,6 +153,12 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
     /// Forgets entries of the audit log from before a time, the oldest first;
     /// says how many.
     fn sweep_audit(&self, before: UnixMs, count_max: usize) -> Result<usize, EngineError>;
+    /// Counters of one deployment, or of one version of a flow; none is 0.
+    fn counts(
+        &self,
+        environment_uid: &str,
+        of: &Counted,
+    ) -> Result<Vec<(Counter, u64)>, EngineError>;
 
     /// Users with states of conversations that nobody touched since this time.
     fn users_with_ended(
@@ -171,6 +182,15 @@ pub trait Engine: UsageRows + Send + Sync + 'static {
     /// what is owed to others because of it: at most `count_max` rows, and says
     /// how many they were.
     fn erase(&self, environment_uid: &str, count_max: usize) -> Result<usize, EngineError>;
+
+    /// Forgets whom nobody has heard of since they were erased before this
+    /// time, at most `count_max` users and groups; says how many.
+    fn sweep_tombstones(
+        &self,
+        environment_uid: &str,
+        before: UnixMs,
+        count_max: usize,
+    ) -> Result<usize, EngineError>;
 
     /// Runs `work` in one transaction over an environment's progress. It is
     /// committed, durably, when `work` says so, and else leaves nothing. An
@@ -243,6 +263,19 @@ pub trait LedgerTransaction {
     ) -> Result<(), EngineError>;
     /// Adds to the audit log what an author does to users.
     fn audit(&mut self, entry: &AuditEntry) -> Result<(), EngineError>;
+    /// Changes counters by so much.
+    fn count(&mut self, counts: &BTreeMap<Counter, i64>) -> Result<(), EngineError>;
+    /// Every journal that is known in this environment.
+    fn journals(&mut self) -> Result<Vec<String>, EngineError>;
+    /// Memberships under this id, of whatever deployment.
+    fn memberships_of(
+        &mut self,
+        id: &str,
+    ) -> Result<Vec<(MembershipKey, MembershipRecord)>, EngineError>;
+    /// Forgets a membership, and notes it as a change at this revision.
+    fn forget_membership(&mut self, key: &MembershipKey, doc_rev: u64) -> Result<(), EngineError>;
+    /// Forgets webhooks and records that did not fit of a user; says how many.
+    fn forget_traces(&mut self, user: &str) -> Result<usize, EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
 }
@@ -397,6 +430,20 @@ pub enum Write {
     DeleteDeployment {
         /// Which.
         uid: String,
+    },
+    /// Creates or replaces a flag.
+    Flag(Arc<Flag>),
+    /// Forgets a flag.
+    DeleteFlag {
+        /// Which.
+        name: String,
+    },
+    /// Creates or replaces a segment.
+    Segment(Arc<Segment>),
+    /// Forgets a segment.
+    DeleteSegment {
+        /// Which.
+        id: i64,
     },
     /// Creates a key or replaces what is said of it.
     Key(StoredKey),

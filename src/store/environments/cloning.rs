@@ -1,8 +1,8 @@
 //! What does an environment take over from another one?
 //!
 //! What was authored there for the projects that were chosen: where flows are
-//! on, deployments with their salts, so that the same subjects are in, content
-//! of its own; on request what public keys may do, and keys of the same names
+//! and flags are on, deployments with their salts, so that the same subjects are
+//! in, content of its own; on request what public keys may do, and keys of the same names
 //! on the same terms with new texts. Never users or what they did. From then
 //! on the two have nothing to do with each other.
 
@@ -15,7 +15,7 @@ use crate::{
     clock::UnixMs,
     snapshot::wire::EnvironmentType,
     store::{
-        KeyName, KeyTerms, NewKey, Store, StoreError,
+        FlagSettings, KeyName, KeyTerms, NewKey, Store, StoreError,
         deploying::fresh_uid,
         engine::Write,
         keys, known_environment,
@@ -54,6 +54,8 @@ pub struct Cloned {
     pub deployments: usize,
     /// How many versions have content of their own.
     pub contents: usize,
+    /// How many flags have settings in it.
+    pub flags: usize,
     /// New keys: the only place their texts ever stand.
     pub keys: Vec<NewKey>,
 }
@@ -69,6 +71,7 @@ impl Store {
             let mut clone = Clone::begin(self.ambient.hex::<16>(), workspace, source, terms);
             clone.projects(source, &chosen);
             clone.flows(source, &chosen);
+            clone.flags(source, &chosen, self.ambient.now_ms());
             clone.deployments(workspace, source, &chosen, || fresh_uid(&self.ambient));
             if terms.keys {
                 clone.keys(workspace, source, &chosen, self)?;
@@ -128,6 +131,7 @@ impl Clone {
                 statuses: 0,
                 deployments: 0,
                 contents: 0,
+                flags: 0,
                 keys: Vec::new(),
             },
         }
@@ -184,6 +188,25 @@ impl Clone {
                 });
                 self.cloned.contents += 1;
             }
+        }
+    }
+
+    /// Where flags are on, and for whom. One that is on is on from now.
+    fn flags(&mut self, source: &Environment, chosen: &BTreeSet<String>, now: UnixMs) {
+        let own = &self.cloned.environment.uid;
+        let flags = self.after.flags.values_mut();
+        for flag in flags.filter(|flag| chosen.contains(&flag.project)) {
+            let Some(settings) = flag.environments.get(&source.uid) else {
+                continue;
+            };
+            let settings = FlagSettings {
+                enabled_ms: settings.enabled.then_some(now),
+                ..settings.clone()
+            };
+            let settings = (own.clone(), settings);
+            Arc::make_mut(flag).environments.extend([settings]);
+            self.writes.push(Write::Flag(Arc::clone(flag)));
+            self.cloned.flags += 1;
         }
     }
 

@@ -9,6 +9,8 @@ mod cloning;
 
 pub use cloning::{CloneTerms, Cloned};
 
+use std::sync::Arc;
+
 use super::{
     AccessChange, Store, StoreError, access,
     engine::Write,
@@ -188,7 +190,9 @@ impl Store {
             let (after, writes) = deleted(workspace, environment, now);
             Ok((after, writes, ()))
         })?;
-        self.edges.forget(name);
+        if !self.is_trial() {
+            self.edges.forget(name);
+        }
         Ok(())
     }
 
@@ -261,6 +265,11 @@ fn deleted(
         .deployments
         .retain(|_, own| own.environment_uid != *uid);
     after.flows.forget_environment(uid);
+    for flag in after.flags.values_mut() {
+        if flag.environments.contains_key(uid) {
+            Arc::make_mut(flag).environments.remove(uid);
+        }
+    }
     for project in after.projects.values_mut() {
         let listed = project.environments.as_mut();
         if listed.is_some_and(|uids| uids.remove(uid)) {

@@ -9,7 +9,7 @@ use crate::{
     store::{
         KeyName, ProjectChange, StoredKeyKind,
         engine::Ending,
-        tests::{House, demo},
+        tests::{House, demo, file},
         workspace::Deployment,
     },
 };
@@ -310,6 +310,62 @@ fn a_clone_has_what_was_authored_under_the_same_salts_and_then_goes_its_own_way(
         store.workspace().deployments_in(&to).count(),
         told(&to).len()
     );
+}
+
+#[test]
+fn a_clone_has_the_settings_of_flags_and_they_go_when_it_is_deleted() {
+    let house = House::new();
+    let store = with_demo(&house);
+    let terms = CloneTerms {
+        name: "staging".to_owned(),
+        ..CloneTerms::default()
+    };
+    let cloned = store.clone_environment("production", &terms).unwrap();
+    let uid = cloned.environment.uid;
+    let from = store.workspace();
+    let from = from.environment("production").unwrap().uid.clone();
+    let settings = |uid: &str| {
+        let workspace = store.workspace();
+        let flags = workspace.flags.values();
+        let told = flags.filter_map(|flag| {
+            let own = flag.environments.get(uid)?;
+            let own = (own.enabled, own.strategies.clone(), own.variants.clone());
+            Some((flag.name.clone(), own))
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(settings(&uid), settings(&from));
+    assert_eq!(settings(&uid).len(), cloned.flags);
+    assert!(cloned.flags > 0);
+    let flag = store.workspace().flags["board-view"].clone();
+    let begun = |uid: &str| flag.environments[uid].enabled_ms;
+    assert!(begun(&uid) > begun(&from), "it is on there from now");
+    store.delete_environment("staging", false).unwrap();
+    let gone = |store: &Store| {
+        let workspace = store.workspace();
+        let mut flags = workspace.flags.values();
+        flags.all(|flag| !flag.environments.contains_key(&uid))
+    };
+    assert!(gone(&store));
+    let before = store.workspace().flags.clone();
+    drop(store);
+    let store = house.open();
+    assert!(gone(&store), "also after a restart");
+    assert_eq!(store.workspace().flags, before);
+}
+
+#[test]
+fn a_project_with_flags_or_segments_is_not_deleted() {
+    let house = House::new();
+    let store = house.open();
+    let text = "flowgate: project/1\nproject: p\nsegments:\n- { name: some, constraints: [] }\n\
+                flags:\n- { name: a-flag }\n";
+    store.import(&file(text)).unwrap();
+    let refused = store.delete_project("p").unwrap_err().to_string();
+    for held in ["flag \"a-flag\"", "segment \"some\""] {
+        assert!(refused.contains(held), "{refused}");
+    }
+    assert!(store.project("p").is_ok());
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! that importing an export changes nothing. One document for each project.
 
 mod deployments;
+mod flags;
+
+pub(super) use flags::{flag_text, flag_value, segment_text, segment_value};
 
 use std::collections::BTreeMap;
 
@@ -52,6 +55,8 @@ pub(super) fn export(
             );
         }
         table.list("channels", std::mem::take(&mut channels));
+        table.list("segments", flags::segments(workspace, &project.sid)?);
+        table.list("flags", flags::flags(workspace, environment, &project.sid)?);
         table.list("flows", flows);
         let text = serde_yaml_ng::to_string(&table.0)
             .map_err(|error| StoreError::Export(error.to_string()))?;

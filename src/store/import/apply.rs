@@ -13,6 +13,7 @@ use std::{
 use super::{
     Faults,
     deploy::Deploy,
+    flags::Flagging,
     read::{ActiveIn, FlowFile, ProjectFile},
     resolve,
     rings::rings,
@@ -49,6 +50,7 @@ pub(super) struct Apply<'a> {
     /// Versions that are new or differ: file and position of each.
     versions: BTreeMap<(String, u32), (String, String)>,
     deploy: Deploy,
+    flagging: Flagging,
 }
 
 impl<'a> Apply<'a> {
@@ -69,6 +71,7 @@ impl<'a> Apply<'a> {
             seen: BTreeSet::new(),
             versions: BTreeMap::new(),
             deploy: Deploy::default(),
+            flagging: Flagging::default(),
         }
     }
 
@@ -80,6 +83,8 @@ impl<'a> Apply<'a> {
             self.naming,
             faults,
         );
+        let flagging = std::mem::take(&mut self.flagging);
+        flagging.finish(&mut self.workspace, self.naming, self.now, faults);
         for (places, ring) in rings(&self.workspace) {
             let touched = places.iter().find_map(|place| self.versions.get(place));
             if let Some((file, position)) = touched {
@@ -158,6 +163,12 @@ impl<'a> Apply<'a> {
         for channel in given.channels {
             self.deploy
                 .channel(&mut self.workspace, file, channel, faults);
+        }
+        for segment in given.segments {
+            self.flagging.segment(file, &given.sid, segment);
+        }
+        for flag in given.flags {
+            self.flagging.flag(file, &given.sid, flag);
         }
         for flow in given.flows {
             self.flow(file, &given.sid, flow, faults);

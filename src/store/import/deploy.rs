@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use super::{Faults, deployments::DeploymentFile};
 use crate::{
-    snapshot::wire::{RolloutId, RolloutPart},
+    snapshot::wire::RolloutPart,
     store::{
-        deploying::{BASIS_POINTS, check, full_launch, refuse_deprecated},
+        deploying::{BASIS_POINTS, check, refuse_deprecated},
         environment_names,
         naming::Naming,
+        notices::{full_launch, undescribed, unknown_attributes},
         workspace::{Channel, Deployment, Workspace},
     },
 };
@@ -190,40 +191,10 @@ fn notices(
     if let Some(text) = full_launch(before.deployments.get(&deployment.uid), deployment) {
         tell(text.to_owned());
     }
-    let Some(channel) = workspace.channels.get(&deployment.channel) else {
-        return tell(format!(
-            "nobody described the channel {:?} (deployed all the same; channels: says what it is)",
-            deployment.channel
-        ));
-    };
-    if channel.attributes.is_empty() {
-        return;
+    if let Some(text) = undescribed(workspace, deployment) {
+        tell(text);
     }
-    let known = |attribute: &str| {
-        // The subject itself and its group come with every channel.
-        attribute.starts_with("group.")
-            || attribute.starts_with("user.")
-            || channel.attributes.iter().any(|own| own == attribute)
-    };
-    let unknown = |attribute: &str| {
-        format!(
-            "channel {:?} is not said to carry the attribute {attribute:?}: unless it is a stored \
-             property of the user it is missing (known: {})",
-            channel.name,
-            channel.attributes.join(", ")
-        )
-    };
-    for (place, alternative) in (1..).zip(&deployment.rollout.alternatives) {
-        for (at, rule) in (1..).zip(&alternative.rules) {
-            if !known(&rule.attribute) {
-                let text = unknown(&rule.attribute);
-                tell(format!("alternative {place}, rule {at}: {text}"));
-            }
-        }
-    }
-    if let RolloutId::Attribute(attribute) = &deployment.rollout.id
-        && !known(attribute)
-    {
-        tell(format!("id: {}", unknown(attribute)));
+    for text in unknown_attributes(workspace, deployment) {
+        tell(text);
     }
 }

@@ -10,6 +10,7 @@ mod apply;
 mod blocks;
 mod deploy;
 mod deployments;
+mod flags;
 mod logic;
 mod read;
 mod resolve;
@@ -18,11 +19,15 @@ mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unleash;
 mod version;
 
 pub(super) use blocks::item_kind;
+pub(super) use flags::change;
 pub(super) use structure::word;
 pub(super) use table::is_name;
+pub use unleash::UnleashTerms;
+pub(super) use unleash::read_unleash;
 
 use std::sync::Arc;
 
@@ -97,7 +102,7 @@ pub struct ImportReport {
 pub struct Change {
     /// What happened.
     pub kind: ChangeKind,
-    /// The project's or flow's sid, the channel's name.
+    /// The project's or flow's sid; the channel's, flag's or segment's name.
     pub sid: String,
     /// The version it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +141,28 @@ pub enum ChangeKind {
     DeploymentCreated,
     /// A deployment changed.
     DeploymentChanged,
+    /// A segment was made.
+    SegmentCreated,
+    /// A segment changed.
+    SegmentChanged,
+    /// A segment was forgotten.
+    SegmentDeleted,
+    /// A flag was made.
+    FlagCreated,
+    /// What is said of a flag in all environments changed.
+    FlagChanged,
+    /// A flag was switched on.
+    FlagEnabled,
+    /// A flag was switched off.
+    FlagDisabled,
+    /// A flag has other strategies or variants in an environment.
+    FlagStrategies,
+    /// A flag was archived.
+    FlagArchived,
+    /// A flag was taken back from the archive.
+    FlagRevived,
+    /// A flag was forgotten.
+    FlagDeleted,
 }
 
 /// A workspace after an import, and how to get there.
@@ -339,6 +366,7 @@ fn difference(before: &Workspace, after: Workspace) -> Imported {
         }
     }
     deployment_difference(before, &after, &mut writes, &mut changes);
+    flags::difference(before, &after, &mut writes, &mut changes);
     Imported {
         workspace: after,
         writes,

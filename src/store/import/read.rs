@@ -5,6 +5,7 @@
 use super::{
     Faults,
     deployments::{DeploymentFile, channel, deployment},
+    flags::{self, FlagFile, SegmentFile},
     table::Table,
     version::{VersionFile, version},
 };
@@ -22,6 +23,8 @@ pub(super) struct ProjectFile {
     pub(super) environments: Option<ActiveIn>,
     pub(super) channels: Vec<Channel>,
     pub(super) flows: Vec<FlowFile>,
+    pub(super) flags: Vec<FlagFile>,
+    pub(super) segments: Vec<SegmentFile>,
 }
 
 /// Where a project is active.
@@ -73,7 +76,7 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     if table.take("deployments").is_some() {
         table.fault("deployments stand under the flow that they deploy");
     }
-    table.refuse_unbuilt(&["flags", "segments"]);
+    let [flag_nodes, segment_nodes] = ["flags", "segments"].map(|member| table.list(member));
     table.finish();
     let mut channels = Vec::with_capacity(channel_nodes.len());
     for (ordinal, node) in (1..).zip(channel_nodes) {
@@ -83,6 +86,12 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
     for (ordinal, node) in (1..).zip(nodes) {
         flows.extend(flow(file, ordinal, node, faults));
     }
+    let flag_nodes = (1..).zip(flag_nodes);
+    let flags = flag_nodes.filter_map(|(at, node)| flags::flag(file, at, node, faults));
+    let flags = flags.collect();
+    let segment_nodes = (1..).zip(segment_nodes);
+    let segments = segment_nodes.filter_map(|(at, node)| flags::segment(file, at, node, faults));
+    let segments = segments.collect();
     // A file with faults is not applied at all: what follows from a piece that
     // was misread would only be noise.
     (faults.count == before).then_some(ProjectFile {
@@ -91,6 +100,8 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
         environments,
         channels,
         flows,
+        flags,
+        segments,
     })
 }
 

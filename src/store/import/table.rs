@@ -180,17 +180,6 @@ impl<'a> Table<'a> {
         named
     }
 
-    /// Refuses by name what a later release brings.
-    pub(super) fn refuse_unbuilt(&mut self, members: &[&str]) {
-        for member in members {
-            if self.take(member).is_some() {
-                self.fault(format!(
-                    "{member} is not supported by this version of flowgate"
-                ));
-            }
-        }
-    }
-
     /// Whatever was not taken is unknown.
     pub(super) fn finish(mut self) {
         for (name, _) in std::mem::take(&mut self.members) {

@@ -4,15 +4,34 @@
 //! `membership`. What stands afterwards goes back to the edge with the outcome.
 
 use super::{
-    Run,
+    Run, counting,
+    judge::is_same,
     membership::{self, Ruling},
 };
 use crate::{
     progress::event::{
-        MembershipDocument, MembershipRecord, Outcome, RecordOutcome, ShippedRecord,
+        EnrolledDocument, Event, FlowStateDocument, MembershipDocument, MembershipRecord, Outcome,
+        RecordOutcome, ShippedRecord, UserDocument,
     },
     store::engine::{EngineError, MembershipKey},
 };
+
+/// The decision on which the run of a state began. Records do not say it, and a
+/// version that took over from another goes on with that one's.
+pub(super) fn of_run(
+    document: &UserDocument,
+    state: &FlowStateDocument,
+) -> Option<EnrolledDocument> {
+    let own = document.flows.iter().find(|own| is_same(own, state));
+    if let Some(own) = own {
+        return own.enrolled.clone();
+    }
+    let mut of_run = document
+        .flows
+        .iter()
+        .filter(|own| own.flow == state.flow && own.conversation == state.conversation);
+    of_run.find_map(|own| own.enrolled.clone())
+}
 
 impl Run<'_> {
     /// A percentage decision by itself. The user's document stays as it is.
@@ -62,8 +81,67 @@ impl Run<'_> {
             standing.last = Some((self.journal.to_owned(), record.seq));
             self.notes.insert(key.subject(), standing.doc_rev);
         }
+        counting::membership((&key, &before), -1, &mut self.counts);
+        counting::membership((&key, &standing), 1, &mut self.counts);
         // Also unchanged: the key was heard of, so its conversation goes on.
         self.transaction.put_membership(&key, &standing, self.now)?;
         Ok((ruling, standing))
+    }
+
+    /// Notes on which decision the run of a start rests, counts what became of
+    /// the user's runs, and keeps for [`Run::note_finished`] which ended.
+    pub(super) fn count_runs(
+        &mut self,
+        event: &Event,
+        document: &mut UserDocument,
+    ) -> Result<(), EngineError> {
+        let starts = membership::starts(&event.operation);
+        let own = event.membership.as_ref().filter(|own| starts && own.is_in);
+        if let (Some(own), Some(first)) = (own, event.states.first())
+            && let Some(state) = document.flows.iter_mut().find(|own| is_same(own, first))
+        {
+            state.enrolled = Some(EnrolledDocument {
+                deployment: own.deployment.clone(),
+                id: own.id.clone(),
+                conversation: own.conversation.clone(),
+            });
+        }
+        let mut counts = std::mem::take(&mut self.counts);
+        let before = &self.known(&event.user)?.document;
+        counting::user(before, document, false, &mut counts);
+        let was_finished = |state: &FlowStateDocument| {
+            let mut known = before.flows.iter();
+            known.any(|own| is_same(own, state) && own.finished)
+        };
+        let ended = document
+            .flows
+            .iter()
+            .filter(|own| own.finished && !was_finished(own));
+        let ended: Vec<MembershipKey> = ended
+            .filter_map(|own| own.enrolled.as_ref())
+            .map(MembershipKey::enrolled)
+            .collect();
+        self.finished.extend(ended);
+        self.counts = counts;
+        Ok(())
+    }
+
+    /// Notes at their percentage decisions that runs came to their end. Edges
+    /// do not look at it, so it makes no new revision.
+    pub(super) fn note_finished(&mut self) -> Result<(), EngineError> {
+        for key in std::mem::take(&mut self.finished) {
+            let Some(before) = self.transaction.membership(&key)? else {
+                continue;
+            };
+            if before.finished {
+                continue;
+            }
+            let mut after = before.clone();
+            after.finished = true;
+            counting::membership((&key, &before), -1, &mut self.counts);
+            counting::membership((&key, &after), 1, &mut self.counts);
+            self.transaction.put_membership(&key, &after, self.now)?;
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Run, Verdict, judge};
+use super::{Run, Verdict, erasing::is_of_erased, judge};
 use crate::{
     clock::UnixMs,
     limits,
@@ -43,7 +43,7 @@ pub(super) fn remember(document: &mut UserDocument, id: Option<EventId>) {
 pub(super) fn merge(
     mut document: UserDocument,
     properties: &Map<String, Value>,
-    groups: &[GroupDocument],
+    groups: &[&GroupDocument],
     records: Vec<GroupRecord>,
     when: UnixMs,
     as_recorded: bool,
@@ -91,6 +91,18 @@ impl Run<'_> {
         group: &GroupDocument,
     ) -> Result<RecordOutcome, EngineError> {
         let known = self.transaction.group(&group.identifier)?;
+        let decided_ms = record.event.decided_ms;
+        if let Some(known) = known.as_ref().filter(|own| is_of_erased(own, decided_ms)) {
+            let why = Some("the group was erased since".to_owned());
+            let doc_rev = known.doc_rev;
+            return Ok(super::outcome(
+                record,
+                Outcome::Superseded,
+                doc_rev,
+                false,
+                why,
+            ));
+        }
         let merged = merge_group(known.unwrap_or_default(), group, record.event.decided_ms);
         let mut merged = match merged {
             Ok(merged) => merged,

@@ -10,11 +10,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::identify::{check, merge_group, overlay};
+use super::{
+    erasing::{next_rev, note},
+    identify::{check, merge_group, overlay},
+};
 use crate::{
     clock::UnixMs,
     limits::GROUPS_PER_USER_MAX,
-    progress::event::{Change, GroupDocument, GroupRecord, UserDocument, subject_hash},
+    progress::event::{GroupDocument, GroupRecord, UserDocument},
     store::{
         AuditEntry,
         engine::{Ending, Engine, EngineError, LedgerTransaction},
@@ -214,22 +217,4 @@ fn put_group(
     after.doc_rev = next_rev(rows, known.doc_rev)?;
     rows.put_group(&after)?;
     note(rows, "group", (&after.identifier, after.doc_rev))
-}
-
-/// Above every revision whose document was forgotten.
-fn next_rev(rows: &mut dyn LedgerTransaction, rev: u64) -> Result<u64, EngineError> {
-    Ok(rev.max(rows.forgotten_rev()?) + 1)
-}
-
-fn note(
-    rows: &mut dyn LedgerTransaction,
-    kind: &'static str,
-    (id, doc_rev): (&str, u64),
-) -> Result<(), EngineError> {
-    rows.note(&Change {
-        subject: format!("{:016x}", subject_hash(kind, &[id])),
-        doc_rev,
-        // Nobody's: every edge reads again.
-        journal: String::new(),
-    })
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::{
     Verdict, Versions,
     again::{Again, Standing, run_again},
-    effects,
+    effects, enrolling,
 };
 use crate::{
     clock::UnixMs,
@@ -324,7 +324,8 @@ fn refute(refuted: &mut BTreeSet<String>, event: &Event) {
     refuted.extend(event.states.iter().map(place_of));
 }
 
-fn place_of(state: &FlowStateDocument) -> String {
+/// Names the place of a state.
+pub(super) fn place_of(state: &FlowStateDocument) -> String {
     place(&state.flow, state.version, state.conversation.as_deref())
 }
 
@@ -429,7 +430,8 @@ fn find<'a>(
     document.flows.iter().find(|state| is_same(state, wanted))
 }
 
-fn is_same(one: &FlowStateDocument, other: &FlowStateDocument) -> bool {
+/// Whether two states stand in one place.
+pub(super) fn is_same(one: &FlowStateDocument, other: &FlowStateDocument) -> bool {
     one.flow == other.flow && one.version == other.version && one.conversation == other.conversation
 }
 
@@ -449,6 +451,7 @@ fn apply(
         let mut next = state.clone();
         // By our clock, because it is ours that ends conversations.
         next.touched_ms = Some(now);
+        next.enrolled = enrolling::of_run(&document, state);
         // Records carry no rings; what was seen stays seen, also after a reset.
         next.recent = at.map_or_else(Vec::new, |at| {
             std::mem::take(&mut document.flows[at].recent)

@@ -24,7 +24,7 @@ use crate::{
     snapshot::wire::EnvironmentType,
     store::{
         AuditEntry,
-        engine::{ChangeRows, WebhookEffect},
+        engine::{ChangeRows, Counter, WebhookEffect},
     },
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct MemoryLedger {
     audited: Vec<AuditEntry>,
     /// How often it was restored from a copy.
     pub(crate) lives: u64,
+    /// By what they count.
+    pub(crate) counters: BTreeMap<Counter, i64>,
     /// Up to here no revision is given out.
     pub(crate) forgotten_rev: u64,
 }
@@ -197,6 +199,45 @@ impl LedgerTransaction for MemoryLedger {
         let place = self.posted.entry(id.to_owned());
         place.or_insert_with(|| effect.clone());
         Ok(())
+    }
+
+    fn count(&mut self, counts: &BTreeMap<Counter, i64>) -> Result<(), EngineError> {
+        for (counter, by) in counts {
+            *self.counters.entry(counter.clone()).or_default() += by;
+        }
+        self.counters.retain(|_, count| *count != 0);
+        Ok(())
+    }
+
+    fn journals(&mut self) -> Result<Vec<String>, EngineError> {
+        Ok(self.marks.keys().cloned().collect())
+    }
+
+    fn memberships_of(
+        &mut self,
+        id: &str,
+    ) -> Result<Vec<(MembershipKey, MembershipRecord)>, EngineError> {
+        let own = self.memberships.iter().filter(|(key, _)| key.id == id);
+        Ok(own
+            .map(|(key, record)| (key.clone(), record.clone()))
+            .collect())
+    }
+
+    fn forget_membership(&mut self, key: &MembershipKey, doc_rev: u64) -> Result<(), EngineError> {
+        self.memberships.remove(key);
+        self.forgotten_rev = self.forgotten_rev.max(doc_rev);
+        self.note(&Change {
+            subject: format!("{:016x}", key.subject()),
+            doc_rev,
+            journal: String::new(),
+        })
+    }
+
+    fn forget_traces(&mut self, user: &str) -> Result<usize, EngineError> {
+        let before = self.dead.len() + self.posted.len();
+        self.dead.retain(|letter| letter.event.user != user);
+        self.posted.retain(|_, effect| effect.user != user);
+        Ok(before - self.dead.len() - self.posted.len())
     }
 
     fn mark(&mut self, journal: &str) -> Result<Option<JournalMark>, EngineError> {

@@ -6,11 +6,14 @@
 //! record stand in `judge`, `identify` and `membership`, all pure; storage is
 //! the engine's.
 
+mod acting;
 mod again;
 mod chain;
 pub(crate) mod changes;
+mod counting;
 mod effects;
 mod enrolling;
+mod erasing;
 mod identify;
 mod importing;
 mod judge;
@@ -22,11 +25,13 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acting::{Place, act, put};
 pub(crate) use chain::close;
 use chain::fork;
 #[cfg(any(test, fuzzing))]
 use chain::other_end;
 pub use changes::CursorError;
+pub(crate) use erasing::{Gone, Theirs, erase_group, erase_user};
 pub use importing::{ImportedUsers, Refused, Tally};
 pub(crate) use importing::{Telling, import};
 pub use local::LocalLedger;
@@ -39,6 +44,8 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+
+use counting::Counts;
 
 use super::{
     engine::{
@@ -155,6 +162,8 @@ fn apply(
         journal: &batch.journal,
         users: BTreeMap::new(),
         notes: BTreeMap::new(),
+        counts: Counts::new(),
+        finished: Vec::new(),
         forgotten_rev: None,
     };
     let answer = run.batch(batch, hash)?;
@@ -174,6 +183,10 @@ struct Run<'a> {
     users: BTreeMap<String, Known>,
     /// Hashes of the documents that changed, with their last revision.
     notes: BTreeMap<u64, u64>,
+    /// By how much counters change.
+    counts: Counts,
+    /// Percentage decisions that a run of this record began on and ended.
+    finished: Vec<MembershipKey>,
     /// As the engine says; none until it was asked.
     forgotten_rev: Option<u64>,
 }
@@ -223,6 +236,7 @@ impl Run<'_> {
                 journal: self.journal.to_owned(),
             })?;
         }
+        self.transaction.count(&self.counts)?;
         hash.clone_into(&mut mark.hash);
         self.transaction.put_mark(self.journal, &mark)?;
         Ok(Ok(answer(&mark, outcomes)))
@@ -260,6 +274,9 @@ impl Run<'_> {
         if let Some(why) = fault {
             return self.settle(record, Verdict::Dead(why));
         }
+        if let Some(outcome) = self.from_before_erasure(record)? {
+            return Ok(outcome);
+        }
         match (&event.operation, &event.membership) {
             (Operation::Membership, Some(membership)) => self.enrol(record, membership),
             (Operation::IdentifyGroup { group }, _) => self.identify_group(record, group),
@@ -275,6 +292,7 @@ impl Run<'_> {
                     let (_, standing) = self.put_membership(record, membership, started)?;
                     outcome.membership = Some(standing);
                 }
+                self.note_finished()?;
                 Ok(outcome)
             }
         }
@@ -298,6 +316,7 @@ impl Run<'_> {
                 document.doc_rev = self.next_rev(document.doc_rev)?;
                 document.created_ms.get_or_insert(event.decided_ms);
                 document.last = Some((self.journal.to_owned(), record.seq));
+                self.count_runs(event, &mut document)?;
                 // What ends here ended unseen by the edge: it reads again.
                 let as_recorded = !self.end_conversations(&mut document) && as_recorded;
                 document.mixed = !as_recorded;
@@ -372,13 +391,11 @@ impl Run<'_> {
         properties: &Map<String, Value>,
         groups: &[GroupDocument],
     ) -> Result<Verdict, EngineError> {
-        let mut records = Vec::with_capacity(groups.len());
-        for group in groups {
-            let known = self.transaction.group(&group.identifier)?;
-            records.push(known.unwrap_or_default());
-        }
-        let current = judge::is_current(&document, &event.base);
         let when = event.decided_ms;
+        let (living, records) = self.living(groups, when)?;
+        let all_live = living.len() == groups.len();
+        let groups = &living[..];
+        let current = all_live && judge::is_current(&document, &event.base);
         identify::remember(&mut document, event.id);
         Ok(identify::merge(
             document, properties, groups, records, when, current,

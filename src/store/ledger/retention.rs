@@ -33,6 +33,8 @@ pub struct Retention {
     pub usage_ms: u64,
     /// Entries of the audit log.
     pub audit_ms: u64,
+    /// That somebody was erased, so that what edges ship late is recognised.
+    pub tombstone_ms: u64,
 }
 
 impl Default for Retention {
@@ -43,6 +45,7 @@ impl Default for Retention {
             dead_letter_ms: 30 * DAY_MS,
             usage_ms: 30 * DAY_MS,
             audit_ms: 400 * DAY_MS,
+            tombstone_ms: 400 * DAY_MS,
         }
     }
 }
@@ -96,6 +99,8 @@ pub(crate) fn sweep(
         (ended_before, dead_before, delivered_before),
         SWEEP_MAX,
     )?;
+    let erased_before = now.saturating_sub(retention.tombstone_ms);
+    swept.tombstones = engine.sweep_tombstones(uid, erased_before, SWEEP_MAX)?;
     let users = engine.users_with_ended(uid, ended_before, SWEEP_MAX)?;
     if users.is_empty() {
         return Ok(swept);

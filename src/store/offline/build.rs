@@ -13,7 +13,7 @@ use crate::{
         compile::channel_fault,
         flags::Flags,
         is_sha256_hex, parts,
-        wire::{AccessPart, EnvironmentType},
+        wire::{AccessPart, EnvironmentType, PartKind},
     },
     store::{
         Fault, ImportError, PublishError, SourceFile,
@@ -125,7 +125,7 @@ pub fn build(
     let workspace = imported.workspace;
     let mut notices = imported.report.notices;
     for environment in environments {
-        notices.extend(check_flags(environment)?);
+        notices.extend(check_flags(environment, &workspace)?);
     }
     let built = workspace
         .environments
@@ -162,7 +162,18 @@ pub fn build(
 
 /// Refuses flags that would be set aside: here somebody can still mend them.
 /// Returns what never holds, which may be meant.
-fn check_flags(given: &EnvironmentGiven) -> Result<Vec<Fault>, BuildError> {
+fn check_flags(given: &EnvironmentGiven, workspace: &Workspace) -> Result<Vec<Fault>, BuildError> {
+    let twice = given.flags.parts().find(|(kind, id, _)| match kind {
+        PartKind::Segment => workspace.segments.keys().any(|own| own.to_string() == *id),
+        _ => workspace.flags.contains_key(id),
+    });
+    if let Some((kind, id, _)) = twice {
+        return Err(BuildError::Flag {
+            environment: given.name.clone(),
+            what: format!("{} {id}", kind.name()),
+            why: "the project files have it as well (expected it in one of the two)".to_owned(),
+        });
+    }
     let flags = Flags::compile(&given.flags);
     let mut notices = Vec::new();
     for trouble in flags.troubles() {

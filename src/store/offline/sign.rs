@@ -160,7 +160,7 @@ fn prepare(
     let blobs = folder.blobs(name, &content.index)?;
     let find = |sha256: &str| blobs.get(sha256).map(Vec::as_slice);
     let whole = parts::resolve_index(&content.index, find, limits::SNAPSHOT_BYTES_MAX);
-    whole.map_err(|source| SignError::Parts {
+    let whole = whole.map_err(|source| SignError::Parts {
         environment: name.to_owned(),
         source,
     })?;
@@ -183,7 +183,7 @@ fn prepare(
     let sealed = publish::seal(
         signing,
         &environment,
-        (content.index, control),
+        (content.index, whole.min_reader(), control),
         before.clone(),
         now,
         timing,

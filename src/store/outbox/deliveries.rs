@@ -129,9 +129,18 @@ impl Store {
         let environment = known_environment(&workspace, environment)?;
         let uid = &environment.uid;
         let audit = self.audited(("retried", "webhook", id), environment, None);
-        self.engine.deliver_again(uid, id, &audit)?;
+        if !self.is_trial() {
+            self.engine.deliver_again(uid, id, &audit)?;
+        }
         let entry = self.engine.delivery(uid, id)?;
-        let entry = entry.ok_or_else(|| DeliveryError::Unknown(id.to_owned()))?;
+        let mut entry = entry.ok_or_else(|| DeliveryError::Unknown(id.to_owned()))?;
+        if self.is_trial() {
+            if entry.state == DeliveryState::GivenUp {
+                entry.state = DeliveryState::Waiting;
+                entry.next_ms = audit.at_ms;
+            }
+            return Ok(self.told(&workspace, entry));
+        }
         // Whoever sends looks now.
         self.following.look();
         Ok(self.told(&workspace, entry))

@@ -2,7 +2,7 @@
 //! nowhere else, and goes with everything that is done to the version.
 
 use super::*;
-use crate::store::{CloneTerms, Seen, Terms, Written};
+use crate::store::{CloneTerms, SeenVersion, Terms, Written};
 
 const PROJECT: &str = "
 flowgate: project/1
@@ -25,7 +25,7 @@ fn shop(house: &House) -> Store {
 
 fn text(store: &Store, seen: &str) -> String {
     store
-        .seen_text("help", &Seen::named(seen).unwrap())
+        .seen_text("help", &SeenVersion::named(seen).unwrap())
         .unwrap()
         .text
 }
@@ -67,8 +67,8 @@ fn content_of_one_environment_is_seen_there_and_nowhere_else() {
         ("Oh".to_owned(), "Ahoy".to_owned())
     );
     let (plain, own) = (
-        Seen::named("1").unwrap(),
-        Seen::named("1@production").unwrap(),
+        SeenVersion::named("1").unwrap(),
+        SeenVersion::named("1@production").unwrap(),
     );
     assert_eq!(store.compare_seen("help", &plain, &own).unwrap().len(), 1);
     // The same again is nothing, and after a restart it is there.
@@ -106,18 +106,16 @@ fn a_structure_stays_and_a_tag_and_a_dry_run_count_as_ever() {
     let content = text(&store, "1").replace("Ahoy", "Oh");
     let stale = Terms {
         tag: Some("of another text".to_owned()),
-        dry_run: false,
     };
     assert!(
         store
             .deploy_content("help", place, &content, &stale)
             .is_err()
     );
-    let dry = Terms {
-        dry_run: true,
-        ..Terms::default()
-    };
-    let would = store.deploy_content("help", place, &content, &dry).unwrap();
+    let trial = store.trying();
+    let would = trial
+        .deploy_content("help", place, &content, &Terms::default())
+        .unwrap();
     assert_eq!(would.differences.len(), 1);
     assert!(store.workspace().flows["help"].content.is_empty());
     let place = (1, Some("moon"));

@@ -10,7 +10,7 @@ use std::{fs, path::PathBuf};
 use super::*;
 use crate::snapshot::wire::EnvironmentType;
 use crate::store::{
-    CloneTerms, Commit, NewEnvironment, ProjectChange, Seen, Terms, workspace::Workspace,
+    CloneTerms, Commit, NewEnvironment, ProjectChange, SeenVersion, Terms, workspace::Workspace,
 };
 
 /// Before the first frame of the log.
@@ -101,7 +101,7 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 fn text(store: &Store) -> String {
-    let seen = Seen::named("1").unwrap();
+    let seen = SeenVersion::named("1").unwrap();
     store.seen_text("help", &seen).unwrap().text
 }
 
@@ -254,7 +254,10 @@ impl Store {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the number of moments is a figure that is told")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the number of moments is a figure that is told"
+)]
 fn a_store_killed_at_any_moment_is_before_or_after() {
     let mut count = 0;
     for (what, change) in CHANGES {

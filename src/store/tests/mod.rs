@@ -4,9 +4,11 @@
 mod auditing;
 mod content;
 mod deploying;
+mod flags;
 mod keys;
 mod killed;
 mod publishing;
+mod schedules;
 
 use std::{
     collections::BTreeMap,

@@ -17,7 +17,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::rights::Rights;
+use super::{
+    flags::{Flags, Segments},
+    rights::Rights,
+};
 use crate::{
     clock::UnixMs,
     snapshot::wire::{
@@ -39,6 +42,10 @@ pub struct Workspace {
     pub channels: BTreeMap<String, Channel>,
     /// Of all environments, by uid.
     pub deployments: BTreeMap<String, Deployment>,
+    /// Of all projects, by name; archived ones stay.
+    pub flags: Flags,
+    /// Of all projects, by number.
+    pub segments: Segments,
     /// In the order in which they were created; revoked ones stay.
     pub keys: Vec<StoredKey>,
     /// By uid: those whose edges are still told what happened.

@@ -10,6 +10,8 @@ mod environments;
 mod explaining;
 mod keys;
 mod loading;
+mod people;
+mod rollouts;
 mod settings;
 mod snapshots;
 mod users;

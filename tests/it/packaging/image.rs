@@ -178,7 +178,7 @@ fn the_image_is_built_with_our_compiler_from_all_that_a_build_reads() {
         "benches/evaluate.rs",
         "benches/serve/main.rs",
         "tests/it/main.rs",
-        "tests/allocations.rs",
+        "tests/allocations/main.rs",
     ] {
         file(needed);
         let out = ignored

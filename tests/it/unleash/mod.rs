@@ -4,6 +4,7 @@
 //! says nothing of: statuses, tags, tokens, what clients are told that follow
 //! flags, and the file that all comes from.
 
+mod authored;
 mod file;
 mod following;
 mod inlining;

@@ -7,7 +7,9 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Program, body_of, eventually, flowgate, run};
+use reqwest::Method;
+
+use crate::harness::{Answer, Client, Events, Program, body_of, eventually, flowgate, run};
 
 const PROJECT: &str = "flowgate: project/1\nproject: shop\nname: Shop\nflows: []\n";
 const FRONTEND: &str = "*:production.a-frontend-token-of-the-story";
@@ -80,7 +82,7 @@ fn prepared() -> tempfile::TempDir {
     folder
 }
 
-fn start(folder: &Path) -> Program {
+fn start(folder: &Path, name: &str) -> Program {
     let mut command = flowgate();
     command.args([
         "edge",
@@ -102,14 +104,14 @@ fn start(folder: &Path) -> Program {
         "--trust-root",
         "signing/root.json",
         "--data",
-        "edge",
+        name,
         "--journal-segment-mb",
         "4",
     ]);
     command
         .args(["--environment-required", "production=true"])
         .current_dir(folder);
-    Program::start(command, &folder.join("edge.log"))
+    Program::start(command, &folder.join(format!("{name}.log")))
 }
 
 fn names(client: &Client, path: &str, list: &str) -> Vec<String> {
@@ -129,7 +131,7 @@ fn flags_of_a_signed_snapshot_are_served_and_follow_it() {
     let folder = folder.path();
     build(folder, &document(&["b", "a"])).expect("it is built");
     sign(folder);
-    let edge = start(folder);
+    let edge = start(folder, "edge");
     let client = |key: &str| Client::new(&edge.text("edge_url"), key);
     let (pages, servers) = (client(FRONTEND), client(CLIENT));
     eventually("the flags are served", || {
@@ -156,6 +158,77 @@ fn flags_of_a_signed_snapshot_are_served_and_follow_it() {
         (names(&pages, "/api/frontend", "toggles") == ["a", "c"]).then_some(())
     });
     assert_ne!(pages.get("/api/frontend").header("etag"), tag);
+}
+
+/// What has changed since an event.
+fn delta(edge: &Program, since: &str) -> Answer {
+    let client = Client::new(&edge.text("edge_url"), CLIENT);
+    let headers = [("if-none-match", since)];
+    let answer = client.send(Method::GET, "/api/client/delta", &headers, None);
+    answer.expect("an answer")
+}
+
+#[test]
+fn numbers_of_events_are_those_of_revisions_on_every_edge() {
+    let folder = prepared();
+    let folder = folder.path();
+    build(folder, &document(&["b", "a"])).expect("it is built");
+    sign(folder);
+    let mut edges = ["one", "two"].map(|name| start(folder, name));
+    let begun = edges.each_ref().map(|edge| {
+        eventually("the flags are served", || {
+            Some(delta(edge, "")).filter(|answer| answer.status == 200)
+        })
+    });
+    let revision = begun[0].header("flowgate-revision");
+    let number = revision
+        .strip_prefix("0.")
+        .expect("the first epoch")
+        .to_owned();
+    for answer in &begun {
+        assert_eq!(answer.header("etag"), format!("\"{number}\""));
+    }
+    assert_eq!(begun[0].text, begun[1].text);
+    let url = edges[1].text("edge_url");
+    let path = "/api/client/streaming";
+    let mut events = Events::open(&url, path, CLIENT);
+    assert_eq!(events.next().expect("the first event").id, number);
+
+    build(folder, &document(&["c", "a"])).expect("it is built again");
+    sign(folder);
+    let updated = events.next().expect("the change");
+    let kinds: Vec<&Value> = updated.data["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["type"])
+        .collect();
+    assert_eq!(kinds, ["feature-removed", "feature-updated"]);
+    assert_ne!(updated.id, number);
+    let changed = edges.each_ref().map(|edge| {
+        eventually("the change is told", || {
+            Some(delta(edge, &number)).filter(|answer| answer.status == 200)
+        })
+    });
+    assert_eq!(changed[0].text, changed[1].text);
+    assert_eq!(changed[0].header("etag"), format!("\"{}\"", updated.id));
+    assert_eq!(changed[0].json(), updated.data);
+
+    // An edge that has just begun knows what is in force, and nothing before.
+    edges[0].kill();
+    edges[0] = start(folder, "one");
+    eventually("it is known what is in force", || {
+        (delta(&edges[0], &updated.id).status == 304).then_some(())
+    });
+    let body = delta(&edges[0], &number).json();
+    assert_eq!(body["events"][0]["type"], "hydration");
+    let url = edges[0].text("edge_url");
+    let mut resumed = Events::ask_after(&url, path, CLIENT, &updated.id);
+    let resumed = resumed.next().expect("the first event");
+    assert_eq!(
+        (resumed.id, &resumed.data["events"]),
+        (updated.id, &json!([]))
+    );
 }
 
 #[test]

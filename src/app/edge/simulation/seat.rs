@@ -312,6 +312,7 @@ impl Seat {
             distribution: None,
             traces_per_million: None,
             segment: segment(config),
+            usage: crate::usage::Intake::closed(),
         };
         let (sender, connections) = mpsc::channel(16);
         tasks.push(task(

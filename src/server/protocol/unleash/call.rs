@@ -7,7 +7,7 @@
 use hyper::Method;
 
 use crate::{
-    limits::{BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX},
+    limits::{BODY_BYTES_MAX, USAGE_BODY_BYTES_MAX},
     server::{kinds::Kinds, limits::Class},
     snapshot::wire::KeyKind,
 };
@@ -139,7 +139,7 @@ impl Call {
             | Self::FrontendOne
             | Self::Features
             | Self::Validate => BODY_BYTES_MAX,
-            Self::FrontendUsage | Self::Usage => BATCH_BODY_BYTES_MAX,
+            Self::FrontendUsage | Self::Usage => USAGE_BODY_BYTES_MAX,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     evaluate::{FlagAsk, judge, may_draw},
     http::Answer,
     server::error::{Fault, Missing},
+    snapshot::flags::{Flag, Judged},
 };
 
 /// Which flags are told of.
@@ -42,6 +43,13 @@ pub(super) fn answer(
         now: reply.now,
         chance: if is_chance { reply.edge.chance() } else { 0 },
     };
+    let evaluating = reply.edge.evaluating.as_ref();
+    let counted = evaluating.and_then(|own| own.row(&snapshot.environment, &snapshot.flags));
+    let count = |flag: &Flag, judged: &Judged<'_>| {
+        if let Some(row) = &counted {
+            row.count(flag, judged);
+        }
+    };
     let hash = (!is_chance).then(|| ingredients(reply, context, scope).hash());
     if let Scope::Named(name) = scope {
         let flag = flags.named(name).filter(|flag| key.sees(&flag.project));
@@ -49,7 +57,11 @@ pub(super) fn answer(
             name: name.to_owned(),
             environment: snapshot.environment.to_string(),
         })?;
-        let body = || flag.toggle(&judge(flags, flag, &ask)).to_vec();
+        let body = || {
+            let judged = judge(flags, flag, &ask);
+            count(flag, &judged);
+            flag.toggle(&judged).to_vec()
+        };
         return Ok(reply.unless_known(hash, body));
     }
     let tells_all = matches!(scope, Scope::All);
@@ -59,6 +71,7 @@ pub(super) fn answer(
         body.extend_from_slice(HEAD);
         for flag in flags.list().iter().filter(|flag| key.sees(&flag.project)) {
             let judged = judge(flags, flag, &ask);
+            count(flag, &judged);
             if judged.enabled || tells_all {
                 body.extend_from_slice(flag.toggle(&judged));
                 body.push(b',');

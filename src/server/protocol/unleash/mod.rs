@@ -2,7 +2,7 @@
 //!
 //! With the paths, statuses and shapes of its own proxies, so that clients
 //! change nothing but an address. A token alone says which environment is
-//! meant. What clients tell of their use is taken and, for now, kept nowhere.
+//! meant.
 
 mod call;
 mod context;
@@ -10,10 +10,13 @@ mod counts;
 mod delta;
 mod features;
 mod frontend;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod reply;
 mod streaming;
 mod telling;
 mod tokens;
+mod usage;
 mod wanted;
 
 pub(crate) use call::{Call, speaks};
@@ -22,19 +25,11 @@ pub(in crate::server) use telling::Answers;
 
 use std::rc::Rc;
 
-use hyper::{
-    HeaderMap, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
-};
-use serde::Deserialize;
+use hyper::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use self::{context::Context, frontend::Scope, reply::Reply};
 use crate::{
-    http::{
-        Answer, Body, empty,
-        json::{self, Limits},
-        json_bytes,
-    },
+    http::{Answer, Body, json_bytes},
     server::{
         EdgeService,
         asked::Asked,
@@ -43,16 +38,6 @@ use crate::{
         error::{Fault, RouteError},
     },
 };
-
-/// Elements of a list of metrics: a client with thousands of flags counts each.
-const USAGE_LIST_MAX: usize = 10_000;
-
-/// What Unleash's proxies call themselves by.
-static EDGE_VERSION: HeaderName = HeaderName::from_static("x-edge-version");
-
-/// Anything, as long as it is an object: what it says is not looked at.
-#[derive(Debug, Deserialize)]
-struct Anything {}
 
 /// A call by GET; `name` is the flag it names.
 pub(crate) async fn get(
@@ -94,7 +79,12 @@ pub(crate) async fn post(
     let posted = asked.posted(&edge.current, body).await?;
     let reply = opened(edge, posted.access()?, asked.headers())?;
     if matches!(call, Call::Usage | Call::FrontendUsage) {
-        return taken(asked.headers(), &posted.bytes);
+        if !is_json(asked.headers()) {
+            return Ok(no_json());
+        }
+        let told = usage::Told::of(asked.head.uri.path());
+        let access = posted.access()?;
+        return usage::take(edge, access, asked.headers(), (told, &posted.bytes));
     }
     match scope(call, name) {
         Some(scope) => {
@@ -151,22 +141,6 @@ fn described(reply: &Reply<'_>, call: Call, name: &str, query: &str) -> Result<A
         Call::Delta => delta::answer(reply, query),
         _ => Err(RouteError::NoSuchPath.into()),
     }
-}
-
-/// What a client tells of itself and its flags.
-fn taken(headers: &HeaderMap, bytes: &[u8]) -> Result<Answer, Fault> {
-    if !is_json(headers) {
-        return Ok(no_json());
-    }
-    let limits = Limits {
-        array: USAGE_LIST_MAX,
-        ..Limits::default()
-    };
-    let Anything {} = json::parse(bytes, limits)?;
-    let mut answer = empty(StatusCode::ACCEPTED);
-    let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
-    answer.headers_mut().insert(EDGE_VERSION.clone(), version);
-    Ok(answer)
 }
 
 /// Whether a body calls itself JSON, or nothing at all.

@@ -6,6 +6,7 @@ use super::part;
 use crate::snapshot::{
     Revision, Snapshot,
     compile::{CompileError, compile},
+    flags::FlagsDocument,
     parts::Content,
     wire::{
         ControlDocument, EnvironmentType, FlowPart, KeyKind, KeyPart, SettingsPart, VersionPart,
@@ -64,6 +65,40 @@ fn compiled(content: &Content) -> Snapshot {
 fn aside(snapshot: &Snapshot) -> Vec<(&str, Option<u32>)> {
     let list = snapshot.set_aside.iter();
     list.map(|one| (&*one.flow, one.version)).collect()
+}
+
+#[test]
+fn a_control_document_switches_flags_off_and_never_on() {
+    let flag = |name: &str, on: bool| serde_json::json!({"name": name, "enabled": on});
+    let features = vec![flag("a", true), flag("b", true), flag("c", false)];
+    let held = Content {
+        flags: FlagsDocument::of_parts(features, Vec::new()),
+        ..content(Vec::new(), Vec::new())
+    };
+    let with = |names: &[&str]| {
+        let control = ControlDocument {
+            disabled_flags: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..ControlDocument::default()
+        };
+        compile("dev", "uid", Revision::default(), &held, &control).unwrap()
+    };
+    let on = |snapshot: &Snapshot| {
+        let flags = snapshot.flags.list().iter().filter(|own| own.enabled);
+        flags.map(|own| own.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(on(&with(&[])), ["a", "b"]);
+    let narrowed = with(&["a", "c", "gone"]);
+    assert_eq!(on(&narrowed), ["b"]);
+    // Whoever evaluates for itself hears of it as well.
+    let mut told = Vec::new();
+    let flags = &narrowed.flags;
+    flags.write_feature(&mut told, flags.named("a").unwrap());
+    assert!(
+        String::from_utf8(told)
+            .unwrap()
+            .contains("\"enabled\":false")
+    );
+    assert_ne!(narrowed.flags.fingerprint(), with(&[]).flags.fingerprint());
 }
 
 #[test]

@@ -35,6 +35,7 @@ const FAMILIES: &[&str] = &[
     include_str!("admin/audit.json"),
     include_str!("admin/flows.json"),
     include_str!("admin/deployments.json"),
+    include_str!("admin/flags.json"),
 ];
 
 /// Both documents, as they are sent.
@@ -114,8 +115,12 @@ fn complete(path: &str, operation: &mut Value) {
     }
     let has_body = operation.get("requestBody").is_some();
     let changes = operation["x-flowgate-role"] != "viewer";
-    if changes {
-        parameters.push(json!({"$ref": "#/components/parameters/Confirm"}));
+    let terms = ["DryRun", "IfMatch", "Confirm"];
+    for name in terms.into_iter().filter(|_| changes) {
+        let reference = json!({"$ref": format!("#/components/parameters/{name}")});
+        if !parameters.contains(&reference) {
+            parameters.push(reference);
+        }
     }
     operation["parameters"] = Value::Array(parameters);
     let usual = [
@@ -124,6 +129,7 @@ fn complete(path: &str, operation: &mut Value) {
         ("403", "Forbidden", true),
         ("404", "NotFound", true),
         ("410", "Gone", true),
+        ("412", "Changed", changes),
         ("413", "TooLarge", has_body),
         ("422", "Refused", named && has_body),
         ("428", "Unconfirmed", changes),
@@ -132,6 +138,12 @@ fn complete(path: &str, operation: &mut Value) {
     let mut responses = Map::new();
     if let Value::Object(given) = operation["responses"].take() {
         responses = given;
+    }
+    if changes && !responses.contains_key("200") {
+        let would = json!({"schema": {"$ref": "#/components/schemas/Would"}});
+        let would =
+            json!({"description": "What would be.", "content": {"application/json": would}});
+        responses.insert("200".to_owned(), would);
     }
     for (status, name, _) in usual.into_iter().filter(|(_, _, holds)| *holds) {
         let reference = json!({"$ref": format!("#/components/responses/{name}")});

@@ -4,6 +4,7 @@ mod bodies;
 mod following;
 mod reads;
 mod rights;
+mod terms;
 
 use serde_json::{Value, json};
 

@@ -144,6 +144,9 @@ async fn an_editor_changes_what_is_noticed_in_their_environments_only() {
     assert_eq!(put(key.clone()).await.status, 200);
     let message = json!({"message": "first"});
     let commit = "flows/fresh/commit";
+    // Trying it is refused as well.
+    let dry = format!("{commit}?dryRun=true");
+    assert_eq!(desk.ask(&key, "POST", &dry, &message).await.0, 403);
     let (refused, told) = desk.ask(&key, "POST", commit, &message).await;
     assert_eq!(
         (refused, &told["found"]),

@@ -10,8 +10,11 @@ use crate::{
         AccessPart, EntryCondition, EnvironmentType, OnVersionChange, UnsignedUsers, VersionPart,
         VersionPolicy,
     },
-    store::workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
-    store::{Rights, Role},
+    store::{
+        Rights, Role,
+        flags::FlagConstraint,
+        workspace::{Flow, Flows, StoredKeyKind, WebhookSettings},
+    },
 };
 
 fn environment(uid: &str, name: &str) -> Environment {
@@ -121,6 +124,28 @@ fn deleted(uid: &str) -> DeletedEnvironment {
     }
 }
 
+fn flag(name: &str, description: &str) -> Arc<Flag> {
+    let mut flag = Flag::new(name, "shop", 17);
+    flag.description = description.to_owned();
+    flag.enable("e1", true, 18);
+    Arc::new(flag)
+}
+
+fn segment(id: i64, name: &str) -> Arc<Segment> {
+    Arc::new(Segment {
+        id,
+        name: name.to_owned(),
+        description: String::new(),
+        project: "shop".to_owned(),
+        constraints: vec![FlagConstraint {
+            context_name: "userId".to_owned(),
+            operator: "IN".to_owned(),
+            values: vec!["ann".to_owned()],
+            ..FlagConstraint::default()
+        }],
+    })
+}
+
 pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
     let flow = Write::Flow {
         uid: "f1".to_owned(),
@@ -178,6 +203,10 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         Write::Channel(channel("web", false)),
         Write::Deployment(Box::new(deployment("d1", 2_500))),
         Write::Deployment(Box::new(deployment("d2", 2_500))),
+        Write::Flag(flag("a", "")),
+        Write::Flag(flag("b", "")),
+        Write::Segment(segment(1, "one")),
+        Write::Segment(segment(2, "two")),
         Write::Key(key("k1")),
         Write::Key(key("k2")),
         Write::Content {
@@ -225,6 +254,12 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         Write::DeleteDeployment {
             uid: "d2".to_owned(),
         },
+        Write::Flag(flag("a", "changed")),
+        Write::DeleteFlag {
+            name: "b".to_owned(),
+        },
+        Write::Segment(segment(1, "renamed")),
+        Write::DeleteSegment { id: 2 },
         Write::DeleteFlow {
             uid: "f2".to_owned(),
         },
@@ -252,6 +287,8 @@ pub(super) fn authored_things_come_back(open: &dyn Fn() -> Box<dyn Engine>) {
         }]),
         channels: BTreeMap::from([("web".to_owned(), channel("web", true))]),
         deployments: BTreeMap::from([("d1".to_owned(), deployment("d1", 7_500))]),
+        flags: BTreeMap::from([("a".to_owned(), flag("a", "changed"))]),
+        segments: BTreeMap::from([(1, segment(1, "renamed"))]),
         keys: vec![revoked, key("k2")],
         deleted: BTreeMap::from([("e3".to_owned(), deleted("e3"))]),
     };

@@ -218,6 +218,7 @@ fn membership(is_in: bool, conversation: Option<&str>) -> (MembershipKey, Member
         membership: Some(membership.clone()),
         decided_ms: 5,
         started: is_in,
+        finished: false,
         last: Some(("j".to_owned(), 3)),
     };
     (MembershipKey::of(&membership), record)

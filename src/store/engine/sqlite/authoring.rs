@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{Connection, params};
 
-use super::{EngineError, environments, row, signed, text, unsigned};
+use super::{EngineError, environments, flags, row, signed, text, unsigned};
 use crate::store::{
     engine::Write,
     workspace::{
@@ -24,6 +24,8 @@ pub(super) fn workspace(connection: &Connection) -> Result<Workspace, EngineErro
         flows: flows(connection)?,
         channels: channels(connection)?,
         deployments: deployments(connection)?,
+        flags: flags::flags(connection)?,
+        segments: flags::segments(connection)?,
         keys: keys(connection)?,
         deleted: environments::deleted(connection)?,
     })
@@ -233,6 +235,10 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
         Write::DeleteDeployment { uid } => connection
             .prepare_cached("DELETE FROM deployments WHERE uid = ?1")?
             .execute(params![uid])?,
+        Write::Flag(flag) => flags::write_flag(connection, flag)?,
+        Write::DeleteFlag { name } => flags::delete_flag(connection, name)?,
+        Write::Segment(segment) => flags::write_segment(connection, segment)?,
+        Write::DeleteSegment { id } => flags::delete_segment(connection, *id)?,
         Write::Key(key) => write_key(connection, key)?,
         // Kept apart by the caller.
         Write::Audit(_)

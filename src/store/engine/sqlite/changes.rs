@@ -70,6 +70,15 @@ pub(super) fn note_forgotten(
         journal: String::new(),
     };
     note(connection, environment_uid, &change)?;
+    raise_forgotten(connection, environment_uid, doc_rev)
+}
+
+/// From here on no document has this revision or a lower one.
+pub(super) fn raise_forgotten(
+    connection: &Connection,
+    environment_uid: &str,
+    doc_rev: u64,
+) -> Result<(), EngineError> {
     connection
         .prepare_cached(
             "UPDATE change_heads SET forgotten_rev = MAX(forgotten_rev, ?2)

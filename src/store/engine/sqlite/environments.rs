@@ -19,7 +19,7 @@ use crate::store::{
 const AUTHORED: [&str; 3] = ["flow_status", "deployments", "content"];
 
 /// Tables with what happened in an environment, and what beside it names a row.
-const HAPPENED: [(&str, &str); 18] = [
+const HAPPENED: [(&str, &str); 19] = [
     ("users", "identifier"),
     ("groups", "identifier"),
     ("memberships", "deployment, id, conversation"),
@@ -34,6 +34,7 @@ const HAPPENED: [(&str, &str); 18] = [
     ("usage_apps", "app"),
     ("usage_instances", "app, instance"),
     ("usage_marks", "journal"),
+    ("counters", "scope, uid, version, block, fact"),
     ("changes", "position"),
     ("change_heads", "environment_uid"),
     ("documents", "epoch, role, version"),
@@ -218,6 +219,12 @@ fn delete(connection: &Connection, deleted: &DeletedEnvironment) -> Result<usize
             [&deleted.uid],
         )?;
     }
+    // A flag is one document, with a member for each environment.
+    let member = format!("$.environments.\"{}\"", deleted.uid);
+    connection.execute(
+        "UPDATE flags SET flag = json_remove(flag, ?1) WHERE json_type(flag, ?1) IS NOT NULL",
+        [member],
+    )?;
     connection.execute("DELETE FROM environments WHERE uid = ?1", [&deleted.uid])?;
     Ok(connection.execute(
         "INSERT INTO deleted_environments (uid, name, deleted_ms) VALUES (?1, ?2, ?3)",

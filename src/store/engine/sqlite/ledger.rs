@@ -3,19 +3,19 @@
 //! One row a user and a group, the document as JSON: a record touches one
 //! user, so there is nothing to gain from taking it apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
-use super::{EngineError, audit, changes, outbox, row, signed, text, unsigned};
+use super::{EngineError, audit, changes, counters, erasing, outbox, row, signed, text, unsigned};
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
     store::{
         AuditEntry,
         engine::{
-            DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect,
+            Counter, DeadLetter, JournalMark, LedgerTransaction, MembershipKey, WebhookEffect,
             conversations_active_ms,
         },
     },
@@ -55,7 +55,8 @@ pub(super) fn users_after(
     page: (&str, &str, usize),
 ) -> Result<Vec<UserDocument>, EngineError> {
     const SQL: &str = "SELECT document FROM users
-         WHERE environment_uid = ?1 AND identifier > ?2 ORDER BY identifier LIMIT ?3";
+         WHERE environment_uid = ?1 AND identifier > ?2 AND erased_ms IS NULL
+         ORDER BY identifier LIMIT ?3";
     rows_after(connection, (SQL, "user"), page)
 }
 
@@ -65,7 +66,8 @@ pub(super) fn groups_after(
     page: (&str, &str, usize),
 ) -> Result<Vec<GroupRecord>, EngineError> {
     const SQL: &str = "SELECT record FROM groups
-         WHERE environment_uid = ?1 AND identifier > ?2 ORDER BY identifier LIMIT ?3";
+         WHERE environment_uid = ?1 AND identifier > ?2 AND erased_ms IS NULL
+         ORDER BY identifier LIMIT ?3";
     rows_after(connection, (SQL, "group"), page)
 }
 
@@ -127,7 +129,7 @@ pub(super) fn mark(
 
 /// The column of a key: a primary key holds no null, and no conversation has
 /// an empty name.
-fn conversation(key: &MembershipKey) -> &str {
+pub(super) fn conversation(key: &MembershipKey) -> &str {
     key.conversation.as_deref().unwrap_or_default()
 }
 
@@ -182,16 +184,19 @@ impl LedgerTransaction for Rows<'_> {
         let oldest = conversations_active_ms(document).into_values().min();
         self.connection
             .prepare_cached(
-                "INSERT INTO users (environment_uid, identifier, document, conversation_ms)
-                 VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO users
+                 (environment_uid, identifier, document, conversation_ms, erased_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (environment_uid, identifier) DO UPDATE SET
-                 document = excluded.document, conversation_ms = excluded.conversation_ms",
+                 document = excluded.document, conversation_ms = excluded.conversation_ms,
+                 erased_ms = excluded.erased_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 document.identifier,
                 text("user", document)?,
-                oldest.map(signed)
+                oldest.map(signed),
+                document.tombstone_ms().map(signed)
             ])?;
         Ok(())
     }
@@ -203,14 +208,15 @@ impl LedgerTransaction for Rows<'_> {
     fn put_group(&mut self, record: &GroupRecord) -> Result<(), EngineError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO groups (environment_uid, identifier, record) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (environment_uid, identifier)
-                 DO UPDATE SET record = excluded.record",
+                "INSERT INTO groups (environment_uid, identifier, record, erased_ms)
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (environment_uid, identifier)
+                 DO UPDATE SET record = excluded.record, erased_ms = excluded.erased_ms",
             )?
             .execute(params![
                 self.environment_uid,
                 record.identifier,
-                text("group", record)?
+                text("group", record)?,
+                record.tombstone_ms().map(signed)
             ])?;
         Ok(())
     }
@@ -352,6 +358,30 @@ impl LedgerTransaction for Rows<'_> {
 
     fn audit(&mut self, entry: &AuditEntry) -> Result<(), EngineError> {
         audit::write(self.connection, entry)
+    }
+
+    fn count(&mut self, counts: &BTreeMap<Counter, i64>) -> Result<(), EngineError> {
+        let counts = counts.iter().map(|(counter, by)| (counter, *by));
+        counters::count(self.connection, self.environment_uid, counts)
+    }
+
+    fn journals(&mut self) -> Result<Vec<String>, EngineError> {
+        erasing::journals(self.connection, self.environment_uid)
+    }
+
+    fn memberships_of(
+        &mut self,
+        id: &str,
+    ) -> Result<Vec<(MembershipKey, MembershipRecord)>, EngineError> {
+        erasing::memberships_of(self.connection, self.environment_uid, id)
+    }
+
+    fn forget_membership(&mut self, key: &MembershipKey, doc_rev: u64) -> Result<(), EngineError> {
+        erasing::forget_membership(self.connection, self.environment_uid, key, doc_rev)
+    }
+
+    fn forget_traces(&mut self, user: &str) -> Result<usize, EngineError> {
+        erasing::forget_traces(self.connection, self.environment_uid, user)
     }
 
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError> {

@@ -10,13 +10,17 @@ mod audit;
 mod authoring;
 mod changes;
 mod copying;
+mod counters;
 mod environments;
+mod erasing;
+mod flags;
 mod ledger;
 mod outbox;
 mod publishing;
 mod schema;
 mod sweep;
 mod usage;
+mod usage_reads;
 
 use std::{
     collections::BTreeSet,
@@ -30,9 +34,9 @@ pub use copying::Copied;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    Attempt, Attempted, ChangeRows, DeadLetter, DeliveryFilter, DeliveryPlace, DocumentName,
-    Ending, Engine, EngineError, LedgerWork, MembershipKey, OutboxEntry, OutboxPlace, Publication,
-    Swept, Write,
+    Attempt, Attempted, ChangeRows, Counted, Counter, DeadLetter, DeliveryFilter, DeliveryPlace,
+    DocumentName, Ending, Engine, EngineError, LedgerWork, MembershipKey, OutboxEntry, OutboxPlace,
+    Publication, Swept, Write,
 };
 use crate::{
     clock::UnixMs,
@@ -297,6 +301,14 @@ impl Engine for SqliteEngine {
         })
     }
 
+    fn counts(
+        &self,
+        environment_uid: &str,
+        of: &Counted,
+    ) -> Result<Vec<(Counter, u64)>, EngineError> {
+        self.read(|connection| counters::read(connection, environment_uid, of))
+    }
+
     fn users_with_ended(
         &self,
         environment_uid: &str,
@@ -327,6 +339,20 @@ impl Engine for SqliteEngine {
             Ok(transaction.commit()?)
         })?;
         Ok(erased)
+    }
+
+    fn sweep_tombstones(
+        &self,
+        environment_uid: &str,
+        before: UnixMs,
+        count_max: usize,
+    ) -> Result<usize, EngineError> {
+        let mut swept = 0;
+        self.write(|transaction| {
+            swept = erasing::sweep(&transaction, environment_uid, before, count_max)?;
+            Ok(transaction.commit()?)
+        })?;
+        Ok(swept)
     }
 
     fn ledger(&self, environment_uid: &str, work: &mut LedgerWork<'_>) -> Result<(), EngineError> {

@@ -123,6 +123,10 @@ pub(super) fn write(connection: &Connection, write: &Write) -> Result<(), Engine
         | Write::Channel(_)
         | Write::Deployment(_)
         | Write::DeleteDeployment { .. }
+        | Write::Flag(_)
+        | Write::DeleteFlag { .. }
+        | Write::Segment(_)
+        | Write::DeleteSegment { .. }
         | Write::Key(_) => 0,
     };
     Ok(())

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::EngineError;
+use super::{EngineError, counters, erasing};
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
@@ -21,6 +21,9 @@ const MIGRATIONS: &[&str] = &[
     RIGHTS,
     USAGE,
     AUDIT,
+    FLAGS,
+    erasing::SCHEMA,
+    counters::SCHEMA,
     ENVIRONMENTS,
 ];
 
@@ -240,6 +243,16 @@ CREATE TABLE audit_places (
   audit_id INTEGER NOT NULL, object TEXT NOT NULL, kind TEXT NOT NULL,
   environment_uid TEXT NOT NULL, PRIMARY KEY (audit_id, object, kind, environment_uid)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Flags and segments, as they are authored.
+const FLAGS: &str = "
+CREATE TABLE flags (
+  name TEXT PRIMARY KEY, flag TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE segments (
+  id INTEGER PRIMARY KEY, segment TEXT NOT NULL
+) STRICT;
 ";
 
 /// Environments and projects that come, change and go; content that a version

@@ -51,6 +51,7 @@ pub(super) fn sweep(
     )?;
     Ok(Swept {
         states: 0,
+        tombstones: 0,
         memberships,
         dead_letters: delete(
             "DELETE FROM dead_letters WHERE id IN (

@@ -1,6 +1,7 @@
 //! What imports refuse, change and leave alone.
 
 mod deployments;
+mod flags;
 mod identity;
 mod logic;
 
@@ -143,23 +144,6 @@ flows:
         "version 1, path 1: to is missing",
     ] {
         assert!(text.contains(expected), "{expected} not in:\n{text}");
-    }
-}
-
-#[test]
-fn what_is_not_built_yet_is_refused_by_name() {
-    let text = faults(
-        &workspace(),
-        "
-flowgate: project/1
-project: shop
-flags: []
-segments: []
-",
-    );
-    for name in ["flags", "segments"] {
-        let expected = format!("{name} is not supported by this version of flowgate");
-        assert!(text.contains(&expected), "{expected} not in:\n{text}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! Every rule of the ledger, told by edges that share a user.
 
 mod chain;
+mod counting;
 mod enrolling;
+mod erasing;
 mod forgetting;
 mod identify;
 mod importing;

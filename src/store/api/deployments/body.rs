@@ -1,14 +1,14 @@
-//! What does the store answer about deployments?
+//! How is a deployment written down for authors, and read from them?
 //!
-//! Members have the names of project files, percentages are basis points. A
-//! deployment is named by its uid, or by its name and environment. POST makes
-//! one, PUT says everything anew (but for the salt, which survives), PATCH says
-//! only what changes.
+//! Members have the names of project files, percentages are basis points. POST
+//! makes one, PUT says everything anew (but for the salt, which survives),
+//! PATCH says only what changes. A percentage that is set without a schedule
+//! ends the one there is: whoever sets it by hand wants it to stay.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use super::{Api, Response, admin::read, problem::Problem, route::Query, route::parameters};
+use super::super::problem::Problem;
 use crate::{
     clock::UnixMs,
     http::json::Object,
@@ -18,15 +18,16 @@ use crate::{
     },
     store::{
         DeployError, Deployment, Store, StoreError, Workspace,
-        deploying::{BASIS_POINTS, fresh_salt, fresh_uid, full_launch},
+        deploying::{BASIS_POINTS, fresh_salt, fresh_uid},
         known_environment,
+        schedule::basis_points_at,
     },
 };
 
 /// What an author says of a deployment; what is left out depends on the method.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Body {
+pub(super) struct Body {
     environment: Option<String>,
     flow: Option<String>,
     name: Option<String>,
@@ -109,134 +110,12 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixMs, D::Error> 
     })
 }
 
-/// What is asked of deployments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    List,
-    Create,
-    Show(String),
-    Replace(String),
-    Change(String),
-    Activate(String),
-    Deactivate(String),
-    Delete(String),
-}
-
-/// Answers what is asked of deployments.
-pub(super) async fn answer(
-    api: &Api,
-    asked: Asked,
-    query: &Query,
-    body: bytes::Bytes,
-) -> Result<Response, Problem> {
-    let [environment] = parameters(query, ["environment"])?;
-    let environment = environment.as_deref();
-    let workspace = api.store.workspace();
-    let find = |which: &str| found(&workspace, environment, which).map(|own| own.uid.clone());
-    let (uid, work): (String, Work) = match asked {
-        Asked::List => return list(&workspace, environment),
-        Asked::Show(which) => {
-            return Response::json(
-                200,
-                &written(&workspace, found(&workspace, environment, &which)?),
-            );
-        }
-        Asked::Create => {
-            let deployment = create(&api.store, &workspace, read(&body)?)?;
-            (deployment.uid.clone(), Work::Create(Box::new(deployment)))
-        }
-        Asked::Replace(which) => (find(&which)?, Work::Change(Box::new(whole(read(&body)?)?))),
-        Asked::Change(which) => (find(&which)?, Work::Change(Box::new(read(&body)?))),
-        Asked::Activate(which) => (find(&which)?, Work::Active(true)),
-        Asked::Deactivate(which) => (find(&which)?, Work::Active(false)),
-        Asked::Delete(which) => (find(&which)?, Work::Delete),
-    };
-    let before = workspace.deployments.get(&uid).cloned();
-    let made = matches!(work, Work::Create(_));
-    let named = uid.clone();
-    api.blocking(move |store| work.act(store, &named)).await?;
-    api.settle().await?;
-    let after = api.store.workspace();
-    let Some(deployment) = after.deployments.get(&uid) else {
-        return Ok(Response::empty(204));
-    };
-    let mut answer = written(&after, deployment);
-    answer["notes"] = json!(notes(before.as_ref(), deployment));
-    Response::json(if made { 201 } else { 200 }, &answer)
-}
-
-/// What is done, with the database at hand.
-enum Work {
-    Create(Box<Deployment>),
-    Change(Box<Body>),
-    Active(bool),
-    Delete,
-}
-
-impl Work {
-    fn act(self, store: &Store, uid: &str) -> Result<(), Problem> {
-        match self {
-            Self::Create(deployment) => store.put_deployment(*deployment)?,
-            Self::Change(body) => {
-                let workspace = store.workspace();
-                check_place(&workspace, &body, uid)?;
-                store.edit_deployment(uid, |old| body.over(old))?;
-            }
-            Self::Active(active) => store.set_deployment_active(uid, active)?,
-            Self::Delete => store.delete_deployment(uid)?,
-        }
-        Ok(())
-    }
-}
-
-fn list(workspace: &Workspace, environment: Option<&str>) -> Result<Response, Problem> {
-    let wanted = environment.map(|name| known_environment(workspace, name));
-    let wanted = wanted.transpose()?;
-    let fits = |own: &&Deployment| wanted.is_none_or(|env| env.uid == own.environment_uid);
-    let mut found: Vec<&Deployment> = workspace.deployments.values().filter(fits).collect();
-    found.sort_by(|a, b| (&a.environment_uid, &a.name).cmp(&(&b.environment_uid, &b.name)));
-    let answer: Vec<Value> = found
-        .into_iter()
-        .map(|own| written(workspace, own))
-        .collect();
-    Response::json(200, &answer)
-}
-
-/// A deployment by uid, or by name where that names one.
-pub(super) fn found<'w>(
-    workspace: &'w Workspace,
-    environment: Option<&str>,
-    which: &str,
-) -> Result<&'w Deployment, Problem> {
-    let wanted = environment.map(|name| known_environment(workspace, name));
-    let wanted = wanted.transpose()?;
-    let fits = |own: &&Deployment| {
-        (own.uid == which || own.name == which)
-            && wanted.is_none_or(|env| env.uid == own.environment_uid)
-    };
-    let mut fitting = workspace.deployments.values().filter(fits);
-    match (fitting.next(), fitting.next()) {
-        (Some(own), None) => Ok(own),
-        (Some(_), Some(_)) => Err(Problem::new(
-            409,
-            "ambiguous-deployment",
-            format!("several environments have a deployment {which:?}"),
-        )
-        .found(which)
-        .expected("its uid, or ?environment=NAME")),
-        (None, _) => {
-            let names = workspace.deployments.values().map(|own| own.name.as_str());
-            let names: Vec<&str> = names.collect();
-            let unknown = DeployError::UnknownDeployment(which.to_owned());
-            Err(Problem::from(StoreError::Deploy(unknown))
-                .found(which)
-                .expected(&format!("one of: {}", names.join(", "))))
-        }
-    }
-}
-
 /// The deployment a POST describes.
-fn create(store: &Store, workspace: &Workspace, body: Body) -> Result<Deployment, Problem> {
+pub(super) fn create(
+    store: &Store,
+    workspace: &Workspace,
+    body: Body,
+) -> Result<Deployment, Problem> {
     let missing = |what: &str| {
         Problem::new(400, "missing-member", format!("{what} is missing"))
             .found("nothing")
@@ -267,7 +146,7 @@ fn create(store: &Store, workspace: &Workspace, body: Body) -> Result<Deployment
 }
 
 /// A body that says everything: what it leaves out is as in a new one.
-fn whole(body: Body) -> Result<Body, Problem> {
+pub(super) fn whole(body: Body) -> Result<Body, Problem> {
     for (what, given) in [
         ("name", body.name.is_some()),
         ("channel", body.channel.is_some()),
@@ -293,7 +172,7 @@ fn whole(body: Body) -> Result<Body, Problem> {
 }
 
 /// Where a deployment is stays as it is: records and receipts name it by uid.
-fn check_place(workspace: &Workspace, body: &Body, uid: &str) -> Result<(), Problem> {
+pub(super) fn check_place(workspace: &Workspace, body: &Body, uid: &str) -> Result<(), Problem> {
     let Some(own) = workspace.deployments.get(uid) else {
         return Ok(());
     };
@@ -325,13 +204,16 @@ fn check_place(workspace: &Workspace, body: &Body, uid: &str) -> Result<(), Prob
 
 impl Body {
     /// An old deployment with what this says.
-    fn over(self, old: &Deployment) -> Deployment {
+    pub(super) fn over(self, old: &Deployment) -> Deployment {
         let rollout = &old.rollout;
         let alternatives = self.audience.map(|alternatives| {
             let parts = alternatives.into_iter().map(|Object(own)| own.part());
             parts.collect()
         });
-        let schedule = self.schedule.map(|schedule| {
+        // Without this a step that is over would go on deciding, and one to
+        // come would undo what was set.
+        let by_hand = self.basis_points.map(|_| Vec::new());
+        let schedule = self.schedule.or(by_hand).map(|schedule| {
             let mut schedule: Vec<ScheduledPart> = schedule
                 .into_iter()
                 .map(|Object(own)| ScheduledPart {
@@ -383,7 +265,11 @@ impl AlternativeBody {
 }
 
 /// A deployment as authors read it, in the members they write.
-pub(super) fn written(workspace: &Workspace, own: &Deployment) -> Value {
+pub(in crate::store::api) fn written(
+    workspace: &Workspace,
+    own: &Deployment,
+    now: UnixMs,
+) -> Value {
     let environment = workspace.environment_by_uid(&own.environment_uid);
     let rollout = &own.rollout;
     let audience = rollout.alternatives.iter().map(|alternative| {
@@ -413,21 +299,8 @@ pub(super) fn written(workspace: &Workspace, own: &Deployment) -> Value {
         "flow": workspace.flow_by_uid(&own.flow_uid).map(|flow| &flow.sid),
         "channel": own.channel, "version": version, "active": own.active,
         "audience": audience.collect::<Vec<_>>(), "basisPoints": rollout.basis_points,
+        "basisPointsNow": basis_points_at(own, now),
         "schedule": schedule.collect::<Vec<_>>(), "salt": rollout.salt, "id": rollout.id,
         "remember": rollout.remember, "onVersionChange": own.on_version_change,
     })
-}
-
-/// What an author should know about the ends of a percentage just set.
-fn notes(before: Option<&Deployment>, after: &Deployment) -> Vec<&'static str> {
-    let closes = |own: &Deployment| {
-        let mut scheduled = own.rollout.schedule.iter();
-        own.rollout.basis_points == 0 || scheduled.any(|entry| entry.basis_points == 0)
-    };
-    // A new deployment has excluded nobody yet.
-    let launch = before.and_then(|own| full_launch(Some(own), after));
-    let closed = (closes(after) && !before.is_some_and(closes)).then_some(
-        "at 0 % nobody new enters and nothing is recorded; whoever was let in before stays in",
-    );
-    launch.into_iter().chain(closed).collect()
 }

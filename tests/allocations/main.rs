@@ -2,7 +2,9 @@
 //!
 //! A test binary of its own, because it replaces the global allocator by one
 //! that counts. Counts are kept by thread, so that the test harness does not
-//! disturb them.
+//! disturb them. Whole requests are counted in [`requests`].
+
+mod requests;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

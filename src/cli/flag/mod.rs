@@ -1,0 +1,442 @@
+//! Which flags are there, where are they on, and for whom?
+//!
+//! Lists, makes, changes, archives and deletes flags of a store, and switches
+//! them in an environment, which edges follow at once. Who gets a flag is said
+//! by strategies: from a file, or in short for a gradual rollout.
+
+mod strategies;
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    console::Console,
+    failure::{Failure, Outcome},
+    table::{self, Output},
+};
+use crate::config::Variables;
+use strategies::Rules;
+pub(super) use strategies::condition;
+
+/// `flowgate flag …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum FlagCommand {
+    /// List flags, where they are on, and how far they have come.
+    List {
+        /// Only those of one project.
+        #[arg(long, value_name = "SID")]
+        project: Option<String>,
+        /// Those that are archived, instead.
+        #[arg(long)]
+        archived: bool,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Show a flag with its strategies in every environment.
+    Show {
+        /// The flag.
+        #[arg(value_name = "NAME")]
+        flag: String,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Make a flag that is off everywhere.
+    Create {
+        /// What applications will ask for; it never changes.
+        #[arg(value_name = "NAME")]
+        flag: String,
+        /// Its project.
+        #[arg(long, value_name = "SID")]
+        project: String,
+        #[command(flatten)]
+        words: Words,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Switch a flag on; without strategies it is on for everybody.
+    Enable(Switch),
+    /// Switch a flag off at once, for everybody.
+    Disable(Switch),
+    /// Change what is given, of the flag or of its strategies in one environment.
+    Set {
+        /// The flag.
+        #[arg(value_name = "NAME")]
+        flag: String,
+        #[command(flatten)]
+        words: Words,
+        #[command(flatten)]
+        rules: Rules,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take a flag from all edges; it is off when it comes back.
+    Archive(One),
+    /// Take a flag back from the archive.
+    Revive(One),
+    /// Forget an archived flag.
+    Delete(One),
+}
+
+/// What can be said of a flag in all environments.
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    /// What it is for.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<KindName>,
+    /// For people.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Whether it may go.
+    #[arg(long, value_name = "true|false")]
+    stale: Option<bool>,
+    /// Whether clients tell when it was seen.
+    #[arg(long, value_name = "true|false")]
+    impression_data: Option<bool>,
+    /// How it ended.
+    #[arg(long, value_name = "HOW")]
+    completed: Option<CompletedName>,
+}
+
+impl Words {
+    /// The members of a request that are given.
+    fn body(&self) -> Value {
+        let mut body = json!({});
+        if let Some(kind) = self.kind {
+            body["type"] = json!(named(kind));
+        }
+        if let Some(description) = &self.description {
+            body["description"] = json!(description);
+        }
+        for (member, value) in [
+            ("stale", self.stale),
+            ("impressionData", self.impression_data),
+        ] {
+            if let Some(value) = value {
+                body[member] = json!(value);
+            }
+        }
+        match self.completed {
+            None => {}
+            Some(CompletedName::Open) => body["completed"] = json!(false),
+            Some(how) => body["completed"] = json!(named(how)),
+        }
+        body
+    }
+}
+
+/// What a flag is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindName {
+    /// Something new is let out bit by bit.
+    Release,
+    /// Variants are compared.
+    Experiment,
+    /// How the system works.
+    Operational,
+    /// Something can be taken away at once.
+    KillSwitch,
+    /// Some may do something, others not.
+    Permission,
+}
+
+/// How a flag ended.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CompletedName {
+    /// What it guarded stays.
+    Kept,
+    /// It is taken out.
+    Discarded,
+    /// Not yet.
+    Open,
+}
+
+fn named(word: impl ValueEnum) -> Option<String> {
+    let value = word.to_possible_value()?;
+    Some(value.get_name().to_owned())
+}
+
+/// A flag that is switched.
+#[derive(Debug, Args)]
+pub(super) struct Switch {
+    /// The flag.
+    #[arg(value_name = "NAME")]
+    flag: String,
+    /// Where.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// A flag, and nothing more.
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// The flag.
+    #[arg(value_name = "NAME")]
+    flag: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Which store is asked, whether for good, and how the answer is printed.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Only say what would happen.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl How {
+    fn query(&self) -> &'static [(&'static str, &'static str)] {
+        match self.dry_run {
+            true => &[("dryRun", "true")],
+            false => &[],
+        }
+    }
+
+    /// Asks for a change and tells what it was.
+    pub(super) fn change(
+        &self,
+        console: &mut Console,
+        variables: &Variables,
+        (method, path): (Method, &[&str]),
+        body: Option<&Value>,
+    ) -> Result<(), Failure> {
+        let admin = Admin::find(&self.target, variables)?;
+        let answer = admin.change(method, path, self.query(), body)?;
+        self.told(console, &answer)
+    }
+
+    /// One line for each change, and what may not be meant.
+    fn told(&self, console: &mut Console, answer: &Value) -> Result<(), Failure> {
+        if self.output == Output::Json {
+            return table::json(console, answer);
+        }
+        let text = |own: &Value, member: &str| own[member].as_str().unwrap_or_default().to_owned();
+        for notice in answer["notices"].as_array().into_iter().flatten() {
+            let (position, rule) = (text(notice, "position"), text(notice, "rule"));
+            console.line(&format!("notice: {position}: {rule}"))?;
+        }
+        let changes = answer["changes"].as_array();
+        if changes.is_some_and(Vec::is_empty) {
+            return console.line("nothing to change");
+        }
+        let would = if self.dry_run { "would be done: " } else { "" };
+        for change in changes.into_iter().flatten() {
+            let place = match change["environment"].as_str() {
+                Some(environment) => format!(" in {environment}"),
+                None => String::new(),
+            };
+            let (kind, name) = (text(change, "kind"), text(change, "sid"));
+            console.line(&format!("{would}{kind}: {name}{place}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs one of them.
+pub(super) fn run(
+    command: FlagCommand,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        FlagCommand::List {
+            project,
+            archived,
+            target,
+            output,
+        } => {
+            let mut query: Vec<(&str, &str)> = Vec::new();
+            query.extend(project.as_deref().map(|sid| ("project", sid)));
+            if archived {
+                query.push(("archived", "true"));
+            }
+            let answer = Admin::find(&target, variables)?.get(&["flags"], &query)?;
+            list(console, output, &answer)?;
+        }
+        FlagCommand::Show {
+            flag,
+            target,
+            output,
+        } => {
+            let answer = Admin::find(&target, variables)?.get(&["flags", &flag], &[])?;
+            show(console, output, &answer)?;
+        }
+        FlagCommand::Create {
+            flag,
+            project,
+            words,
+            how,
+        } => {
+            let mut body = words.body();
+            body["name"] = json!(flag);
+            body["project"] = json!(project);
+            how.change(console, variables, (Method::POST, &["flags"]), Some(&body))?;
+        }
+        FlagCommand::Enable(switch) => set_on(console, variables, &switch, "on")?,
+        FlagCommand::Disable(switch) => set_on(console, variables, &switch, "off")?,
+        FlagCommand::Set {
+            flag,
+            words,
+            rules,
+            how,
+        } => set(console, variables, &flag, (&words, &rules), &how)?,
+        FlagCommand::Archive(one) => post(console, variables, &one, "archive")?,
+        FlagCommand::Revive(one) => post(console, variables, &one, "revive")?,
+        FlagCommand::Delete(one) => delete(console, variables, &one.how, ("flags", &one.flag))?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn set_on(
+    console: &mut Console,
+    variables: &Variables,
+    switch: &Switch,
+    state: &str,
+) -> Result<(), Failure> {
+    let path = [
+        "flags",
+        &switch.flag,
+        "environments",
+        &switch.environment,
+        state,
+    ];
+    switch
+        .how
+        .change(console, variables, (Method::POST, &path), None)
+}
+
+fn post(
+    console: &mut Console,
+    variables: &Variables,
+    one: &One,
+    verb: &str,
+) -> Result<(), Failure> {
+    let path = ["flags", &*one.flag, verb];
+    one.how
+        .change(console, variables, (Method::POST, &path), None)
+}
+
+/// Forgets a flag or a segment, or says whether that could be done.
+pub(super) fn delete(
+    console: &mut Console,
+    variables: &Variables,
+    how: &How,
+    (family, name): (&str, &str),
+) -> Result<(), Failure> {
+    let admin = Admin::find(&how.target, variables)?;
+    let answer = admin.change(Method::DELETE, &[family, name], how.query(), None)?;
+    if how.dry_run {
+        return how.told(console, &answer);
+    }
+    match how.output {
+        Output::Json => table::json(console, &json!({"deleted": name})),
+        Output::Table => console.line(&format!("deleted: {name}")),
+    }
+}
+
+fn set(
+    console: &mut Console,
+    variables: &Variables,
+    flag: &str,
+    (words, rules): (&Words, &Rules),
+    how: &How,
+) -> Result<(), Failure> {
+    let body = words.body();
+    let says_words = body != json!({});
+    match (says_words, rules.is_given()) {
+        (false, false) => Err(Failure::usage("nothing to set was given").mend(
+            "give --rollout, --strategies, --description or another of `flowgate flag set --help`",
+        )),
+        (true, true) => Err(Failure::usage(
+            "found changes of the flag and of its strategies, expected one of the two at a time",
+        )),
+        (true, false) => {
+            let ends = (Method::PATCH, &["flags", flag][..]);
+            how.change(console, variables, ends, Some(&body))
+        }
+        (false, true) => {
+            let admin = Admin::find(&how.target, variables)?;
+            let answer = rules.put(&admin, flag, how.query())?;
+            how.told(console, &answer)
+        }
+    }
+}
+
+/// Where a flag is on, in words.
+fn places(row: &Value) -> String {
+    let environments = row["environments"].as_object().into_iter().flatten();
+    let on = environments.filter(|(_, own)| own["enabled"] == true);
+    let names: Vec<&str> = on.map(|(name, _)| name.as_str()).collect();
+    match names.is_empty() {
+        true => "nowhere".to_owned(),
+        false => names.join(", "),
+    }
+}
+
+fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, answer);
+    }
+    let mut rows = answer.as_array().cloned().unwrap_or_default();
+    for row in &mut rows {
+        row["on"] = json!(places(row));
+    }
+    let columns = [
+        ("project", "PROJECT"),
+        ("name", "FLAG"),
+        ("type", "TYPE"),
+        ("stage", "STAGE"),
+        ("on", "ON IN"),
+        ("description", "DESCRIPTION"),
+    ];
+    table::print(console, output, &columns, &rows)
+}
+
+fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
+    if output == Output::Json {
+        return table::json(console, answer);
+    }
+    let text = |member: &str| answer[member].as_str().unwrap_or_default();
+    console.line(&format!(
+        "flag {} of project {}, {}, {}, on in {}",
+        text("name"),
+        text("project"),
+        text("type"),
+        text("stage"),
+        places(answer)
+    ))?;
+    for member in ["description", "variants", "dependencies"] {
+        let value = &answer[member];
+        match value {
+            Value::Null => {}
+            Value::String(words) => console.line(&format!("{member}: {words}"))?,
+            other => console.line(&format!("{member}: {other}"))?,
+        }
+    }
+    let rows = strategies::rows(answer);
+    let columns = [
+        ("environment", "ENVIRONMENT"),
+        ("on", "ON"),
+        ("place", "NO"),
+        ("strategy", "STRATEGY"),
+        ("parameters", "PARAMETERS"),
+        ("conditions", "CONDITIONS"),
+        ("variants", "VARIANTS"),
+    ];
+    table::print(console, output, &columns, &rows)
+}

@@ -1,0 +1,144 @@
+//! What is known of groups, and how is it erased?
+//!
+//! Lists groups with their properties, shows one, erases one. That users name
+//! a group stays with the users.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    admin::{Admin, Target},
+    console::Console,
+    editing::agreed,
+    failure::{Failure, Outcome},
+    table::{self, Output},
+};
+use crate::config::Variables;
+
+/// `flowgate group …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum GroupCommand {
+    /// List groups, in the order of their ids.
+    List {
+        /// Only groups whose ids come after this one.
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show one.
+    Show {
+        /// Group id.
+        group: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Erase what is known of one; late records bring nothing back.
+    Erase {
+        /// Group id.
+        group: String,
+        /// Ask nothing.
+        #[arg(long, short = 'y')]
+        yes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where they are.
+#[derive(Args, Debug)]
+pub(super) struct Place {
+    /// Which environment's.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Runs one of them.
+pub(super) fn run(
+    command: GroupCommand,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    match command {
+        GroupCommand::List { after, place } => list(after.as_deref(), &place, variables, console),
+        GroupCommand::Show { group, place } => {
+            let path = ["environments", &*place.environment, "groups", &*group];
+            let found = Admin::find(&place.target, variables)?.get(&path, &[])?;
+            if found["created_ms"].is_null() {
+                console.complain(&format!(
+                    "group {group:?} is not known in environment {}",
+                    place.environment
+                ));
+                return Ok(Outcome::NotSo);
+            }
+            match place.output {
+                Output::Json => table::json(console, &found)?,
+                Output::Table => tell(console, &[row(&found["identifier"], &found["properties"])])?,
+            }
+            Ok(Outcome::Done)
+        }
+        GroupCommand::Erase { group, yes, place } => {
+            let admin = Admin::find(&place.target, variables)?;
+            let question = format!(
+                "erase all that is known of group {group} in {}?",
+                place.environment
+            );
+            if std::io::stdin().is_terminal() && !yes && !agreed(console, &question)? {
+                console.line("nothing was erased")?;
+                return Ok(Outcome::Done);
+            }
+            let path = ["environments", &*place.environment, "groups", &*group];
+            let gone = admin.change(Method::DELETE, &path, &[], None)?;
+            match place.output {
+                Output::Json => table::json(console, &gone)?,
+                Output::Table => console.line(&format!("erased {group}"))?,
+            }
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn list(
+    after: Option<&str>,
+    place: &Place,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let admin = Admin::find(&place.target, variables)?;
+    let path = ["environments", &*place.environment, "users"];
+    let mut query = vec![("kind", "groups")];
+    query.extend(after.map(|after| ("after", after)));
+    let page = admin.get(&path, &query)?;
+    if place.output == Output::Json {
+        table::json(console, &page)?;
+        return Ok(Outcome::Done);
+    }
+    let lines = page["lines"].as_array().into_iter().flatten();
+    let rows: Vec<Value> = lines
+        .map(|own| row(&own["group"], &own["properties"]))
+        .collect();
+    tell(console, &rows)?;
+    if let Some(next) = page["next"].as_str() {
+        console.line(&format!("there may be more: --after {next}"))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn row(group: &Value, properties: &Value) -> Value {
+    let properties = properties.as_object().into_iter().flatten();
+    let properties = properties.map(|(name, value)| format!("{name} = {value}"));
+    json!({"group": group, "properties": properties.collect::<Vec<_>>()})
+}
+
+fn tell(console: &mut Console, rows: &[Value]) -> Result<(), Failure> {
+    let columns = [("group", "GROUP"), ("properties", "PROPERTIES")];
+    table::print(console, Output::Table, &columns, rows)
+}

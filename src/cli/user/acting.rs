@@ -1,0 +1,169 @@
+//! What does an operator do to one user?
+//!
+//! Begins a flow anew, moves them, erases them; and says what they see
+//! afterwards. Erasing cannot be taken back, so somebody at a terminal is asked.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        admin::{Admin, Target},
+        console::Console,
+        editing::agreed,
+        failure::{Failure, Outcome},
+        table::{self, Output},
+    },
+    showing,
+};
+use crate::config::Variables;
+
+/// Whose, and which flow.
+#[derive(Args, Debug)]
+struct Whose {
+    /// User id.
+    user: String,
+    /// The flow.
+    #[arg(long, value_name = "SID")]
+    flow: String,
+    /// The conversation; without it what is outside of any.
+    #[arg(long, value_name = "ID")]
+    conversation: Option<String>,
+    /// Which environment's.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Arguments of `flowgate user reset`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct ResetArguments {
+    #[command(flatten)]
+    whose: Whose,
+    /// The version [default: the newest they have been in].
+    #[arg(long, value_name = "N")]
+    version: Option<u32>,
+    /// Begin whatever the entry condition says.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Arguments of `flowgate user move`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct MoveArguments {
+    #[command(flatten)]
+    whose: Whose,
+    /// The version they are to be in.
+    #[arg(long, value_name = "N")]
+    to_version: u32,
+    /// A block they are to stand on, by its sid; may be given several times.
+    /// Without one they stand where they stood, if the version has it.
+    #[arg(long = "to-block", value_name = "SID")]
+    to_blocks: Vec<String>,
+    /// The version they are in [default: the newest].
+    #[arg(long, value_name = "N", conflicts_with = "to_blocks")]
+    from_version: Option<u32>,
+}
+
+/// Arguments of `flowgate user erase`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct EraseArguments {
+    /// User id.
+    user: String,
+    /// Which environment's.
+    #[arg(long, value_name = "ENV", default_value = "development")]
+    environment: String,
+    /// Ask nothing.
+    #[arg(long, short = 'y')]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+    /// Table or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// `flowgate user reset`.
+pub(super) fn reset(
+    arguments: &ResetArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let mut body = json!({"force": arguments.force});
+    if let Some(version) = arguments.version {
+        body["version"] = json!(version);
+    }
+    arguments.whose.ask("reset", body, variables, console)
+}
+
+/// `flowgate user move`.
+pub(super) fn move_to(
+    arguments: &MoveArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let mut body = json!({"to": arguments.to_version, "blocks": arguments.to_blocks});
+    if let Some(version) = arguments.from_version {
+        body["from"] = json!(version);
+    }
+    arguments.whose.ask("move", body, variables, console)
+}
+
+impl Whose {
+    fn ask(
+        &self,
+        verb: &str,
+        mut body: Value,
+        variables: &Variables,
+        console: &mut Console,
+    ) -> Result<Outcome, Failure> {
+        body["flow"] = json!(self.flow);
+        if let Some(conversation) = &self.conversation {
+            body["conversation"] = json!(conversation);
+        }
+        let admin = Admin::find(&self.target, variables)?;
+        let path = ["environments", &self.environment, "users", &self.user, verb];
+        let answer = admin.post(&path, &body)?;
+        showing::print(console, self.output, &answer)?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// `flowgate user erase`.
+pub(super) fn erase(
+    arguments: &EraseArguments,
+    variables: &Variables,
+    console: &mut Console,
+) -> Result<Outcome, Failure> {
+    let EraseArguments {
+        user, environment, ..
+    } = arguments;
+    let admin = Admin::find(&arguments.target, variables)?;
+    let question = format!("erase all that is known of user {user} in {environment}?");
+    if std::io::stdin().is_terminal() && !arguments.yes && !agreed(console, &question)? {
+        console.line("nothing was erased")?;
+        return Ok(Outcome::Done);
+    }
+    let path = ["environments", environment, "users", user];
+    let gone = admin.change(Method::DELETE, &path, &[], None)?;
+    if arguments.output == Output::Json {
+        table::json(console, &gone)?;
+        return Ok(Outcome::Done);
+    }
+    let known = match gone["known"] == true {
+        true => "erased",
+        false => "nobody was known by this id; what edges still ship of it is dropped:",
+    };
+    console.line(&format!(
+        "{known} {user}: {} percentage decisions and {} webhooks or records that did not fit went with it",
+        gone["memberships"], gone["traces"]
+    ))?;
+    Ok(Outcome::Done)
+}

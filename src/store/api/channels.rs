@@ -1,0 +1,90 @@
+//! What does the store answer about channels?
+//!
+//! Those somebody described and those that are only deployed on, with the
+//! attributes their requests are known to carry. What is said of one is
+//! replaced as a whole.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Api, Response,
+    admin::read,
+    problem::Problem,
+    route::{Admin, allowed, decoded},
+};
+use crate::store::{Channel, Workspace};
+
+/// What is asked of channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    List,
+    Put(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    #[serde(default)]
+    exclusive: bool,
+    #[serde(default)]
+    attributes: Vec<String>,
+}
+
+pub(super) fn route(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
+    let (expected, asked) = match rest {
+        [] => ("GET", Asked::List),
+        [name] => ("PUT", Asked::Put(decoded(name)?)),
+        _ => return Ok(None),
+    };
+    allowed(method, expected).map(|()| Some(Admin::Channels(asked)))
+}
+
+pub(super) async fn answer(
+    api: &Api,
+    asked: Asked,
+    body: &bytes::Bytes,
+) -> Result<Response, Problem> {
+    let name = match asked {
+        Asked::List => return Response::json(200, &listed(&api.store.workspace())),
+        Asked::Put(name) => name,
+    };
+    let Body {
+        exclusive,
+        attributes,
+    } = read(body)?;
+    let channel = Channel {
+        name: name.clone(),
+        exclusive,
+        attributes,
+    };
+    api.blocking(move |store| store.put_channel(channel))
+        .await?;
+    api.settle().await?;
+    let mut all = listed(&api.store.workspace());
+    all.retain(|own| own["name"] == *name);
+    Response::json(200, &all.pop())
+}
+
+/// By name.
+fn listed(workspace: &Workspace) -> Vec<Value> {
+    let deployed = workspace.deployments.values().map(|own| &own.channel);
+    let mut names: Vec<&String> = workspace.channels.keys().chain(deployed).collect();
+    names.sort();
+    names.dedup();
+    let channels = names.into_iter().map(|name| {
+        let own = workspace.channels.get(name);
+        let deployments = workspace.deployments.values();
+        let deployments: Vec<&str> = deployments
+            .filter(|deployment| deployment.channel == *name)
+            .map(|deployment| deployment.name.as_str())
+            .collect();
+        json!({
+            "name": name, "described": own.is_some(),
+            "exclusive": own.is_some_and(|own| own.exclusive),
+            "attributes": own.map(|own| own.attributes.clone()).unwrap_or_default(),
+            "deployments": deployments,
+        })
+    });
+    channels.collect()
+}

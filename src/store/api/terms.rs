@@ -1,0 +1,145 @@
+//! On which terms is a change asked for?
+//!
+//! Every route that changes something takes the same two: `?dryRun=true`, which
+//! answers what would be and writes nothing, and `If-Match` with the tag of
+//! what was read. Both are taken off the request here, before its own reader
+//! sees it, so that no route can forget them.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Api, Response, drafts,
+    permits::needs,
+    problem::Problem,
+    route::{Admin, Query},
+};
+use crate::store::{AuditFilter, Audited, Role, Store};
+
+/// Whether a route changes anything.
+pub(super) fn changes(route: &Admin) -> bool {
+    needs(route).role > Role::Viewer
+}
+
+/// Takes `dryRun` out of a query.
+pub(super) fn dry_run(query: &mut Query) -> Result<bool, Problem> {
+    let own: Vec<String> = query
+        .iter()
+        .filter(|(name, _)| name == "dryRun")
+        .map(|(_, value)| value.clone())
+        .collect();
+    query.retain(|(name, _)| name != "dryRun");
+    match own.as_slice() {
+        [] => Ok(false),
+        [one] => truth("dryRun", one),
+        _ => Err(Problem::new(
+            400,
+            "repeated-parameter",
+            "a parameter of the query is given twice",
+        )
+        .found("dryRun")
+        .expected("one value")),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn truth(name: &str, text: &str) -> Result<bool, Problem> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Problem::new(
+            400,
+            "malformed-parameter",
+            format!("{name} is neither true nor false"),
+        )
+        .found(text)
+        .expected("true or false")),
+    }
+}
+
+/// The tag of a condition; none of one that any state fulfils.
+pub(super) fn tag(condition: &str) -> Result<Option<String>, Problem> {
+    let condition = condition.trim();
+    if condition == "*" {
+        return Ok(None);
+    }
+    let inner = condition
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        Some(tag) if !tag.contains('"') => Ok(Some(tag.to_owned())),
+        _ => Err(
+            Problem::new(400, "malformed-condition", "If-Match cannot be read")
+                .found(condition)
+                .expected("one strong entity tag in quotes, or *"),
+        ),
+    }
+}
+
+/// Whether a condition is about the thing as such; versions have tags of their
+/// own, which go by their text.
+pub(super) fn is_about_the_thing(route: &Admin) -> bool {
+    use drafts::Asked;
+    !matches!(
+        route,
+        Admin::Flag(_)
+            | Admin::Draft(
+                Asked::PutDraft(_) | Asked::Content(..) | Asked::Commit(_) | Asked::Restore(_)
+            )
+    )
+}
+
+/// An answer that says that nothing was written. What was made up for it and
+/// is gone again (the text of a key) is not told; where it would have to be
+/// confirmed is.
+pub(super) fn tried(response: Response, unconfirmed: Vec<String>) -> Response {
+    if response.status >= 300 {
+        return response;
+    }
+    let answer = match serde_json::from_slice(&response.body) {
+        Ok(Value::Object(mut members)) => {
+            forget_text(&mut members);
+            let keys = members.get_mut("keys").and_then(Value::as_array_mut);
+            let keys = keys.into_iter().flatten();
+            keys.filter_map(Value::as_object_mut).for_each(forget_text);
+            members.insert("dryRun".to_owned(), json!(true));
+            if !unconfirmed.is_empty() {
+                members.insert("confirm".to_owned(), json!(unconfirmed));
+            }
+            Value::Object(members)
+        }
+        Ok(other) => json!({"dryRun": true, "answer": other}),
+        Err(_) => json!({"dryRun": true}),
+    };
+    Response::of(200, "application/json", answer.to_string().into())
+}
+
+fn forget_text(key: &mut Map<String, Value>) {
+    if key.remove("key").is_some() {
+        key.remove("last");
+    }
+}
+
+impl Api {
+    /// A refusal of somebody who was too late, with the change that came first.
+    pub(super) async fn with_other_change(&self, mut problem: Problem) -> Problem {
+        let Some((kind, object)) = problem.late_for() else {
+            return problem;
+        };
+        let asked = Audited {
+            filter: AuditFilter {
+                kind: Some(kind.to_owned()),
+                object: Some(object),
+                ..AuditFilter::default()
+            },
+            count_max: 1,
+            ..Audited::default()
+        };
+        let page = self
+            .blocking(move |store: &Store| store.audit(&asked))
+            .await;
+        if let Ok(page) = page {
+            problem.tell_change(page.entries.first());
+        }
+        problem
+    }
+}

@@ -1,0 +1,198 @@
+//! What becomes of exports as Unleash servers write them.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    clock::Ambient,
+    store::{
+        Environment,
+        import::{ImportError, Imported, import},
+    },
+};
+
+fn workspace() -> Workspace {
+    let environment = |name: &str, kind| Environment {
+        uid: format!("uid-{name}"),
+        name: name.to_owned(),
+        kind,
+        drafts: false,
+        access: Default::default(),
+        deprecated: false,
+        confirm_changes: false,
+    };
+    Workspace {
+        environments: vec![
+            environment("development", EnvironmentType::Development),
+            environment("production", EnvironmentType::Production),
+        ],
+        ..Workspace::default()
+    }
+}
+
+fn take(
+    workspace: &Workspace,
+    document: &Value,
+    terms: &UnleashTerms,
+) -> Result<Imported, ImportError> {
+    let files = [SourceFile {
+        name: "export.json".to_owned(),
+        content: document.to_string(),
+    }];
+    let files = read_unleash(workspace, &files, terms);
+    import(workspace, files, &Ambient::system())
+}
+
+/// As the whole state was exported by servers of version 4.
+fn state() -> Value {
+    json!({
+        "version": 4,
+        "features": [
+            {"name": "new-cart", "description": "The cart", "type": "experiment", "project": "shop",
+             "stale": false, "impressionData": true, "archived": false, "createdAt": "2022-01-01T00:00:00.000Z",
+             "lastSeenAt": null},
+            {"name": "base", "description": null, "type": "release", "project": "default", "stale": false,
+             "variants": [{"name": "v", "weight": 1000, "weightType": "variable", "stickiness": "default", "overrides": []}]},
+            {"name": "gone", "project": "default", "archived": true},
+        ],
+        "strategies": [{"name": "perTenant", "description": "", "parameters": []}],
+        "projects": [{"id": "shop", "name": "The shop", "health": 100}],
+        "tagTypes": [{"name": "simple"}], "tags": [], "featureTags": [{"featureName": "new-cart", "tagValue": "a"}],
+        "environments": [{"name": "default", "type": "production"}],
+        "featureEnvironments": [
+            {"enabled": true, "featureName": "new-cart", "environment": "default", "variants": []},
+            {"enabled": false, "featureName": "new-cart", "environment": "development", "variants": []},
+            {"enabled": true, "featureName": "base", "environment": ":global:"},
+        ],
+        "featureStrategies": [
+            {"id": "s2", "featureName": "new-cart", "projectId": "shop", "environment": "default",
+             "strategyName": "default", "parameters": {}, "constraints": [], "sortOrder": 2, "createdAt": "x"},
+            {"id": "s1", "featureName": "new-cart", "projectId": "shop", "environment": "default", "title": "",
+             "strategyName": "flexibleRollout", "sortOrder": 1,
+             "parameters": {"groupId": "new-cart", "rollout": "25", "stickiness": "userId"},
+             "constraints": [{"contextName": "plan", "operator": "IN", "value": "", "values": ["pro"], "inverted": false, "caseInsensitive": false}]},
+        ],
+        "segments": [{"id": 7, "name": "testers", "description": "", "createdBy": "ada",
+            "constraints": [{"contextName": "userId", "operator": "IN", "values": ["ada"]}]}],
+        "featureStrategySegments": [{"featureStrategyId": "s1", "segmentId": 7}],
+        "dependencies": [{"feature": "new-cart", "dependencies": [{"feature": "base", "enabled": true}]}],
+    })
+}
+
+#[test]
+fn an_export_of_a_whole_server_comes_in_with_what_is_not_kept_said() {
+    let imported = take(&workspace(), &state(), &UnleashTerms::default()).unwrap();
+    let after = &imported.workspace;
+    assert_eq!(after.projects["shop"].name, "The shop");
+    let flag = &after.flags["new-cart"];
+    let strategies = &flag.environments["uid-production"].strategies;
+    assert_eq!(strategies[0].parameters["rollout"], "25", "in their order");
+    assert_eq!(
+        strategies[0].segments,
+        [after.segment("testers").unwrap().id]
+    );
+    assert_eq!(strategies[0].constraints[0].value, None);
+    assert!(flag.enabled_in("uid-production") && !flag.enabled_in("uid-development"));
+    assert_eq!(flag.dependencies[0].feature, "base");
+    assert_eq!(after.flags["base"].variants.len(), 1);
+    assert!(!after.flags.contains_key("gone"));
+    let notices = imported.report.notices.iter().map(|own| own.rule.as_str());
+    let notices = notices.collect::<Vec<_>>().join("\n");
+    for said in [
+        "environment \"default\" of the export became production",
+        "1 tags of flags are not kept",
+        "1 definitions of strategies are not kept",
+        "archived there, and not kept",
+    ] {
+        assert!(notices.contains(said), "{said} not in {notices}");
+    }
+    let again = take(after, &state(), &UnleashTerms::default()).unwrap();
+    assert!(again.writes.is_empty(), "{:?}", again.report);
+}
+
+#[test]
+fn an_export_of_some_features_needs_their_segments_here() {
+    let mut export = state();
+    for own in export["featureStrategies"].as_array_mut().unwrap() {
+        own["name"] = own["strategyName"].take();
+        own.as_object_mut().unwrap().retain(|name, _| {
+            !["environment", "strategyName", "projectId"].contains(&name.as_str())
+        });
+        own["segments"] = json!([7]);
+    }
+    export["featureStrategySegments"].take();
+    export["featureEnvironments"] = json!([{"enabled": true, "featureName": "new-cart", "name": "new-cart",
+        "environment": "development", "variants": []}]);
+    export["segments"] = json!([{"id": 7, "name": "testers"}]);
+    let error = take(&workspace(), &export, &UnleashTerms::default()).unwrap_err();
+    assert!(error.faults[0].rule.contains("make it first"), "{error:?}");
+    let known = take(&workspace(), &state(), &UnleashTerms::default())
+        .unwrap()
+        .workspace;
+    let after = take(&known, &export, &UnleashTerms::default())
+        .unwrap()
+        .workspace;
+    let strategies = &after.flags["new-cart"].environments["uid-development"].strategies;
+    assert_eq!(strategies.len(), 2, "the environment of its flags");
+    assert_eq!(
+        strategies[1].segments,
+        [known.segment("testers").unwrap().id]
+    );
+}
+
+#[test]
+fn a_document_for_clients_goes_where_it_says_or_where_it_is_told() {
+    let document = json!({"version": 2, "query": {"environment": "development"}, "features": [
+        {"name": "f", "type": "release", "enabled": true, "project": "default", "strategies": [
+            {"name": "flexibleRollout", "segments": [3], "parameters": {"rollout": "50", "stickiness": "default", "groupId": "f"}}],
+         "variants": [], "dependencies": []}],
+        "segments": [{"id": 3, "constraints": []}]});
+    let told = UnleashTerms {
+        environment: Some("production".to_owned()),
+        ..UnleashTerms::default()
+    };
+    for (terms, uid) in [
+        (UnleashTerms::default(), "uid-development"),
+        (told, "uid-production"),
+    ] {
+        let after = take(&workspace(), &document, &terms).unwrap().workspace;
+        let flag = &after.flags["f"];
+        assert_eq!(flag.environments.keys().collect::<Vec<_>>(), [uid]);
+        assert!(after.segment("segment-3").is_some());
+    }
+}
+
+#[test]
+fn environments_can_be_renamed_and_unknown_ones_are_refused() {
+    let mut export = state();
+    export["featureEnvironments"][0]["environment"] = "staging".into();
+    let error = take(&workspace(), &export, &UnleashTerms::default()).unwrap_err();
+    assert!(
+        error.faults[0]
+            .rule
+            .contains("environment \"staging\" does not exist"),
+        "{error:?}"
+    );
+    let terms = UnleashTerms {
+        environments: BTreeMap::from([("staging".to_owned(), "development".to_owned())]),
+        ..UnleashTerms::default()
+    };
+    assert!(take(&workspace(), &export, &terms).is_ok());
+}
+
+#[test]
+fn what_is_no_export_is_refused() {
+    for (content, rule) in [
+        ("{", "no JSON"),
+        ("[]", "no list of features"),
+        ("{\"features\": 1}", "no list of features"),
+    ] {
+        let files = [SourceFile {
+            name: "x".to_owned(),
+            content: content.to_owned(),
+        }];
+        let files = read_unleash(&workspace(), &files, &UnleashTerms::default());
+        let error = import(&workspace(), files, &Ambient::system()).unwrap_err();
+        assert!(error.faults[0].rule.contains(rule), "{error:?}");
+    }
+}
