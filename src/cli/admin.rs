@@ -33,7 +33,7 @@ pub(super) struct Target {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Go on without asking, also where an environment wants changes confirmed.
-    #[arg(long)]
+    #[arg(long, short = 'y')]
     pub(super) yes: bool,
     #[command(flatten)]
     trust: Trust,
@@ -85,6 +85,11 @@ impl Admin {
             asking: Asking::store(&base, Secret::new(key), &target.trust)?,
             yes: target.yes,
         })
+    }
+
+    /// Whether whoever calls wants to be asked nothing.
+    pub(super) fn is_agreed(&self) -> bool {
+        self.yes
     }
 
     /// Asks and expects a success.

@@ -40,9 +40,6 @@ pub(super) enum GroupCommand {
     Erase {
         /// Group id.
         group: String,
-        /// Ask nothing.
-        #[arg(long, short = 'y')]
-        yes: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -85,13 +82,14 @@ pub(super) fn run(
             }
             Ok(Outcome::Done)
         }
-        GroupCommand::Erase { group, yes, place } => {
+        GroupCommand::Erase { group, place } => {
             let admin = Admin::find(&place.target, variables)?;
             let question = format!(
                 "erase all that is known of group {group} in {}?",
                 place.environment
             );
-            if std::io::stdin().is_terminal() && !yes && !agreed(console, &question)? {
+            if std::io::stdin().is_terminal() && !admin.is_agreed() && !agreed(console, &question)?
+            {
                 console.line("nothing was erased")?;
                 return Ok(Outcome::Done);
             }

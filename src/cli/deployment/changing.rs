@@ -34,9 +34,6 @@ pub(in crate::cli) struct Care {
     /// without --yes it ends there.
     #[arg(long, conflicts_with = "dry_run")]
     preview: bool,
-    /// Ask nothing.
-    #[arg(long, short = 'y')]
-    yes: bool,
     #[command(flatten)]
     settings: PreviewSettings,
 }
@@ -57,7 +54,7 @@ pub(super) fn create(
         return told(console, output, &would);
     }
     let found = preview_of(console, admin, (None, body), (care, output))?;
-    if !goes_on(console, &would, (care, output), false, found)? {
+    if !goes_on(console, &would, (admin, output), false, found)? {
         return Ok(Outcome::Done);
     }
     let made = admin.post(&["deployments"], body)?;
@@ -86,7 +83,7 @@ pub(super) fn change(
         (_, None) => json!({"active": false}),
     };
     let found = preview_of(console, admin, (Some(which), &as_body), (care, output))?;
-    if !goes_on(console, &would, (care, output), switches, found)? {
+    if !goes_on(console, &would, (admin, output), switches, found)? {
         return Ok(Outcome::Done);
     }
     let deletes = method == Method::DELETE;
@@ -120,7 +117,7 @@ fn preview_of(
         let found = preview::ask(admin, which, body, &care.settings)?;
         // A script reads one answer: that of the change, or of the preview
         // when nothing follows.
-        if output == Output::Table || !care.yes {
+        if output == Output::Table || !admin.is_agreed() {
             preview::print(console, output, &found)?;
         }
     }
@@ -131,14 +128,14 @@ fn preview_of(
 fn goes_on(
     console: &mut Console,
     would: &Value,
-    (care, output): (&Care, Output),
+    (admin, output): (&Admin, Output),
     switches: bool,
     previewed: bool,
 ) -> Result<bool, Failure> {
     if output == Output::Table {
         notes(console, would)?;
     }
-    if care.yes {
+    if admin.is_agreed() {
         return Ok(true);
     }
     let at_terminal = std::io::stdin().is_terminal() && output == Output::Table;

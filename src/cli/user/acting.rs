@@ -80,9 +80,6 @@ pub(in crate::cli) struct EraseArguments {
     /// Which environment's.
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
-    /// Ask nothing.
-    #[arg(long, short = 'y')]
-    yes: bool,
     #[command(flatten)]
     target: Target,
     /// Table or JSON.
@@ -147,7 +144,7 @@ pub(super) fn erase(
     } = arguments;
     let admin = Admin::find(&arguments.target, variables)?;
     let question = format!("erase all that is known of user {user} in {environment}?");
-    if std::io::stdin().is_terminal() && !arguments.yes && !agreed(console, &question)? {
+    if std::io::stdin().is_terminal() && !admin.is_agreed() && !agreed(console, &question)? {
         console.line("nothing was erased")?;
         return Ok(Outcome::Done);
     }

@@ -11,8 +11,7 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         "paths": [{"from": "entry", "to": "a"}]});
     let deployment = json!({"environment": "production", "flow": "tried", "name": "tried",
         "channel": "kiosk"});
-    let mut own = draft.clone();
-    own["blocks"][0]["fields"] = json!({"title": "of its own"});
+    let own = draft.clone();
     vec![
         (
             "import",
