@@ -490,7 +490,6 @@ const _: () = {
     assert!(READS_WAITING_PER_KEY_MAX < READS_WAITING_MAX);
     assert!(TOKEN_WAITERS_PER_KEY_MAX < TOKEN_WAITERS_MAX);
     assert!(TOKEN_WAITERS_MAX < READS_IN_FLIGHT_MAX);
-    assert!(TOKEN_WAIT_MS <= LONG_POLL_MS_MAX);
     // Or the first document would not fit.
     assert!(SHIP_BYTES_MAX <= USERS_ANSWER_BYTES_MAX);
     assert!(STREAM_READS_MAX * 4 <= READS_IN_FLIGHT_MAX);
