@@ -45,3 +45,6 @@ pub const REPORT_WORD_BYTES_MAX: usize = 64;
 
 /// Longest time a request may wait for the next timestamp.
 pub const LONG_POLL_MS_MAX: u64 = 60_000;
+
+// Whoever waits for a write asks upstream no longer than that answers.
+const _: () = assert!(super::TOKEN_WAIT_MS <= LONG_POLL_MS_MAX);

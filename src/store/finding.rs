@@ -144,7 +144,10 @@ fn spells(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
         Value::Array(elements) => elements.iter().any(|own| spells(own, wanted)),
-        other => other.to_string() == wanted,
+        other => {
+            let spelt = other.to_string();
+            spelt == wanted
+        }
     }
 }
 

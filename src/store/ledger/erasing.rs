@@ -154,7 +154,7 @@ pub(super) fn is_of_erased(record: &GroupRecord, decided_ms: UnixMs) -> bool {
 
 impl Run<'_> {
     /// The outcome of a record that speaks of somebody who was erased since.
-    pub(super) fn from_before_erasure(
+    pub(super) fn superseded_by_erasure(
         &mut self,
         record: &ShippedRecord,
     ) -> Result<Option<RecordOutcome>, EngineError> {
@@ -165,7 +165,7 @@ impl Run<'_> {
         let Some(erased) = self.known(&event.user)?.document.erased else {
             return Ok(None);
         };
-        if !self.is_from_before(event, erased)? {
+        if !self.predates(event, erased)? {
             return Ok(None);
         }
         // The next record of this journal builds on this one.
@@ -185,7 +185,7 @@ impl Run<'_> {
         Ok(Some(outcome))
     }
 
-    fn is_from_before(&mut self, event: &Event, erased: Erased) -> Result<bool, EngineError> {
+    fn predates(&mut self, event: &Event, erased: Erased) -> Result<bool, EngineError> {
         if event.decided_ms <= erased.at_ms {
             return Ok(true);
         }

@@ -274,7 +274,7 @@ impl Run<'_> {
         if let Some(why) = fault {
             return self.settle(record, Verdict::Dead(why));
         }
-        if let Some(outcome) = self.from_before_erasure(record)? {
+        if let Some(outcome) = self.superseded_by_erasure(record)? {
             return Ok(outcome);
         }
         match (&event.operation, &event.membership) {

@@ -1,5 +1,6 @@
 //! What the store answers, request by request.
 
+mod asked;
 mod bodies;
 mod following;
 mod reads;

@@ -1,11 +1,14 @@
 //! Does every change take `dryRun` and `If-Match`, and is no work lost?
 
-use super::*;
+use super::{
+    asked::{Asked, of_flags, of_people},
+    *,
+};
 use crate::store::api::permits::OPERATIONS;
 
 /// A good request for each operation that changes something: method, path,
 /// body. What comes first makes what the later ones need.
-fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+fn requests() -> Vec<Asked> {
     let key = json!({"kind": "server", "environment": "production", "name": "tried"});
     let draft = json!({"entry": "everyone", "blocks": [{"sid": "a", "type": "card"}],
         "paths": [{"from": "entry", "to": "a"}]});
@@ -163,26 +166,9 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     ]
 }
 
-/// What the table above does not do: what needs an edge or a receiver before
-/// it, and flags, whose own tests try theirs.
-const ELSEWHERE: &[&str] = &[
-    "confirmRelease",
-    "retryWebhook",
-    "importUnleash",
-    "createFlag",
-    "changeFlag",
-    "archiveFlag",
-    "reviveFlag",
-    "deleteFlag",
-    "enableFlag",
-    "disableFlag",
-    "replaceFlagStrategies",
-    "addFlagStrategy",
-    "removeFlagStrategy",
-    "createSegment",
-    "changeSegment",
-    "deleteSegment",
-];
+/// What the tables do not do: what needs an edge, a receiver or a file of
+/// somebody else before it.
+const ELSEWHERE: &[&str] = &["confirmRelease", "retryWebhook", "importUnleash"];
 
 /// Everything that a change could change.
 fn everything(desk: &Desk) -> String {
@@ -223,7 +209,11 @@ async fn ask(desk: &Desk, method: &str, target: &str, body: &Value, tag: Option<
 async fn a_dry_run_of_every_change_answers_what_would_be_and_writes_nothing() {
     let desk = Desk::with(Ambient::system());
     let mut tried: Vec<&str> = ELSEWHERE.to_vec();
-    for (operation, method, path, body_sent) in requests() {
+    let mut all = requests();
+    let end = all.len() - 1;
+    // Before the flow that they are about goes.
+    all.splice(end..end, of_flags().into_iter().chain(of_people()));
+    for (operation, method, path, body_sent) in all {
         let before = everything(&desk);
         let dry = format!("{path}?dryRun=true");
         let would = ask(&desk, method, &dry, &body_sent, Some("*")).await;
