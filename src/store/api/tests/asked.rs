@@ -1,4 +1,5 @@
-//! Which requests change flags, segments, channels and users?
+//! Which requests change flags, segments, channels, users, projects and
+//! environments?
 //!
 //! A good one for each operation: name, method, path, body. What comes first
 //! makes what the later ones need.
@@ -101,6 +102,43 @@ pub(super) fn of_people() -> Vec<Asked> {
             "eraseGroup",
             "DELETE",
             "environments/production/groups/acme",
+            Value::Null,
+        ),
+    ]
+}
+
+/// Environments and projects that come and go.
+pub(super) fn of_environments() -> Vec<Asked> {
+    vec![
+        (
+            "createProject",
+            "POST",
+            "projects",
+            json!({"sid": "empty", "name": "Empty"}),
+        ),
+        (
+            "changeProject",
+            "PATCH",
+            "projects/empty",
+            json!({"name": "Nothing"}),
+        ),
+        ("deleteProject", "DELETE", "projects/empty", Value::Null),
+        (
+            "createEnvironment",
+            "POST",
+            "environments",
+            json!({"name": "eu", "type": "test"}),
+        ),
+        (
+            "cloneEnvironment",
+            "POST",
+            "environments/production/clone",
+            json!({"name": "us", "keys": true}),
+        ),
+        (
+            "deleteEnvironment",
+            "DELETE",
+            "environments/eu",
             Value::Null,
         ),
     ]

@@ -1,7 +1,7 @@
 //! Does every change take `dryRun` and `If-Match`, and is no work lost?
 
 use super::{
-    asked::{Asked, of_flags, of_people},
+    asked::{Asked, of_environments, of_flags, of_people},
     *,
 };
 use crate::store::api::permits::OPERATIONS;
@@ -132,37 +132,6 @@ fn requests() -> Vec<Asked> {
             Value::Null,
         ),
         ("deleteFlow", "DELETE", "flows/tried", Value::Null),
-        (
-            "createProject",
-            "POST",
-            "projects",
-            json!({"sid": "empty", "name": "Empty"}),
-        ),
-        (
-            "changeProject",
-            "PATCH",
-            "projects/empty",
-            json!({"name": "Nothing"}),
-        ),
-        ("deleteProject", "DELETE", "projects/empty", Value::Null),
-        (
-            "createEnvironment",
-            "POST",
-            "environments",
-            json!({"name": "eu", "type": "test"}),
-        ),
-        (
-            "cloneEnvironment",
-            "POST",
-            "environments/production/clone",
-            json!({"name": "us", "keys": true}),
-        ),
-        (
-            "deleteEnvironment",
-            "DELETE",
-            "environments/eu",
-            Value::Null,
-        ),
     ]
 }
 
@@ -212,7 +181,13 @@ async fn a_dry_run_of_every_change_answers_what_would_be_and_writes_nothing() {
     let mut all = requests();
     let end = all.len() - 1;
     // Before the flow that they are about goes.
-    all.splice(end..end, of_flags().into_iter().chain(of_people()));
+    all.splice(
+        end..end,
+        of_flags()
+            .into_iter()
+            .chain(of_people())
+            .chain(of_environments()),
+    );
     for (operation, method, path, body_sent) in all {
         let before = everything(&desk);
         let dry = format!("{path}?dryRun=true");
