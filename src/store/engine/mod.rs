@@ -8,6 +8,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod kept;
+mod published;
 mod sqlite;
 mod usage;
 
@@ -16,6 +17,7 @@ pub use kept::{
     Attempt, Attempted, ChangeRows, Counted, Counter, DeadLetter, DeliveryFilter, DeliveryPlace,
     DeliveryState, JournalMark, MembershipKey, OutboxEntry, OutboxPlace, Swept, WebhookEffect,
 };
+pub use published::{DocumentName, DocumentRole, Publication, PublishedDocument};
 pub use sqlite::{Copied, SqliteEngine};
 pub use usage::{ApplicationUsage, FlagUsage, UsageAsked, UsageRows};
 
@@ -23,8 +25,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-use serde::{Deserialize, Serialize};
 
 use super::{
     audit::{AuditEntry, AuditFilter},
@@ -37,7 +37,6 @@ use super::{
 use crate::{
     clock::UnixMs,
     progress::event::{Change, GroupRecord, MembershipRecord, UserDocument},
-    snapshot::wire::ControlDocument,
 };
 
 /// Durable storage of one store.
@@ -278,82 +277,6 @@ pub trait LedgerTransaction {
     fn forget_traces(&mut self, user: &str) -> Result<usize, EngineError>;
     /// Keeps a record that does not fit.
     fn dead_letter(&mut self, letter: &DeadLetter) -> Result<(), EngineError>;
-}
-
-/// Documents that are fetched by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DocumentRole {
-    /// A release.
-    Release,
-    /// A control document.
-    Control,
-}
-
-impl DocumentRole {
-    /// As it is stored.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Control => "control",
-        }
-    }
-}
-
-/// Which document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DocumentName {
-    /// Of which environment.
-    pub environment_uid: String,
-    /// Versions count within an epoch.
-    pub epoch: u32,
-    /// Which role.
-    pub role: DocumentRole,
-    /// Its version.
-    pub version: u64,
-}
-
-/// What an environment's newest timestamp says, and what is needed to decide
-/// whether the next publish changes anything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Publication {
-    /// Of which environment.
-    pub environment_uid: String,
-    /// As in the timestamp.
-    pub epoch: u32,
-    /// As in the timestamp.
-    pub revision: u64,
-    /// As in the timestamp.
-    pub serial: u64,
-    /// The release in force.
-    pub release: PublishedDocument,
-    /// Hash of the release's index: equal means equal content.
-    pub index_sha256: String,
-    /// The control document in force.
-    pub control: PublishedDocument,
-    /// What the control document says.
-    pub control_content: ControlDocument,
-    /// Key that signed the timestamp.
-    pub timestamp_keyid: String,
-    /// Root version it was signed under.
-    pub root_version: u64,
-    /// When the timestamp was signed.
-    pub issued_ms: UnixMs,
-    /// The timestamp file.
-    #[serde(skip)]
-    pub timestamp: Vec<u8>,
-}
-
-/// A published document, by what the timestamp says of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedDocument {
-    /// Its version.
-    pub version: u64,
-    /// Of the file.
-    pub sha256: String,
-    /// Of the file.
-    pub length: u64,
-    /// Key that signed it.
-    pub keyid: String,
 }
 
 /// One change; a commit does a list of them.

@@ -14,6 +14,23 @@ use crate::store::{
     workspace::{AuthoredVersion, DeletedEnvironment, Environment, Flow, Project},
 };
 
+/// Environments and projects that come, change and go; content that a version
+/// has in one environment only.
+pub(super) const SCHEMA: &str = "
+ALTER TABLE environments ADD COLUMN deprecated INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE environments ADD COLUMN confirm_changes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE projects ADD COLUMN environments TEXT NOT NULL DEFAULT 'null';
+
+CREATE TABLE deleted_environments (
+  uid TEXT PRIMARY KEY, name TEXT NOT NULL, deleted_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE content (
+  flow_uid TEXT NOT NULL, number INTEGER NOT NULL, environment_uid TEXT NOT NULL,
+  part TEXT NOT NULL, webhooks TEXT NOT NULL, PRIMARY KEY (flow_uid, number, environment_uid)
+) STRICT;
+CREATE INDEX content_of_environment ON content (environment_uid);
+";
+
 /// Tables with what was authored in an environment, beside its keys: they tell
 /// edges for a while that it was deleted.
 const AUTHORED: [&str; 3] = ["flow_status", "deployments", "content"];

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{EngineError, counters, erasing};
+use super::{EngineError, counters, environments, erasing};
 
 /// One script for each version of the schema, in order; never edited once
 /// released.
@@ -24,7 +24,7 @@ const MIGRATIONS: &[&str] = &[
     FLAGS,
     erasing::SCHEMA,
     counters::SCHEMA,
-    ENVIRONMENTS,
+    environments::SCHEMA,
 ];
 
 /// The version that all of them lead to.
@@ -253,23 +253,6 @@ CREATE TABLE flags (
 CREATE TABLE segments (
   id INTEGER PRIMARY KEY, segment TEXT NOT NULL
 ) STRICT;
-";
-
-/// Environments and projects that come, change and go; content that a version
-/// has in one environment only.
-const ENVIRONMENTS: &str = "
-ALTER TABLE environments ADD COLUMN deprecated INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE environments ADD COLUMN confirm_changes INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE projects ADD COLUMN environments TEXT NOT NULL DEFAULT 'null';
-
-CREATE TABLE deleted_environments (
-  uid TEXT PRIMARY KEY, name TEXT NOT NULL, deleted_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE content (
-  flow_uid TEXT NOT NULL, number INTEGER NOT NULL, environment_uid TEXT NOT NULL,
-  part TEXT NOT NULL, webhooks TEXT NOT NULL, PRIMARY KEY (flow_uid, number, environment_uid)
-) STRICT;
-CREATE INDEX content_of_environment ON content (environment_uid);
 ";
 
 /// Brings the file to the newest schema.
