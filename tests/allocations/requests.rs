@@ -5,7 +5,6 @@
 //! and context take: the number of flags is no part of it.
 
 use std::{
-    future::Future,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     num::NonZeroUsize,
