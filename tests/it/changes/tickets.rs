@@ -68,7 +68,10 @@ fn what_is_no_ticket_opens_nothing() {
         metrics.contains("flowgate_stream_tickets_total{outcome=\"given\"} 1"),
         "{metrics}"
     );
-    assert!(!metrics.contains("outcome=\"refused\"} 0"), "{metrics}");
+    assert!(
+        !metrics.contains("flowgate_stream_tickets_total{outcome=\"refused\"} 0"),
+        "{metrics}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Dev, body_of, eventually, flowgate, run};
@@ -104,10 +105,10 @@ fn the_flags_of_the_demo_are_served_as_its_files_say() {
     }
     let off = desk.toggle("production", "read-only", "userId=ada");
     assert_eq!(off["enabled"], false);
-    let features = desk
-        .client("production", "client")
-        .get("/api/client/features");
-    let features = body_of(&features, 200);
+    let spec = [("unleash-client-spec", "5.2.0")];
+    let backend = desk.client("production", "client");
+    let features = backend.send(Method::GET, "/api/client/features", &spec, None);
+    let features = body_of(&features.expect("an answer"), 200);
     let names = features["features"].as_array().expect("a list").iter();
     let names: Vec<&str> = names.filter_map(|own| own["name"].as_str()).collect();
     let expected = [
