@@ -125,7 +125,10 @@ fn the_command_line_tells_who_changed_what() {
     )
     .expect("a file");
     store.import(&file);
-    let request = [("x-request-id", "ticket-17")];
+    let request = [
+        ("x-request-id", "ticket-17"),
+        ("flowgate-confirm", "production"),
+    ];
     let status = json!({"environment": "production", "enabled": false}).to_string();
     let path = "/admin/v1/flows/f/status";
     let answer = store
