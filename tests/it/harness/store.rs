@@ -93,7 +93,7 @@ impl Store {
     #[track_caller]
     pub(crate) fn import(&self, file: &Path) {
         let file = file.to_string_lossy();
-        let output = run(&mut self.command(&["import", &file]));
+        let output = run(&mut self.command(&["import", "--yes", &file]));
         assert!(output.status.success(), "{output:?}");
     }
 
