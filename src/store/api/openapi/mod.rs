@@ -104,9 +104,7 @@ fn complete(path: &str, operation: &mut Value) {
         let inner = segment.strip_prefix('{')?;
         inner.strip_suffix('}')
     });
-    let mut named = false;
     for name in names {
-        named = true;
         if !parameters.iter().any(|own| own["name"] == name) {
             let schema = json!({"type": "string", "minLength": 1});
             parameters
@@ -131,7 +129,7 @@ fn complete(path: &str, operation: &mut Value) {
         ("410", "Gone", true),
         ("412", "Changed", changes),
         ("413", "TooLarge", has_body),
-        ("422", "Refused", named && has_body),
+        ("422", "Refused", has_body),
         ("428", "Unconfirmed", changes),
         ("503", "Unavailable", true),
     ];

@@ -9,7 +9,7 @@ mod usage;
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{limits, progress::event::MembershipDocument};
+use crate::{limits, progress::event::MembershipDocument, snapshot::wire::ControlDocument};
 use authored::{a_commit_is_all_or_nothing, authored_things_come_back};
 
 /// Runs the whole suite; every part uses names of its own.
