@@ -16,6 +16,7 @@ use crate::harness::run;
 
 /// Pages with blocks to run, and a text the output must have.
 const PAGES: &[(&str, &str)] = &[
+    ("../README.md", "carry by carry-over of version 2"),
     ("changes.md", "event: change"),
     ("dopt.md", "101 Switching Protocols"),
     ("http.md", "\"reason\":\"started\""),
