@@ -43,10 +43,10 @@ pub enum DeployError {
          deprecation back)"
     )]
     Deprecated(String),
-    /// The environment does not show the flow.
+    /// The environment does not show flows and flags of the project.
     #[error(
-        "project {project:?} is not active in environment {environment:?}, which does not show its \
-         flows (flowgate project set {project} --activate {environment})"
+        "project {project:?} is not active in environment {environment:?}, which does not show \
+         what is of it (flowgate project set {project} --activate {environment})"
     )]
     NotShown {
         /// The project's sid.
@@ -191,7 +191,7 @@ pub(super) fn set_status(
         .flows
         .get(flow_sid)
         .ok_or_else(|| DeployError::UnknownFlow(flow_sid.to_owned()))?;
-    refuse_hidden(workspace, flow, environment)?;
+    refuse_hidden(workspace, &flow.project, environment)?;
     let mut writes = Vec::new();
     if flow.enabled_in(&environment.uid) != enabled {
         after.flows.set_status(flow_sid, &environment.uid, enabled);
@@ -218,7 +218,7 @@ pub(super) fn put_deployment(
         let place = workspace.environment_by_uid(&deployment.environment_uid);
         let flow = workspace.flow_by_uid(&deployment.flow_uid);
         if let (Some(place), Some(flow)) = (place, flow) {
-            refuse_hidden(workspace, flow, place)?;
+            refuse_hidden(workspace, &flow.project, place)?;
             refuse_deprecated(workspace, &deployment, place)?;
         }
         writes.push(Write::Deployment(Box::new(deployment.clone())));
@@ -291,16 +291,16 @@ fn known<'w>(workspace: &'w Workspace, uid: &str) -> Result<&'w Deployment, Depl
 }
 
 /// What nobody would see is not set.
-fn refuse_hidden(
+pub(super) fn refuse_hidden(
     workspace: &Workspace,
-    flow: &Flow,
+    project: &str,
     environment: &Environment,
 ) -> Result<(), DeployError> {
-    if workspace.is_shown(flow, &environment.uid) {
+    if workspace.shows(project, &environment.uid) {
         return Ok(());
     }
     Err(DeployError::NotShown {
-        project: flow.project.clone(),
+        project: project.to_owned(),
         environment: environment.name.clone(),
     })
 }

@@ -408,7 +408,9 @@ fn disabled_flags(
     let was_on = was_on.map(|flag| &flag.name);
     let is_on = |name: &&String| {
         let flag = workspace.flags.get(*name);
-        flag.is_some_and(|own| own.enabled_in(&environment.uid))
+        flag.is_some_and(|own| {
+            own.enabled_in(&environment.uid) && workspace.shows(&own.project, &environment.uid)
+        })
     };
     let mut off: BTreeSet<&String> = was_on.filter(|name| !is_on(name)).collect();
     let listed = publication.control_content.disabled_flags.iter();

@@ -264,7 +264,7 @@ impl Shelf {
             offer(kind, id, MadeOf::Given(part.clone()))?;
         }
         for flag in workspace.flags.values() {
-            if flag.archived_ms.is_none() {
+            if flag.archived_ms.is_none() && workspace.shows(&flag.project, &environment.uid) {
                 let own = MadeOf::Flag(Same(Arc::clone(flag)));
                 offer(PartKind::Flag, flag.name.clone(), own)?;
             }

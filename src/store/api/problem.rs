@@ -371,10 +371,14 @@ impl From<FlagError> for Problem {
             FlagError::NotArchived(_) => Self::new(409, "flag-not-archived", text),
             FlagError::InUse { .. } => Self::new(409, "segment-in-use", text),
             FlagError::Changed {
-                found, expected, ..
+                what,
+                name,
+                found,
+                expected,
             } => Self::new(412, "changed", text)
                 .found(&found)
-                .expected(&expected),
+                .expected(&expected)
+                .late(what, &name),
             FlagError::Text(_) => Self::new(422, "malformed-flag-text", text),
         }
     }

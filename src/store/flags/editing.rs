@@ -12,6 +12,7 @@ use crate::{
     snapshot::sha256_hex,
     store::{
         Store, StoreError, Terms,
+        deploying::refuse_hidden,
         engine::Write,
         export,
         import::{self, ChangeKind, ImportReport, change},
@@ -92,8 +93,11 @@ impl Store {
         enabled: bool,
         terms: &Terms,
     ) -> Result<ImportReport, StoreError> {
-        self.write_flag(name, terms, |workspace, _| {
-            known_environment(workspace, environment)?;
+        self.write_flag(name, terms, |workspace, flag| {
+            let known = known_environment(workspace, environment)?;
+            if enabled {
+                refuse_hidden(workspace, &flag.project, known)?;
+            }
             Ok(settings(environment, [("enabled", Node::Bool(enabled))]))
         })
     }

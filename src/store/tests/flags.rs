@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     evaluate::{FlagAsk, Subject, SubjectView, judge},
-    store::{FlagError, Stage, shelf::Shelf},
+    store::{FlagError, ProjectChange, Stage, shelf::Shelf},
     usage::{HourCount, Tally, UsageBatch},
 };
 
@@ -187,6 +187,41 @@ fn archived_flags_go_and_come_back_switched_off() {
     assert_eq!(stage, Stage::PreLive, "it has been on");
     drop(store);
     assert_eq!(house.open().workspace().flags, workspace.flags);
+}
+
+#[test]
+fn flags_of_a_project_are_published_only_where_it_is_active() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let mut follower = trust(&store, "production");
+    assert!(is_on(
+        &pull(&store, "production", &mut follower),
+        "new-cart",
+        "ada"
+    ));
+    let only = ProjectChange {
+        environments: Some(Some(vec!["development".to_owned()])),
+        ..ProjectChange::default()
+    };
+    store.set_project("shop", &only).unwrap();
+    store.publish().unwrap();
+    house.wait(1_000);
+    let production = pull(&store, "production", &mut follower);
+    assert!(production.flags.named("new-cart").is_none());
+    let development = pull(&store, "development", &mut trust(&store, "development"));
+    assert!(is_on(&development, "new-cart", "bob"));
+    let refused = store.enable_flag("new-cart", "production", true, &Terms::default());
+    assert!(refused.unwrap_err().to_string().contains("not active"));
+    // Where an edge holds the release back, the flag is off at once.
+    let workspace = store.workspace();
+    let uid = &workspace.environment("production").unwrap().uid;
+    let control = store
+        .engine
+        .publication(uid)
+        .unwrap()
+        .unwrap()
+        .control_content;
+    assert_eq!(control.disabled_flags, ["new-cart"]);
 }
 
 #[test]

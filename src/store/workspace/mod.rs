@@ -76,7 +76,12 @@ impl Workspace {
 
     /// Whether an environment shows the flow at all.
     pub(crate) fn is_shown(&self, flow: &Flow, environment_uid: &str) -> bool {
-        let project = self.projects.get(&flow.project);
+        self.shows(&flow.project, environment_uid)
+    }
+
+    /// Whether an environment shows what is of a project.
+    pub(super) fn shows(&self, project: &str, environment_uid: &str) -> bool {
+        let project = self.projects.get(project);
         project.is_none_or(|project| project.is_active_in(environment_uid))
     }
 

@@ -322,6 +322,20 @@ async fn whoever_is_too_late_hears_who_was_first_and_what_they_changed() {
             status.clone(),
             json!({"environment": "development", "enabled": false}),
         ),
+        (
+            "flags/board-view",
+            "PATCH",
+            "flags/board-view",
+            json!({"description": "A"}),
+            json!({"description": "B"}),
+        ),
+        (
+            "segments/staff",
+            "PATCH",
+            "segments/staff",
+            json!({"description": "A"}),
+            json!({"description": "B"}),
+        ),
     ];
     for (read, method, path, first, second) in cases {
         let tag = ask(&desk, "GET", read, &Value::Null, None)
