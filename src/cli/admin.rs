@@ -15,6 +15,7 @@ use super::{
     consent::Open,
     failure::Failure,
     place::Trust,
+    table,
 };
 use crate::config::{ADMIN_KEY_VARIABLE, DevInfo, Secret, Variables};
 
@@ -225,10 +226,25 @@ fn refusal(status: u16, answer: &[u8]) -> Failure {
     let failure = asking::refusal("store", status, answer);
     match status {
         401 | 403 => failure.mend(format!(
-            "give an admin key of this store by --key, {ADMIN_KEY_VARIABLE} or --data"
+            "give an admin key of this store that may do it by --key, {ADMIN_KEY_VARIABLE} or --data"
         )),
+        412 => match other_change(answer) {
+            Some(who) => failure.mend(who),
+            None => failure,
+        },
         _ => failure,
     }
+}
+
+/// Whose change came first, and where it stands.
+fn other_change(answer: &[u8]) -> Option<String> {
+    let problem: Value = serde_json::from_slice(answer).ok()?;
+    let change = &problem["change"];
+    let (who, at_ms) = (change["who"]["name"].as_str()?, change["at_ms"].as_u64()?);
+    let (id, at) = (change["id"].as_u64()?, table::time(at_ms));
+    Some(format!(
+        "{who} changed it at {at}: flowgate audit show {id}"
+    ))
 }
 
 /// Addresses and keys of the data folder of a `flowgate dev`.
@@ -253,6 +269,15 @@ mod tests {
             yes: false,
             trust: Trust::default(),
         }
+    }
+
+    #[test]
+    fn who_is_too_late_hears_whose_change_came_first() {
+        let change = serde_json::json!({"id": 7, "at_ms": 0, "who": {"name": "ann"}});
+        let answer = serde_json::json!({"detail": "it was changed", "change": change});
+        let told = refusal(412, answer.to_string().as_bytes()).to_string();
+        assert!(told.contains("ann changed it at 1970"), "{told}");
+        assert!(told.contains("flowgate audit show 7"), "{told}");
     }
 
     #[test]
