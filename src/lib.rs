@@ -47,7 +47,23 @@
 //! that their consumers own ([`refresh::SnapshotSource`],
 //! [`progress::ProgressLedger`]); `refresh → current, snapshot, disk, guard`;
 //! `guard → current, evaluate, receipt`;
-//! `progress → evaluate, disk`; `evaluate → snapshot`.
+//! `progress → evaluate, disk`; `usage → snapshot, disk`, and `server`,
+//! `upstream` and `store` speak its words; `evaluate → snapshot`.
+//!
+//! # Inside the store
+//!
+//! | files of `store/` | question |
+//! |---|---|
+//! | `workspace`, `engine` | What is authored, and what keeps it? |
+//! | `authoring`, `touching`, `rights`, `confirming`, `audit` | How does a change become what is authored: what it touches, who may, was it meant, who did it? |
+//! | `import`, `export`, `project_file`, `naming` | What stands in files? |
+//! | `drafting`, `deploying`, `schedule`, `flags`, `environments`, `projects`, `keys` and their neighbours | What may be done to each thing? |
+//! | `preview`, `rehearse`, `notices`, `theirs` | What would a change mean, and for whom? |
+//! | `people`, `finding`, `counts` | What is known of users, and what may an operator do to them? |
+//! | `publish`, `shelf`, `live`, `following`, `signing` | How does it reach edges? |
+//! | `ledger`, `records`, `usage`, `outbox` | What do edges tell, and what follows from it? |
+//! | `backup`, `offline` | How is it kept elsewhere, and made without a store? |
+//! | `api` | What does it answer? |
 //!
 //! # Four walks
 //!

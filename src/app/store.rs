@@ -242,11 +242,10 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// A store nobody can administer is of no use: the first start makes a key and
-/// leaves it beside the database, readable by its owner alone.
+/// A store nobody can administer is of no use: a start that finds no key for it
+/// makes one and leaves it beside the database, readable by its owner alone.
 fn first_admin_key(store: &store::Store, data: &Path) -> Result<(), StartError> {
-    let keys = store.keys(None)?;
-    if keys.iter().any(|key| key.kind == StoredKeyKind::Admin) {
+    if store.has_administrator() {
         return Ok(());
     }
     let name = KeyName {

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Actor, AuditEntry, Store, StoreError, confirming,
     engine::Write,
-    locked,
+    key_ending, locked,
     touching::{self, Touched},
     workspace::Workspace,
 };
@@ -105,6 +105,7 @@ impl Store {
         let touched = touched.filter_map(|write| touching::touched(write, &before, &after));
         let touched: Vec<_> = touched.collect();
         self.actor.permit(&touched, &after)?;
+        key_ending::refuse_last(&before, &after, self.ambient.now_ms())?;
         self.refuse_stale(&touched, &before)?;
         let meant = confirming::refuse_unmeant(&self.actor.meant, &writes, &before, &after);
         if let Some(trial) = &self.trial {

@@ -6,7 +6,7 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, key_ending,
     key_terms::KeyTerms,
     keys::{self, Changed, KeyError, KeyListing, KeyName, NewKey},
     workspace::{StoredKey, Workspace},
@@ -50,12 +50,22 @@ impl Store {
         last: Option<&str>,
     ) -> Result<Vec<KeyListing>, StoreError> {
         let now = self.ambient.now_ms();
-        self.author_keys(|workspace| keys::revoke(workspace, name, last, now))
+        self.author_keys(|workspace| key_ending::revoke(workspace, name, last, now))
     }
 
     /// All keys, or those of one environment; never their secrets.
     pub fn keys(&self, environment: Option<&str>) -> Result<Vec<KeyListing>, StoreError> {
         Ok(keys::list(&self.workspace(), environment)?)
+    }
+
+    /// Whether somebody has a key that may do everything here.
+    pub(crate) fn has_administrator(&self) -> bool {
+        let now = self.ambient.now_ms();
+        let workspace = self.workspace();
+        workspace
+            .keys
+            .iter()
+            .any(|key| key_ending::administers(key, now))
     }
 
     /// The valid key with this text. Found by hash; the comparison that counts

@@ -99,6 +99,12 @@ pub enum KeyError {
          the deprecation back)"
     )]
     Deprecated(String),
+    /// Nobody could make another one.
+    #[error(
+        "key {0:?} is the last of role admin in every environment (make another one first: flowgate \
+         key create NAME --kind admin)"
+    )]
+    LastAdmin(String),
     /// Every kind but `admin` belongs to an environment, and `admin` to none.
     #[error("a key of kind {kind} {rule}")]
     Environment {
@@ -288,7 +294,11 @@ pub(super) fn rotate(
     for own in &mut keys {
         if old.iter().any(|old| old.sha256 == own.sha256) {
             own.rotated_ms.get_or_insert(now);
-            own.expires_ms = overlap_until.or(own.expires_ms);
+            // Whoever ended a secret by a rotation before meant it.
+            own.expires_ms = match (own.expires_ms, overlap_until) {
+                (Some(known), Some(until)) => Some(known.min(until)),
+                (known, until) => until.or(known),
+            };
             writes.push(Write::Key(own.clone()));
         }
     }
@@ -302,51 +312,6 @@ pub(super) fn rotate(
         keys,
         writes,
     })
-}
-
-/// Ends every valid secret of a name, or the one that ends with `last`.
-pub(super) fn revoke(
-    workspace: &Workspace,
-    name: &KeyName,
-    last: Option<&str>,
-    now: UnixMs,
-) -> Result<Changed<Vec<KeyListing>>, KeyError> {
-    let environment_uid = place(workspace, name)?;
-    let ended: Vec<String> = named(workspace, name, &environment_uid, now)
-        .filter(|key| last.is_none_or(|last| key.last == last))
-        .map(|key| key.sha256.clone())
-        .collect();
-    if ended.is_empty() {
-        return Err(unknown(name, last));
-    }
-    Ok(end(workspace, &ended, now))
-}
-
-/// Ends the keys whose overlap is over; none when nothing is due.
-pub(super) fn expire(workspace: &Workspace, now: UnixMs) -> Option<Changed<Vec<KeyListing>>> {
-    let over: Vec<String> = workspace
-        .keys
-        .iter()
-        .filter(|key| key.revoked_ms.is_none() && !key.is_valid(now))
-        .map(|key| key.sha256.clone())
-        .collect();
-    (!over.is_empty()).then(|| end(workspace, &over, now))
-}
-
-fn end(workspace: &Workspace, ended: &[String], now: UnixMs) -> Changed<Vec<KeyListing>> {
-    let mut keys = workspace.keys.clone();
-    let mut writes = Vec::new();
-    let mut answer = Vec::new();
-    for key in keys.iter_mut().filter(|key| ended.contains(&key.sha256)) {
-        key.revoked_ms = Some(now);
-        writes.push(Write::Key(key.clone()));
-        answer.push(listing(workspace, key));
-    }
-    Changed {
-        keys,
-        writes,
-        answer,
-    }
 }
 
 /// All keys, or those of one environment, in the order they were made.
@@ -378,7 +343,7 @@ pub(super) fn environment_uid(workspace: &Workspace, name: &str) -> Result<Strin
 }
 
 /// The environment uid of a key name, after the rule on which kinds have one.
-fn place(workspace: &Workspace, name: &KeyName) -> Result<Option<String>, KeyError> {
+pub(super) fn place(workspace: &Workspace, name: &KeyName) -> Result<Option<String>, KeyError> {
     match (&name.environment, name.kind) {
         (None, StoredKeyKind::Admin) => Ok(None),
         (Some(_), StoredKeyKind::Admin) => Err(KeyError::Environment {
@@ -393,7 +358,7 @@ fn place(workspace: &Workspace, name: &KeyName) -> Result<Option<String>, KeyErr
     }
 }
 
-fn named<'a>(
+pub(super) fn named<'a>(
     workspace: &'a Workspace,
     name: &'a KeyName,
     environment_uid: &'a Option<String>,
@@ -423,7 +388,7 @@ fn refuse_too_many(
     Ok(())
 }
 
-fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
+pub(super) fn unknown(name: &KeyName, last: Option<&str>) -> KeyError {
     KeyError::Unknown {
         kind: name.kind.name(),
         name: name.name.clone(),

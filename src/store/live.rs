@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{
     Current, Due, Environment, PublishError, Store, StoreError, Workspace,
     engine::{DocumentName, DocumentRole, Publication, Write},
-    keys, locked, publish,
+    key_ending, locked, publish,
     shelf::Shelves,
 };
 use crate::{clock::UnixMs, snapshot::Revision, telemetry::traces};
@@ -84,10 +84,10 @@ impl Store {
     /// Signs timestamps again that are old enough, ends keys whose overlap is
     /// over, publishes what is left over. To be called every few seconds.
     pub fn refresh_timestamps(&self, now: UnixMs) -> Result<(), StoreError> {
-        if let Some(changed) = keys::expire(&self.workspace(), now) {
+        if let Some(changed) = key_ending::expire(&self.workspace(), now) {
             drop(changed);
             self.author(|workspace| {
-                let Some(changed) = keys::expire(workspace, now) else {
+                let Some(changed) = key_ending::expire(workspace, now) else {
                     return Ok((workspace.clone(), Vec::new(), ()));
                 };
                 let after = Workspace {

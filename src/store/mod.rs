@@ -27,6 +27,7 @@ mod following;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod import;
+mod key_ending;
 mod key_terms;
 mod key_text;
 mod keyring;

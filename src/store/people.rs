@@ -114,14 +114,14 @@ impl From<Gone> for ErasedTally {
 
 impl Store {
     /// Begins a flow anew for a user, as their own reset would: the condition is
-    /// judged again unless `force` skips it.
+    /// judged again unless `force` skips it. Says what is known of them then.
     pub fn reset_user(
         &self,
         environment: &str,
         user: &str,
         wanted: &Where,
         force: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<UserDocument, StoreError> {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let flow = known_flow(&workspace, &wanted.flow)?;
@@ -158,7 +158,7 @@ impl Store {
         user: &str,
         wanted: &Where,
         (to, blocks): (u32, &[String]),
-    ) -> Result<(), StoreError> {
+    ) -> Result<UserDocument, StoreError> {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let flow = known_flow(&workspace, &wanted.flow)?;
@@ -255,13 +255,13 @@ impl Store {
     fn after_acting(
         &self,
         environment: &Environment,
-        done: Result<(), UserError>,
-    ) -> Result<(), StoreError> {
-        done?;
+        done: Result<UserDocument, UserError>,
+    ) -> Result<UserDocument, StoreError> {
+        let document = done?;
         if !self.is_trial() {
             self.following.taken(&environment.uid);
         }
-        Ok(())
+        Ok(document)
     }
 
     fn revision_text(&self, environment: &Environment) -> String {

@@ -108,7 +108,7 @@ impl Touched {
     /// which have tags of their own.
     pub(super) fn tag(&self, all: &Workspace) -> Option<String> {
         match &self.thing {
-            Thing::Version(..) => None,
+            Thing::Version(..) | Thing::Content(..) => None,
             Thing::Status(uid, _) => Some(flow_tag(all, uid)),
             Thing::Flow(uid) => Some(flow_tag(all, uid)),
             other => Some(tag_of(other.state(all))),

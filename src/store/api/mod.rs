@@ -190,6 +190,7 @@ impl Api {
                 api = api.on(api.store.trying());
             }
             let condition = request.if_match.as_deref();
+            terms::refuse_untagged(&route, condition)?;
             let condition = condition.filter(|_| terms::is_about_the_thing(&route));
             if let Some(tag) = condition.map(terms::tag).transpose()?.flatten() {
                 api = api.on(api.store.expecting(tag));

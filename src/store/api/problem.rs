@@ -203,6 +203,7 @@ impl From<KeyError> for Problem {
             }
             KeyError::Unknown { .. } => Self::new(404, "unknown-key", text),
             KeyError::Taken { .. } | KeyError::TextTaken => Self::new(409, "key-taken", text),
+            KeyError::LastAdmin(_) => Self::new(409, "last-admin-key", text),
             KeyError::Deprecated(_) => Self::new(409, "environment-deprecated", text),
             KeyError::TooMany(_)
             | KeyError::NotInPages { .. }

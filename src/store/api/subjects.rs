@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     limits::{USERS_PER_ANSWER, USERS_PER_ANSWER_MAX},
+    progress::event::UserDocument,
     store::{Store, UserSearch, Where},
 };
 
@@ -106,12 +107,15 @@ pub(super) async fn answer(
         }
     };
     let work = move |store: &Store| {
-        let shown = |user: &str, only: Option<&str>, after: &str| -> Result<Value, Problem> {
-            shown(store, &environment, user, (only, after))
+        let seen = |document: &UserDocument, only: Option<&str>, after: &str| {
+            shown(store, &environment, document, (only, after))
         };
         match asked {
             Asked::Find => Err(Problem::new(404, "unknown-route", "no such question")),
-            Asked::Show(id) => shown(&id, flow.as_deref(), &after.unwrap_or_default()),
+            Asked::Show(id) => {
+                let document = store.user(&environment, &id)?;
+                seen(&document, flow.as_deref(), &after.unwrap_or_default())
+            }
             Asked::Reset(id) => {
                 let body: ResetBody = admin::read(&body)?;
                 let wanted = Where {
@@ -119,8 +123,8 @@ pub(super) async fn answer(
                     version: body.version,
                     conversation: body.conversation,
                 };
-                store.reset_user(&environment, &id, &wanted, body.force)?;
-                shown(&id, Some(&wanted.flow), "")
+                let document = store.reset_user(&environment, &id, &wanted, body.force)?;
+                seen(&document, Some(&wanted.flow), "")
             }
             Asked::Move(id) => {
                 let body: MoveBody = admin::read(&body)?;
@@ -129,8 +133,9 @@ pub(super) async fn answer(
                     version: body.from,
                     conversation: body.conversation,
                 };
-                store.move_user(&environment, &id, &wanted, (body.to, &body.blocks))?;
-                shown(&id, Some(&wanted.flow), "")
+                let to = (body.to, &*body.blocks);
+                let document = store.move_user(&environment, &id, &wanted, to)?;
+                seen(&document, Some(&wanted.flow), "")
             }
             Asked::Erase(id) => Ok(json!(store.erase_user(&environment, &id)?)),
             Asked::Group(id) => Ok(json!(store.group(&environment, &id)?)),
@@ -144,12 +149,11 @@ pub(super) async fn answer(
 fn shown(
     store: &Store,
     environment: &str,
-    user: &str,
+    document: &UserDocument,
     which: (Option<&str>, &str),
 ) -> Result<Value, Problem> {
-    let document = store.user(environment, user)?;
-    let standings = store.user_standings(environment, &document, which)?;
-    let named = admin::with_sids(&store.workspace(), &document);
+    let standings = store.user_standings(environment, document, which)?;
+    let named = admin::with_sids(&store.workspace(), document);
     let mut answer = named.map_err(|error| Problem::internal(&error))?;
     answer["standings"] = json!(standings.standings);
     answer["next_flow"] = json!(standings.next_flow);

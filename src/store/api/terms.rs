@@ -2,8 +2,8 @@
 //!
 //! Every route that changes something takes the same two: `?dryRun=true`, which
 //! answers what would be and writes nothing, and `If-Match` with the tag of
-//! what was read. Both are taken off the request here, before its own reader
-//! sees it, so that no route can forget them.
+//! what was read, where there is one. Both are taken off the request here,
+//! before its own reader sees it, so that no route can forget them.
 
 use serde_json::{Map, Value, json};
 
@@ -83,9 +83,35 @@ pub(super) fn is_about_the_thing(route: &Admin) -> bool {
         route,
         Admin::Flag(_)
             | Admin::Draft(
-                Asked::PutDraft(_) | Asked::Content(..) | Asked::Commit(_) | Asked::Restore(_)
+                Asked::PutDraft(_)
+                    | Asked::Content(..)
+                    | Asked::Follow(..)
+                    | Asked::Commit(_)
+                    | Asked::Restore(_)
             )
     )
+}
+
+/// Refuses a condition on what has no tag to go by: what users did is changed by
+/// the record, and a condition that is not looked at would be a promise.
+pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<(), Problem> {
+    let untagged = matches!(
+        route,
+        Admin::Subject(..)
+            | Admin::ImportUsers(_)
+            | Admin::RetryWebhook(..)
+            | Admin::ConfirmRelease(..)
+    );
+    match condition.filter(|text| untagged && text.trim() != "*") {
+        None => Ok(()),
+        Some(found) => {
+            Err(
+                Problem::new(400, "no-condition", "what this changes has no entity tag")
+                    .found(found)
+                    .expected("no If-Match, or *"),
+            )
+        }
+    }
 }
 
 /// An answer that says that nothing was written. What was made up for it and

@@ -12,7 +12,7 @@ use super::{
     Flag, StoreError,
     engine::Write,
     touching::touched,
-    workspace::{Environment, Workspace},
+    workspace::{Environment, Flow, StoredKey, Workspace},
 };
 
 /// Names the environments whose change is meant, between commas.
@@ -108,11 +108,21 @@ fn noticed(write: &Write, before: &Workspace, after: &Workspace) -> Noticed {
             let (flow_uid, number) = (&own.part.flow_uid, own.part.number);
             let flow = before.flow_by_uid(flow_uid);
             let known = flow.filter(|flow| flow.versions.contains_key(&number));
-            let environments = before.environments.iter();
-            let shown = environments
-                .filter(|own| known.is_some_and(|flow| before.is_shown(flow, &own.uid)));
-            Noticed::In(shown.map(|own| own.uid.clone()).collect())
+            Noticed::In(shown(known, before))
         }
+        Write::Flow { uid, .. } => {
+            let (was, is) = (before.flow_by_uid(uid), after.flow_by_uid(uid));
+            let acts = |own: &Flow| {
+                let rules = (own.deployments_only, own.refuse_public_force);
+                (rules, own.project.clone())
+            };
+            // A name is for people.
+            match was.map(acts) == is.map(acts) {
+                true => Noticed::Nowhere,
+                false => Noticed::In(shown(was, before)),
+            }
+        }
+        Write::Channel(own) => Noticed::In(rerouted(&own.name, before, after)),
         Write::Content {
             environment_uid,
             version,
@@ -129,8 +139,9 @@ fn noticed(write: &Write, before: &Workspace, after: &Workspace) -> Noticed {
         Write::DeleteFlag { name } => Noticed::In(switched(name, before, after)),
         Write::Segment(own) => Noticed::In(narrowed(own.id, before, after)),
         Write::DeleteSegment { id } => Noticed::In(narrowed(*id, before, after)),
-        // Who had it is turned away; a new one turns nobody away.
-        Write::Key(own) if own.revoked_ms.is_some() => {
+        // Who had it is turned away, now or sooner than they were to be; a new
+        // one turns nobody away.
+        Write::Key(own) if own.revoked_ms.is_some() || ends_sooner(own, before) => {
             let place = own.environment_uid.as_ref();
             place.map_or(Noticed::Nowhere, here)
         }
@@ -139,19 +150,51 @@ fn noticed(write: &Write, before: &Workspace, after: &Workspace) -> Noticed {
         | Write::Content { .. }
         | Write::Deployment(_)
         | Write::Key(_) => Noticed::Nowhere,
-        // What is named here is empty, refused while it is seen, or only how
-        // people call something.
+        // What is named here is empty, or refused while it is seen.
         Write::ForgetEnvironment { .. }
         | Write::Audit(_)
         | Write::DeleteProject { .. }
-        | Write::Flow { .. }
         | Write::DeleteFlow { .. }
-        | Write::Channel(_)
         | Write::Document(..)
         | Write::Publication(_)
         | Write::Blob { .. }
         | Write::RetireBlob { .. }
         | Write::PruneBlobs { .. } => Noticed::Nowhere,
+    }
+}
+
+/// Uids of environments that show a flow; none of one that is new.
+fn shown(flow: Option<&Flow>, before: &Workspace) -> Vec<String> {
+    let environments = before.environments.iter().map(|own| &own.uid);
+    let shown = environments.filter(|uid| flow.is_some_and(|flow| before.is_shown(flow, uid)));
+    shown.cloned().collect()
+}
+
+/// Uids of environments with a deployment on a channel that serves one flow
+/// from now on, or does so no longer: requests that name no flow go by it.
+fn rerouted(name: &str, before: &Workspace, after: &Workspace) -> Vec<String> {
+    let is_exclusive = |all: &Workspace| all.channels.get(name).is_some_and(|own| own.exclusive);
+    if is_exclusive(before) == is_exclusive(after) {
+        return Vec::new();
+    }
+    let on_it = before
+        .deployments
+        .values()
+        .filter(|own| own.channel == name);
+    let places: BTreeSet<&String> = on_it.map(|own| &own.environment_uid).collect();
+    places.into_iter().cloned().collect()
+}
+
+/// Whether a secret that is there ends before the time it was to end.
+fn ends_sooner(key: &StoredKey, before: &Workspace) -> bool {
+    let mut keys = before.keys.iter();
+    let Some(was) = keys.find(|own| own.sha256 == key.sha256) else {
+        return false;
+    };
+    match (was.expires_ms, key.expires_ms) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(was), Some(is)) => is < was,
     }
 }
 

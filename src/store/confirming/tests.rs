@@ -109,6 +109,25 @@ const NOTICED: &[(&str, Change)] = &[
         store.create_key(&server_key("production"), &[])?;
         store.revoke_key(&server_key("production"), None).map(drop)
     }),
+    ("key", |store| {
+        // The old secret ends at once.
+        store.create_key(&server_key("production"), &[])?;
+        store
+            .rotate_key(&server_key("production"), Some(1))
+            .map(drop)
+    }),
+    ("flow", |store| {
+        let flow = "flowgate: project/1\nproject: harbor\nflows:\n- sid: onboarding-tour\n  \
+                    deploymentsOnly: true\n";
+        store.import(&file(flow)).map(drop)
+    }),
+    ("channel", |store| {
+        let known = &store.workspace().channels["intercom:acme"];
+        store.put_channel(crate::store::Channel {
+            exclusive: !known.exclusive,
+            ..known.clone()
+        })
+    }),
     ("flag", |store| {
         let done = store.enable_flag("board-view", "production", false, &Terms::default());
         done.map(drop)
@@ -138,6 +157,22 @@ const NOTICED: &[(&str, Change)] = &[
 
 /// What they do not.
 const UNNOTICED: &[Change] = &[
+    |store| {
+        store.create_key(&server_key("production"), &[])?;
+        store.rotate_key(&server_key("production"), None).map(drop)
+    },
+    |store| {
+        let named = "flowgate: project/1\nproject: harbor\nflows:\n- sid: onboarding-tour\n  \
+                     name: Another\n";
+        store.import(&file(named)).map(drop)
+    },
+    |store| {
+        let known = &store.workspace().channels["intercom:acme"];
+        store.put_channel(crate::store::Channel {
+            attributes: vec!["more".to_owned()],
+            ..known.clone()
+        })
+    },
     |store| store.set_status("onboarding-tour", "development", false),
     |store| store.create_key(&server_key("production"), &[]).map(drop),
     |store| {

@@ -41,7 +41,8 @@ pub(super) fn end(
     }
 }
 
-/// Takes one record; `journal` is a fresh id.
+/// Takes one record; `journal` is a fresh id. Says what is known of the user
+/// then, also where it is only tried.
 pub(crate) fn act(
     engine: &dyn Engine,
     environment: &Environment,
@@ -49,8 +50,8 @@ pub(crate) fn act(
     (user, journal): (&str, &str),
     (retention, now): (&Retention, UnixMs),
     (entry, decide): (Option<&AuditEntry>, &mut Decide<'_>),
-) -> Result<Result<(), UserError>, EngineError> {
-    let mut done = Ok(());
+) -> Result<Result<UserDocument, UserError>, EngineError> {
+    let mut done = Ok(unseen(user));
     engine.ledger(&environment.uid, &mut |rows| {
         let document = rows.user(user)?.unwrap_or_else(|| unseen(user));
         let group = document.groups.first();
@@ -58,7 +59,9 @@ pub(crate) fn act(
         done = match decide(&document, group) {
             Ok(event) => {
                 let record = (journal, event);
-                take(rows, environment, versions, record, (retention, now))?
+                let taken = take(rows, environment, versions, record, (retention, now))?;
+                let document = rows.user(user)?;
+                taken.map(|()| document.unwrap_or_else(|| unseen(user)))
             }
             Err(refused) => Err(refused),
         };
@@ -115,15 +118,16 @@ fn take(
 pub(crate) type Place<'a> = dyn FnMut(&UserDocument) -> Result<FlowStateDocument, UserError> + 'a;
 
 /// Puts a user into a version. What they have in later versions goes: it would
-/// hold them there, and the next request would take them back.
+/// hold them there, and the next request would take them back. Says what is
+/// known of the user then.
 pub(crate) fn put(
     engine: &dyn Engine,
     environment: &Environment,
     user: &str,
     now: UnixMs,
     (entry, place): (Option<&AuditEntry>, &mut Place<'_>),
-) -> Result<Result<(), UserError>, EngineError> {
-    let mut done = Ok(());
+) -> Result<Result<UserDocument, UserError>, EngineError> {
+    let mut done = Ok(unseen(user));
     engine.ledger(&environment.uid, &mut |rows| {
         let document = rows.user(user)?.unwrap_or_else(|| unseen(user));
         let state = match place(&document) {
@@ -143,15 +147,16 @@ pub(crate) fn put(
             )));
             return Ok(Ending::RollBack);
         }
-        done = Ok(());
         let mut counts = Counts::new();
         counting::user(&before, &document, true, &mut counts);
         rows.count(&counts)?;
         let doc_rev = next_rev(rows, document.doc_rev)?;
-        rows.put_user(&UserDocument {
+        let document = UserDocument {
             doc_rev,
             ..document
-        })?;
+        };
+        rows.put_user(&document)?;
+        done = Ok(document);
         // What edges build on a state that is gone builds on nothing.
         for journal in rows.journals()? {
             let mut places = rows.refuted(&journal, user)?;

@@ -97,3 +97,50 @@ fn a_key_name_with_control_characters_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_later_rotation_gives_no_secret_back_the_time_that_an_earlier_one_took() {
+    let house = House::new();
+    let store = house.open();
+    let key_name = name(StoredKeyKind::Server, "production", "back");
+    store.create_key(&key_name, &[]).unwrap();
+    store.rotate_key(&key_name, Some(START + 10)).unwrap();
+    store.rotate_key(&key_name, Some(START + 1_000)).unwrap();
+    let ends: Vec<_> = store
+        .workspace()
+        .keys
+        .iter()
+        .map(|own| own.expires_ms)
+        .collect();
+    assert_eq!(ends, [Some(START + 10), Some(START + 1_000), None]);
+}
+
+#[test]
+fn the_last_key_that_may_do_everything_is_not_revoked() {
+    let house = House::new();
+    let store = house.open();
+    let named = |name: &str| KeyName {
+        kind: StoredKeyKind::Admin,
+        environment: None,
+        name: name.to_owned(),
+    };
+    assert!(!store.has_administrator());
+    store.create_key(&named("first"), &[]).unwrap();
+    let viewer = KeyTerms {
+        role: Some(crate::store::Role::Viewer),
+        ..KeyTerms::default()
+    };
+    store
+        .create_key_on(&named("viewer"), &viewer, None)
+        .unwrap();
+    let refused = store.revoke_key(&named("first"), None).unwrap_err();
+    assert!(
+        refused.to_string().contains("last of role admin"),
+        "{refused}"
+    );
+    store.revoke_key(&named("viewer"), None).unwrap();
+    store.create_key(&named("second"), &[]).unwrap();
+    store.revoke_key(&named("first"), None).unwrap();
+    assert!(store.has_administrator());
+    assert!(store.revoke_key(&named("second"), None).is_err());
+}

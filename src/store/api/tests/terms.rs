@@ -374,6 +374,46 @@ async fn whoever_is_too_late_hears_who_was_first_and_what_they_changed() {
 }
 
 #[tokio::test]
+async fn content_of_an_environment_is_dropped_by_whoever_read_it() {
+    let desk = Desk::with(Ambient::system());
+    let path = "flows/feature-announcement/versions/1@development";
+    let read = ask(&desk, "GET", path, &Value::Null, None).await;
+    let text = String::from_utf8(read.body.to_vec()).unwrap();
+    let changed = Value::String(text.replace("title: ", "title: Really "));
+    let request = Request {
+        method: "PUT".to_owned(),
+        path: format!("/admin/v1/{path}"),
+        key: Some(desk.admin.clone()),
+        if_match: read.etag,
+        body: changed.as_str().unwrap().to_owned().into(),
+        ..Request::default()
+    };
+    assert_eq!(desk.api.handle(request).await.status, 200);
+    let tag = ask(&desk, "GET", path, &Value::Null, None)
+        .await
+        .etag
+        .unwrap();
+    let late = ask(&desk, "DELETE", path, &Value::Null, Some("\"0\"")).await;
+    assert_eq!(late.status, 412, "{:?}", late.body);
+    let done = ask(&desk, "DELETE", path, &Value::Null, Some(&tag)).await;
+    assert_eq!(done.status, 200, "{:?}", done.body);
+}
+
+#[tokio::test]
+async fn a_condition_on_what_has_no_tag_is_refused() {
+    let desk = Desk::with(Ambient::system());
+    for (method, path) in [
+        ("DELETE", "environments/production/users/nobody"),
+        ("DELETE", "environments/production/groups/nobody"),
+        ("POST", "environments/production/webhooks/none/retry"),
+    ] {
+        let answer = ask(&desk, method, path, &Value::Null, Some("\"x\"")).await;
+        assert_eq!(answer.status, 400, "{path}: {:?}", answer.body);
+        assert_eq!(body(&answer)["type"], "urn:flowgate:problem:no-condition");
+    }
+}
+
+#[tokio::test]
 async fn two_commits_at_once_are_two_versions_or_one_and_a_conflict() {
     let desk = Desk::with(Ambient::system());
     let draft = |title: &str| {

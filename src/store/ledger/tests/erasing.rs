@@ -179,6 +179,15 @@ fn an_operator_resets_and_moves_and_late_steps_do_not_undo_it() {
     assert_eq!(scene.active("u"), ["first"]);
     assert_eq!(edge.outcomes(), [Superseded]);
     assert_eq!(scene.active("u"), ["first"]);
+    // Trying it says what would be, and leaves everything as it is.
+    let trial = scene.store.trying();
+    let would = trial.move_user(WHERE, "u", &at, (2, &[])).unwrap();
+    assert!(would.flows.iter().any(|own| own.version == 2), "{would:?}");
+    assert!(scene.user("u").flows.iter().all(|own| own.version == 1));
+    let would = trial.reset_user(WHERE, "u", &at, false).unwrap();
+    assert!(would.doc_rev > scene.user("u").doc_rev);
+    trial.erase_user(WHERE, "u").unwrap();
+    assert_eq!(scene.active("u"), ["first"]);
     // To a later version as they stand, and back onto a block.
     scene.store.move_user(WHERE, "u", &at, (2, &[])).unwrap();
     let versions = |scene: &Scene| -> Vec<u32> {
