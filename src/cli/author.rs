@@ -159,11 +159,7 @@ fn report(
         return console.line("nothing to change");
     }
     table::print(console, Output::Table, &columns, changes)?;
-    for notice in answer["notices"].as_array().into_iter().flatten() {
-        let part = |member: &str| notice[member].as_str().unwrap_or_default();
-        let (file, position, rule) = (part("file"), part("position"), part("rule"));
-        console.line(&format!("notice: {file}: {position}: {rule}"))?;
-    }
+    console.notices(answer, &["file", "position"])?;
     let revisions = answer["revisions"].as_object().into_iter().flatten();
     let revisions: Vec<String> = revisions
         .map(|(environment, revision)| {

@@ -6,6 +6,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use super::failure::Failure;
 
 /// Standard output and standard error of one command.
@@ -47,6 +49,18 @@ impl Console {
     /// Prints one line with control characters escaped.
     pub(super) fn line(&mut self, text: &str) -> Result<(), Failure> {
         self.print(&format!("{}\n", plain(text)))
+    }
+
+    /// Prints what an answer says was taken and may not be meant; each with the
+    /// `places` it names.
+    pub(super) fn notices(&mut self, answer: &Value, places: &[&str]) -> Result<(), Failure> {
+        for notice in answer["notices"].as_array().into_iter().flatten() {
+            let parts = places.iter().chain(&["rule"]);
+            let parts = parts.filter_map(|name| notice[*name].as_str());
+            let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+            self.line(&format!("notice: {}", parts.join(": ")))?;
+        }
+        Ok(())
     }
 
     /// Says on standard error what went wrong.

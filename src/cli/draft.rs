@@ -337,10 +337,7 @@ fn told(console: &mut Console, how: &How, answer: &Value, word: &str) -> Result<
         return table::json(console, answer);
     }
     differences(console, &answer["differences"])?;
-    for notice in answer["notices"].as_array().into_iter().flatten() {
-        let part = |member: &str| notice[member].as_str().unwrap_or_default();
-        console.line(&format!("notice: {}: {}", part("position"), part("rule")))?;
-    }
+    console.notices(answer, &["position"])?;
     let version = match answer["version"].as_u64() {
         None => String::new(),
         Some(0) => ": the draft".to_owned(),

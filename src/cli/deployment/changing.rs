@@ -31,7 +31,7 @@ pub(in crate::cli) struct Care {
     #[arg(long)]
     dry_run: bool,
     /// Tell first whom it lets in, puts out or moves; without a terminal and
-    /// without --yes it ends there.
+    /// without --yes it ends there, with 1.
     #[arg(long, conflicts_with = "dry_run")]
     preview: bool,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) fn create(
     }
     let found = preview_of(console, admin, (None, body), (care, output))?;
     if !goes_on(console, &would, (admin, output), false, found)? {
-        return Ok(Outcome::Done);
+        return Ok(Outcome::NotSo);
     }
     let made = admin.post(&["deployments"], body)?;
     showing::rows(console, output, vec![made.clone()], &made)?;
@@ -84,7 +84,7 @@ pub(super) fn change(
     };
     let found = preview_of(console, admin, (Some(which), &as_body), (care, output))?;
     if !goes_on(console, &would, (admin, output), switches, found)? {
-        return Ok(Outcome::Done);
+        return Ok(Outcome::NotSo);
     }
     let deletes = method == Method::DELETE;
     let answer = which.ask(admin, method, more, &[], body)?;

@@ -226,10 +226,7 @@ impl How {
             return table::json(console, answer);
         }
         let text = |own: &Value, member: &str| own[member].as_str().unwrap_or_default().to_owned();
-        for notice in answer["notices"].as_array().into_iter().flatten() {
-            let (position, rule) = (text(notice, "position"), text(notice, "rule"));
-            console.line(&format!("notice: {position}: {rule}"))?;
-        }
+        console.notices(answer, &["position"])?;
         let changes = answer["changes"].as_array();
         if changes.is_some_and(Vec::is_empty) {
             return console.line("nothing to change");

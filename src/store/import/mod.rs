@@ -78,7 +78,7 @@ impl std::fmt::Display for Fault {
 
 /// Nothing was imported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing was imported: {count} faults in the project files")]
+#[error("nothing was changed: {count} {}", if *.count == 1 { "fault" } else { "faults" })]
 pub struct ImportError {
     /// All of them, up to `limits::IMPORT_FAULTS_MAX`.
     pub faults: Vec<Fault>,

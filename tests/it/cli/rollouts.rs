@@ -183,7 +183,7 @@ fn previews_and_dry_runs_change_nothing() {
             "100",
             "--preview",
         ])
-        .with(0)
+        .with(1)
         .out;
     let order = [
         "looked at 60 stored users",
