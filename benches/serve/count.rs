@@ -10,7 +10,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{QUESTIONS, Question, Server, USERS_PER_CONNECTION, load::exchange, warm};
+use crate::{
+    QUESTIONS, Question, Server, USERS_PER_CONNECTION, flags,
+    load::{Requests, exchange},
+    warm,
+};
 
 /// Requests that are counted; what begins and ends with a connection is lost
 /// among so many.
@@ -29,37 +33,47 @@ pub(crate) fn count() {
         "instructions per request", "floor", "edge", "surplus", "ratio"
     );
     for question in &QUESTIONS {
-        let (floor, edge) = measure(question);
-        println!(
-            "{:<26}{floor:>12}{edge:>12}{:>12}{:>9.2}",
-            question.name,
-            edge as i64 - floor as i64,
-            edge as f64 / floor as f64,
-        );
+        row(question.name, of_flow(question));
+    }
+    for question in &flags::QUESTIONS {
+        let edge = Server::counted("flags", &question.input());
+        let requests = question.requests(edge.address, 0);
+        row(question.name, measure(edge, &requests));
     }
 }
 
-/// Instructions per request of the floor and the edge.
-fn measure(question: &Question) -> (u64, u64) {
+fn row(name: &str, (floor, edge): (u64, u64)) {
+    let surplus = edge as i64 - floor as i64;
+    let ratio = edge as f64 / floor as f64;
+    println!("{name:<26}{floor:>12}{edge:>12}{surplus:>12}{ratio:>9.2}");
+}
+
+fn of_flow(question: &Question) -> (u64, u64) {
     let users = (0..USERS_PER_CONNECTION).flat_map(question.requests);
-    let users: Vec<Vec<u8>> = users.collect();
-    let requests: Vec<Vec<u8>> = users.iter().cycle().take(REQUESTS).cloned().collect();
+    let users: Requests = users.collect();
     let edge = Server::counted("edge", &[]);
-    // Every user is started and in memory, and every path was taken once.
+    // Every user is started and in memory.
     warm(&edge, &users);
-    exchange(edge.address, &users);
+    measure(edge, &users)
+}
+
+/// Instructions per request of the floor and the edge.
+fn measure(edge: Server, users: &Requests) -> (u64, u64) {
+    let requests: Requests = users.iter().cycle().take(REQUESTS).cloned().collect();
+    // Every path was taken once.
+    exchange(edge.address, users);
     let model = exchange(edge.address, &users[..1]);
     // What a step changed is changed back before it is asked for again.
     exchange(edge.address, &users[1..]);
     let of_edge = per_request(&edge, &requests);
     drop(edge);
     let floor = Server::counted("floor", &model);
-    exchange(floor.address, &users);
+    exchange(floor.address, users);
     (per_request(&floor, &requests), of_edge)
 }
 
 /// What the server executes while these requests are answered.
-fn per_request(server: &Server, requests: &[Vec<u8>]) -> u64 {
+fn per_request(server: &Server, requests: &Requests) -> u64 {
     let process = server.child.id().to_string();
     control("callgrind_control", &["--zero", &process]).expect("it listens to us");
     exchange(server.address, requests);

@@ -33,17 +33,47 @@ enum Asked {
     Again,
 }
 
-/// What is asked of how many flags, and the ratio that is hoped for: what the
-/// best of Unleash's proxies needs on a machine with this floor, less what is
-/// to be faster (10, 20, 25 and 4 times).
-const ROWS: [(&str, usize, Asked, f64); 6] = [
-    ("/api/frontend, 10 flags", 10, Asked::All, 1.4),
-    ("/api/frontend, 100 flags", 100, Asked::All, 1.75),
-    ("  not modified", 100, Asked::Again, 0.9),
-    ("/api/frontend, 1000 flags", 1_000, Asked::All, 22.0),
-    ("  not modified", 1_000, Asked::Again, 11.0),
-    ("one of 1000 flags", 1_000, Asked::One, 1.45),
+/// What is asked of how many flags.
+pub(crate) struct Question {
+    pub(crate) name: &'static str,
+    flags: usize,
+    asked: Asked,
+    /// The ratio that is hoped for.
+    goal: f64,
+}
+
+/// Goals are what the best of Unleash's proxies needs on a machine with this
+/// floor, less what is to be faster (10, 20, 25 and 4 times).
+pub(crate) const QUESTIONS: [Question; 6] = [
+    Question::of("/api/frontend, 10 flags", 10, Asked::All, 1.4),
+    Question::of("/api/frontend, 100 flags", 100, Asked::All, 1.75),
+    Question::of("  not modified", 100, Asked::Again, 0.9),
+    Question::of("/api/frontend, 1000 flags", 1_000, Asked::All, 22.0),
+    Question::of("  not modified", 1_000, Asked::Again, 11.0),
+    Question::of("one of 1000 flags", 1_000, Asked::One, 1.45),
 ];
+
+impl Question {
+    const fn of(name: &'static str, flags: usize, asked: Asked, goal: f64) -> Self {
+        Self {
+            name,
+            flags,
+            asked,
+            goal,
+        }
+    }
+
+    /// What the edge reads that answers it.
+    pub(crate) fn input(&self) -> Vec<u8> {
+        self.flags.to_string().into_bytes()
+    }
+
+    /// What the users of one connection ask of that edge.
+    pub(crate) fn requests(&self, edge: SocketAddr, connection: usize) -> Requests {
+        let users = (0..USERS_PER_CONNECTION).map(|at| at * 1_000 + connection);
+        users.map(|user| request(edge, user, self.asked)).collect()
+    }
+}
 
 /// The edge of these rows: the number of its flags is its input.
 pub(crate) fn serve() {
@@ -54,14 +84,9 @@ pub(crate) fn serve() {
 
 /// Prints the rows.
 pub(crate) fn compare() {
-    for (name, count, asked, goal) in ROWS {
-        let edge = Server::start("flags", count.to_string().as_bytes());
-        let requests = (0..CONNECTIONS).map(|connection| {
-            let users = (0..USERS_PER_CONNECTION).map(|at| at * 1_000 + connection);
-            users
-                .map(|user| request(edge.address, user, asked))
-                .collect()
-        });
+    for question in &QUESTIONS {
+        let edge = Server::start("flags", &question.input());
+        let requests = (0..CONNECTIONS).map(|own| question.requests(edge.address, own));
         let requests: Vec<Requests> = requests.collect();
         let model = exchange(edge.address, &requests[0][..1]);
         let floor = Server::start("floor", &model);
@@ -72,7 +97,7 @@ pub(crate) fn compare() {
                 keep_cheapest(best, measure(server, &mut open, &requests));
             }
         }
-        print_row(name, best[0], best[1], goal);
+        print_row(question.name, best[0], best[1], question.goal);
     }
 }
 
