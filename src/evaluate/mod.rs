@@ -20,7 +20,7 @@ mod transition;
 
 pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
-pub use flags::{FlagAsk, judge, may_draw};
+pub use flags::{FlagAsk, judge};
 pub use membership::{Enrolment, Membership, deployment_of, enrolment};
 pub(crate) use migrate::standing_in;
 pub use migrate::{Standing, Strategies, carry, migrate};

@@ -153,16 +153,13 @@ mod tests {
         for user in users.iter().map(String::as_str).chain(["vip"]) {
             let subject = Subject::unseen(user);
             let attributes = json!({"userId": user});
-            let ask = FlagAsk {
-                view: SubjectView {
-                    user: &subject,
-                    group: None,
-                    attributes: attributes.as_object(),
-                    conversation: None,
-                },
-                now: 0,
-                chance: 7,
+            let view = SubjectView {
+                user: &subject,
+                group: None,
+                attributes: attributes.as_object(),
+                conversation: None,
             };
+            let ask = FlagAsk::of(&flags, view, 0).drawing(7);
             for flag in flags.list() {
                 row.count(flag, &judge(&flags, flag, &ask));
             }

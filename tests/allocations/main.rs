@@ -15,8 +15,8 @@ use std::{
 use flowgate::{
     evaluate::{
         Ask, FlagAsk, FlowState, LiveJudge, Membership, Profile, Reason, Step, Subject,
-        SubjectView, VersionSource, decide, judge, may_draw,
-        predicate::{Constraint, Predicate},
+        SubjectView, VersionSource, decide, judge,
+        predicate::{Constraint, Found, Predicate},
         transition,
     },
     snapshot::{
@@ -285,18 +285,21 @@ fn no_constraint_allocates() {
         ("remoteAddress", "IN_CIDR", "10.0.0.0/24", true),
         ("age", "REGEX", "^4.$", true),
     ] {
-        let predicate = Predicate::constraint(&Constraint {
+        let constraint = Constraint {
             context_name: name.to_owned(),
             operator: operator.to_owned(),
             value: Some(value.to_owned()),
             values: vec![value.to_owned()],
             inverted: false,
             case_insensitive: true,
-        });
+        };
+        let predicate = Predicate::constraint(&constraint, 0);
+        let names = [name.into()];
+        let holds_of = || predicate.holds_of(&Found::of(&names, view), 7);
         // A thread that matches for the first time takes what it keeps for that.
-        let first = predicate.holds(&view, 7);
+        let first = holds_of();
         let mut answer = None;
-        let counted = allocations(|| answer = Some(predicate.holds(&view, 7)));
+        let counted = allocations(|| answer = Some(holds_of()));
         assert_eq!((counted, answer), (0, Some(holds)), "{name} {operator}");
         assert_eq!(first, holds, "{name} {operator}");
     }
@@ -330,22 +333,17 @@ fn no_flag_allocates() {
     let flags = Flags::compile(&document);
     assert_eq!(flags.troubles(), []);
     let user = subject();
-    let ask = FlagAsk {
-        view: view(&user),
-        now: 7,
-        chance: 7,
-    };
     let mut out = Vec::with_capacity(flags.toggles_bytes_max());
     let mut answer = |chance: u64| {
         out.clear();
-        let ask = FlagAsk { chance, ..ask };
+        let ask = FlagAsk::of(&flags, view(&user), 7).drawing(chance);
         let mut on = 0;
         for flag in flags.list() {
             let judged = judge(&flags, flag, &ask);
             on += u32::from(judged.enabled);
             out.extend_from_slice(flag.toggle(&judged));
         }
-        (may_draw(&flags, &ask.view), on)
+        (ask.may_draw(&flags), on)
     };
     // A thread that matches for the first time takes what it keeps for that.
     let first = answer(7);

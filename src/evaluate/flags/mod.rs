@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 
 use super::{
     bucket::place,
-    predicate::{Field, Predicate},
+    predicate::{Found, Predicate},
     subject::SubjectView,
 };
 use crate::{
@@ -29,15 +29,44 @@ const VARIANT_SEED: u32 = 86_028_157;
 
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// For whom flags are judged.
-#[derive(Clone, Copy, Debug)]
+/// For whom these flags are judged.
+#[derive(Clone, Debug)]
 pub struct FlagAsk<'a> {
-    /// The context.
-    pub view: SubjectView<'a>,
+    /// Of the context.
+    found: Found<'a>,
     /// Fixed for the request.
-    pub now: UnixMs,
-    /// Chance, fixed for the request.
-    pub chance: u64,
+    now: UnixMs,
+    /// Fixed for the request.
+    chance: u64,
+}
+
+impl<'a> FlagAsk<'a> {
+    /// Looks up whatever these flags may ask of the context.
+    pub fn of(flags: &Flags, context: SubjectView<'a>, now: UnixMs) -> Self {
+        Self {
+            found: Found::of(&flags.asks().fields, context),
+            now,
+            chance: 0,
+        }
+    }
+
+    /// Lets chance decide, where something is left to it.
+    pub fn drawing(self, chance: u64) -> Self {
+        Self { chance, ..self }
+    }
+
+    /// Whether chance may decide something.
+    pub fn may_draw(&self, flags: &Flags) -> bool {
+        let lacks = |field: &usize| self.found.read(*field, |_| ()).is_none();
+        let draws = &flags.asks().draws;
+        draws.always
+            || draws.without_both.iter().any(|both| both.iter().all(lacks))
+            || draws.without_any.iter().any(lacks)
+    }
+
+    fn meets(&self, condition: &Predicate) -> bool {
+        condition.holds_of(&self.found, self.now)
+    }
 }
 
 /// Judges a flag, which is one of `flags`.
@@ -71,15 +100,6 @@ fn alone<'f>(flags: &'f Flags, flag: &'f Flag, ask: &FlagAsk<'_>) -> Judged<'f> 
     }
 }
 
-/// Whether chance may decide something for this context.
-pub fn may_draw(flags: &Flags, view: &SubjectView<'_>) -> bool {
-    let lacks = |field: &Field| field.read(view, |_| ()).is_none();
-    let draws = &flags.asks().draws;
-    draws.always
-        || draws.without_both.iter().any(|both| both.iter().all(lacks))
-        || draws.without_any.iter().any(lacks)
-}
-
 impl Dependency {
     fn holds(&self, flags: &Flags, ask: &FlagAsk<'_>) -> bool {
         let judged = |place: usize| match flags.list.get(place) {
@@ -100,7 +120,7 @@ impl Dependency {
 
 impl Strategy {
     fn holds(&self, flags: &Flags, ask: &FlagAsk<'_>, draw: Draw) -> bool {
-        let holds = |condition: &Predicate| condition.holds(&ask.view, ask.now);
+        let holds = |condition: &Predicate| ask.meets(condition);
         let in_segment = |place: &usize| {
             let segment = flags.segments.get(*place);
             segment.is_some_and(|segment| segment.conditions.iter().all(holds))
@@ -117,7 +137,7 @@ impl StrategyRule {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Among(condition) => condition.holds(&ask.view, ask.now),
+            Self::Among(condition) => ask.meets(condition),
             Self::Rollout(rollout) => rollout.has(ask, draw),
         }
     }
@@ -137,7 +157,7 @@ impl Rollout {
 impl Variants {
     fn chosen(&self, ask: &FlagAsk<'_>, draw: Draw) -> Option<&Variant> {
         let mut overrides = self.overrides.iter();
-        let overridden = overrides.find(|(condition, _)| condition.holds(&ask.view, ask.now));
+        let overridden = overrides.find(|(condition, _)| ask.meets(condition));
         if let Some((_, at)) = overridden {
             return self.list.get(*at);
         }
@@ -173,13 +193,13 @@ impl Stickiness {
         let hashed = |id: &str| place(seed, group, id, of);
         match self {
             Self::Random => Sticky::Drawn,
-            Self::Field(field) => match field.read(&ask.view, hashed) {
+            Self::Field(field) => match ask.found.read(*field, hashed) {
                 Some(place) => Sticky::At(place),
                 None => Sticky::Nowhere,
             },
             Self::Default { user, session } => {
-                let by_user = user.read(&ask.view, hashed);
-                match by_user.or_else(|| session.read(&ask.view, hashed)) {
+                let by_user = ask.found.read(*user, hashed);
+                match by_user.or_else(|| ask.found.read(*session, hashed)) {
                     Some(place) => Sticky::At(place),
                     None => Sticky::Drawn,
                 }

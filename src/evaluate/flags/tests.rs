@@ -36,11 +36,7 @@ fn variants(names: &[&str]) -> Value {
 /// Whether a flag is on, and its variant.
 fn ask(flags: &Flags, name: &str, context: &Value, chance: u64) -> (bool, Option<String>) {
     let (user, attributes) = subject(context);
-    let ask = FlagAsk {
-        view: view(&user, &attributes),
-        now: 0,
-        chance,
-    };
+    let ask = FlagAsk::of(flags, view(&user, &attributes), 0).drawing(chance);
     let judged = judge(flags, flags.named(name).unwrap(), &ask);
     let variant = judged.variant.map(|own| own.name.to_string());
     (judged.enabled, variant)
@@ -118,7 +114,7 @@ fn all_and_none_need_no_draw() {
             }]));
             assert_eq!(is_on(&flags, "f"), expected);
             let (user, attributes) = subject(&json!({}));
-            assert!(!may_draw(&flags, &view(&user, &attributes)));
+            assert!(!FlagAsk::of(&flags, view(&user, &attributes), 0).may_draw(&flags));
         }
     }
 }
@@ -260,7 +256,7 @@ proptest! {
         let context: Map<String, Value> = fields.into_iter().map(|field| (field.to_owned(), "pro".into())).collect();
         let context = Value::from(context);
         let (user, attributes) = subject(&context);
-        if !may_draw(&flags, &view(&user, &attributes)) {
+        if !FlagAsk::of(&flags, view(&user, &attributes), 0).may_draw(&flags) {
             let answers = chances.map(|chance| ask(&flags, "f", &context, chance));
             prop_assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
         }

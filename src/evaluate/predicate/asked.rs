@@ -3,7 +3,7 @@
 //! Audiences and rollouts name attributes in the same way, and both find them
 //! here; expressions and constraints share the look-up of properties. Rules
 //! repeat attributes, so every attribute of an audience has a [`Places`] of its
-//! own, and one that was [`Found`] once in a decision is not looked up again.
+//! own, and one that was [`Known`] once in a decision is not looked up again.
 
 use std::borrow::Cow;
 
@@ -152,12 +152,12 @@ impl Places {
 }
 
 /// What one decision has looked up of one subject, for the rules of one audience.
-pub(super) struct Found<'u> {
+pub(super) struct Known<'u> {
     /// None: not looked up yet.
     values: [Option<&'u Value>; PLACES_MAX],
 }
 
-impl<'u> Found<'u> {
+impl<'u> Known<'u> {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self {

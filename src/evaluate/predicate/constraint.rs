@@ -1,12 +1,13 @@
 //! What does a constraint of Unleash mean?
 //!
 //! The third dialect, compiled to the form of the other two; flags are made of
-//! it. What a constraint asks for is a [`field`](super::field) of the context.
+//! it. What a constraint asks for is a [`field`](super::field) of the context,
+//! which has a place.
 //! One that makes no sense never holds, inverted or not, and says why.
 
 use super::{
     date,
-    field::{CURRENT_TIME, operand},
+    field::CURRENT_TIME,
     form::{Condition, Operand, Relation, SpelledParts, TextTest},
     network::Network,
     pattern::Pattern,
@@ -35,7 +36,7 @@ pub struct Constraint {
 impl Constraint {
     /// Why the constraint never holds, inverted or not; none where it may.
     pub fn fault(&self) -> Option<String> {
-        compile(self).err()
+        compile(self, 0).err()
     }
 
     /// The point in time at which the answer changes by itself, for requests
@@ -49,32 +50,33 @@ impl Constraint {
 
 /// Compiles one. One that makes no sense never holds: a flag with a mistyped
 /// constraint stays off, also where the constraint is inverted.
-pub(super) fn compile_or_never(constraint: &Constraint) -> Condition {
-    compile(constraint).unwrap_or(Condition::Truth(Operand::Boolean(false)))
+pub(super) fn compile_or_never(constraint: &Constraint, place: usize) -> Condition {
+    compile(constraint, place).unwrap_or(Condition::Truth(Operand::Boolean(false)))
 }
 
-fn compile(constraint: &Constraint) -> Result<Condition, String> {
-    let one_of = || Condition::Spelled(field(constraint), sorted(&constraint.values));
+fn compile(constraint: &Constraint, place: usize) -> Result<Condition, String> {
+    let field = Operand::Field(place);
+    let one_of = |field| Condition::Spelled(field, sorted(&constraint.values));
     let condition = match constraint.operator.as_str() {
-        "IN" => one_of(),
-        "NOT_IN" => Condition::Not(Box::new(one_of())),
-        "STR_STARTS_WITH" => part(constraint, TextTest::Starts),
-        "STR_ENDS_WITH" => part(constraint, TextTest::Ends),
-        "STR_CONTAINS" => part(constraint, TextTest::Contains),
-        "NUM_EQ" => numeric(constraint, Relation::Equal)?,
-        "NUM_GT" => numeric(constraint, Relation::Greater)?,
-        "NUM_GTE" => numeric(constraint, Relation::GreaterOrEqual)?,
-        "NUM_LT" => numeric(constraint, Relation::Less)?,
-        "NUM_LTE" => numeric(constraint, Relation::LessOrEqual)?,
-        "DATE_AFTER" => dated(constraint, Relation::Greater)?,
-        "DATE_BEFORE" => dated(constraint, Relation::Less)?,
-        "SEMVER_EQ" => release(constraint, Relation::Equal)?,
-        "SEMVER_GT" => release(constraint, Relation::Greater)?,
-        "SEMVER_GTE" => release(constraint, Relation::GreaterOrEqual)?,
-        "SEMVER_LT" => release(constraint, Relation::Less)?,
-        "SEMVER_LTE" => release(constraint, Relation::LessOrEqual)?,
-        "IN_CIDR" => within(constraint),
-        "REGEX" => matching(constraint)?,
+        "IN" => one_of(field),
+        "NOT_IN" => Condition::Not(Box::new(one_of(field))),
+        "STR_STARTS_WITH" => part(constraint, field, TextTest::Starts),
+        "STR_ENDS_WITH" => part(constraint, field, TextTest::Ends),
+        "STR_CONTAINS" => part(constraint, field, TextTest::Contains),
+        "NUM_EQ" => numeric(constraint, field, Relation::Equal)?,
+        "NUM_GT" => numeric(constraint, field, Relation::Greater)?,
+        "NUM_GTE" => numeric(constraint, field, Relation::GreaterOrEqual)?,
+        "NUM_LT" => numeric(constraint, field, Relation::Less)?,
+        "NUM_LTE" => numeric(constraint, field, Relation::LessOrEqual)?,
+        "DATE_AFTER" => dated(constraint, place, Relation::Greater)?,
+        "DATE_BEFORE" => dated(constraint, place, Relation::Less)?,
+        "SEMVER_EQ" => release(constraint, field, Relation::Equal)?,
+        "SEMVER_GT" => release(constraint, field, Relation::Greater)?,
+        "SEMVER_GTE" => release(constraint, field, Relation::GreaterOrEqual)?,
+        "SEMVER_LT" => release(constraint, field, Relation::Less)?,
+        "SEMVER_LTE" => release(constraint, field, Relation::LessOrEqual)?,
+        "IN_CIDR" => within(constraint, field),
+        "REGEX" => matching(constraint, field)?,
         unknown => {
             return Err(format!(
                 "found the operator {unknown:?}, expected a known one"
@@ -87,10 +89,6 @@ fn compile(constraint: &Constraint) -> Result<Condition, String> {
     })
 }
 
-fn field(constraint: &Constraint) -> Operand {
-    operand(&constraint.context_name)
-}
-
 fn sorted(values: &[String]) -> Box<[Box<str>]> {
     let mut sorted: Vec<Box<str>> = values.iter().map(|value| value.as_str().into()).collect();
     sorted.sort_unstable();
@@ -98,7 +96,7 @@ fn sorted(values: &[String]) -> Box<[Box<str>]> {
     sorted.into()
 }
 
-fn part(constraint: &Constraint, test: TextTest) -> Condition {
+fn part(constraint: &Constraint, field: Operand, test: TextTest) -> Condition {
     let ignore_case = constraint.case_insensitive;
     let any_of = constraint.values.iter().map(|value| match ignore_case {
         true => Text::new(value).lowered().characters().collect(),
@@ -109,47 +107,55 @@ fn part(constraint: &Constraint, test: TextTest) -> Condition {
         any_of: any_of.collect(),
         ignore_case,
     };
-    Condition::SpelledPart(field(constraint), parts)
+    Condition::SpelledPart(field, parts)
 }
 
-fn numeric(constraint: &Constraint, relation: Relation) -> Result<Condition, String> {
+fn numeric(
+    constraint: &Constraint,
+    field: Operand,
+    relation: Relation,
+) -> Result<Condition, String> {
     let value = value(constraint)?;
     let number = Seen::Text(Text::new(value)).float();
     let number = number.ok_or_else(|| format!("found {value:?}, expected a number"))?;
-    Ok(Condition::Numeric(relation, field(constraint), number))
+    Ok(Condition::Numeric(relation, field, number))
 }
 
-fn dated(constraint: &Constraint, relation: Relation) -> Result<Condition, String> {
+fn dated(constraint: &Constraint, place: usize, relation: Relation) -> Result<Condition, String> {
     let value = value(constraint)?;
     let time = date::parse(value).ok_or_else(|| {
         format!("found {value:?}, expected a date such as \"2026-01-31T09:30:00Z\"")
     })?;
     // Only here is a time that the request does not name the time it came.
     let field = match constraint.context_name.as_str() {
-        CURRENT_TIME => Operand::CurrentTime,
-        _ => field(constraint),
+        CURRENT_TIME => Operand::FieldOrNow(place),
+        _ => Operand::Field(place),
     };
     let sides = Box::new([field, Operand::Time(time)]);
     Ok(Condition::Compare(relation, sides))
 }
 
-fn release(constraint: &Constraint, relation: Relation) -> Result<Condition, String> {
+fn release(
+    constraint: &Constraint,
+    field: Operand,
+    relation: Relation,
+) -> Result<Condition, String> {
     let value = value(constraint)?;
     let release = Release::parse(value)
         .ok_or_else(|| format!("found {value:?}, expected a semantic version such as \"1.2.3\""))?;
-    Ok(Condition::Release(relation, field(constraint), release))
+    Ok(Condition::Release(relation, field, release))
 }
 
 /// Entries that are no networks are passed over: the others still count.
-fn within(constraint: &Constraint) -> Condition {
+fn within(constraint: &Constraint, field: Operand) -> Condition {
     let networks = constraint.values.iter();
     let networks = networks.filter_map(|value| Network::parse(value));
-    Condition::Within(field(constraint), networks.collect())
+    Condition::Within(field, networks.collect())
 }
 
-fn matching(constraint: &Constraint) -> Result<Condition, String> {
+fn matching(constraint: &Constraint, field: Operand) -> Result<Condition, String> {
     let pattern = Pattern::compile(value(constraint)?, constraint.case_insensitive)?;
-    Ok(Condition::Matches(field(constraint), pattern))
+    Ok(Condition::Matches(field, pattern))
 }
 
 fn value(constraint: &Constraint) -> Result<&str, String> {

@@ -33,6 +33,8 @@ pub(super) struct Scene<'a> {
     pub(super) now: UnixMs,
     /// Sorted by key; none outside of branches.
     pub(super) blocks: Option<&'a [BlockState]>,
+    /// Fields of Unleash's context, in their places; none outside of flags.
+    pub(super) found: &'a [Seen<'a>],
 }
 
 impl Condition {
@@ -141,8 +143,8 @@ impl Operand {
             Self::Now => time(Some(scene.now)),
             Self::Attribute(root, attribute) => attribute.of(asked::profile(&scene.view, *root)),
             Self::Property(root, path) => scene.property(*root, path),
-            Self::Carried(name) => scene.carried(name),
-            Self::CurrentTime => match scene.carried("currentTime") {
+            Self::Field(place) => scene.found(*place),
+            Self::FieldOrNow(place) => match scene.found(*place) {
                 Seen::Null => time(Some(scene.now)),
                 said => said,
             },
@@ -172,9 +174,9 @@ impl Operand {
 }
 
 impl<'a> Scene<'a> {
-    fn carried(&self, name: &str) -> Seen<'a> {
-        let found = self.view.attributes.and_then(|own| own.get(name));
-        found.map_or(Seen::Null, Seen::from)
+    #[inline]
+    fn found(&self, place: usize) -> Seen<'a> {
+        self.found.get(place).copied().unwrap_or(Seen::Null)
     }
 
     fn property(&self, root: Root, path: &PropertyPath) -> Seen<'a> {

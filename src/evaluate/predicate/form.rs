@@ -148,10 +148,10 @@ pub(super) enum Operand {
     Attribute(Root, Attribute),
     /// A property of the user or the group.
     Property(Root, PropertyPath),
-    /// What the request itself says, whatever is stored.
-    Carried(Box<str>),
-    /// The time the request says it is, or else the time of the request.
-    CurrentTime,
+    /// A field of Unleash's context, by its place among those that were found.
+    Field(usize),
+    /// The same, or else the time of the request.
+    FieldOrNow(usize),
     /// A date moved by some milliseconds.
     Shifted(Box<Operand>, i64),
     /// A text in lower case.
@@ -191,16 +191,6 @@ pub(super) struct PropertyPath {
     pub(super) name: Box<str>,
     /// Further down.
     pub(super) deeper: Box<[Descent]>,
-}
-
-impl PropertyPath {
-    /// A property as a whole.
-    pub(super) fn whole(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            deeper: Box::default(),
-        }
-    }
 }
 
 /// One step down into a nested value.

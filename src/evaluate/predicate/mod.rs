@@ -31,10 +31,10 @@ pub(super) use self::asked::AskedId;
 pub use self::{
     asked::{Asked, Places},
     constraint::Constraint,
-    field::Field,
+    field::Found,
 };
 
-use self::{asked::Found, eval::Scene, form::Condition};
+use self::{asked::Known, eval::Scene, form::Condition};
 use super::{state::BlockState, subject::SubjectView};
 use crate::{
     clock::UnixMs,
@@ -85,17 +85,22 @@ impl Predicate {
         Ok(Self { root })
     }
 
-    /// Compiles a constraint of Unleash. One that makes no sense never holds,
-    /// and [`Constraint::fault`] says why.
-    pub fn constraint(constraint: &Constraint) -> Self {
+    /// Compiles a constraint of Unleash, whose field has this place. One that
+    /// makes no sense never holds, and [`Constraint::fault`] says why.
+    pub fn constraint(constraint: &Constraint, place: usize) -> Self {
         Self {
-            root: constraint::compile_or_never(constraint),
+            root: constraint::compile_or_never(constraint, place),
         }
     }
 
     /// Whether it holds, where there are no blocks to look at.
     pub fn holds(&self, view: &SubjectView<'_>, now: UnixMs) -> bool {
         self.holds_in(view, now, None)
+    }
+
+    /// Whether a constraint holds, of what was found of its field.
+    pub fn holds_of(&self, found: &Found<'_>, now: UnixMs) -> bool {
+        self.root.holds(&found.scene(now))
     }
 
     /// Whether it holds in a flow that stands like this. Without `blocks`
@@ -110,6 +115,7 @@ impl Predicate {
             view: *view,
             now,
             blocks,
+            found: &[],
         })
     }
 }
@@ -118,7 +124,7 @@ impl Predicate {
 /// up once.
 pub(super) struct Judging<'v> {
     scene: Scene<'v>,
-    found: Found<'v>,
+    known: Known<'v>,
 }
 
 impl<'v> Judging<'v> {
@@ -129,8 +135,9 @@ impl<'v> Judging<'v> {
                 view: *view,
                 now,
                 blocks: None,
+                found: &[],
             },
-            found: Found::new(),
+            known: Known::new(),
         }
     }
 
@@ -138,7 +145,7 @@ impl<'v> Judging<'v> {
     #[inline]
     pub(super) fn holds(&mut self, rule: &Predicate) -> bool {
         match &rule.root {
-            Condition::Rule(rule) => rule.accepts(self.found.value(&rule.asked, &self.scene.view)),
+            Condition::Rule(rule) => rule.accepts(self.known.value(&rule.asked, &self.scene.view)),
             other => other.holds(&self.scene),
         }
     }

@@ -5,7 +5,7 @@
 //! be made sense of is a [`FlagTrouble`]: a flag of wrong types is set aside, a
 //! constraint or strategy nobody understands never holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::{
     inline::Inlined,
 };
 use crate::{
-    evaluate::predicate::{Constraint, Field, Predicate},
+    evaluate::predicate::{Constraint, Predicate},
     limits::{
         CONSTRAINT_VALUES_MAX, CONSTRAINTS_PER_STRATEGY_MAX, DEPENDENCIES_PER_FLAG_MAX,
         FLAG_NAME_BYTES_MAX, STRATEGIES_PER_FLAG_MAX,
@@ -69,11 +69,7 @@ impl Flags {
             segments: compiling.segments.into(),
             places: compiling.places,
             troubles: compiling.troubles.into(),
-            asks: Asks {
-                fields: compiling.fields.into_iter().collect(),
-                times: compiling.times.into_iter().collect(),
-                draws: compiling.draws.compiled(),
-            },
+            asks: compiling.fields.asks(compiling.times, compiling.draws),
             toggles_bytes_max: bytes,
         }
     }
@@ -86,27 +82,48 @@ pub(super) struct Compiling {
     /// Places of segments by their ids.
     places: FxHashMap<i64, usize>,
     troubles: Vec<FlagTrouble>,
-    fields: BTreeSet<Box<str>>,
+    fields: Fields,
     times: BTreeSet<i64>,
     pub(super) draws: DrawsSeen,
 }
 
-/// What may make chance decide.
+/// What may make chance decide; fields by their places.
 #[derive(Default)]
 pub(super) struct DrawsSeen {
     pub(super) always: bool,
-    pub(super) without_both: bool,
-    pub(super) without_any: BTreeSet<String>,
+    pub(super) without_both: Option<[usize; 2]>,
+    pub(super) without_any: BTreeSet<usize>,
 }
 
-impl DrawsSeen {
-    fn compiled(self) -> Draws {
-        let both = || [Field::named("userId"), Field::named("sessionId")];
-        let any = self.without_any.iter().map(|name| Field::named(name));
-        Draws {
-            always: self.always,
-            without_both: self.without_both.then(both),
-            without_any: any.collect(),
+/// Fields of the context by their names; whichever is asked for first has the
+/// first place.
+#[derive(Default)]
+struct Fields(BTreeMap<Box<str>, usize>);
+
+impl Fields {
+    fn place(&mut self, name: &str) -> usize {
+        let free = self.0.len();
+        match self.0.get(name) {
+            Some(place) => *place,
+            None => *self.0.entry(name.into()).or_insert(free),
+        }
+    }
+
+    /// With them, what evaluating may ask of a request.
+    fn asks(self, times: BTreeSet<i64>, draws: DrawsSeen) -> Asks {
+        let by_name = self.0.values().copied().collect();
+        let mut fields: Vec<(usize, Box<str>)> =
+            self.0.into_iter().map(|(name, at)| (at, name)).collect();
+        fields.sort_unstable();
+        Asks {
+            fields: fields.into_iter().map(|(_, name)| name).collect(),
+            by_name,
+            times: times.into_iter().collect(),
+            draws: Draws {
+                always: draws.always,
+                without_both: draws.without_both,
+                without_any: draws.without_any.into_iter().collect(),
+            },
         }
     }
 }
@@ -202,17 +219,13 @@ impl Compiling {
             inverted: part.inverted,
             case_insensitive: part.case_insensitive,
         };
-        match constraint.fault() {
-            Some(why) => {
-                let why = format!("a constraint on {} never holds: {why}", part.context_name);
-                self.trouble(name, why, false);
-            }
-            None => {
-                self.asks_for(&part.context_name);
-                self.times.extend(constraint.turns_at());
-            }
+        if let Some(why) = constraint.fault() {
+            let why = format!("a constraint on {} never holds: {why}", part.context_name);
+            self.trouble(name, why, false);
         }
-        Ok(Predicate::constraint(&constraint))
+        self.times.extend(constraint.turns_at());
+        let place = self.asks_for(&part.context_name);
+        Ok(Predicate::constraint(&constraint, place))
     }
 
     /// The place of a segment.
@@ -220,11 +233,9 @@ impl Compiling {
         self.places.get(&id).copied()
     }
 
-    /// Notes that a field of the context may count.
-    pub(super) fn asks_for(&mut self, field: &str) {
-        if !self.fields.contains(field) {
-            self.fields.insert(field.into());
-        }
+    /// Notes that a field of the context may count, and gives it its place.
+    pub(super) fn asks_for(&mut self, field: &str) -> usize {
+        self.fields.place(field)
     }
 
     pub(super) fn trouble(&mut self, what: &str, why: String, set_aside: bool) {

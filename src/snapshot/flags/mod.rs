@@ -31,7 +31,7 @@ use rustc_hash::FxHashMap;
 
 use self::inline::Inlined;
 use super::model::SetAside;
-use crate::evaluate::predicate::{Field, Predicate};
+use crate::evaluate::predicate::Predicate;
 
 /// All flags of an environment.
 #[derive(Debug, Default)]
@@ -62,12 +62,26 @@ pub struct FlagTrouble {
 /// What evaluating all flags may ask of a request.
 #[derive(Debug, Default)]
 pub struct Asks {
-    /// Fields of the context, sorted.
+    /// Fields of the context; where one stands is its place.
     pub fields: Box<[Box<str>]>,
+    /// Their places in the order of their names, which is the same wherever
+    /// the same flags are.
+    pub by_name: Box<[usize]>,
     /// When constraints on the time of the request change their answers, in
     /// milliseconds since the Unix epoch, ascending.
     pub times: Box<[i64]>,
     pub(crate) draws: Draws,
+}
+
+impl Asks {
+    /// Whether evaluating may ask for this field.
+    pub fn has(&self, field: &str) -> bool {
+        let name = |place: &usize| self.fields.get(*place).map(|own| &**own);
+        let found = self
+            .by_name
+            .binary_search_by(|own| name(own).cmp(&Some(field)));
+        found.is_ok()
+    }
 }
 
 /// When chance decides something.
@@ -76,9 +90,9 @@ pub(crate) struct Draws {
     /// Always.
     pub(crate) always: bool,
     /// Where the context has neither of these.
-    pub(crate) without_both: Option<[Field; 2]>,
+    pub(crate) without_both: Option<[usize; 2]>,
     /// Where it lacks one of these.
-    pub(crate) without_any: Box<[Field]>,
+    pub(crate) without_any: Box<[usize]>,
 }
 
 /// One flag.
@@ -163,15 +177,15 @@ pub(crate) struct Rollout {
 pub(crate) enum Stickiness {
     /// The user, else the session, else a draw.
     Default {
-        /// `userId`.
-        user: Field,
-        /// `sessionId`.
-        session: Field,
+        /// The place of `userId`.
+        user: usize,
+        /// That of `sessionId`.
+        session: usize,
     },
     /// A draw.
     Random,
-    /// A field of the context.
-    Field(Field),
+    /// The field of the context in this place.
+    Field(usize),
 }
 
 /// Variants to choose from.

@@ -14,7 +14,7 @@ use super::{
     fragment,
 };
 use crate::{
-    evaluate::predicate::{Constraint, Field, Predicate},
+    evaluate::predicate::{Constraint, Predicate},
     limits::{CONSTRAINT_VALUES_MAX, VARIANTS_MAX},
     snapshot::wire::{FlagPart, OverridePart, StrategyPart, VariantPart},
 };
@@ -109,8 +109,11 @@ impl Compiling {
             ..Constraint::default()
         };
         within(list, constraint.values.len(), CONSTRAINT_VALUES_MAX)?;
-        self.asks_for(field);
-        Ok(StrategyRule::Among(Predicate::constraint(&constraint)))
+        let place = self.asks_for(field);
+        Ok(StrategyRule::Among(Predicate::constraint(
+            &constraint,
+            place,
+        )))
     }
 
     /// A rollout of the older form.
@@ -128,7 +131,9 @@ impl Compiling {
             (_, 0) => return StrategyRule::Never,
             (_, 100) => return StrategyRule::Always,
             (Stickiness::Random, _) => self.draws.always = true,
-            (Stickiness::Default { .. }, _) => self.draws.without_both = true,
+            (Stickiness::Default { user, session }, _) => {
+                self.draws.without_both = Some([*user, *session]);
+            }
         }
         StrategyRule::Rollout(Rollout {
             percent,
@@ -139,19 +144,12 @@ impl Compiling {
 
     fn stickiness(&mut self, name: Option<&str>) -> Stickiness {
         match name {
-            None | Some("" | DEFAULT) => {
-                self.asks_for(USER_ID);
-                self.asks_for(SESSION_ID);
-                Stickiness::Default {
-                    user: Field::named(USER_ID),
-                    session: Field::named(SESSION_ID),
-                }
-            }
+            None | Some("" | DEFAULT) => Stickiness::Default {
+                user: self.asks_for(USER_ID),
+                session: self.asks_for(SESSION_ID),
+            },
             Some(RANDOM) => Stickiness::Random,
-            Some(field) => {
-                self.asks_for(field);
-                Stickiness::Field(Field::named(field))
-            }
+            Some(field) => Stickiness::Field(self.asks_for(field)),
         }
     }
 
@@ -179,13 +177,14 @@ impl Compiling {
 
     fn overridden(&mut self, part: &OverridePart) -> Result<Predicate, String> {
         within("values", part.values.len(), CONSTRAINT_VALUES_MAX)?;
-        self.asks_for(&part.context_name);
-        Ok(Predicate::constraint(&Constraint {
+        let place = self.asks_for(&part.context_name);
+        let constraint = Constraint {
             context_name: part.context_name.clone(),
             operator: "IN".to_owned(),
             values: part.values.clone(),
             ..Constraint::default()
-        }))
+        };
+        Ok(Predicate::constraint(&constraint, place))
     }
 
     /// What choosing one of these goes by. Who lacks it is drawn for, unless
@@ -193,12 +192,14 @@ impl Compiling {
     fn choice_by(&mut self, by: Option<&str>, parts: &[VariantPart]) -> Stickiness {
         let stickiness = self.stickiness(by);
         if parts.iter().filter(|part| part.weight > 0).count() > 1 {
-            match (&stickiness, by) {
-                (Stickiness::Default { .. }, _) => self.draws.without_both = true,
-                (Stickiness::Field(_), Some(field)) => {
-                    self.draws.without_any.insert(field.to_owned());
+            match stickiness {
+                Stickiness::Default { user, session } => {
+                    self.draws.without_both = Some([user, session]);
                 }
-                (Stickiness::Random | Stickiness::Field(_), _) => self.draws.always = true,
+                Stickiness::Field(field) => {
+                    self.draws.without_any.insert(field);
+                }
+                Stickiness::Random => self.draws.always = true,
             }
         }
         stickiness

@@ -37,12 +37,8 @@ fn is_on(snapshot: &Snapshot, flag: &str, user: &str) -> bool {
         attributes: None,
         conversation: None,
     };
-    let ask = FlagAsk {
-        view,
-        now: START,
-        chance: 0,
-    };
     let flags = &snapshot.flags;
+    let ask = FlagAsk::of(flags, view, START);
     flags
         .named(flag)
         .is_some_and(|own| judge(flags, own, &ask).enabled)

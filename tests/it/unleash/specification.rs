@@ -144,16 +144,13 @@ fn in_process(flags: &Flags, case: &Value, chance: u64) -> Value {
     let user = attributes.remove("userId");
     let user = user.as_ref().and_then(Value::as_str).unwrap_or_default();
     let user = Subject::unseen(user);
-    let ask = FlagAsk {
-        view: SubjectView {
-            user: &user,
-            group: None,
-            attributes: Some(&attributes),
-            conversation: None,
-        },
-        now: NOW,
-        chance,
+    let view = SubjectView {
+        user: &user,
+        group: None,
+        attributes: Some(&attributes),
+        conversation: None,
     };
+    let ask = FlagAsk::of(flags, view, NOW).drawing(chance);
     let flag = flags.named(case["toggleName"].as_str().expect("a name"));
     let toggle = flag.map(|flag| {
         let judged = judge(flags, flag, &ask);

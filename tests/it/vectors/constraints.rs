@@ -5,7 +5,7 @@
 
 use flowgate::evaluate::{
     Profile, Subject, SubjectView,
-    predicate::{Constraint, Predicate},
+    predicate::{Constraint, Found, Predicate},
 };
 use serde_json::{Map, Value};
 
@@ -37,7 +37,9 @@ pub(super) fn run(document: &Value, report: &mut Report) {
                 inverted: !constraint.inverted,
                 ..constraint.clone()
             };
-            let holds = |one: &Constraint| Predicate::constraint(one).holds(&view, now);
+            let names = [constraint.context_name.as_str().into()];
+            let found = Found::of(&names, view);
+            let holds = |one: &Constraint| Predicate::constraint(one, 0).holds_of(&found, now);
             if let Some(expected) = case["holds"].as_bool() {
                 report.same(&place, constraint.fault(), None);
                 report.same(&place, holds(&constraint), expected);

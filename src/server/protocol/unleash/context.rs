@@ -46,25 +46,32 @@ pub(super) struct Context {
 impl Context {
     /// From a query: `userId=7&properties[plan]=pro`.
     pub(super) fn of_query(raw: &str) -> Result<Self, Fault> {
-        let (mut fields, mut properties) = (Map::new(), Map::new());
+        let mut own = Map::new();
+        let mut given = Given::default();
+        let mut properties = 0;
         for pair in pairs(raw, Plus::Space) {
             let (name, value) = pair?;
             let inner = name.strip_prefix("properties[");
             let inner = inner.and_then(|rest| rest.strip_suffix(']'));
-            let (place, name) = match inner {
-                Some(property) => (&mut properties, property),
-                None if FIELDS.contains(&&*name) => (&mut fields, &*name),
-                None => (&mut properties, &*name),
+            let is_inner = inner.is_some();
+            let name = inner.unwrap_or(&name);
+            let field = FIELDS.iter().position(|own| *own == name);
+            properties += usize::from(is_inner || field.is_none());
+            let (is_again, counts) = match field {
+                Some(field) => given.field(field, is_inner),
+                None => (own.contains_key(name), true),
             };
-            let before = place.insert(name.to_owned(), Value::String(value.into_owned()));
-            if before.is_some() {
+            if is_again {
                 return Err(Invalid::Repeated {
                     what: "a field of the context",
                 }
                 .into());
             }
+            if counts {
+                own.insert(name.to_owned(), Value::String(value.into_owned()));
+            }
         }
-        Self::joined(fields, properties)
+        Self::within_limits(own, properties)
     }
 
     /// From a body: `{"context":{…}}`, or the context alone.
@@ -104,18 +111,23 @@ impl Context {
     }
 
     fn joined(fields: Map<String, Value>, properties: Map<String, Value>) -> Result<Self, Fault> {
-        if properties.len() > CONTEXT_PROPERTIES_MAX {
-            return Err(Invalid::Length {
-                what: "the properties of the context",
-                found: properties.len(),
-                expected: "at most 256",
-            }
-            .into());
-        }
+        let count = properties.len();
         let mut attributes = properties;
         attributes.extend(fields);
         attributes
             .retain(|_, value| !matches!(value, Value::Null | Value::Array(_) | Value::Object(_)));
+        Self::within_limits(attributes, count)
+    }
+
+    fn within_limits(attributes: Map<String, Value>, properties: usize) -> Result<Self, Fault> {
+        if properties > CONTEXT_PROPERTIES_MAX {
+            return Err(Invalid::Length {
+                what: "the properties of the context",
+                found: properties,
+                expected: "at most 256",
+            }
+            .into());
+        }
         let texts = attributes.values().filter_map(Value::as_str);
         if let Some(long) = texts
             .map(str::len)
@@ -142,13 +154,7 @@ impl Context {
     /// address but that of something in between.
     pub(super) fn complete(mut self, snapshot: &Snapshot, from: IpAddr) -> Self {
         let mut fill = |name: &str, value: &dyn ToString, over: bool| {
-            let asked = snapshot
-                .flags
-                .asks()
-                .fields
-                .iter()
-                .any(|own| **own == *name);
-            if asked && (over || !self.attributes.contains_key(name)) {
+            if snapshot.flags.asks().has(name) && (over || !self.attributes.contains_key(name)) {
                 let value = Value::String(value.to_string());
                 self.attributes.insert(name.to_owned(), value);
             }
@@ -174,6 +180,27 @@ impl Context {
     /// A field or property, if it is there.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.attributes.get(name)
+    }
+}
+
+/// Which of the fields a query has given: by themselves, and among the
+/// properties, where they count unless they are given by themselves, too.
+#[derive(Default)]
+struct Given {
+    alone: [bool; FIELDS.len()],
+    inner: [bool; FIELDS.len()],
+}
+
+impl Given {
+    /// Whether this field was given in this way already, and whether this is
+    /// what counts.
+    fn field(&mut self, field: usize, is_inner: bool) -> (bool, bool) {
+        let place = match is_inner {
+            true => &mut self.inner[field],
+            false => &mut self.alone[field],
+        };
+        let is_again = std::mem::replace(place, true);
+        (is_again, !is_inner || !self.alone[field])
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     reply::{Ingredients, Reply},
 };
 use crate::{
-    evaluate::{FlagAsk, judge, may_draw},
+    evaluate::{FlagAsk, judge},
     http::Answer,
     server::error::{Fault, Missing},
     snapshot::flags::{Flag, Judged},
@@ -36,12 +36,11 @@ pub(super) fn answer(
 ) -> Result<Answer, Fault> {
     let snapshot = &reply.access.environment.snapshot;
     let (flags, key) = (&*snapshot.flags, reply.access.key);
-    let view = context.view();
-    let is_chance = may_draw(flags, &view);
-    let ask = FlagAsk {
-        view,
-        now: reply.now,
-        chance: if is_chance { reply.edge.chance() } else { 0 },
+    let ask = FlagAsk::of(flags, context.view(), reply.now);
+    let is_chance = ask.may_draw(flags);
+    let ask = match is_chance {
+        true => ask.drawing(reply.edge.chance()),
+        false => ask,
     };
     let evaluating = reply.edge.evaluating.as_ref();
     let counted = evaluating.and_then(|own| own.row(&snapshot.environment, &snapshot.flags));
@@ -105,7 +104,8 @@ fn ingredients(reply: &Reply<'_>, context: &Context, scope: Scope<'_>) -> Ingred
         let (passed, is_at) = place.map_or_else(|at| (at, false), |at| (at, true));
         own.add(&[&(passed as u64).to_le_bytes()[..], &[u8::from(is_at)]].concat());
     }
-    for field in &asks.fields {
+    let fields = asks.by_name.iter();
+    for field in fields.filter_map(|place| asks.fields.get(*place)) {
         match context.value(field) {
             Some(Value::String(text)) => own.add(text.as_bytes()),
             // With a byte that no text has: a number is not its digits to
