@@ -87,15 +87,16 @@ impl Flag {
         settings.is_some_and(|own| own.enabled)
     }
 
-    /// Switches it on or off in an environment. One that is on and names nobody
-    /// is on for everybody, and says so by a strategy of its own.
+    /// Switches it on or off in an environment. One that is switched on and names
+    /// nobody is on for everybody, and says so by a strategy of its own. One that
+    /// was on already gets none: who took its last one meant fewer, not all.
     pub(super) fn enable(&mut self, environment_uid: &str, enabled: bool, now: UnixMs) {
         let settings = self.environments.entry(environment_uid.to_owned());
         let settings = settings.or_default();
-        settings.enabled = enabled;
+        let was_on = std::mem::replace(&mut settings.enabled, enabled);
         if enabled {
             settings.enabled_ms.get_or_insert(now);
-            if settings.strategies.is_empty() {
+            if !was_on && settings.strategies.is_empty() {
                 settings
                     .strategies
                     .push(FlagStrategy::everybody(&self.name));

@@ -298,14 +298,11 @@ fn a_change_of_what_was_not_read_is_refused() {
     let terms = Terms { tag: Some(tag) };
     let place = ("new-cart", "development");
     store.remove_strategy(place, 1, &terms).unwrap();
-    // Without strategies it is on for everybody, and says so.
-    let workspace = store.workspace();
-    let flag = &workspace.flags["new-cart"];
-    let uid = &workspace.environment("development").unwrap().uid;
-    assert_eq!(flag.environments[uid].strategies.len(), 1);
-    store
-        .add_strategy(place, r#"{"name": "default"}"#, &Terms::default())
-        .unwrap();
+    for _ in 0..2 {
+        store
+            .add_strategy(place, r#"{"name": "default"}"#, &Terms::default())
+            .unwrap();
+    }
     let error = store.remove_strategy(place, 1, &terms).unwrap_err();
     assert!(
         matches!(error, StoreError::Flag(FlagError::Changed { .. })),
@@ -315,4 +312,48 @@ fn a_change_of_what_was_not_read_is_refused() {
         .remove_strategy(place, 9, &Terms::default())
         .unwrap_err();
     assert!(error.to_string().contains("expected 1 to 2"), "{error}");
+}
+
+/// Before, whoever took the last strategy away let everybody in.
+#[test]
+fn a_flag_that_loses_its_last_strategy_is_switched_off() {
+    let terms = Terms::default();
+    let place = ("new-cart", "production");
+    let change = r#"{"environments": {"production": {"strategies": []}}}"#;
+    type Emptied<'e> = dyn Fn(&Store) -> Result<ImportReport, StoreError> + 'e;
+    let ways: [&Emptied; 3] = [
+        &|store| store.remove_strategy(place, 1, &terms),
+        &|store| store.put_strategies(place, "[]", &terms),
+        &|store| store.change_flag("new-cart", change, &terms),
+    ];
+    for emptied in ways {
+        let house = House::new();
+        let store = with_flags(&house);
+        let report = emptied(&store).unwrap();
+        let kinds: Vec<ChangeKind> = report.changes.iter().map(|own| own.kind).collect();
+        assert_eq!(
+            kinds,
+            [ChangeKind::FlagDisabled, ChangeKind::FlagStrategies]
+        );
+        let place = report.changes[0].environment.as_deref();
+        assert_eq!(place, Some("production"));
+        assert!(
+            report.notices[0].rule.contains("switched off"),
+            "{report:?}"
+        );
+        store.publish().unwrap();
+        house.wait(1_000);
+        let snapshot = pull(&store, "production", &mut trust(&store, "production"));
+        for user in ["ada", "bob"] {
+            assert!(!is_on(&snapshot, "new-cart", user), "{user}");
+        }
+        // Switched on again it is on for everybody, because somebody says so.
+        store
+            .enable_flag("new-cart", "production", true, &terms)
+            .unwrap();
+        store.publish().unwrap();
+        house.wait(1_000);
+        let snapshot = pull(&store, "production", &mut trust(&store, "production"));
+        assert!(is_on(&snapshot, "new-cart", "bob"));
+    }
 }

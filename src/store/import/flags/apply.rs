@@ -242,13 +242,30 @@ fn configure(
     });
     let settings = flag.environments.entry(environment_uid.to_owned());
     let settings = settings.or_default();
-    if let Some(strategies) = strategies {
+    let emptied = settings.enabled && strategies.as_ref().is_some_and(Vec::is_empty);
+    let enabled = match given.enabled {
+        None if emptied => {
+            let text = "it was on and has no strategies any more: so it is switched off";
+            faults.notice(file, place, text);
+            false
+        }
+        // What a file says that switched it on says the same once more.
+        Some(true) if emptied && settings.strategies == [FlagStrategy::everybody(&flag.name)] => {
+            true
+        }
+        Some(true) if emptied => {
+            let rule = "it is on and would lose all strategies (expected at least one, or \
+                        enabled: false)";
+            return faults.add(file, place, rule);
+        }
+        enabled => enabled.unwrap_or(settings.enabled),
+    };
+    if let Some(strategies) = strategies.filter(|_| !(emptied && enabled)) {
         settings.strategies = strategies;
     }
     if let Some(variants) = given.variants {
         settings.variants = variants;
     }
-    let enabled = given.enabled.unwrap_or(settings.enabled);
     flag.enable(environment_uid, enabled, now);
     if flag.environments.get(environment_uid) == Some(&FlagSettings::default()) {
         flag.environments.remove(environment_uid);

@@ -90,6 +90,44 @@ fn what_a_file_leaves_out_of_a_flag_stays() {
     assert_eq!(flag.variants.len(), 2);
 }
 
+/// What was said of a flag that was off went without a word.
+#[test]
+fn strategies_taken_from_a_flag_that_was_never_on_are_told() {
+    let text = |list: &str| {
+        one(&format!(
+            "environments: {{ production: {{ strategies: [{list}] }} }}"
+        ))
+    };
+    let before = take(&workspace(), &text("{ name: default }"))
+        .unwrap()
+        .workspace;
+    let report = take(&before, &text("")).unwrap().report;
+    assert_eq!(report.changes.len(), 1, "{report:?}");
+    assert_eq!(report.changes[0].kind, ChangeKind::FlagStrategies);
+}
+
+/// On, and for nobody in particular: it may be said again of what it made, and
+/// does not open what names somebody.
+#[test]
+fn a_file_that_says_on_without_strategies_widens_no_flag_that_is_on() {
+    let text = |list: &str| {
+        one(&format!(
+            "environments: {{ production: {{ enabled: true, strategies: [{list}] }} }}"
+        ))
+    };
+    let open = take(&workspace(), &text("")).unwrap().workspace;
+    let strategies = &open.flags["f"].environments["uid-production"].strategies;
+    assert_eq!(*strategies, [FlagStrategy::everybody("f")]);
+    assert!(take(&open, &text("")).unwrap().writes.is_empty());
+    let some = text("{ name: userWithId, parameters: { userIds: ada } }");
+    let some = take(&open, &some).unwrap().workspace;
+    let faults = rules(&some, &text(""));
+    assert!(
+        faults[0].contains("expected at least one, or enabled: false"),
+        "{faults:?}"
+    );
+}
+
 #[test]
 fn every_fault_of_a_flag_is_named_with_its_place() {
     let strategies = |text: &str| {

@@ -14,7 +14,10 @@ use super::{
     convert::{constraints, dependencies, feature, items, strategy, variants},
     node,
 };
-use crate::store::project_file::{FORMAT, FORMAT_MEMBER, Node};
+use crate::store::{
+    flags::FlagStrategy,
+    project_file::{FORMAT, FORMAT_MEMBER, Node},
+};
 
 /// The project of what names none.
 const PROJECT: &str = "default";
@@ -182,12 +185,16 @@ fn inline(
 ) -> Settings {
     let ours = places.only(document, faults);
     let flags = items(document, "features").iter().map(|own| {
+        let name = own["name"].as_str().unwrap_or_default().to_owned();
         let strategies = items(own, "strategies").iter();
         let strategies = strategies.map(|own| strategy(own, segments(document, own, named)));
-        let settings = json!({
-            "enabled": own["enabled"] == true, "strategies": strategies.collect::<Vec<_>>(),
-        });
-        let name = own["name"].as_str().unwrap_or_default().to_owned();
+        let mut strategies: Vec<Value> = strategies.collect();
+        let enabled = own["enabled"] == true;
+        if enabled && strategies.is_empty() {
+            // To clients that is on for everybody; here a strategy says so.
+            strategies.extend(serde_json::to_value(FlagStrategy::everybody(&name)));
+        }
+        let settings = json!({"enabled": enabled, "strategies": strategies});
         (name, Map::from_iter([(ours.clone(), settings)]))
     });
     flags.collect()

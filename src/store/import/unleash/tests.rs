@@ -7,6 +7,7 @@ use crate::{
     clock::Ambient,
     store::{
         Environment,
+        flags::FlagStrategy,
         import::{ImportError, Imported, import},
     },
 };
@@ -160,6 +161,26 @@ fn a_document_for_clients_goes_where_it_says_or_where_it_is_told() {
         assert_eq!(flag.environments.keys().collect::<Vec<_>>(), [uid]);
         assert!(after.segment("segment-3").is_some());
     }
+}
+
+/// Its clients let everybody in; a flag there is may have named somebody.
+#[test]
+fn a_document_for_clients_that_names_nobody_means_everybody_each_time() {
+    let document = |strategies: Value| {
+        json!({"version": 2, "query": {"environment": "production"}, "features": [
+            {"name": "f", "enabled": true, "strategies": strategies}]})
+    };
+    let terms = UnleashTerms::default();
+    let some = json!([{"name": "userWithId", "parameters": {"userIds": "ada"}}]);
+    let some = take(&workspace(), &document(some), &terms)
+        .unwrap()
+        .workspace;
+    let open = take(&some, &document(json!([])), &terms).unwrap().workspace;
+    let settings = &open.flags["f"].environments["uid-production"];
+    assert!(settings.enabled);
+    assert_eq!(settings.strategies, [FlagStrategy::everybody("f")]);
+    let again = take(&open, &document(json!([])), &terms).unwrap();
+    assert!(again.writes.is_empty(), "{:?}", again.report);
 }
 
 #[test]
