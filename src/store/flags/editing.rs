@@ -248,12 +248,19 @@ impl Store {
         list: &'static str,
         node: Node,
     ) -> Result<import::Imported, StoreError> {
-        let file = table([
-            (FORMAT_MEMBER, Node::Text(FORMAT.to_owned())),
-            ("project", Node::Text(project.to_owned())),
-            (list, Node::List(vec![node])),
-        ]);
-        let files = import::file_of(SOURCE, file);
+        let files = piece_of(project, list, node);
+        Ok(import::import(workspace, files, &self.ambient)?)
+    }
+
+    /// Imports what is said of the segment that has its number, which may be
+    /// called otherwise from now on.
+    pub(super) fn renaming_piece(
+        &self,
+        workspace: &Workspace,
+        project: &str,
+        segment: Node,
+    ) -> Result<import::Imported, StoreError> {
+        let files = piece_of(project, "segments", segment).renaming();
         Ok(import::import(workspace, files, &self.ambient)?)
     }
 
@@ -266,6 +273,16 @@ impl Store {
             Ok((imported.workspace, imported.writes, imported.report))
         })
     }
+}
+
+/// One flag or segment as a project file.
+fn piece_of(project: &str, list: &'static str, node: Node) -> import::Files {
+    let file = table([
+        (FORMAT_MEMBER, Node::Text(FORMAT.to_owned())),
+        ("project", Node::Text(project.to_owned())),
+        (list, Node::List(vec![node])),
+    ]);
+    import::file_of(SOURCE, file)
 }
 
 pub(in crate::store) fn known<'w>(

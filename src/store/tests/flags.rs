@@ -291,6 +291,23 @@ fn a_segment_in_use_stays_and_names_its_users() {
 }
 
 #[test]
+fn a_segment_gets_another_name_where_it_is_changed_and_no_other_way() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let terms = Terms::default();
+    let renamed = r#"{"name": "people", "description": "Who tries things"}"#;
+    let report = store.change_segment("testers", renamed, &terms).unwrap();
+    assert_eq!(report.changes[0].kind, ChangeKind::SegmentChanged);
+    let segments = store.workspace().segments.clone();
+    assert_eq!(segments[&1].name, "people");
+    assert_eq!(segments[&1].constraints.len(), 1);
+    let other = r#"{"project": "shop", "name": "others", "constraints": [], "id": 1}"#;
+    let error = store.create_segment(other).unwrap_err();
+    assert!(format!("{error:?}").contains("which segment"), "{error:?}");
+    assert_eq!(store.workspace().segments, segments);
+}
+
+#[test]
 fn a_change_of_what_was_not_read_is_refused() {
     let house = House::new();
     let store = with_flags(&house);

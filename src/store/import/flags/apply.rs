@@ -118,6 +118,13 @@ fn put_segment(
         let rule = format!("id is {id} (expected {}, or none)", known.id);
         return faults.add(file, position, rule);
     }
+    if let (Some(other), None, false) = (by_id, by_name, given.is_rename) {
+        let rule = format!(
+            "id is {}, which segment {:?} of project {:?} has (expected another, or none)",
+            other.id, other.name, other.project
+        );
+        return faults.add(file, position, rule);
+    }
     let known = by_id.or(by_name);
     if let Some(known) = known.filter(|own| own.project != project) {
         let rule = format!("it belongs to project {:?}, not {project:?}", known.project);

@@ -66,6 +66,19 @@ pub(in crate::store::import) struct SegmentFile {
     pub(super) id: Option<i64>,
     pub(super) description: Option<String>,
     pub(super) constraints: Option<Vec<FlagConstraint>>,
+    /// Whether its number says which one is meant, and its name what that is to
+    /// be called. In a file nobody means that: every store counts from 1.
+    pub(super) is_rename: bool,
+}
+
+impl SegmentFile {
+    /// The same, of the segment that has its number.
+    pub(in crate::store::import) fn renaming(self) -> Self {
+        Self {
+            is_rename: true,
+            ..self
+        }
+    }
 }
 
 /// Reads a flag.
@@ -310,6 +323,7 @@ pub(in crate::store::import) fn segment(
         id,
         description,
         constraints: conditions,
+        is_rename: false,
     })
 }
 

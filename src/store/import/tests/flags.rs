@@ -323,11 +323,6 @@ fn a_segment_keeps_its_number_and_a_new_one_takes_none() {
     let after = take(&before, &segments(two)).unwrap().workspace;
     assert_eq!(after.segment("fixed").unwrap().id, 2);
     assert_eq!(after.segment("fresh").unwrap().id, 3);
-    let renamed = take(&before, &segments("{ name: people, id: 1 }"))
-        .unwrap()
-        .workspace;
-    assert_eq!(renamed.segments[&1].name, "people");
-    assert_eq!(renamed.segments[&1].constraints.len(), 1);
     for (text, rule) in [
         ("{ name: testers, id: 9 }", "expected 1, or none"),
         ("{ name: bare }", "constraints are missing"),
@@ -348,6 +343,19 @@ fn a_segment_keeps_its_number_and_a_new_one_takes_none() {
     }
     let elsewhere = segments("{ name: testers }").replace("shop", "desk");
     assert!(rules(&before, &elsewhere)[0].contains("belongs to project"));
+}
+
+/// Every store counts from 1: the number of a file says nothing of another store.
+#[test]
+fn a_file_with_the_number_of_another_segment_replaces_nothing() {
+    let before = take(&workspace(), FLAGS).unwrap().workspace;
+    let text = "flowgate: project/1\nproject: shop\nsegments: [{ name: people, id: 1, constraints: [] }]\n";
+    for text in [text.to_owned(), text.replace("shop", "desk")] {
+        let faults = rules(&before, &text);
+        let expected = "segment \"people\": id is 1, which segment \"testers\" of project \"shop\" \
+                        has (expected another, or none)";
+        assert_eq!(faults, [expected]);
+    }
 }
 
 /// Any flags that an import would take.
