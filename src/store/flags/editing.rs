@@ -210,6 +210,11 @@ impl Store {
             if flag.archived_ms.is_none() {
                 return Err(FlagError::NotArchived(name.to_owned()).into());
             }
+            let by: Vec<String> = workspace.dependents(name).map(Flag::called).collect();
+            if !by.is_empty() {
+                let flag = name.to_owned();
+                return Err(FlagError::DependedOn { flag, by }.into());
+            }
             let mut after = workspace.clone();
             after.flags.remove(name);
             let writes = vec![Write::DeleteFlag {

@@ -15,6 +15,7 @@ pub(super) mod segments;
 
 pub use editing::FlagText;
 pub use error::FlagError;
+pub(super) use error::depending;
 pub use lifecycle::{Known, Stage};
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -101,6 +102,14 @@ impl Flag {
                     .strategies
                     .push(FlagStrategy::everybody(&self.name));
             }
+        }
+    }
+
+    /// Its name for people, who may look for it in vain where it is archived.
+    pub(super) fn called(&self) -> String {
+        match self.archived_ms {
+            None => self.name.clone(),
+            Some(_) => format!("{} (archived)", self.name),
         }
     }
 
@@ -314,12 +323,13 @@ impl Workspace {
         self.segments.values().find(|own| own.name == name)
     }
 
-    /// Flags that depend on this one and are not archived.
+    /// Flags that depend on this one; archived ones too, since they may come
+    /// back.
     pub(super) fn dependents(&self, name: &str) -> impl Iterator<Item = &Flag> {
         let flags = self.flags.values().map(|own| &**own);
         flags.filter(move |own| {
             let mut parents = own.dependencies.iter();
-            own.archived_ms.is_none() && parents.any(|parent| parent.feature == name)
+            parents.any(|parent| parent.feature == name)
         })
     }
 }

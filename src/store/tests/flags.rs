@@ -374,3 +374,35 @@ fn a_flag_that_loses_its_last_strategy_is_switched_off() {
         assert!(is_on(&snapshot, "new-cart", "bob"));
     }
 }
+
+/// Before, what was left of the other could neither be changed nor revived, and
+/// an export was not taken back.
+#[test]
+fn a_flag_on_which_an_archived_one_depends_is_kept_as_it_is() {
+    let house = House::new();
+    let store = house.open();
+    let text = "flowgate: project/1\nproject: shop\nflags: [{ name: base }, { name: other }, \
+                { name: child, dependencies: [base] }]\n";
+    store.import(&file(text)).unwrap();
+    let terms = Terms::default();
+    let error = store.archive_flag("base", &terms).unwrap_err();
+    let expected = "child depends on it, so it cannot be archived";
+    assert!(format!("{error:?}").contains(expected), "{error:?}");
+    store.archive_flag("child", &terms).unwrap();
+    let deeper = r#"{"dependencies": ["other"]}"#;
+    let error = store.change_flag("base", deeper, &terms).unwrap_err();
+    let expected = "child (archived) depends on it";
+    assert!(format!("{error:?}").contains(expected), "{error:?}");
+    store.archive_flag("base", &terms).unwrap();
+    let error = store.delete_flag("base", &terms).unwrap_err();
+    let expected = "flag \"base\" is in use: child (archived) depends on it (delete those first, or \
+                    change what they depend on)";
+    assert_eq!(error.to_string(), expected);
+    let text = store.export(None).unwrap();
+    assert!(store.import(&file(&text)).unwrap().changes.is_empty());
+    // With the other it goes.
+    let alone = r#"{"dependencies": []}"#;
+    store.change_flag("child", alone, &terms).unwrap();
+    store.delete_flag("base", &terms).unwrap();
+    store.revive_flag("child", &terms).unwrap();
+}
