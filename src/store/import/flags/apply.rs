@@ -273,6 +273,14 @@ fn configure(
     if let Some(variants) = given.variants {
         settings.variants = variants;
     }
+    match (settings.enabled_ms, given.first_enabled_ms) {
+        (Some(known), Some(given)) if known != given => {
+            let rule = "firstEnabled differs from when it was (history cannot change)";
+            faults.add(file, place, rule);
+        }
+        (None, Some(given)) => settings.enabled_ms = Some(given),
+        _ => {}
+    }
     flag.enable(environment_uid, enabled, now);
     if flag.environments.get(environment_uid) == Some(&FlagSettings::default()) {
         flag.environments.remove(environment_uid);

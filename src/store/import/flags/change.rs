@@ -75,6 +75,12 @@ fn told(workspace: &Workspace, old: Option<&Flag>, flag: &Flag, changes: &mut Ve
             };
             changes.push(change(kind, &flag.name, place));
         }
+        // When it was first on comes with being switched on, or of a file alone.
+        let first = |own: &FlagSettings| (own.enabled, own.enabled_ms);
+        let (had, has) = (was.map(first).unwrap_or_default(), first(is));
+        if old.is_some() && had.0 == has.0 && had.1 != has.1 {
+            changes.push(change(ChangeKind::FlagChanged, &flag.name, place));
+        }
         let rules = |own: &FlagSettings| (own.strategies.clone(), own.variants.clone());
         if was.map(rules).unwrap_or_default() != rules(is) {
             changes.push(change(ChangeKind::FlagStrategies, &flag.name, place));

@@ -44,6 +44,8 @@ pub(in crate::store::import) struct FlagFile {
 /// A flag in one environment; what is none stays as it is.
 pub(super) struct SettingsFile {
     pub(super) enabled: Option<bool>,
+    /// When it was switched on for the first time.
+    pub(super) first_enabled_ms: Option<UnixMs>,
     pub(super) strategies: Option<Vec<StrategyFile>>,
     pub(super) variants: Option<Vec<FlagVariant>>,
 }
@@ -197,6 +199,7 @@ fn settings(
     let place = format!("flag {flag:?}, environment {environment}");
     let mut table = Table::of(file, place.clone(), node, faults)?;
     let enabled = table.bool("enabled");
+    let first_enabled_ms = table.time("firstEnabled");
     let [nodes, own_variants] =
         ["strategies", "variants"].map(|member| table.has(member).then(|| table.list(member)));
     let count = nodes.as_ref().map_or(0, Vec::len);
@@ -215,6 +218,7 @@ fn settings(
     let variants = own_variants.map(|nodes| variants(file, &place, nodes, faults));
     Some(SettingsFile {
         enabled,
+        first_enabled_ms,
         strategies,
         variants,
     })

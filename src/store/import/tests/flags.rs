@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::{
     export,
-    flags::{Completion, Flag, FlagStrategy, Segment},
+    flags::{Completion, Flag, FlagSettings, FlagStrategy, Segment},
 };
 
 const FLAGS: &str = "
@@ -358,6 +358,43 @@ fn a_file_with_the_number_of_another_segment_replaces_nothing() {
     }
 }
 
+/// Before, a flag that was live came back as one that never was on, and one that
+/// was emptied was not even written the same way again.
+#[test]
+fn when_a_flag_was_first_switched_on_goes_with_it() {
+    let production = |text: &str| one(&format!("environments: {{ production: {{ {text} }} }}"));
+    let was = "firstEnabled: 2026-01-01T00:00:00Z";
+    let before = take(&workspace(), &production(&format!("enabled: false, {was}")));
+    let before = before.unwrap().workspace;
+    let settings = &before.flags["f"].environments["uid-production"];
+    assert_eq!(settings.enabled_ms, Some(1_767_225_600_000));
+    let text = export::export(&before, None).unwrap();
+    let elsewhere = take(&workspace(), &text).unwrap().workspace;
+    assert_eq!(elsewhere.flags, before.flags);
+    let never_on = take(&workspace(), &production("strategies: [{ name: default }]"));
+    let told = take(&never_on.unwrap().workspace, &production(was))
+        .unwrap()
+        .report;
+    assert_eq!(told.changes.len(), 1, "{told:?}");
+    assert_eq!(told.changes[0].kind, ChangeKind::FlagChanged);
+    // It is no other time afterwards, and none is forgotten.
+    let on = take(&before, &production("enabled: true"))
+        .unwrap()
+        .workspace;
+    let settings = &on.flags["f"].environments["uid-production"];
+    assert_eq!(settings.enabled_ms, Some(1_767_225_600_000));
+    for (other, rule) in [
+        (
+            "2026-01-02T00:00:00Z",
+            "firstEnabled differs from when it was (history cannot change)",
+        ),
+        ("soon", "firstEnabled is \"soon\" (expected a time such as"),
+    ] {
+        let faults = rules(&on, &production(&format!("firstEnabled: {other}")));
+        assert!(faults[0].contains(rule), "{faults:?}");
+    }
+}
+
 /// Any flags that an import would take.
 fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
     let text = prop_oneof![
@@ -391,9 +428,10 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
                 "parameters": {"rollout": rollout.to_string(), "groupId": title},
                 "constraints": constraints, "segments": if segment { vec![4] } else { vec![] }, "variants": variants})
         });
+    // Off with or without strategies; and whether it was ever on.
     let settings = (
-        any::<bool>(),
-        prop::collection::vec(strategy, 1..4),
+        any::<(bool, bool)>(),
+        prop::collection::vec(strategy, 0..4),
         variants.clone(),
     );
     let flag = (
@@ -419,9 +457,15 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
             flag.archived_ms = archived.then_some(1_700_000_000_456);
             flag.kind = serde_json::from_value(["release", "experiment", "kill-switch", "permission"][usize::from(kind)].into()).unwrap();
             for (uid, given) in [("uid-development", development), ("uid-production", production)] {
-                let Some((enabled, strategies, variants)) = given else { continue };
-                let settings = serde_json::json!({"enabled": enabled && !archived, "enabledMs": 7, "strategies": strategies, "variants": variants});
-                flag.environments.insert(uid.to_owned(), serde_json::from_value(settings).unwrap());
+                let Some(((enabled, was_on), strategies, variants)) = given else { continue };
+                let enabled = enabled && !archived && !strategies.is_empty();
+                let settings = serde_json::json!({"enabled": enabled, "enabledMs": (enabled || was_on).then_some(7),
+                    "strategies": strategies, "variants": variants});
+                let settings: FlagSettings = serde_json::from_value(settings).unwrap();
+                // Of an environment without any word nothing is kept.
+                if settings != FlagSettings::default() {
+                    flag.environments.insert(uid.to_owned(), settings);
+                }
             }
             if at > 0 && !archived {
                 let parent = serde_json::json!({"feature": "f0", "enabled": stale, "variants": if stale { vec!["x"] } else { vec![] }});
@@ -436,18 +480,6 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
     })
 }
 
-/// Without what no file carries.
-fn plain(workspace: &Workspace) -> Vec<Flag> {
-    let flags = workspace.flags.values().map(|own| {
-        let mut own = (**own).clone();
-        own.environments
-            .values_mut()
-            .for_each(|own| own.enabled_ms = None);
-        own
-    });
-    flags.collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -459,7 +491,7 @@ proptest! {
         })?;
         prop_assert!(into_itself.writes.is_empty(), "{:?}\n{text}", into_itself.report);
         let elsewhere = take(&workspace(), &text).unwrap().workspace;
-        prop_assert_eq!(plain(&elsewhere), plain(&authored));
+        prop_assert_eq!(&elsewhere.flags, &authored.flags);
         prop_assert_eq!(&elsewhere.segments, &authored.segments);
         prop_assert_eq!(export::export(&elsewhere, None).unwrap(), text);
     }
