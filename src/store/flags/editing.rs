@@ -305,7 +305,10 @@ pub(super) fn known_project(workspace: &Workspace, sid: &str) -> Result<(), Flag
     let names: Vec<&str> = workspace.projects.keys().map(String::as_str).collect();
     Err(FlagError::UnknownProject {
         found: sid.to_owned(),
-        expected: names.join(", "),
+        expected: match names.is_empty() {
+            true => "none: there are no projects".to_owned(),
+            false => format!("one of {}", names.join(", ")),
+        },
     })
 }
 

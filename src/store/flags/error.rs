@@ -18,11 +18,11 @@ pub enum FlagError {
         expected: String,
     },
     /// No project has this sid.
-    #[error("project {found:?} does not exist (expected one of {expected})")]
+    #[error("project {found:?} does not exist (expected {expected})")]
     UnknownProject {
         /// As asked.
         found: String,
-        /// Sids there are.
+        /// Sids there are, in words.
         expected: String,
     },
     /// The name is another one's, perhaps of another project, perhaps archived.

@@ -406,3 +406,22 @@ fn a_flag_on_which_an_archived_one_depends_is_kept_as_it_is() {
     store.delete_flag("base", &terms).unwrap();
     store.revive_flag("child", &terms).unwrap();
 }
+
+#[test]
+fn a_refusal_says_how_to_go_on() {
+    let house = House::new();
+    let terms = Terms::default();
+    let text = r#"{"project": "shop", "name": "f"}"#;
+    let error = house.open().create_flag(text).unwrap_err();
+    let expected = "project \"shop\" does not exist (expected none: there are no projects)";
+    assert_eq!(error.to_string(), expected);
+    let store = with_flags(&house);
+    store.archive_flag("new-cart", &terms).unwrap();
+    let error = store
+        .enable_flag("new-cart", "production", true, &terms)
+        .unwrap_err();
+    assert!(
+        format!("{error:?}").contains("flowgate flag revive"),
+        "{error:?}"
+    );
+}

@@ -195,7 +195,8 @@ fn put_flag(
         );
     }
     if flag.archived_ms.is_some() && flag.environments.values().any(|own| own.enabled) {
-        let rule = "it is archived and on somewhere (expected enabled: false, or archived: false)";
+        let rule = "it is archived and on somewhere (expected enabled: false, or archived: false; \
+                    flowgate flag revive takes it back)";
         faults.add(file, position, rule);
     }
     if known.is_none_or(|own| **own != flag) {
@@ -275,7 +276,8 @@ fn configure(
     }
     match (settings.enabled_ms, given.first_enabled_ms) {
         (Some(known), Some(given)) if known != given => {
-            let rule = "firstEnabled differs from when it was (history cannot change)";
+            let rule = "firstEnabled differs from when it was (expected the same or none: history \
+                        cannot change)";
             faults.add(file, place, rule);
         }
         (None, Some(given)) => settings.enabled_ms = Some(given),

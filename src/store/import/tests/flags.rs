@@ -386,7 +386,7 @@ fn when_a_flag_was_first_switched_on_goes_with_it() {
     for (other, rule) in [
         (
             "2026-01-02T00:00:00Z",
-            "firstEnabled differs from when it was (history cannot change)",
+            "firstEnabled differs from when it was (expected the same or none: history cannot change)",
         ),
         ("soon", "firstEnabled is \"soon\" (expected a time such as"),
     ] {
