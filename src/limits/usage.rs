@@ -3,7 +3,7 @@
 //! Whoever has a public key may tell anything, so everything here is bounded
 //! twice: for each request, and for what an edge or a store keeps of all.
 
-use super::{FLAG_NAME_BYTES_MAX, RECORD_BYTES_MAX, SHIP_BYTES_MAX};
+use super::{FLAG_NAME_BYTES_MAX, FLAGS_AUTHORED_MAX, RECORD_BYTES_MAX, SHIP_BYTES_MAX};
 
 /// Body of one report: a client with five thousand flags.
 pub const USAGE_BODY_BYTES_MAX: usize = 512 * 1024;
@@ -22,7 +22,8 @@ pub const USAGE_COUNT_MAX: u64 = u32::MAX as u64;
 /// calls a number.
 pub const USAGE_SUM_MAX: u64 = 1 << 61;
 
-/// Variants that are told apart for one flag, application and hour.
+/// Variants that are told apart for one flag, application and hour, by an edge
+/// and by a store.
 pub const USAGE_VARIANTS_MAX: usize = 128;
 
 /// Strategies that are kept of an application, and likewise those it came by.
@@ -70,6 +71,25 @@ pub const USAGE_BATCH_COUNTS_MAX: usize = 4_000;
 /// out and counted as such.
 pub const USAGE_HOUR_ROWS_MAX: u64 = 100_000;
 
+/// How many of these only flags of the store may have, so that whatever is made
+/// up leaves room for what somebody authored.
+pub const USAGE_HOUR_ROWS_OF_FLAGS: u64 = 50_000;
+
+/// Counts of variants a store keeps of one environment and hour: more than most
+/// flags have of them, and far less than each could be told to have.
+pub const USAGE_HOUR_VARIANTS_MAX: u64 = 200_000;
+
+/// How many of these only flags of the store may have.
+pub const USAGE_HOUR_VARIANTS_OF_FLAGS: u64 = 100_000;
+
+/// Names of which a store knows in one environment when they were asked for
+/// last: they stay for longer than anything else that is told.
+pub const USAGE_SEEN_MAX: u64 = 20_000;
+
+/// How many of these only flags of the store may have: twice as many as there
+/// can be at one time, because others were deleted.
+pub const USAGE_SEEN_OF_FLAGS: u64 = 2 * FLAGS_AUTHORED_MAX as u64;
+
 /// Applications a store keeps of one environment.
 pub const USAGE_APPLICATIONS_KEPT_MAX: u64 = 1_000;
 
@@ -93,6 +113,9 @@ const _: () = {
     assert!(USAGE_BATCH_BYTES_MAX <= SHIP_BYTES_MAX);
     assert!(USAGE_PER_ANSWER <= USAGE_PER_ANSWER_MAX);
     assert!(USAGE_COUNT_MAX < USAGE_SUM_MAX);
+    assert!(USAGE_HOUR_ROWS_OF_FLAGS < USAGE_HOUR_ROWS_MAX);
+    assert!(USAGE_HOUR_VARIANTS_OF_FLAGS < USAGE_HOUR_VARIANTS_MAX);
+    assert!(USAGE_SEEN_OF_FLAGS < USAGE_SEEN_MAX);
     assert!(USAGE_BODY_BYTES_MAX * 4 <= USAGE_QUEUE_BYTES_MAX);
     assert!(USAGE_RECORD_BYTES_MAX * 2 <= RECORD_BYTES_MAX);
     // A row with every name at its longest, each byte escaped, is one record.

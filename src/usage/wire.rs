@@ -164,8 +164,8 @@ pub struct UsageTaken {
     pub through: u64,
     /// Whether this batch was taken; else it goes on behind `through`.
     pub taken: bool,
-    /// Counts and instances of it that were left out: of hours that are not
-    /// kept, or too many.
+    /// Counts, variants and instances of it that were left out: of hours that
+    /// are not kept, or too many.
     pub left_out: u64,
 }
 

@@ -370,6 +370,7 @@ impl From<FlagError> for Problem {
                 .expected(&expected),
             FlagError::Taken { .. } => Self::new(409, "name-taken", text),
             FlagError::NotArchived(_) => Self::new(409, "flag-not-archived", text),
+            FlagError::DependedOn { .. } => Self::new(409, "flag-in-use", text),
             FlagError::InUse { .. } => Self::new(409, "segment-in-use", text),
             FlagError::Changed {
                 what,

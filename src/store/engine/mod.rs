@@ -19,7 +19,7 @@ pub use kept::{
 };
 pub use published::{DocumentName, DocumentRole, Publication, PublishedDocument};
 pub use sqlite::{Copied, SqliteEngine};
-pub use usage::{ApplicationUsage, FlagUsage, UsageAsked, UsageRows};
+pub use usage::{ApplicationUsage, FlagUsage, UsageAsked, UsageKept, UsageRows};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

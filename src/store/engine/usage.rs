@@ -17,13 +17,12 @@ use crate::{
 /// Storage of the use of flags.
 pub trait UsageRows: Send + Sync + 'static {
     /// Takes a batch in one transaction, if it goes on where the journal
-    /// stands. Hours outside of `hours` are left out.
+    /// stands, and of it what is kept.
     fn take_usage(
         &self,
         environment_uid: &str,
         batch: &UsageBatch,
-        hours: &std::ops::Range<UnixMs>,
-        now: UnixMs,
+        kept: &UsageKept<'_>,
     ) -> Result<UsageTaken, EngineError>;
     /// When a flag was asked for last.
     fn flag_seen(&self, environment_uid: &str, flag: &str) -> Result<Option<UnixMs>, EngineError>;
@@ -55,6 +54,16 @@ pub trait UsageRows: Send + Sync + 'static {
         before: (UnixMs, UnixMs),
         count_max: usize,
     ) -> Result<usize, EngineError>;
+}
+
+/// What is kept of a batch.
+pub struct UsageKept<'k> {
+    /// Hours that begin in it.
+    pub hours: std::ops::Range<UnixMs>,
+    /// No edge has seen anything after this, whatever its clock says.
+    pub now: UnixMs,
+    /// Whether a flag has this name; names that none has leave room for those.
+    pub is_flag: &'k dyn Fn(&str) -> bool,
 }
 
 /// Which flags' use is asked for.

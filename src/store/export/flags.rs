@@ -123,6 +123,9 @@ fn flag(
 fn write_settings(workspace: &Workspace, own: &FlagSettings) -> Result<Value, StoreError> {
     let mut table = Table::default();
     table.put("enabled", own.enabled);
+    if let Some(enabled_ms) = own.enabled_ms {
+        table.text("firstEnabled", &time(enabled_ms)?);
+    }
     table.list("strategies", strategies(workspace, &own.strategies)?);
     table.list("variants", variants(&own.variants)?);
     Ok(table.done())

@@ -210,6 +210,11 @@ impl Store {
             if flag.archived_ms.is_none() {
                 return Err(FlagError::NotArchived(name.to_owned()).into());
             }
+            let by: Vec<String> = workspace.dependents(name).map(Flag::called).collect();
+            if !by.is_empty() {
+                let flag = name.to_owned();
+                return Err(FlagError::DependedOn { flag, by }.into());
+            }
             let mut after = workspace.clone();
             after.flags.remove(name);
             let writes = vec![Write::DeleteFlag {
@@ -248,12 +253,19 @@ impl Store {
         list: &'static str,
         node: Node,
     ) -> Result<import::Imported, StoreError> {
-        let file = table([
-            (FORMAT_MEMBER, Node::Text(FORMAT.to_owned())),
-            ("project", Node::Text(project.to_owned())),
-            (list, Node::List(vec![node])),
-        ]);
-        let files = import::file_of(SOURCE, file);
+        let files = piece_of(project, list, node);
+        Ok(import::import(workspace, files, &self.ambient)?)
+    }
+
+    /// Imports what is said of the segment that has its number, which may be
+    /// called otherwise from now on.
+    pub(super) fn renaming_piece(
+        &self,
+        workspace: &Workspace,
+        project: &str,
+        segment: Node,
+    ) -> Result<import::Imported, StoreError> {
+        let files = piece_of(project, "segments", segment).renaming();
         Ok(import::import(workspace, files, &self.ambient)?)
     }
 
@@ -266,6 +278,16 @@ impl Store {
             Ok((imported.workspace, imported.writes, imported.report))
         })
     }
+}
+
+/// One flag or segment as a project file.
+fn piece_of(project: &str, list: &'static str, node: Node) -> import::Files {
+    let file = table([
+        (FORMAT_MEMBER, Node::Text(FORMAT.to_owned())),
+        ("project", Node::Text(project.to_owned())),
+        (list, Node::List(vec![node])),
+    ]);
+    import::file_of(SOURCE, file)
 }
 
 pub(in crate::store) fn known<'w>(
@@ -283,7 +305,10 @@ pub(super) fn known_project(workspace: &Workspace, sid: &str) -> Result<(), Flag
     let names: Vec<&str> = workspace.projects.keys().map(String::as_str).collect();
     Err(FlagError::UnknownProject {
         found: sid.to_owned(),
-        expected: names.join(", "),
+        expected: match names.is_empty() {
+            true => "none: there are no projects".to_owned(),
+            false => format!("one of {}", names.join(", ")),
+        },
     })
 }
 

@@ -18,11 +18,11 @@ pub enum FlagError {
         expected: String,
     },
     /// No project has this sid.
-    #[error("project {found:?} does not exist (expected one of {expected})")]
+    #[error("project {found:?} does not exist (expected {expected})")]
     UnknownProject {
         /// As asked.
         found: String,
-        /// Sids there are.
+        /// Sids there are, in words.
         expected: String,
     },
     /// The name is another one's, perhaps of another project, perhaps archived.
@@ -64,6 +64,17 @@ pub enum FlagError {
     /// What applications ask for is not forgotten in one step.
     #[error("flag {0:?} is not archived (archive it first: only an archived flag is deleted)")]
     NotArchived(String),
+    /// Other flags depend on it.
+    #[error(
+        "flag {flag:?} is in use: {} on it (delete those first, or change what they depend on)",
+        depending(.by)
+    )]
+    DependedOn {
+        /// Its name.
+        flag: String,
+        /// Flags, in words.
+        by: Vec<String>,
+    },
     /// Strategies refer to it.
     #[error("segment {segment:?} is in use by {}", .by.join(", "))]
     InUse {
@@ -75,4 +86,13 @@ pub enum FlagError {
     /// The text is not what was expected.
     #[error("the text cannot be read: {0}")]
     Text(String),
+}
+
+/// Who depends, in words.
+pub(in crate::store) fn depending(by: &[String]) -> String {
+    let verb = match by.len() {
+        1 => "depends",
+        _ => "depend",
+    };
+    format!("{} {verb}", by.join(", "))
 }

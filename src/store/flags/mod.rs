@@ -15,6 +15,7 @@ pub(super) mod segments;
 
 pub use editing::FlagText;
 pub use error::FlagError;
+pub(super) use error::depending;
 pub use lifecycle::{Known, Stage};
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -87,19 +88,28 @@ impl Flag {
         settings.is_some_and(|own| own.enabled)
     }
 
-    /// Switches it on or off in an environment. One that is on and names nobody
-    /// is on for everybody, and says so by a strategy of its own.
+    /// Switches it on or off in an environment. One that is switched on and names
+    /// nobody is on for everybody, and says so by a strategy of its own. One that
+    /// was on already gets none: who took its last one meant fewer, not all.
     pub(super) fn enable(&mut self, environment_uid: &str, enabled: bool, now: UnixMs) {
         let settings = self.environments.entry(environment_uid.to_owned());
         let settings = settings.or_default();
-        settings.enabled = enabled;
+        let was_on = std::mem::replace(&mut settings.enabled, enabled);
         if enabled {
             settings.enabled_ms.get_or_insert(now);
-            if settings.strategies.is_empty() {
+            if !was_on && settings.strategies.is_empty() {
                 settings
                     .strategies
                     .push(FlagStrategy::everybody(&self.name));
             }
+        }
+    }
+
+    /// Its name for people, who may look for it in vain where it is archived.
+    pub(super) fn called(&self) -> String {
+        match self.archived_ms {
+            None => self.name.clone(),
+            Some(_) => format!("{} (archived)", self.name),
         }
     }
 
@@ -313,12 +323,13 @@ impl Workspace {
         self.segments.values().find(|own| own.name == name)
     }
 
-    /// Flags that depend on this one and are not archived.
+    /// Flags that depend on this one; archived ones too, since they may come
+    /// back.
     pub(super) fn dependents(&self, name: &str) -> impl Iterator<Item = &Flag> {
         let flags = self.flags.values().map(|own| &**own);
         flags.filter(move |own| {
             let mut parents = own.dependencies.iter();
-            own.archived_ms.is_none() && parents.any(|parent| parent.feature == name)
+            parents.any(|parent| parent.feature == name)
         })
     }
 }

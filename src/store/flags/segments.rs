@@ -62,12 +62,7 @@ impl Store {
             if !members.iter().any(|(member, _)| member == "name") {
                 members.push(("name".to_owned(), Node::Text(segment.name.clone())));
             }
-            self.piece(
-                workspace,
-                &segment.project,
-                "segments",
-                Node::Table(members),
-            )
+            self.renaming_piece(workspace, &segment.project, Node::Table(members))
         })
     }
 

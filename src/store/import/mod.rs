@@ -226,6 +226,17 @@ pub(super) struct Files {
     faults: Faults,
 }
 
+impl Files {
+    /// The same, where segments may be called otherwise than so far.
+    pub(super) fn renaming(mut self) -> Self {
+        for (_, project) in &mut self.projects {
+            let segments = std::mem::take(&mut project.segments).into_iter();
+            project.segments = segments.map(flags::SegmentFile::renaming).collect();
+        }
+        self
+    }
+}
+
 /// Reads files. Large ones take their time, so this needs no workspace and
 /// keeps no other author waiting.
 pub(super) fn read_files(files: &[SourceFile]) -> Files {

@@ -287,6 +287,23 @@ fn a_segment_in_use_stays_and_names_its_users() {
 }
 
 #[test]
+fn a_segment_gets_another_name_where_it_is_changed_and_no_other_way() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let terms = Terms::default();
+    let renamed = r#"{"name": "people", "description": "Who tries things"}"#;
+    let report = store.change_segment("testers", renamed, &terms).unwrap();
+    assert_eq!(report.changes[0].kind, ChangeKind::SegmentChanged);
+    let segments = store.workspace().segments.clone();
+    assert_eq!(segments[&1].name, "people");
+    assert_eq!(segments[&1].constraints.len(), 1);
+    let other = r#"{"project": "shop", "name": "others", "constraints": [], "id": 1}"#;
+    let error = store.create_segment(other).unwrap_err();
+    assert!(format!("{error:?}").contains("which segment"), "{error:?}");
+    assert_eq!(store.workspace().segments, segments);
+}
+
+#[test]
 fn a_change_of_what_was_not_read_is_refused() {
     let house = House::new();
     let store = with_flags(&house);
@@ -294,14 +311,11 @@ fn a_change_of_what_was_not_read_is_refused() {
     let terms = Terms { tag: Some(tag) };
     let place = ("new-cart", "development");
     store.remove_strategy(place, 1, &terms).unwrap();
-    // Without strategies it is on for everybody, and says so.
-    let workspace = store.workspace();
-    let flag = &workspace.flags["new-cart"];
-    let uid = &workspace.environment("development").unwrap().uid;
-    assert_eq!(flag.environments[uid].strategies.len(), 1);
-    store
-        .add_strategy(place, r#"{"name": "default"}"#, &Terms::default())
-        .unwrap();
+    for _ in 0..2 {
+        store
+            .add_strategy(place, r#"{"name": "default"}"#, &Terms::default())
+            .unwrap();
+    }
     let error = store.remove_strategy(place, 1, &terms).unwrap_err();
     assert!(
         matches!(error, StoreError::Flag(FlagError::Changed { .. })),
@@ -311,4 +325,99 @@ fn a_change_of_what_was_not_read_is_refused() {
         .remove_strategy(place, 9, &Terms::default())
         .unwrap_err();
     assert!(error.to_string().contains("expected 1 to 2"), "{error}");
+}
+
+/// Before, whoever took the last strategy away let everybody in.
+#[test]
+fn a_flag_that_loses_its_last_strategy_is_switched_off() {
+    let terms = Terms::default();
+    let place = ("new-cart", "production");
+    let change = r#"{"environments": {"production": {"strategies": []}}}"#;
+    type Emptied<'e> = dyn Fn(&Store) -> Result<ImportReport, StoreError> + 'e;
+    let ways: [&Emptied; 3] = [
+        &|store| store.remove_strategy(place, 1, &terms),
+        &|store| store.put_strategies(place, "[]", &terms),
+        &|store| store.change_flag("new-cart", change, &terms),
+    ];
+    for emptied in ways {
+        let house = House::new();
+        let store = with_flags(&house);
+        let report = emptied(&store).unwrap();
+        let kinds: Vec<ChangeKind> = report.changes.iter().map(|own| own.kind).collect();
+        assert_eq!(
+            kinds,
+            [ChangeKind::FlagDisabled, ChangeKind::FlagStrategies]
+        );
+        let place = report.changes[0].environment.as_deref();
+        assert_eq!(place, Some("production"));
+        assert!(
+            report.notices[0].rule.contains("switched off"),
+            "{report:?}"
+        );
+        store.publish().unwrap();
+        house.wait(1_000);
+        let snapshot = pull(&store, "production", &mut trust(&store, "production"));
+        for user in ["ada", "bob"] {
+            assert!(!is_on(&snapshot, "new-cart", user), "{user}");
+        }
+        // Switched on again it is on for everybody, because somebody says so.
+        store
+            .enable_flag("new-cart", "production", true, &terms)
+            .unwrap();
+        store.publish().unwrap();
+        house.wait(1_000);
+        let snapshot = pull(&store, "production", &mut trust(&store, "production"));
+        assert!(is_on(&snapshot, "new-cart", "bob"));
+    }
+}
+
+/// Before, what was left of the other could neither be changed nor revived, and
+/// an export was not taken back.
+#[test]
+fn a_flag_on_which_an_archived_one_depends_is_kept_as_it_is() {
+    let house = House::new();
+    let store = house.open();
+    let text = "flowgate: project/1\nproject: shop\nflags: [{ name: base }, { name: other }, \
+                { name: child, dependencies: [base] }]\n";
+    store.import(&file(text)).unwrap();
+    let terms = Terms::default();
+    let error = store.archive_flag("base", &terms).unwrap_err();
+    let expected = "child depends on it, so it cannot be archived";
+    assert!(format!("{error:?}").contains(expected), "{error:?}");
+    store.archive_flag("child", &terms).unwrap();
+    let deeper = r#"{"dependencies": ["other"]}"#;
+    let error = store.change_flag("base", deeper, &terms).unwrap_err();
+    let expected = "child (archived) depends on it";
+    assert!(format!("{error:?}").contains(expected), "{error:?}");
+    store.archive_flag("base", &terms).unwrap();
+    let error = store.delete_flag("base", &terms).unwrap_err();
+    let expected = "flag \"base\" is in use: child (archived) depends on it (delete those first, or \
+                    change what they depend on)";
+    assert_eq!(error.to_string(), expected);
+    let text = store.export(None).unwrap();
+    assert!(store.import(&file(&text)).unwrap().changes.is_empty());
+    // With the other it goes.
+    let alone = r#"{"dependencies": []}"#;
+    store.change_flag("child", alone, &terms).unwrap();
+    store.delete_flag("base", &terms).unwrap();
+    store.revive_flag("child", &terms).unwrap();
+}
+
+#[test]
+fn a_refusal_says_how_to_go_on() {
+    let house = House::new();
+    let terms = Terms::default();
+    let text = r#"{"project": "shop", "name": "f"}"#;
+    let error = house.open().create_flag(text).unwrap_err();
+    let expected = "project \"shop\" does not exist (expected none: there are no projects)";
+    assert_eq!(error.to_string(), expected);
+    let store = with_flags(&house);
+    store.archive_flag("new-cart", &terms).unwrap();
+    let error = store
+        .enable_flag("new-cart", "production", true, &terms)
+        .unwrap_err();
+    assert!(
+        format!("{error:?}").contains("flowgate flag revive"),
+        "{error:?}"
+    );
 }

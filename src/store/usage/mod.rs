@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Store, StoreError,
-    engine::{ApplicationUsage, UsageAsked},
+    engine::{ApplicationUsage, UsageAsked, UsageKept},
     known_environment,
 };
 use crate::{
@@ -151,8 +151,12 @@ impl Store {
         let workspace = self.workspace();
         let uid = &known_environment(&workspace, environment)?.uid;
         let now = self.ambient.now_ms();
-        let kept = hour_of(now.saturating_sub(self.retention.usage_ms))..now + AHEAD_MS;
-        let taken = self.engine.take_usage(uid, batch, &kept, now)?;
+        let kept = UsageKept {
+            hours: hour_of(now.saturating_sub(self.retention.usage_ms))..now + AHEAD_MS,
+            now,
+            is_flag: &|name| workspace.flags.contains_key(name),
+        };
+        let taken = self.engine.take_usage(uid, batch, &kept)?;
         if taken.left_out > 0 {
             tracing::warn!(
                 environment,

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     store::{
         Retention,
-        tests::{House, START},
+        tests::{House, START, file},
     },
     usage::Sighting,
 };
@@ -302,4 +302,34 @@ fn sums_stay_numbers_however_large() {
         (counts.yes, counts.no, counts.variants["blue"]),
         (most, most, most)
     );
+}
+
+#[test]
+fn what_clients_make_up_crowds_no_flag_out() {
+    let store = House::new().open();
+    let flags = "flowgate: project/1\nproject: shop\nflags: [{ name: cart }]\n";
+    store.import(&file(flags)).unwrap();
+    let names = limits::USAGE_SEEN_MAX - limits::USAGE_SEEN_OF_FLAGS;
+    let names: Vec<u64> = (0..=names).collect();
+    let mut left_out = 0;
+    for (at, names) in (0..).zip(names.chunks(limits::USAGE_BATCH_COUNTS_MAX)) {
+        let counts = names.iter();
+        let counts = counts.map(|own| count("shop", &format!("made-up-{own}"), 0, (1, 0)));
+        let told = batch((at, at + 1), counts.collect());
+        let taken = store.take_usage("development", &told).unwrap();
+        assert!(taken.taken);
+        left_out += taken.left_out;
+    }
+    assert_eq!(left_out, 1);
+    let counts = vec![
+        count("shop", "cart", 0, (1, 0)),
+        count("shop", "other", 0, (1, 0)),
+    ];
+    let told = UsageBatch {
+        journal: "f".repeat(32),
+        ..batch((0, 1), counts)
+    };
+    assert_eq!(store.take_usage("development", &told).unwrap().left_out, 1);
+    let of = |flag| store.usage_of("development", flag, 1).unwrap().counts.yes;
+    assert_eq!((of("cart"), of("other")), (1, 0));
 }

@@ -27,6 +27,8 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     environments_do_not_see_each_other(&*open());
     usage::use_is_counted_once(open);
     usage::use_is_forgotten(&*open());
+    usage::variants_of_several_batches_are_bounded(&*open());
+    usage::names_that_are_made_up_leave_room_for_flags(&*open());
     an_environment_is_erased_in_steps(&*open());
 }
 

@@ -5,11 +5,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    store::engine::{Engine, UsageAsked},
+    limits::{
+        USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS, USAGE_HOUR_VARIANTS_MAX,
+        USAGE_HOUR_VARIANTS_OF_FLAGS, USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS, USAGE_VARIANTS_MAX,
+    },
+    store::engine::{Engine, UsageAsked, UsageKept},
     usage::{HourCount, Sighting, Tally, UsageBatch, UsageTaken},
 };
 
 const HOURS: std::ops::Range<u64> = 0..1_000;
+
+/// Takes a batch into a store that has one flag.
+fn take(engine: &dyn Engine, place: &str, batch: &UsageBatch, now: u64) -> UsageTaken {
+    let kept = UsageKept {
+        hours: HOURS,
+        now,
+        is_flag: &|name| name == "cart",
+    };
+    engine.take_usage(place, batch, &kept).unwrap()
+}
 
 fn count(hour_ms: u64, app: &str, flag: &str, yes: u64) -> HourCount {
     HourCount {
@@ -46,9 +60,7 @@ fn batch(after: u64, through: u64, counts: Vec<HourCount>) -> UsageBatch {
 pub(super) fn use_is_counted_once(open: &dyn Fn() -> Box<dyn Engine>) {
     const PLACE: &str = "used";
     let engine = open();
-    let take = |engine: &dyn Engine, batch: &UsageBatch| {
-        engine.take_usage(PLACE, batch, &HOURS, 2_000).unwrap()
-    };
+    let take = |engine: &dyn Engine, batch: &UsageBatch| take(engine, PLACE, batch, 2_000);
     let first = batch(
         0,
         5,
@@ -110,7 +122,7 @@ pub(super) fn use_is_forgotten(engine: &dyn Engine) {
     const PLACE: &str = "forgotten";
     let counts = (0..5).map(|at| count(at * 100, "shop", "cart", 1));
     let told = batch(0, 1, counts.collect());
-    assert!(engine.take_usage(PLACE, &told, &HOURS, 900).unwrap().taken);
+    assert!(take(engine, PLACE, &told, 900).taken);
     // An hour and its variants of each.
     assert_eq!(engine.sweep_usage(PLACE, (200, 0), 1).unwrap(), 2);
     assert_eq!(engine.sweep_usage(PLACE, (200, 0), 9).unwrap(), 2);
@@ -122,4 +134,77 @@ pub(super) fn use_is_forgotten(engine: &dyn Engine) {
     assert_eq!(engine.flag_seen(PLACE, "cart").unwrap(), Some(401));
     engine.sweep_usage(PLACE, (600, 402), 9).unwrap();
     assert_eq!(engine.flag_seen(PLACE, "cart").unwrap(), None);
+}
+
+/// Another batch brings other names: what one row has of them stays bounded.
+pub(super) fn variants_of_several_batches_are_bounded(engine: &dyn Engine) {
+    const PLACE: &str = "variants";
+    let all = USAGE_VARIANTS_MAX as u64;
+    let told = |after: u64, names: std::ops::Range<u64>| {
+        let mut own = count(100, "shop", "cart", 1);
+        own.counts.variants = names.map(|at| (format!("v{at}"), 1)).collect();
+        take(engine, PLACE, &batch(after, after + 1, vec![own]), 900).left_out
+    };
+    let variants = || {
+        let hours = engine.hour_usage(PLACE, "cart", &HOURS).unwrap();
+        (hours[0].counts.yes, hours[0].counts.variants.clone())
+    };
+    assert_eq!(told(0, 0..all - 1), 0);
+    // The last that there is room for, and one that is known.
+    assert_eq!(told(1, all - 2..all + 9), 9);
+    assert_eq!(told(2, all..2 * all), all);
+    let (yes, found) = variants();
+    assert_eq!((yes, found.len() as u64), (3, all));
+    let last = |at: u64| found.get(&format!("v{at}")).copied();
+    assert_eq!(
+        [last(all - 2), last(all - 1), last(all)],
+        [Some(2), Some(1), None]
+    );
+}
+
+/// Names that no flag has: so many are kept, and flags come in all the same.
+pub(super) fn names_that_are_made_up_leave_room_for_flags(engine: &dyn Engine) {
+    const PLACE: &str = "made-up";
+    let told = |after: u64, counts: Vec<HourCount>| {
+        take(engine, PLACE, &batch(after, after + 1, counts), 900).left_out
+    };
+    let rows = USAGE_HOUR_ROWS_MAX - USAGE_HOUR_ROWS_OF_FLAGS;
+    let variants = (USAGE_HOUR_VARIANTS_MAX - USAGE_HOUR_VARIANTS_OF_FLAGS).div_ceil(rows);
+    let made_up = |at: u64| {
+        let mut own = count(100, &format!("a{}", at % 250), &format!("f{}", at / 250), 1);
+        own.counts.variants = (0..variants).map(|at| (format!("v{at}"), 1)).collect();
+        own
+    };
+    assert_eq!(told(0, (0..rows).map(made_up).collect()), 0);
+    // The hour is full of them, and of their variants; what is there goes on.
+    let mut again = made_up(0);
+    again.counts.variants.insert("another".to_owned(), 1);
+    assert_eq!(told(1, vec![count(100, "shop", "f0", 1), again]), 2);
+    assert_eq!(
+        engine.hour_usage(PLACE, "f0", &HOURS).unwrap()[0]
+            .counts
+            .yes,
+        2
+    );
+    assert_eq!(told(2, vec![count(200, "shop", "f0", 1)]), 0);
+    assert_eq!(told(3, vec![count(100, "shop", "cart", 1)]), 0);
+    let cart = engine.hour_usage(PLACE, "cart", &HOURS).unwrap();
+    assert_eq!(cart[0].counts.variants["blue"], 1);
+
+    const SEEN: &str = "made-up and seen";
+    let told = |after: u64, counts: Vec<HourCount>| {
+        take(engine, SEEN, &batch(after, after + 1, counts), 900).left_out
+    };
+    let names = USAGE_SEEN_MAX - USAGE_SEEN_OF_FLAGS;
+    // Of an hour that is not kept: what is known is when they were asked for.
+    let gone = |at: u64| HourCount {
+        seen_ms: 1,
+        ..count(9_000, "shop", &format!("f{at}"), 1)
+    };
+    assert_eq!(told(0, (0..names).map(gone).collect()), names);
+    let more = ["more", "f0", "cart"].map(|name| count(100, "shop", name, 1));
+    assert_eq!(told(1, more.to_vec()), 1);
+    let seen = ["more", "f0", "cart"].map(|name| engine.flag_seen(SEEN, name).unwrap());
+    assert_eq!(seen, [None, Some(101), Some(101)]);
+    assert!(engine.hour_usage(SEEN, "more", &HOURS).unwrap().is_empty());
 }

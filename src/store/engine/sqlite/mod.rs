@@ -21,6 +21,7 @@ mod schema;
 mod sweep;
 mod usage;
 mod usage_reads;
+mod usage_taking;
 
 use std::{
     collections::BTreeSet,

@@ -1,21 +1,18 @@
 //! How is the use of flags kept in rows?
 //!
 //! One row for each flag, application and hour, and one for each of its
-//! variants; sums grow in place. Where there are too many rows of a kind a new
-//! one is left out, and those that are there go on counting.
+//! variants; a batch is taken in one transaction, with where its journal stands
+//! after it. What is too old goes a bounded number of rows at a time.
 
 use std::{collections::BTreeMap, ops::Range};
 
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EngineError, SqliteEngine, row, signed, text, unsigned, usage_reads};
+use super::{EngineError, SqliteEngine, signed, unsigned, usage_reads, usage_taking::Taking};
 use crate::{
     clock::UnixMs,
-    limits::{
-        USAGE_APPLICATIONS_KEPT_MAX, USAGE_HOUR_ROWS_MAX, USAGE_INSTANCES_KEPT_MAX, USAGE_SUM_MAX,
-    },
-    store::engine::{ApplicationUsage, FlagUsage, UsageAsked, UsageRows},
-    usage::{HourCount, Sighting, UsageBatch, UsageTaken},
+    store::engine::{ApplicationUsage, FlagUsage, UsageAsked, UsageKept, UsageRows},
+    usage::{HourCount, UsageBatch, UsageTaken},
 };
 
 /// How long a journal's place is known after its last batch, beyond the hours:
@@ -27,8 +24,7 @@ impl UsageRows for SqliteEngine {
         &self,
         environment_uid: &str,
         batch: &UsageBatch,
-        hours: &Range<UnixMs>,
-        now: UnixMs,
+        kept: &UsageKept<'_>,
     ) -> Result<UsageTaken, EngineError> {
         let mut taken = UsageTaken::default();
         self.write(|transaction| {
@@ -39,12 +35,12 @@ impl UsageRows for SqliteEngine {
             let mut taking = Taking {
                 connection: &transaction,
                 environment_uid,
-                now,
+                kept,
                 rows: BTreeMap::new(),
                 left_out: 0,
             };
             for count in &batch.counts {
-                taking.count(count, hours)?;
+                taking.count(count)?;
             }
             for sighting in &batch.seen {
                 taking.sighting(sighting)?;
@@ -64,7 +60,7 @@ impl UsageRows for SqliteEngine {
                     environment_uid,
                     batch.journal,
                     signed(batch.through),
-                    signed(now)
+                    signed(kept.now)
                 ])?;
             Ok(transaction.commit()?)
         })?;
@@ -174,212 +170,4 @@ fn mark(connection: &Connection, environment_uid: &str, journal: &str) -> Result
     )?;
     let found = statement.query_row(params![environment_uid, journal], |row| row.get(0));
     Ok(found.optional()?.map_or(0, unsigned))
-}
-
-/// A batch on its way into the tables.
-struct Taking<'c> {
-    connection: &'c Connection,
-    environment_uid: &'c str,
-    /// No edge has seen anything after this, whatever its clock says.
-    now: UnixMs,
-    /// Rows there are, by what is limited.
-    rows: BTreeMap<String, u64>,
-    left_out: u64,
-}
-
-impl Taking<'_> {
-    fn count(&mut self, count: &HourCount, hours: &Range<UnixMs>) -> Result<(), EngineError> {
-        self.seen(count)?;
-        if !hours.contains(&count.hour_ms) || !self.grow(count)? {
-            self.left_out += 1;
-            return Ok(());
-        }
-        for (variant, times) in &count.counts.variants {
-            self.connection
-                .prepare_cached(
-                    "INSERT INTO usage_variants (environment_uid, flag, hour_ms, app, variant, count)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT DO UPDATE SET count = min(count + excluded.count, ?7)",
-                )?
-                .execute(params![
-                    self.environment_uid,
-                    count.flag,
-                    signed(count.hour_ms),
-                    count.app,
-                    variant,
-                    capped(*times),
-                    capped(USAGE_SUM_MAX)
-                ])?;
-        }
-        Ok(())
-    }
-
-    /// Adds to a row or makes one; says whether there was room.
-    fn grow(&mut self, count: &HourCount) -> Result<bool, EngineError> {
-        let hour = signed(count.hour_ms);
-        let (yes, no) = (capped(count.counts.yes), capped(count.counts.no));
-        let grown = self
-            .connection
-            .prepare_cached(
-                "UPDATE usage_hours SET yes = min(yes + ?5, ?7), no = min(no + ?6, ?7)
-                 WHERE environment_uid = ?1 AND flag = ?2 AND hour_ms = ?3 AND app = ?4",
-            )?
-            .execute(params![
-                self.environment_uid,
-                count.flag,
-                hour,
-                count.app,
-                yes,
-                no,
-                capped(USAGE_SUM_MAX)
-            ])?;
-        if grown > 0 {
-            return Ok(true);
-        }
-        let there = "SELECT count(*) FROM usage_hours WHERE environment_uid = ?1 AND hour_ms = ?2";
-        if !self.has_room(format!("hour {hour}"), there, &hour, USAGE_HOUR_ROWS_MAX)? {
-            return Ok(false);
-        }
-        self.connection
-            .prepare_cached(
-                "INSERT INTO usage_hours (environment_uid, flag, hour_ms, app, yes, no)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                self.environment_uid,
-                count.flag,
-                hour,
-                count.app,
-                yes,
-                no
-            ])?;
-        Ok(true)
-    }
-
-    /// Notes when a flag was asked for, whatever its hour.
-    fn seen(&self, count: &HourCount) -> Result<(), EngineError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO usage_seen (environment_uid, flag, seen_ms) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET seen_ms = max(seen_ms, excluded.seen_ms)",
-            )?
-            .execute(params![
-                self.environment_uid,
-                count.flag,
-                signed(count.seen_ms.min(self.now))
-            ])?;
-        Ok(())
-    }
-
-    fn sighting(&mut self, own: &Sighting) -> Result<(), EngineError> {
-        let seen = signed(own.seen_ms.min(self.now));
-        let lists = self
-            .connection
-            .prepare_cached(
-                "SELECT strategies, via FROM usage_apps WHERE environment_uid = ?1 AND app = ?2",
-            )?
-            .query_row(params![self.environment_uid, own.app], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-            })
-            .optional()?;
-        let there = "SELECT count(*) FROM usage_apps WHERE environment_uid = ?1 AND ?2 = ''";
-        if lists.is_none()
-            && !self.has_room("apps".to_owned(), there, &"", USAGE_APPLICATIONS_KEPT_MAX)?
-        {
-            self.left_out += 1;
-            return Ok(());
-        }
-        let mut all = Sighting::default();
-        if let Some((strategies, via)) = lists {
-            // What cannot be read is told anew by the next registration.
-            all.strategies = row("strategies", &strategies).unwrap_or_default();
-            all.via = row("via", &via).unwrap_or_default();
-        }
-        all.add(own);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO usage_apps (environment_uid, app, first_ms, seen_ms, strategies, via)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET
-                 seen_ms = max(seen_ms, excluded.seen_ms), first_ms = min(first_ms, excluded.first_ms),
-                 strategies = excluded.strategies, via = excluded.via",
-            )?
-            .execute(params![
-                self.environment_uid,
-                own.app,
-                seen,
-                text("strategies", &all.strategies)?,
-                text("via", &all.via)?
-            ])?;
-        self.instance(own)
-    }
-
-    /// The newest word of an instance counts, and where it is silent the one
-    /// before.
-    fn instance(&mut self, own: &Sighting) -> Result<(), EngineError> {
-        let (connection, environment_uid) = (self.connection, self.environment_uid);
-        let seen = signed(own.seen_ms.min(self.now));
-        let parameters = params![
-            environment_uid,
-            own.app,
-            own.instance,
-            own.sdk,
-            own.platform,
-            seen
-        ];
-        let grown = connection
-            .prepare_cached(
-                "UPDATE usage_instances SET
-                 sdk = CASE WHEN ?4 <> '' AND (sdk = '' OR ?6 >= seen_ms) THEN ?4 ELSE sdk END,
-                 platform = CASE WHEN ?5 <> '' AND (platform = '' OR ?6 >= seen_ms)
-                            THEN ?5 ELSE platform END,
-                 seen_ms = max(seen_ms, ?6)
-                 WHERE environment_uid = ?1 AND app = ?2 AND instance = ?3",
-            )?
-            .execute(parameters)?;
-        if grown > 0 {
-            return Ok(());
-        }
-        let limited = format!("instances of {}", own.app);
-        let there = "SELECT count(*) FROM usage_instances WHERE environment_uid = ?1 AND app = ?2";
-        if !self.has_room(limited, there, &own.app, USAGE_INSTANCES_KEPT_MAX)? {
-            self.left_out += 1;
-            return Ok(());
-        }
-        connection
-            .prepare_cached(
-                "INSERT INTO usage_instances
-                 (environment_uid, app, instance, sdk, platform, seen_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(parameters)?;
-        Ok(())
-    }
-
-    /// Whether one more row is allowed, which is then counted. The table is
-    /// counted once a batch.
-    fn has_room(
-        &mut self,
-        limited: String,
-        there: &str,
-        of: &dyn ToSql,
-        rows_max: u64,
-    ) -> Result<bool, EngineError> {
-        let rows = match self.rows.get(&limited) {
-            Some(rows) => *rows,
-            None => {
-                let mut statement = self.connection.prepare_cached(there)?;
-                let found =
-                    statement.query_row(params![self.environment_uid, of], |row| row.get(0));
-                unsigned(found?)
-            }
-        };
-        let has_room = rows < rows_max;
-        self.rows.insert(limited, rows + u64::from(has_room));
-        Ok(has_room)
-    }
-}
-
-/// A number of which two still fit.
-fn capped(number: u64) -> i64 {
-    signed(number.min(USAGE_SUM_MAX))
 }

@@ -118,6 +118,13 @@ fn put_segment(
         let rule = format!("id is {id} (expected {}, or none)", known.id);
         return faults.add(file, position, rule);
     }
+    if let (Some(other), None, false) = (by_id, by_name, given.is_rename) {
+        let rule = format!(
+            "id is {}, which segment {:?} of project {:?} has (expected another, or none)",
+            other.id, other.name, other.project
+        );
+        return faults.add(file, position, rule);
+    }
     let known = by_id.or(by_name);
     if let Some(known) = known.filter(|own| own.project != project) {
         let rule = format!("it belongs to project {:?}, not {project:?}", known.project);
@@ -188,7 +195,8 @@ fn put_flag(
         );
     }
     if flag.archived_ms.is_some() && flag.environments.values().any(|own| own.enabled) {
-        let rule = "it is archived and on somewhere (expected enabled: false, or archived: false)";
+        let rule = "it is archived and on somewhere (expected enabled: false, or archived: false; \
+                    flowgate flag revive takes it back)";
         faults.add(file, position, rule);
     }
     if known.is_none_or(|own| **own != flag) {
@@ -242,13 +250,39 @@ fn configure(
     });
     let settings = flag.environments.entry(environment_uid.to_owned());
     let settings = settings.or_default();
-    if let Some(strategies) = strategies {
+    let emptied = settings.enabled && strategies.as_ref().is_some_and(Vec::is_empty);
+    let enabled = match given.enabled {
+        None if emptied => {
+            let text = "it was on and has no strategies any more: so it is switched off";
+            faults.notice(file, place, text);
+            false
+        }
+        // What a file says that switched it on says the same once more.
+        Some(true) if emptied && settings.strategies == [FlagStrategy::everybody(&flag.name)] => {
+            true
+        }
+        Some(true) if emptied => {
+            let rule = "it is on and would lose all strategies (expected at least one, or \
+                        enabled: false)";
+            return faults.add(file, place, rule);
+        }
+        enabled => enabled.unwrap_or(settings.enabled),
+    };
+    if let Some(strategies) = strategies.filter(|_| !(emptied && enabled)) {
         settings.strategies = strategies;
     }
     if let Some(variants) = given.variants {
         settings.variants = variants;
     }
-    let enabled = given.enabled.unwrap_or(settings.enabled);
+    match (settings.enabled_ms, given.first_enabled_ms) {
+        (Some(known), Some(given)) if known != given => {
+            let rule = "firstEnabled differs from when it was (expected the same or none: history \
+                        cannot change)";
+            faults.add(file, place, rule);
+        }
+        (None, Some(given)) => settings.enabled_ms = Some(given),
+        _ => {}
+    }
     flag.enable(environment_uid, enabled, now);
     if flag.environments.get(environment_uid) == Some(&FlagSettings::default()) {
         flag.environments.remove(environment_uid);

@@ -7,7 +7,11 @@
 use std::sync::Arc;
 
 use super::super::{Change, ChangeKind};
-use crate::store::{engine::Write, flags::Flag, workspace::Workspace};
+use crate::store::{
+    engine::Write,
+    flags::{Flag, FlagSettings},
+    workspace::Workspace,
+};
 
 /// Adds what leads from one workspace to the other.
 pub(in crate::store::import) fn difference(
@@ -60,9 +64,9 @@ fn told(workspace: &Workspace, old: Option<&Flag>, flag: &Flag, changes: &mut Ve
     }
     for environment in &workspace.environments {
         let was = old.and_then(|own| own.environments.get(&environment.uid));
-        let Some(is) = flag.environments.get(&environment.uid) else {
-            continue;
-        };
+        // Of what was emptied and never on nothing is kept.
+        let nothing = FlagSettings::default();
+        let is = flag.environments.get(&environment.uid).unwrap_or(&nothing);
         let place = Some(environment.name.as_str());
         if was.is_some_and(|own| own.enabled) != is.enabled {
             let kind = match is.enabled {
@@ -71,9 +75,13 @@ fn told(workspace: &Workspace, old: Option<&Flag>, flag: &Flag, changes: &mut Ve
             };
             changes.push(change(kind, &flag.name, place));
         }
-        let rules = |own: &crate::store::flags::FlagSettings| {
-            (own.strategies.clone(), own.variants.clone())
-        };
+        // When it was first on comes with being switched on, or of a file alone.
+        let first = |own: &FlagSettings| (own.enabled, own.enabled_ms);
+        let (had, has) = (was.map(first).unwrap_or_default(), first(is));
+        if old.is_some() && had.0 == has.0 && had.1 != has.1 {
+            changes.push(change(ChangeKind::FlagChanged, &flag.name, place));
+        }
+        let rules = |own: &FlagSettings| (own.strategies.clone(), own.variants.clone());
         if was.map(rules).unwrap_or_default() != rules(is) {
             changes.push(change(ChangeKind::FlagStrategies, &flag.name, place));
         }

@@ -44,6 +44,8 @@ pub(in crate::store::import) struct FlagFile {
 /// A flag in one environment; what is none stays as it is.
 pub(super) struct SettingsFile {
     pub(super) enabled: Option<bool>,
+    /// When it was switched on for the first time.
+    pub(super) first_enabled_ms: Option<UnixMs>,
     pub(super) strategies: Option<Vec<StrategyFile>>,
     pub(super) variants: Option<Vec<FlagVariant>>,
 }
@@ -66,6 +68,19 @@ pub(in crate::store::import) struct SegmentFile {
     pub(super) id: Option<i64>,
     pub(super) description: Option<String>,
     pub(super) constraints: Option<Vec<FlagConstraint>>,
+    /// Whether its number says which one is meant, and its name what that is to
+    /// be called. In a file nobody means that: every store counts from 1.
+    pub(super) is_rename: bool,
+}
+
+impl SegmentFile {
+    /// The same, of the segment that has its number.
+    pub(in crate::store::import) fn renaming(self) -> Self {
+        Self {
+            is_rename: true,
+            ..self
+        }
+    }
 }
 
 /// Reads a flag.
@@ -184,6 +199,7 @@ fn settings(
     let place = format!("flag {flag:?}, environment {environment}");
     let mut table = Table::of(file, place.clone(), node, faults)?;
     let enabled = table.bool("enabled");
+    let first_enabled_ms = table.time("firstEnabled");
     let [nodes, own_variants] =
         ["strategies", "variants"].map(|member| table.has(member).then(|| table.list(member)));
     let count = nodes.as_ref().map_or(0, Vec::len);
@@ -202,6 +218,7 @@ fn settings(
     let variants = own_variants.map(|nodes| variants(file, &place, nodes, faults));
     Some(SettingsFile {
         enabled,
+        first_enabled_ms,
         strategies,
         variants,
     })
@@ -310,6 +327,7 @@ pub(in crate::store::import) fn segment(
         id,
         description,
         constraints: conditions,
+        is_rename: false,
     })
 }
 

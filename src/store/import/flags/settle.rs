@@ -9,7 +9,7 @@ use crate::{
     limits::{FLAGS_AUTHORED_MAX, PART_BYTES_MAX, SEGMENTS_AUTHORED_MAX},
     snapshot::check_part,
     store::{
-        flags::{Flag, check::within, part},
+        flags::{Flag, check::within, depending, part},
         workspace::Workspace,
     },
 };
@@ -81,22 +81,25 @@ fn dependencies(workspace: &Workspace, flag: &Flag) -> Vec<String> {
             rules.push(format!("it depends on flag {name:?}, which does not exist"));
         }
     }
-    let children: Vec<&str> = workspace
-        .dependents(&flag.name)
-        .map(|own| own.name.as_str())
-        .filter(|name| *name != flag.name)
-        .collect();
+    let children = workspace.dependents(&flag.name);
+    let children: Vec<&Flag> = children.filter(|own| own.name != flag.name).collect();
+    let called = |children: &[&Flag]| {
+        let names: Vec<String> = children.iter().map(|own| own.called()).collect();
+        depending(&names)
+    };
     if !children.is_empty() && !flag.dependencies.is_empty() {
         rules.push(format!(
-            "it depends on others, and {} depends on it (expected one level, since clients look \
-             no deeper)",
-            children.join(", ")
+            "it depends on others, and {} on it (expected one level, since clients look no deeper)",
+            called(&children)
         ));
     }
-    if !children.is_empty() && flag.archived_ms.is_some() {
+    // Those that are archived themselves go without it.
+    let mut live = children;
+    live.retain(|own| own.archived_ms.is_none());
+    if !live.is_empty() && flag.archived_ms.is_some() {
         rules.push(format!(
-            "it is archived, and {} depends on it",
-            children.join(", ")
+            "{} on it, so it cannot be archived (archive that first, or change what it depends on)",
+            called(&live)
         ));
     }
     rules

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::{
     export,
-    flags::{Completion, Flag, FlagStrategy, Segment},
+    flags::{Completion, Flag, FlagSettings, FlagStrategy, Segment},
 };
 
 const FLAGS: &str = "
@@ -88,6 +88,44 @@ fn what_a_file_leaves_out_of_a_flag_stays() {
     let flag = &off.workspace.flags["new-cart"];
     assert_eq!(flag.environments["uid-development"].strategies.len(), 2);
     assert_eq!(flag.variants.len(), 2);
+}
+
+/// What was said of a flag that was off went without a word.
+#[test]
+fn strategies_taken_from_a_flag_that_was_never_on_are_told() {
+    let text = |list: &str| {
+        one(&format!(
+            "environments: {{ production: {{ strategies: [{list}] }} }}"
+        ))
+    };
+    let before = take(&workspace(), &text("{ name: default }"))
+        .unwrap()
+        .workspace;
+    let report = take(&before, &text("")).unwrap().report;
+    assert_eq!(report.changes.len(), 1, "{report:?}");
+    assert_eq!(report.changes[0].kind, ChangeKind::FlagStrategies);
+}
+
+/// On, and for nobody in particular: it may be said again of what it made, and
+/// does not open what names somebody.
+#[test]
+fn a_file_that_says_on_without_strategies_widens_no_flag_that_is_on() {
+    let text = |list: &str| {
+        one(&format!(
+            "environments: {{ production: {{ enabled: true, strategies: [{list}] }} }}"
+        ))
+    };
+    let open = take(&workspace(), &text("")).unwrap().workspace;
+    let strategies = &open.flags["f"].environments["uid-production"].strategies;
+    assert_eq!(*strategies, [FlagStrategy::everybody("f")]);
+    assert!(take(&open, &text("")).unwrap().writes.is_empty());
+    let some = text("{ name: userWithId, parameters: { userIds: ada } }");
+    let some = take(&open, &some).unwrap().workspace;
+    let faults = rules(&some, &text(""));
+    assert!(
+        faults[0].contains("expected at least one, or enabled: false"),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -285,11 +323,6 @@ fn a_segment_keeps_its_number_and_a_new_one_takes_none() {
     let after = take(&before, &segments(two)).unwrap().workspace;
     assert_eq!(after.segment("fixed").unwrap().id, 2);
     assert_eq!(after.segment("fresh").unwrap().id, 3);
-    let renamed = take(&before, &segments("{ name: people, id: 1 }"))
-        .unwrap()
-        .workspace;
-    assert_eq!(renamed.segments[&1].name, "people");
-    assert_eq!(renamed.segments[&1].constraints.len(), 1);
     for (text, rule) in [
         ("{ name: testers, id: 9 }", "expected 1, or none"),
         ("{ name: bare }", "constraints are missing"),
@@ -310,6 +343,56 @@ fn a_segment_keeps_its_number_and_a_new_one_takes_none() {
     }
     let elsewhere = segments("{ name: testers }").replace("shop", "desk");
     assert!(rules(&before, &elsewhere)[0].contains("belongs to project"));
+}
+
+/// Every store counts from 1: the number of a file says nothing of another store.
+#[test]
+fn a_file_with_the_number_of_another_segment_replaces_nothing() {
+    let before = take(&workspace(), FLAGS).unwrap().workspace;
+    let text = "flowgate: project/1\nproject: shop\nsegments: [{ name: people, id: 1, constraints: [] }]\n";
+    for text in [text.to_owned(), text.replace("shop", "desk")] {
+        let faults = rules(&before, &text);
+        let expected = "segment \"people\": id is 1, which segment \"testers\" of project \"shop\" \
+                        has (expected another, or none)";
+        assert_eq!(faults, [expected]);
+    }
+}
+
+/// Before, a flag that was live came back as one that never was on, and one that
+/// was emptied was not even written the same way again.
+#[test]
+fn when_a_flag_was_first_switched_on_goes_with_it() {
+    let production = |text: &str| one(&format!("environments: {{ production: {{ {text} }} }}"));
+    let was = "firstEnabled: 2026-01-01T00:00:00Z";
+    let before = take(&workspace(), &production(&format!("enabled: false, {was}")));
+    let before = before.unwrap().workspace;
+    let settings = &before.flags["f"].environments["uid-production"];
+    assert_eq!(settings.enabled_ms, Some(1_767_225_600_000));
+    let text = export::export(&before, None).unwrap();
+    let elsewhere = take(&workspace(), &text).unwrap().workspace;
+    assert_eq!(elsewhere.flags, before.flags);
+    let never_on = take(&workspace(), &production("strategies: [{ name: default }]"));
+    let told = take(&never_on.unwrap().workspace, &production(was))
+        .unwrap()
+        .report;
+    assert_eq!(told.changes.len(), 1, "{told:?}");
+    assert_eq!(told.changes[0].kind, ChangeKind::FlagChanged);
+    // It is no other time afterwards, and none is forgotten.
+    let on = take(&before, &production("enabled: true"))
+        .unwrap()
+        .workspace;
+    let settings = &on.flags["f"].environments["uid-production"];
+    assert_eq!(settings.enabled_ms, Some(1_767_225_600_000));
+    for (other, rule) in [
+        (
+            "2026-01-02T00:00:00Z",
+            "firstEnabled differs from when it was (expected the same or none: history cannot change)",
+        ),
+        ("soon", "firstEnabled is \"soon\" (expected a time such as"),
+    ] {
+        let faults = rules(&on, &production(&format!("firstEnabled: {other}")));
+        assert!(faults[0].contains(rule), "{faults:?}");
+    }
 }
 
 /// Any flags that an import would take.
@@ -345,9 +428,10 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
                 "parameters": {"rollout": rollout.to_string(), "groupId": title},
                 "constraints": constraints, "segments": if segment { vec![4] } else { vec![] }, "variants": variants})
         });
+    // Off with or without strategies; and whether it was ever on.
     let settings = (
-        any::<bool>(),
-        prop::collection::vec(strategy, 1..4),
+        any::<(bool, bool)>(),
+        prop::collection::vec(strategy, 0..4),
         variants.clone(),
     );
     let flag = (
@@ -373,9 +457,15 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
             flag.archived_ms = archived.then_some(1_700_000_000_456);
             flag.kind = serde_json::from_value(["release", "experiment", "kill-switch", "permission"][usize::from(kind)].into()).unwrap();
             for (uid, given) in [("uid-development", development), ("uid-production", production)] {
-                let Some((enabled, strategies, variants)) = given else { continue };
-                let settings = serde_json::json!({"enabled": enabled && !archived, "enabledMs": 7, "strategies": strategies, "variants": variants});
-                flag.environments.insert(uid.to_owned(), serde_json::from_value(settings).unwrap());
+                let Some(((enabled, was_on), strategies, variants)) = given else { continue };
+                let enabled = enabled && !archived && !strategies.is_empty();
+                let settings = serde_json::json!({"enabled": enabled, "enabledMs": (enabled || was_on).then_some(7),
+                    "strategies": strategies, "variants": variants});
+                let settings: FlagSettings = serde_json::from_value(settings).unwrap();
+                // Of an environment without any word nothing is kept.
+                if settings != FlagSettings::default() {
+                    flag.environments.insert(uid.to_owned(), settings);
+                }
             }
             if at > 0 && !archived {
                 let parent = serde_json::json!({"feature": "f0", "enabled": stale, "variants": if stale { vec!["x"] } else { vec![] }});
@@ -390,18 +480,6 @@ fn any_flags() -> impl proptest::strategy::Strategy<Value = Workspace> {
     })
 }
 
-/// Without what no file carries.
-fn plain(workspace: &Workspace) -> Vec<Flag> {
-    let flags = workspace.flags.values().map(|own| {
-        let mut own = (**own).clone();
-        own.environments
-            .values_mut()
-            .for_each(|own| own.enabled_ms = None);
-        own
-    });
-    flags.collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -413,7 +491,7 @@ proptest! {
         })?;
         prop_assert!(into_itself.writes.is_empty(), "{:?}\n{text}", into_itself.report);
         let elsewhere = take(&workspace(), &text).unwrap().workspace;
-        prop_assert_eq!(plain(&elsewhere), plain(&authored));
+        prop_assert_eq!(&elsewhere.flags, &authored.flags);
         prop_assert_eq!(&elsewhere.segments, &authored.segments);
         prop_assert_eq!(export::export(&elsewhere, None).unwrap(), text);
     }

@@ -14,7 +14,10 @@ use super::{
     convert::{constraints, dependencies, feature, items, strategy, variants},
     node,
 };
-use crate::store::project_file::{FORMAT, FORMAT_MEMBER, Node};
+use crate::store::{
+    flags::FlagStrategy,
+    project_file::{FORMAT, FORMAT_MEMBER, Node},
+};
 
 /// The project of what names none.
 const PROJECT: &str = "default";
@@ -46,12 +49,17 @@ pub(super) fn projects(document: &Value, places: &Places<'_>, faults: &mut Fault
         }
     }
     let named = segment_names(document);
+    let users = segment_users(document, &named);
     let mut by_project: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
     for own in items(document, "segments") {
         let Some(segment) = segment(own, &named, places, faults) else {
             continue;
         };
-        let project = own["project"].as_str().unwrap_or(PROJECT).to_owned();
+        let name = segment["name"].as_str().unwrap_or_default();
+        let known = || places.workspace.segment(name).map(|own| &*own.project);
+        let project = own["project"].as_str().or_else(known);
+        let project = project.or_else(|| users.get(name).copied());
+        let project = project.unwrap_or(PROJECT).to_owned();
         by_project.entry(project).or_default().1.push(segment);
     }
     let is_split =
@@ -96,6 +104,39 @@ fn segment_names(document: &Value) -> BTreeMap<i64, String> {
         ))
     });
     named.collect()
+}
+
+/// The project of the first flag that refers to a segment, by the segment's
+/// name. Documents for clients do not say whose a segment is.
+fn segment_users<'d>(
+    document: &'d Value,
+    named: &BTreeMap<i64, String>,
+) -> BTreeMap<String, &'d str> {
+    let features = items(document, "features").iter();
+    let kept = features.filter(|own| own["archived"] != true);
+    let kept: Vec<(&Value, &str)> = kept
+        .map(|own| (own, own["project"].as_str().unwrap_or(PROJECT)))
+        .collect();
+    let by_name: BTreeMap<&str, &str> = kept
+        .iter()
+        .filter_map(|(own, project)| Some((own["name"].as_str()?, *project)))
+        .collect();
+    let inline = kept
+        .iter()
+        .flat_map(|(own, project)| items(own, "strategies").iter().map(|own| (own, *project)));
+    let apart = items(document, "featureStrategies").iter();
+    let apart = apart.filter_map(|own| {
+        let flag = own["featureName"].as_str()?;
+        Some((own, *by_name.get(flag)?))
+    });
+    let mut users = BTreeMap::new();
+    for (strategy, project) in inline.chain(apart) {
+        for segment in segments(document, strategy, named) {
+            let name = segment.as_str().unwrap_or_default().to_owned();
+            users.entry(name).or_insert(project);
+        }
+    }
+    users
 }
 
 /// A segment, or none when only its name is told and ours has that name.
@@ -182,12 +223,16 @@ fn inline(
 ) -> Settings {
     let ours = places.only(document, faults);
     let flags = items(document, "features").iter().map(|own| {
+        let name = own["name"].as_str().unwrap_or_default().to_owned();
         let strategies = items(own, "strategies").iter();
         let strategies = strategies.map(|own| strategy(own, segments(document, own, named)));
-        let settings = json!({
-            "enabled": own["enabled"] == true, "strategies": strategies.collect::<Vec<_>>(),
-        });
-        let name = own["name"].as_str().unwrap_or_default().to_owned();
+        let mut strategies: Vec<Value> = strategies.collect();
+        let enabled = own["enabled"] == true;
+        if enabled && strategies.is_empty() {
+            // To clients that is on for everybody; here a strategy says so.
+            strategies.extend(serde_json::to_value(FlagStrategy::everybody(&name)));
+        }
+        let settings = json!({"enabled": enabled, "strategies": strategies});
         (name, Map::from_iter([(ours.clone(), settings)]))
     });
     flags.collect()

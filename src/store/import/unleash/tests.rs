@@ -7,6 +7,7 @@ use crate::{
     clock::Ambient,
     store::{
         Environment,
+        flags::FlagStrategy,
         import::{ImportError, Imported, import},
     },
 };
@@ -162,6 +163,26 @@ fn a_document_for_clients_goes_where_it_says_or_where_it_is_told() {
     }
 }
 
+/// Its clients let everybody in; a flag there is may have named somebody.
+#[test]
+fn a_document_for_clients_that_names_nobody_means_everybody_each_time() {
+    let document = |strategies: Value| {
+        json!({"version": 2, "query": {"environment": "production"}, "features": [
+            {"name": "f", "enabled": true, "strategies": strategies}]})
+    };
+    let terms = UnleashTerms::default();
+    let some = json!([{"name": "userWithId", "parameters": {"userIds": "ada"}}]);
+    let some = take(&workspace(), &document(some), &terms)
+        .unwrap()
+        .workspace;
+    let open = take(&some, &document(json!([])), &terms).unwrap().workspace;
+    let settings = &open.flags["f"].environments["uid-production"];
+    assert!(settings.enabled);
+    assert_eq!(settings.strategies, [FlagStrategy::everybody("f")]);
+    let again = take(&open, &document(json!([])), &terms).unwrap();
+    assert!(again.writes.is_empty(), "{:?}", again.report);
+}
+
 #[test]
 fn environments_can_be_renamed_and_unknown_ones_are_refused() {
     let mut export = state();
@@ -195,4 +216,56 @@ fn what_is_no_export_is_refused() {
         let error = import(&workspace(), files, &Ambient::system()).unwrap_err();
         assert!(error.faults[0].rule.contains(rule), "{error:?}");
     }
+}
+
+/// Before, it went to a project of the name default, and so another time to
+/// another project than the one it belongs to.
+#[test]
+fn a_segment_without_a_project_stays_where_it_is_or_goes_where_it_is_used() {
+    let document = |value: &str| {
+        let constraint = json!({"contextName": "plan", "operator": "IN", "values": [value]});
+        json!({"version": 2, "query": {"environment": "production"},
+            "segments": [
+                {"id": 7, "name": "testers", "constraints": [constraint]},
+                {"id": 8, "name": "nobody's", "constraints": []}],
+            "features": [
+                {"name": "f", "project": "shop", "enabled": true,
+                 "strategies": [{"name": "default", "segments": [7]}]},
+                {"name": "g", "project": "desk", "enabled": true,
+                 "strategies": [{"name": "default", "segments": [7]}]}]})
+    };
+    let terms = UnleashTerms::default();
+    let first = take(&workspace(), &document("pro"), &terms)
+        .unwrap()
+        .workspace;
+    let project = |workspace: &Workspace, name: &str| {
+        workspace
+            .segment(name)
+            .map(|own| own.project.clone())
+            .unwrap()
+    };
+    assert_eq!(project(&first, "testers"), "shop");
+    assert_eq!(project(&first, "nobody's"), "default");
+    assert!(
+        take(&first, &document("pro"), &terms)
+            .unwrap()
+            .writes
+            .is_empty()
+    );
+    // Whose it is does not follow from who refers to it once it is there.
+    let mut moved = document("team");
+    moved["features"].as_array_mut().unwrap().remove(0);
+    let moved = take(&first, &moved, &terms).unwrap().workspace;
+    assert_eq!(project(&moved, "testers"), "shop");
+    let values = &moved.segment("testers").unwrap().constraints[0].values;
+    assert_eq!(*values, ["team"]);
+    // Where strategies stand apart from their flags, they are found as well.
+    let apart = json!({"version": 4,
+        "segments": [{"id": 7, "name": "testers", "constraints": []}],
+        "features": [{"name": "f", "project": "shop"}],
+        "featureEnvironments": [{"featureName": "f", "environment": "production", "enabled": true}],
+        "featureStrategies": [{"id": "s", "featureName": "f", "environment": "production", "name": "default"}],
+        "featureStrategySegments": [{"featureStrategyId": "s", "segmentId": 7}]});
+    let apart = take(&workspace(), &apart, &terms).unwrap().workspace;
+    assert_eq!(project(&apart, "testers"), "shop");
 }
