@@ -15,12 +15,13 @@ use crate::{
     current::{Environment, EnvironmentSlot},
     limits::{FLAG_ANSWERS_KEPT, FLAG_CHANGES_BYTES_MAX},
     server::auth::Access,
+    snapshot::flags::FlagMark,
 };
 
-/// `{"events":[…]}`, and the number of the last one.
+/// `{"events":[…]}`, and by what the client knows the flags it leads to.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
-    pub(super) event: u32,
+    pub(super) mark: FlagMark,
     pub(super) json: Bytes,
     /// Whether it is everything.
     pub(super) is_whole: bool,
@@ -33,11 +34,11 @@ const TAIL: &[u8] = b"]}";
 /// No event.
 pub(super) const NOTHING: Bytes = Bytes::from_static(b"{\"events\":[]}");
 
-/// What is new since this event for a client; none when nothing is.
+/// What is new for a client since what it has; none when nothing is.
 pub(super) fn news(
     access: Access<'_>,
     wanted: &Wanted,
-    since: Option<u32>,
+    since: Option<FlagMark>,
     answers: &Answers,
 ) -> Option<Told> {
     let (environment, key) = (access.environment, access.key);
@@ -50,15 +51,15 @@ pub(super) fn news(
     let mut last = None;
     for step in steps {
         if step.write(&mut json, &scope) {
-            last = Some(step.event());
+            last = Some(step.mark());
         }
     }
-    let event = last?;
+    let mark = last?;
     json.extend_from_slice(TAIL);
     // Each event comes behind a comma, and before the first there is none.
     json.remove(HEAD.len());
     Some(Told {
-        event,
+        mark,
         json: json.into(),
         is_whole: false,
     })
@@ -71,7 +72,9 @@ pub(in crate::server) struct Answers(RefCell<VecDeque<Kept>>);
 #[derive(Debug)]
 struct Kept {
     slot: EnvironmentSlot,
-    event: u32,
+    mark: FlagMark,
+    /// Of the flags: whatever they are called, others are not taken for them.
+    fingerprint: [u8; 32],
     projects: Box<[Box<str>]>,
     wanted: Wanted,
     json: Bytes,
@@ -80,10 +83,14 @@ struct Kept {
 impl Answers {
     fn everything(&self, access: Access<'_>, wanted: &Wanted) -> Told {
         let environment = access.environment;
-        let event = environment.snapshot.flag_event;
+        let mark = environment.snapshot.flag_mark;
+        let fingerprint = *environment.snapshot.flags.fingerprint();
         let mut kept = self.0.borrow_mut();
         // What is not in force any more is of no use to anybody.
-        kept.retain(|own| own.slot != environment.slot || own.event == event);
+        kept.retain(|own| {
+            let is_in_force = own.mark == mark && own.fingerprint == fingerprint;
+            own.slot != environment.slot || is_in_force
+        });
         let same = |own: &&Kept| {
             own.slot == environment.slot
                 && own.projects == access.key.projects
@@ -91,12 +98,13 @@ impl Answers {
         };
         let known = kept.iter().find(same).map(|own| own.json.clone());
         let json = known.unwrap_or_else(|| {
-            let json = hydration(environment, access, wanted, event);
+            let json = hydration(environment, access, wanted);
             if json.len() <= FLAG_CHANGES_BYTES_MAX {
                 kept.truncate(FLAG_ANSWERS_KEPT - 1);
                 kept.push_front(Kept {
                     slot: environment.slot,
-                    event,
+                    mark,
+                    fingerprint,
                     projects: access.key.projects.clone(),
                     wanted: wanted.clone(),
                     json: json.clone(),
@@ -105,7 +113,7 @@ impl Answers {
             json
         });
         Told {
-            event,
+            mark,
             json,
             is_whole: true,
         }
@@ -113,8 +121,9 @@ impl Answers {
 }
 
 /// Everything as one event.
-fn hydration(environment: &Environment, access: Access<'_>, wanted: &Wanted, event: u32) -> Bytes {
+fn hydration(environment: &Environment, access: Access<'_>, wanted: &Wanted) -> Bytes {
     let mut json = HEAD.to_vec();
+    let event = environment.snapshot.flag_mark.event;
     let head = format!("{{\"type\":\"hydration\",\"eventId\":{event},");
     json.extend_from_slice(head.as_bytes());
     let flags = &environment.snapshot.flags;
