@@ -273,12 +273,15 @@ impl Current {
     }
 }
 
-/// How the flags of a snapshot came about: the same under a newer timestamp.
+/// How the flags of a snapshot came about: the same under a newer timestamp,
+/// unless its control document has switched flags off while a release is held.
 fn history(live: Option<&Arc<Environment>>, snapshot: &Arc<Snapshot>) -> Arc<FlagHistory> {
     match live {
         Some(live)
             if live.snapshot.revision == snapshot.revision
-                && live.snapshot.environment_uid == snapshot.environment_uid =>
+                && live.snapshot.environment_uid == snapshot.environment_uid
+                && live.snapshot.flag_mark == snapshot.flag_mark
+                && live.snapshot.flags.fingerprint() == snapshot.flags.fingerprint() =>
         {
             live.flag_history.clone()
         }

@@ -74,8 +74,13 @@ pub const FLAGS_INLINED_BYTES_MAX: usize = FLAGS_BYTES_MAX;
 
 /// Answers to clients that begin to follow flags, kept by each worker while the
 /// flags are in force: after a restart all clients of an application come at
-/// once, and want the same.
-pub const FLAG_ANSWERS_KEPT: usize = 8;
+/// once, and want the same. Larger ones are shared while some stream takes them.
+pub const FLAG_ANSWERS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Questions to which a worker knows the answer, kept or on its way to some
+/// client: they differ by the projects of keys, which are few, and by the
+/// queries of applications.
+pub const FLAG_ANSWERS_KNOWN: usize = 64;
 
 /// How long a stream of flags waits for its client to take a piece when there
 /// is another one. Whoever is slower is better served by asking now and then;

@@ -20,6 +20,7 @@ use crate::{
     snapshot::{
         Revision, Snapshot,
         compile::{Name, compile_inventory, read_beside},
+        flags::FlagMark,
         pack::Pack,
         parts::Inventory,
         trust::{CheckedControl, CheckedDocuments, CheckedRelease, Origin, verify_documents},
@@ -145,11 +146,12 @@ impl Refresher {
         let older = Pack::parse(in_force)?;
         let before = verify_documents(&mut self.trust, &older, now, Origin::Fallback)?;
         let nothing = Inventory::default();
-        let (control, revision) = (&documents.control, before.timestamp.revision());
-        let (snapshot, inventory) =
-            self.made(&older, (&before.release, control), revision, &nothing)?;
-        self.restore_contexts(&snapshot);
+        let (control, serves) = (&documents.control, before.timestamp.revision());
+        let (mut snapshot, inventory) =
+            self.made(&older, (&before.release, control), serves, &nothing)?;
         let revision = documents.timestamp.revision();
+        snapshot.flag_mark = FlagMark::of_held(serves, revision);
+        self.restore_contexts(&snapshot);
         let held = (&documents.release, control);
         let (candidate, beside) = self.made(pack, held, revision, &inventory)?;
         self.judge_held(&snapshot, &candidate, now);

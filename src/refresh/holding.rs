@@ -22,6 +22,7 @@ use crate::{
     snapshot::{
         Revision, Snapshot,
         compile::{Name, compile_inventory},
+        flags::FlagMark,
         parts::Inventory,
         trust::{CheckedControl, CheckedRelease},
     },
@@ -89,13 +90,16 @@ impl Refresher {
         let control = revised.control.clone();
         let (environment, uid) = (live.environment.clone(), live.environment_uid.clone());
         let (revision, now) = (live.revision, self.ambient.now_ms());
+        let flag_mark = FlagMark::of_held(revision, revised.timestamp.revision());
         let (narrowed, verdict) = off_thread(&self.ambient, move || {
             let name = Name {
                 environment: &environment,
                 environment_uid: &uid,
                 revision,
             };
-            let (snapshot, _) = compile_inventory(&name, &mut inventory, control.document())?;
+            let (mut snapshot, _) = compile_inventory(&name, &mut inventory, control.document())?;
+            // The control document may take flags away under the same revision.
+            snapshot.flag_mark = flag_mark;
             // Copied, so that samples go on coming in meanwhile.
             let contexts: Vec<Context> = locked(&reservoir).contexts().cloned().collect();
             let verdict = judge(&snapshot, &candidate, contexts.iter(), now);

@@ -64,11 +64,11 @@ impl Pending {
     pub(super) fn report(&mut self, report: Report, counters: &Arc<UsageCounters>, now: UnixMs) {
         self.room.turn(now);
         for count in report.counts {
-            self.count(count, counters);
+            self.told(count, counters);
         }
         for count in report.unknown {
             if let_in(&mut self.room.unknown, &count.flag, USAGE_UNKNOWN_FLAGS_MAX) {
-                self.count(count, counters);
+                self.told(count, counters);
             } else {
                 counters.dropped(Dropped::UnknownFlag, 1);
             }
@@ -78,12 +78,18 @@ impl Pending {
         }
     }
 
-    /// Adds the use of a flag.
-    pub(super) fn count(&mut self, mut count: HourCount, counters: &UsageCounters) {
+    /// Adds the use of a flag by an application, if there is room for its name.
+    fn told(&mut self, mut count: HourCount, counters: &UsageCounters) {
         if !let_in(&mut self.room.apps, &count.app, USAGE_APPS_MAX) {
             OTHERS.clone_into(&mut count.app);
             counters.folded.fetch_add(1, Relaxed);
         }
+        self.count(count, counters);
+    }
+
+    /// Adds the use of a flag. Whoever is named here was let in before, or is
+    /// the edge itself, whose sums no client can crowd out.
+    pub(super) fn count(&mut self, mut count: HourCount, counters: &UsageCounters) {
         let place = (count.hour_ms, count.app, count.flag);
         let is_there = self.counts.contains_key(&place);
         // What is there goes on counting; no new name beyond the bound.
@@ -216,6 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::usage::COUNTED_HERE;
 
     const NOW: UnixMs = 500 * HOUR_MS + 7;
 
@@ -287,6 +294,38 @@ mod tests {
             NOW + HOUR_MS,
         );
         assert_eq!(pending.take().0[0].app, "new");
+    }
+
+    /// Found by review: made-up applications put the sums of the edge itself
+    /// among those of the others.
+    #[test]
+    fn what_an_edge_counts_itself_has_its_name_however_many_applications_there_are() {
+        let counters = Arc::<UsageCounters>::default();
+        let mut pending = Pending::default();
+        let apps = (0..USAGE_APPS_MAX + 1).map(|at| count(&format!("app-{at:05}"), "cart", 1));
+        pending.report(report(apps.collect(), Vec::new()), &counters, NOW);
+        pending.count(count(COUNTED_HERE, "cart", 7), &counters);
+        let (counts, seen) = pending.take();
+        let yes = |counts: &[HourCount], app: &str| {
+            let own = counts.iter().find(|own| own.app == app);
+            own.map(|own| own.counts.yes)
+        };
+        assert_eq!(yes(&counts, COUNTED_HERE), Some(7));
+        assert_eq!(yes(&counts, OTHERS), Some(1));
+        // What the journal did not take is what it was, also in the next hour.
+        let more = (0..USAGE_APPS_MAX).map(|at| count(&format!("more-{at}"), "cart", 1));
+        pending.report(report(more.collect(), Vec::new()), &counters, NOW + HOUR_MS);
+        let record = UsageRecord {
+            environment: "development".to_owned(),
+            counts,
+            seen,
+        };
+        pending.put_back(record, &counters);
+        let (counts, _) = pending.take();
+        assert_eq!(yes(&counts, COUNTED_HERE), Some(7));
+        assert_eq!(yes(&counts, OTHERS), Some(1));
+        assert_eq!(yes(&counts, "app-00000"), Some(1));
+        assert_eq!(counters.folded.load(Relaxed), 1);
     }
 
     #[test]

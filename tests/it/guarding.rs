@@ -6,9 +6,10 @@
 
 use std::path::Path;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Edge, Store, body_of, eventually, flowgate, run};
+use crate::harness::{Answer, Client, Edge, Events, Store, body_of, eventually, flowgate, run};
 
 const VERSION: &str = "
       - number: NUMBER
@@ -47,6 +48,24 @@ fn asked(edge: &Edge, user: &str, flow: &str) -> Value {
 fn banner(pages: &Client) -> Option<bool> {
     let answer = pages.get("/api/frontend/features/banner?userId=ada");
     (answer.status == 200).then(|| answer.json()["enabled"] == true)
+}
+
+/// What a client is told that follows flags and has this of them.
+fn changes(servers: &Client, had: &str) -> Answer {
+    let path = "/api/client/delta";
+    let answer = servers.send(Method::GET, path, &[("if-none-match", had)], None);
+    answer.expect("an answer")
+}
+
+/// Whether the flag is on by these events, the last of which tells.
+fn banner_told(data: &Value) -> Option<bool> {
+    let events = data["events"].as_array().expect("events").iter();
+    let flags = events.flat_map(|event| match event["features"].as_array() {
+        Some(all) => all.iter().collect(),
+        None => vec![&event["feature"]],
+    });
+    let mut told = flags.filter(|flag| flag["name"] == "banner");
+    told.next_back().map(|flag| flag["enabled"] == true)
 }
 
 fn supply(edge: &Edge) -> Value {
@@ -97,6 +116,17 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
     eventually("the flag is on", || {
         (banner(&pages) == Some(true)).then_some(())
     });
+    let url = edge.program.text("edge_url");
+    let key = store.key("client");
+    let servers = Client::new(&url, &key);
+    let on = eventually("so it is for those who follow flags", || {
+        let answer = changes(&servers, "");
+        let is_on = answer.status == 200 && banner_told(&answer.json()) == Some(true);
+        is_on.then(|| answer.header("etag").to_owned())
+    });
+    let mut following = Events::open(&url, "/api/client/streaming", &key);
+    let begun = following.expect("unleash-connected");
+    assert_eq!(banner_told(&begun), Some(true));
     // Enough for more than the smallest number that is judged by.
     let client = edge.client("server");
     for user in 0..800 {
@@ -148,14 +178,33 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
     eventually("so does that of a flag", || {
         (banner(&pages) == Some(false)).then_some(())
     });
+    let told = following.until("the flag is off", |event| {
+        banner_told(&event.data) == Some(false)
+    });
+    assert_eq!(told.name, "unleash-updated");
+    let answer = changes(&servers, &on);
+    assert_eq!(banner_told(&body_of(&answer, 200)), Some(false));
+    assert_eq!(banner_told(&changes(&servers, "").json()), Some(false));
     // The release that says the same is held as the one before it was.
     let release = eventually("the newer release is held, too", || {
         let newer = supply(&edge)["held"]["release"].to_string();
         (newer != release && newer != "null").then_some(newer)
     });
 
+    let off = changes(&servers, "").header("etag").to_owned();
     edge.program.kill();
     edge.restart(folder);
+    let url = edge.program.text("edge_url");
+    let servers = Client::new(&url, &key);
+    let answer = changes(&servers, &on);
+    assert_eq!(banner_told(&body_of(&answer, 200)), Some(false));
+    assert_eq!(changes(&servers, &off).status, 304);
+    let stream = "/api/client/streaming";
+    let mut late = Events::ask_after(&url, stream, &key, on.trim_matches('"'));
+    let missed = late.expect("unleash-connected");
+    assert_eq!(banner_told(&missed), Some(false));
+    let mut again = Events::ask_after(&url, stream, &key, &told.id);
+    again.expect("unleash-connected");
     assert_eq!(asked(&edge, "newer", "tour")["version"], 1);
     assert_eq!(asked(&edge, "newer", "chat")["served"], false);
     assert_eq!(supply(&edge)["held"]["release"].to_string(), release);
@@ -167,6 +216,16 @@ fn a_release_that_turns_a_flow_around_is_held_until_somebody_means_it() {
         (asked(&edge, "newest", "tour")["version"] == 2).then_some(())
     });
     assert_eq!(asked(&edge, "newest", "tour")["served"], false);
+    // Nobody hears that it is on again, and who had it on hears that it is off.
+    for had in [&*on, &off, ""] {
+        let answer = changes(&servers, had);
+        let told = (answer.status == 200).then(|| banner_told(&answer.json()));
+        assert!(
+            [None, Some(None), Some(Some(false))].contains(&told),
+            "{had}"
+        );
+        assert!(told == Some(Some(false)) || had == off, "{had}: {told:?}");
+    }
     assert_eq!(supply(&edge)["held"], Value::Null);
     assert_eq!(verified(folder, &store)["held"], Value::Null);
     eventually("the store hears that it is over", || {

@@ -12,7 +12,8 @@ use crate::{
     refresh::{Guard, Refreshed},
     snapshot::{
         Revision,
-        fixture::{ENVIRONMENT, Part, flow_part, part, settings_part},
+        fixture::{ENVIRONMENT, Part, flow_part, key_part, part, settings_part},
+        flags::FlagMark,
         wire::PartKind,
     },
 };
@@ -156,6 +157,56 @@ async fn a_kill_switch_acts_during_a_hold_and_over_a_restart() {
         (served(&edge, "tour"), served(&edge, "chat")),
         (Some(1), Some(1))
     );
+}
+
+/// What a client that has this of the flags is told; none for everything.
+fn told(edge: &Edge, had: FlagMark) -> Option<usize> {
+    let live = edge.current.load();
+    let own = live.named(ENVIRONMENT).expect("it is live");
+    let key = &own.snapshot.keys[0];
+    own.flag_history.since(had, key).map(Iterator::count)
+}
+
+/// Found by review: clients that follow flags were never told of one that was
+/// switched off during a hold, and after a restart that nothing had changed.
+#[tokio::test]
+async fn a_flag_switched_off_during_a_hold_reaches_those_who_follow_flags() {
+    let with_flag = |version: u32, open: bool, banner: bool| {
+        let flag = json!({"name": "banner", "project": "demo", "enabled": banner});
+        let more = [key_part("a key"), part(PartKind::Flag, "banner", &flag)];
+        let mut parts = parts(version, open);
+        parts.extend(more);
+        parts
+    };
+    let mut edge = Edge::guarded(with_flag(1, true, true), Some(guard(20)));
+    edge.step().await;
+    let on = edge.live().flag_mark;
+    edge.publish(with_flag(2, false, true));
+    assert_eq!(edge.step().await, Refreshed::Held(revision(2)));
+    assert_eq!(told(&edge, on), Some(0));
+    // Those who hold nothing back have other flags by this number.
+    assert_eq!(told(&edge, FlagMark::of(revision(2))), None);
+    edge.control(|control| control.disabled_flags = vec!["banner".into()]);
+    assert_eq!(edge.step().await, Refreshed::Held(revision(3)));
+    let off = edge.live().flag_mark;
+    assert!(off > on, "proxies compare numbers");
+    assert_eq!((told(&edge, on), told(&edge, off)), (Some(1), Some(0)));
+    edge.upstream.lock().world.timestamp.serial += 1;
+    assert_eq!(edge.step().await, Refreshed::Fresher);
+    assert_eq!((told(&edge, on), told(&edge, off)), (Some(1), Some(0)));
+    edge.publish(with_flag(3, true, false));
+    assert_eq!(edge.step().await, Refreshed::Published(revision(4)));
+    assert_eq!((told(&edge, on), told(&edge, off)), (Some(1), Some(0)));
+
+    edge.publish(with_flag(4, false, false));
+    assert_eq!(edge.step().await, Refreshed::Held(revision(5)));
+    let before = edge.live().flag_mark;
+    let edge = edge.restarted();
+    assert_eq!((told(&edge, on), told(&edge, before)), (None, Some(0)));
+    // Without the guard what was held serves, by the same number.
+    let edge = edge.restarted_with(None);
+    assert_eq!(told(&edge, before), None);
+    assert_eq!(edge.live().flag_mark.event, before.event);
 }
 
 #[tokio::test]

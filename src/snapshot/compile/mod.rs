@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use self::input::Input;
 use super::{
-    flags::{Flags, event_of},
+    flags::{FlagMark, Flags},
     model::{Deployment, Flow, Revision, Snapshot, Version},
     parts::{self, Body, Content, Inventory, Outcome, PartsError, Place, Read},
     trust::CheckedRelease,
@@ -255,7 +255,7 @@ fn assemble(
         deployments: deployed.deployments,
         channels: deployed.channels,
         flags,
-        flag_event: event_of(name.revision),
+        flag_mark: FlagMark::of(name.revision),
         takes_environments: false,
         keys,
         access,

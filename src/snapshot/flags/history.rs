@@ -1,21 +1,20 @@
 //! What has changed since a client has last heard of flags?
 //!
-//! A client that follows flags names the revision it has, by the number of an
-//! event. What leads from each of the last revisions to the next one is found
-//! once, when a snapshot goes into force, and lies ready as events. Only as
-//! much is kept as the limits say; who comes from further back, or from a
-//! revision that was never here, is given everything anew. Numbers come from
-//! revisions, so that all edges mean the same by them.
+//! A client that follows flags names what it has by its mark. What leads from
+//! each of the last revisions to the next one is found once, when a snapshot
+//! goes into force, and lies ready as events. Only as much is kept as the
+//! limits say; who comes from further back, or from a revision that was never
+//! here, is given everything anew.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
-use super::{Flag, FlagScope, Flags, Segment};
+use super::{Flag, FlagMark, FlagScope, Flags, Segment};
 use crate::{
     limits::{FLAG_CHANGES_BYTES_MAX, FLAG_REVISIONS_KEPT},
-    snapshot::model::{Key, Revision, Snapshot},
+    snapshot::model::{Key, Snapshot},
 };
 
 /// What is known of the way to the flags that are in force.
@@ -27,7 +26,7 @@ pub struct FlagHistory {
 
 #[derive(Clone, Debug)]
 struct Known {
-    event: u32,
+    mark: FlagMark,
     /// What led here from the one before; none where nothing changed.
     step: Option<Arc<FlagStep>>,
 }
@@ -35,7 +34,7 @@ struct Known {
 /// What leads from one revision to the next that was here.
 #[derive(Debug)]
 pub struct FlagStep {
-    event: u32,
+    mark: FlagMark,
     /// Before the flags that may refer to them.
     segments: Box<[SegmentChange]>,
     flags: Box<[FlagChange]>,
@@ -92,47 +91,30 @@ struct Referred {
     json: Arc<[u8]>,
 }
 
-/// The number of a revision among events: as it is, as long as 31 bits have
-/// room for it, because clients in some languages read no more. A raised epoch
-/// counts from one again, and may not be taken for the epoch before: their
-/// numbers lie hundreds of millions apart.
-pub fn event_of(revision: Revision) -> u32 {
-    const APART: u32 = 0x1e37_79b9;
-    const MAX: u32 = i32::MAX as u32;
-    let shift = revision.epoch.wrapping_mul(APART);
-    (revision.number as u32).wrapping_add(shift) & MAX
-}
-
-/// The same of flags that come from a file, which has no revision that others
-/// would know: whoever has the same flags has the same number.
-pub(super) fn event_of_content(flags: &Flags) -> u32 {
-    let [first, second, third, fourth, ..] = *flags.fingerprint();
-    u32::from_be_bytes([first, second, third, fourth]) >> 1
-}
-
 impl FlagHistory {
     /// Nothing but what is in force.
     pub fn begin(snapshot: &Snapshot) -> Self {
         Self {
             known: vec![Known {
-                event: snapshot.flag_event,
+                mark: snapshot.flag_mark,
                 step: None,
             }],
         }
     }
 
-    /// The same with one more revision, which is in force from now on. What
-    /// does not follow on what was before begins anew.
+    /// The same with one more revision, which is in force from now on, or with
+    /// the same under a newer control document while a release is held back.
+    /// What does not follow on what was before begins anew.
     pub fn after(&self, before: &Snapshot, now: &Snapshot) -> Self {
         let follows =
-            before.environment_uid == now.environment_uid && before.revision < now.revision;
+            before.environment_uid == now.environment_uid && before.revision <= now.revision;
         if !follows {
             return Self::begin(now);
         }
         let step = FlagStep::between(before, now);
         let mut known = self.known.clone();
         known.push(Known {
-            event: now.flag_event,
+            mark: now.flag_mark,
             step: step.map(Arc::new),
         });
         let mut bytes = 0;
@@ -150,15 +132,16 @@ impl FlagHistory {
         Self { known }
     }
 
-    /// The number of what is in force.
-    pub fn event(&self) -> u32 {
-        self.known.last().map_or(0, |own| own.event)
+    /// By what the flags that are in force are known.
+    pub fn mark(&self) -> FlagMark {
+        let last = self.known.last();
+        last.map_or_else(FlagMark::default, |own| own.mark)
     }
 
-    /// The steps that lead a client with this key from this event to what is in
+    /// The steps that lead a client with this key from this mark to what is in
     /// force; none where that is not known.
-    pub fn since(&self, event: u32, key: &Key) -> Option<impl Iterator<Item = &FlagStep>> {
-        let at = self.known.iter().rposition(|own| own.event == event)?;
+    pub fn since(&self, mark: FlagMark, key: &Key) -> Option<impl Iterator<Item = &FlagStep>> {
+        let at = self.known.iter().rposition(|own| own.mark == mark)?;
         let steps = self.known.get(at + 1..)?;
         let steps = steps.iter().filter_map(|own| own.step.as_deref());
         let mut rescoped = steps.clone().flat_map(|step| &step.rescoped);
@@ -167,9 +150,9 @@ impl FlagHistory {
 }
 
 impl FlagStep {
-    /// The number of all its events.
-    pub fn event(&self) -> u32 {
-        self.event
+    /// By what the flags are known that it leads to.
+    pub fn mark(&self) -> FlagMark {
+        self.mark
     }
 
     /// Appends the events that this scope hears of, each behind a comma;
@@ -220,7 +203,7 @@ impl FlagStep {
 
     /// None when nothing differs.
     fn between(before: &Snapshot, now: &Snapshot) -> Option<Self> {
-        let event = now.flag_event;
+        let event = now.flag_mark.event;
         let keys = before.keys.iter().map(|key| (key.sha256, &key.projects));
         let keys: FxHashMap<_, _> = keys.collect();
         let sees_the_same = |key: &&Key| keys.get(&key.sha256) == Some(&&key.projects);
@@ -232,7 +215,7 @@ impl FlagStep {
             return None;
         }
         let mut step = Self {
-            event,
+            mark: now.flag_mark,
             segments: Box::default(),
             flags: Box::default(),
             gone: Box::default(),

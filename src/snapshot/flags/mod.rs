@@ -10,6 +10,7 @@ mod document;
 mod fragment;
 mod history;
 mod inline;
+mod mark;
 mod places;
 mod scope;
 mod strategy;
@@ -20,7 +21,8 @@ mod unsigned;
 
 pub use document::{FlagsDocument, FlagsError};
 pub use fragment::Judged;
-pub use history::{FlagHistory, FlagStep, event_of};
+pub use history::{FlagHistory, FlagStep};
+pub use mark::{FlagMark, NoFlagMark};
 pub use places::Outcome;
 pub use scope::FlagScope;
 pub use token::{FlagToken, FlagTokenError};

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{FlagHistory, FlagScope, FlagToken, Flags, FlagsDocument, event_of};
+use super::{FlagHistory, FlagMark, FlagScope, FlagToken, Flags, FlagsDocument};
 use crate::snapshot::model::{Revision, Snapshot};
 
 const ALL: &str = "*:dev.a1b2c3d4e5";
@@ -29,7 +29,7 @@ fn snapshot(number: u64, flags: &Arc<Flags>, tokens: &[&str]) -> Snapshot {
     let revision = Revision { epoch: 0, number };
     let mut snapshot = Snapshot::of_unsigned_flags("dev", revision, flags, &tokens);
     // As if it were signed.
-    snapshot.flag_event = event_of(revision);
+    snapshot.flag_mark = FlagMark::of(revision);
     snapshot
 }
 
@@ -39,6 +39,11 @@ fn flag(name: &str, project: &str, segments: &[i64], note: u32) -> Value {
     let strategies = strategies.map(|id| json!({"name": "default", "segments": [id]}));
     json!({"name": name, "project": project, "enabled": true, "description": note,
         "strategies": strategies.collect::<Vec<_>>()})
+}
+
+/// The mark of a revision.
+fn at(number: u64) -> FlagMark {
+    FlagMark::of(Revision { epoch: 0, number })
 }
 
 /// What a client holds that follows events: flags by name, segments by id.
@@ -104,7 +109,7 @@ impl Held {
 }
 
 /// The events of a scope since one; none where everything is to be told.
-fn told(history: &FlagHistory, since: u32, scope: &FlagScope<'_>) -> Option<Vec<Value>> {
+fn told(history: &FlagHistory, since: FlagMark, scope: &FlagScope<'_>) -> Option<Vec<Value>> {
     let mut out = Vec::new();
     for step in history.since(since, scope.key)? {
         let begun = out.len();
@@ -114,7 +119,7 @@ fn told(history: &FlagHistory, since: u32, scope: &FlagScope<'_>) -> Option<Vec<
             String::from_utf8_lossy(out.get(begun + 1..).unwrap_or(b""))
         );
         for event in serde_json::from_str::<Vec<Value>>(&own).unwrap() {
-            assert_eq!(event["eventId"], step.event());
+            assert_eq!(event["eventId"], step.mark().event);
         }
     }
     let list = format!("[{}]", String::from_utf8_lossy(out.get(1..).unwrap_or(b"")));
@@ -158,7 +163,7 @@ proptest! {
             let expected = Held::whole(&last.flags, &scope);
             for from in &snapshots {
                 let mut held = Held::whole(&from.flags, &scope);
-                let events = told(&history, event_of(from.revision), &scope);
+                let events = told(&history, from.flag_mark, &scope);
                 let events = events.expect("it is kept");
                 for event in &events {
                     held.apply(event);
@@ -193,7 +198,7 @@ fn a_segment_nobody_refers_to_does_not_stay_with_clients() {
         prefix: "",
     };
     let mut held = Held::whole(&all[0].flags, &scope);
-    for event in &told(&history, 1, &scope).expect("it is kept") {
+    for event in &told(&history, at(1), &scope).expect("it is kept") {
         held.apply(event);
     }
     assert_eq!(held, Held::whole(&all[2].flags, &scope));
@@ -212,7 +217,7 @@ fn a_flag_that_leaves_the_scope_is_removed_and_others_are_not_mentioned() {
             projects: &[],
             prefix: "",
         };
-        told(&history, 1, &scope).expect("it is kept")
+        told(&history, at(1), &scope).expect("it is kept")
     };
     let segments = json!([{"id": 7, "constraints": []}]);
     let (shop, desk) = (flag("a", "shop", &[7], 0), flag("a", "desk", &[7], 0));
@@ -243,22 +248,58 @@ fn who_comes_from_nowhere_or_sees_other_projects_is_told_everything() {
     let history = FlagHistory::begin(&before).after(&before, &now);
     let key = &now.keys[0];
     for (event, expected) in [(6, None), (7, Some(1)), (8, None), (9, Some(0)), (10, None)] {
-        let steps = history.since(event, key).map(Iterator::count);
+        let steps = history.since(at(event), key).map(Iterator::count);
         assert_eq!(steps, expected, "{event}");
     }
     // The same flags under another key's eyes.
     let mut wider = snapshot(10, &now.flags, &[SHOP]);
     wider.keys[0].projects = Box::default();
     let history = history.after(&now, &wider);
-    assert_eq!(history.event(), 10);
-    assert!(history.since(9, &wider.keys[0]).is_none());
+    assert_eq!(history.mark(), at(10));
+    assert!(history.since(at(9), &wider.keys[0]).is_none());
     let same = snapshot(11, &now.flags, &[SHOP]);
     let history = FlagHistory::begin(&now).after(&now, &same);
-    assert_eq!(history.since(9, key).map(Iterator::count), Some(0));
+    assert_eq!(history.since(at(9), key).map(Iterator::count), Some(0));
     // A lower revision, or another environment of the name, begins anew.
     let history = history.after(&same, &now);
-    assert_eq!(history.event(), 9);
-    assert!(history.since(11, key).is_none());
+    assert_eq!(history.mark(), at(9));
+    assert!(history.since(at(11), key).is_none());
+}
+
+/// Found by review: the same revision was taken for the same flags, so whoever
+/// had one that was switched off while a release was held never heard of it.
+#[test]
+fn a_flag_switched_off_under_the_same_revision_is_told_and_stays_told() {
+    let flags = |enabled: bool| {
+        let features = json!([{"name": "a", "project": "shop", "enabled": enabled}]);
+        compiled(&json!({"features": features}))
+    };
+    let serves = snapshot(1, &flags(true), &[SHOP]);
+    let under = |number: u64, enabled: bool| {
+        let mut narrowed = snapshot(1, &flags(enabled), &[SHOP]);
+        let timestamp = Revision { epoch: 0, number };
+        narrowed.flag_mark = FlagMark::of_held(serves.revision, timestamp);
+        narrowed
+    };
+    let (held, off) = (under(2, true), under(3, false));
+    let history = FlagHistory::begin(&serves);
+    let history = history.after(&serves, &held).after(&held, &off);
+    let confirmed = snapshot(4, &flags(false), &[SHOP]);
+    let scope = FlagScope {
+        key: &confirmed.keys[0],
+        projects: &[],
+        prefix: "",
+    };
+    for history in [&history, &history.after(&off, &confirmed)] {
+        for had in [&serves, &held] {
+            let events = told(history, had.flag_mark, &scope).expect("it is kept");
+            assert_eq!(events.len(), 1, "{events:?}");
+            assert_eq!(events[0]["feature"]["enabled"], false);
+        }
+        assert_eq!(told(history, off.flag_mark, &scope), Some(Vec::new()));
+        // An edge that holds nothing back has other flags by this number.
+        assert_eq!(told(history, at(3), &scope), None);
+    }
 }
 
 #[test]
@@ -278,32 +319,22 @@ fn only_so_much_is_kept() {
         last = next;
     }
     let key = last.keys[0].clone();
-    let kept = |history: &FlagHistory, event| history.since(event, &key).is_some();
+    let kept = |history: &FlagHistory, event| history.since(at(event), &key).is_some();
     assert_eq!(
         [2, 3, 4].map(|event| kept(&history, event)),
         [false, true, true]
     );
-    let kept_max = crate::limits::FLAG_REVISIONS_KEPT as u32;
-    for number in 6..=u64::from(kept_max) + 6 {
+    let kept_max = crate::limits::FLAG_REVISIONS_KEPT as u64;
+    for number in 6..=kept_max + 6 {
         let next = snapshot(number, &small, &[ALL]);
         history = history.after(&last, &next);
         last = next;
     }
-    let oldest = event_of(last.revision) - kept_max + 1;
+    let oldest = last.revision.number - kept_max + 1;
     assert_eq!(
         [oldest - 1, oldest].map(|event| kept(&history, event)),
         [false, true]
     );
-}
-
-#[test]
-fn events_of_epochs_are_told_apart() {
-    let of = |epoch, number| event_of(Revision { epoch, number });
-    assert_eq!(of(0, 17), 17);
-    let numbers = [of(0, 17), of(1, 17), of(2, 17), of(0, 18), of(1, 1)];
-    let distinct: std::collections::BTreeSet<u32> = numbers.into_iter().collect();
-    assert_eq!(distinct.len(), numbers.len());
-    assert!(of(9, 1_767_225_600) <= i32::MAX as u32);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{FlagToken, Flags, history::event_of_content};
+use super::{FlagMark, FlagToken, Flags};
 use crate::snapshot::{
     model::{AccessRules, BlockFlows, Revision, Snapshot, Unsigned},
     wire::EnvironmentType,
@@ -37,7 +37,7 @@ impl Snapshot {
             deployments: Vec::new(),
             channels: FxHashMap::default(),
             flags: Arc::clone(flags),
-            flag_event: event_of_content(flags),
+            flag_mark: FlagMark::of_content(flags),
             takes_environments: true,
             keys: own.map(|token| token.key().clone()).collect(),
             access: AccessRules {

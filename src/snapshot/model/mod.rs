@@ -23,7 +23,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{flags::Flags, wire::EnvironmentType};
+use super::{
+    flags::{FlagMark, Flags},
+    wire::EnvironmentType,
+};
 
 /// Everything one environment evaluates against, at one revision.
 #[derive(Debug)]
@@ -52,8 +55,8 @@ pub struct Snapshot {
     pub channels: FxHashMap<Box<str>, Channel>,
     /// Flags, shared with other snapshots that have the same.
     pub flags: Arc<Flags>,
-    /// By which number clients that follow flags know these.
-    pub flag_event: u32,
+    /// By what clients that follow flags know these.
+    pub flag_mark: FlagMark,
     /// Whether the environment that a context of flags names counts. Else the
     /// key has settled it; but flags of a file are of no environment.
     pub takes_environments: bool,

@@ -1,6 +1,6 @@
 //! What has changed since a client asked last?
 //!
-//! Its tag is the number of the last event it was told of. Where nothing is new
+//! Its tag is the mark of what it was told last. Where nothing is new
 //! for it, it hears just that, also when the revision is another.
 
 use super::{
@@ -8,24 +8,24 @@ use super::{
     telling::news,
     wanted::Wanted,
 };
-use crate::{http::Answer, server::error::Fault};
+use crate::{http::Answer, server::error::Fault, snapshot::flags::FlagMark};
 
 /// `GET /api/client/delta`.
 pub(super) fn answer(reply: &Reply<'_>, query: &str) -> Result<Answer, Fault> {
     let wanted = Wanted::of_query(query)?;
     let history = &reply.access.environment.flag_history;
-    let in_force = history.event();
-    let since = match reply.events_had() {
+    let in_force = history.mark();
+    let since = match reply.marks_had() {
         Had::Anything => Some(in_force),
-        Had::Events(events) => {
-            let known = |event: &u32| history.since(*event, reply.access.key).is_some();
+        Had::Marks(marks) => {
+            let known = |mark: &FlagMark| history.since(*mark, reply.access.key).is_some();
             // Of several, the newest leads the shortest way.
-            events.into_iter().filter(known).max()
+            marks.into_iter().filter(known).max()
         }
     };
     let told = news(reply.access, &wanted, since, &reply.edge.flag_answers);
     Ok(match told {
-        Some(told) => reply.at_event(told.event, Some(told.json)),
-        None => reply.at_event(in_force, None),
+        Some(told) => reply.at_mark(told.mark, Some(told.json)),
+        None => reply.at_mark(in_force, None),
     })
 }

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::usage::{Told, read};
+use super::usage::{Told, UNNAMED, read};
 use crate::{
     clock::UnixMs,
     limits::{USAGE_COUNT_MAX, USAGE_WORD_BYTES_MAX},
@@ -63,6 +63,8 @@ pub(crate) fn usage(bytes: &[u8]) {
             .any(|own| ["ours", "theirs"].contains(&&*own.flag))
     );
     for own in report.counts.iter().chain(&report.unknown) {
+        let is_ours = own.app.starts_with('(') && own.app.ends_with(')');
+        assert!(!is_ours || own.app == UNNAMED, "{}", own.app);
         assert!(own.hour_ms % HOUR_MS == 0 && own.hour_ms <= NOW);
         let names = [&own.app, &own.flag]
             .into_iter()

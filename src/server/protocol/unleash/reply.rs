@@ -24,7 +24,7 @@ use crate::{
     http::{Answer, empty},
     limits::COMPRESS_BYTES_MIN,
     server::{EdgeService, auth::Access},
-    snapshot::hex,
+    snapshot::{flags::FlagMark, hex},
 };
 
 /// Bytes of the hash that stand in a tag: more than enough to never meet.
@@ -80,25 +80,25 @@ impl Reply<'_> {
         self.tagged(tag.as_deref(), body)
     }
 
-    /// The numbers of events in the tags that the client has. Unleash's own
-    /// servers write them with and without quotes.
-    pub(super) fn events_had(&self) -> Had {
-        let mut events = Vec::new();
+    /// The marks in the tags that the client has. Unleash's own servers write
+    /// numbers with and without quotes.
+    pub(super) fn marks_had(&self) -> Had {
+        let mut marks = Vec::new();
         for tag in tags(self.headers) {
             if tag == "*" {
                 return Had::Anything;
             }
             let inner = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-            let number = inner.strip_suffix(ENCODED).unwrap_or(inner);
-            events.extend(number.parse::<u32>());
+            let mark = inner.strip_suffix(ENCODED).unwrap_or(inner);
+            marks.extend(mark.parse::<FlagMark>());
         }
-        Had::Events(events)
+        Had::Marks(marks)
     }
 
-    /// An answer under the number of an event; none when the client has it.
-    pub(super) fn at_event(&self, event: u32, body: Option<Bytes>) -> Answer {
+    /// An answer under the mark of the flags; none when the client has it.
+    pub(super) fn at_mark(&self, mark: FlagMark, body: Option<Bytes>) -> Answer {
         let takes_gzip = takes_gzip(self.headers);
-        let tag = tag_of(itoa::Buffer::new().format(event), takes_gzip);
+        let tag = tag_of(&mark.to_string(), takes_gzip);
         self.tagged(Some(&tag), body.map(|body| whole(body, takes_gzip)))
     }
 
@@ -107,7 +107,7 @@ impl Reply<'_> {
         let headers = answer.headers_mut();
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        // Hexadecimal digits and quotes are always a header.
+        // Digits, letters, hyphens and quotes are always a header.
         if let Some(tag) = tag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
             headers.insert(ETAG, tag);
         }
@@ -116,13 +116,13 @@ impl Reply<'_> {
     }
 }
 
-/// What a client says it has of events.
+/// What a client that follows flags says it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Had {
     /// Whatever there is.
     Anything,
     /// What was in force at one of these; none for nothing.
-    Events(Vec<u32>),
+    Marks(Vec<FlagMark>),
 }
 
 /// What the tags of compressed answers end with.

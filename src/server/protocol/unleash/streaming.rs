@@ -33,6 +33,7 @@ use crate::{
         following::Title,
         protocol::flows::event_stream,
     },
+    snapshot::flags::FlagMark,
 };
 
 /// What keeps a connection, and balancers on the way, from taking the silence
@@ -87,8 +88,8 @@ pub(super) fn open(
     Ok(edge.stamps.stamped(environment, now, event_stream(pieces)))
 }
 
-/// The event that a client had last, if it is one of ours.
-fn had(headers: &HeaderMap) -> Option<u32> {
+/// What a client had last, if it is one of ours.
+fn had(headers: &HeaderMap) -> Option<FlagMark> {
     let sent = headers.get(&LAST_EVENT_ID)?;
     sent.to_str().ok()?.trim().parse().ok()
 }
@@ -100,7 +101,7 @@ struct Follower {
     title: Title,
     wanted: Wanted,
     /// What was in force when the client was told last.
-    had: Option<u32>,
+    had: Option<FlagMark>,
     /// Given back when the stream ends.
     _seat: Seat,
 }
@@ -110,7 +111,7 @@ impl Follower {
     fn begin(&mut self) -> Result<Pieces, Ending> {
         let told = self.look()?;
         let nothing = Told {
-            event: self.had.unwrap_or_default(),
+            mark: self.had.unwrap_or_default(),
             json: NOTHING,
             is_whole: false,
         };
@@ -188,7 +189,7 @@ impl Follower {
         let access = self.title.access(&live).map_err(|_| Ending::Refused)?;
         refuse_old(access.environment, self.edge.now()).map_err(|_| Ending::Old)?;
         let told = news(access, &self.wanted, self.had, &self.edge.flag_answers);
-        self.had = Some(access.environment.flag_history.event());
+        self.had = Some(access.environment.flag_history.mark());
         Ok(told)
     }
 
@@ -222,7 +223,7 @@ impl Follower {
 
 /// One event. Its data may be shared with other streams, and is not copied.
 fn pieces(name: &str, told: Told) -> Pieces {
-    let head = format!("id: {}\nevent: {name}\ndata: ", told.event);
+    let head = format!("id: {}\nevent: {name}\ndata: ", told.mark);
     // JSON as it is written here has no line breaks.
     vec![head.into(), told.json, Bytes::from_static(b"\n\n")]
 }

@@ -37,7 +37,7 @@ static EDGE_VERSION: HeaderName = HeaderName::from_static("x-edge-version");
 const SDK_HEADER: &str = "unleash-sdk";
 
 /// For an application without a name.
-const UNNAMED: &str = "(unnamed)";
+pub(super) const UNNAMED: &str = "(unnamed)";
 
 /// What is told, by the end of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,11 +368,20 @@ impl Moment {
     }
 }
 
-/// An application's name.
+/// An application's name. Names in brackets are ours, such as that of what an
+/// edge counts itself: an application that has one gets others around it. It is
+/// not refused, because a proxy tells of many at once.
 fn named(app: &str) -> Result<String, Fault> {
     word("appName", app)?;
-    let is_named = !app.trim().is_empty();
-    Ok(if is_named { app } else { UNNAMED }.to_owned())
+    let trimmed = app.trim();
+    if trimmed.is_empty() {
+        return Ok(UNNAMED.to_owned());
+    }
+    let inner = trimmed.strip_prefix('(');
+    Ok(match inner.and_then(|own| own.strip_suffix(')')) {
+        Some(inner) => format!("[{inner}]"),
+        None => app.to_owned(),
+    })
 }
 
 /// Names of a list, each of a bounded length.

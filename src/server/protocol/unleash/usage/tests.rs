@@ -8,7 +8,7 @@ use crate::{
         Revision,
         flags::{FlagToken, Flags, FlagsDocument},
     },
-    usage::{HOUR_MS, hour_of},
+    usage::{COUNTED_HERE, HOUR_MS, OTHERS, hour_of},
 };
 
 const NOW: UnixMs = 1_800_000_000_000;
@@ -94,4 +94,37 @@ fn a_library_is_known_by_the_body_or_else_by_the_header() {
         (&*own.sdk, own.via.first().map(String::as_str)),
         ("", Some("p"))
     );
+}
+
+/// Found by review: an application of this name was summed with what the edge
+/// counts itself, or with those that are too many.
+#[test]
+fn no_application_has_a_name_of_ours() {
+    let apps = |kind, body: &serde_json::Value| {
+        let (report, _) = told("*:development.secret", kind, body);
+        let counts = report.counts.into_iter().map(|own| own.app);
+        let seen = report.seen.into_iter().map(|own| own.app);
+        counts.chain(seen).collect::<Vec<String>>()
+    };
+    for (name, expected) in [
+        (COUNTED_HERE, "[edge]"),
+        (OTHERS, "[others]"),
+        (UNNAMED, "[unnamed]"),
+        (" (edge)\n", "[edge]"),
+        ("((edge))", "[(edge)]"),
+        ("()", "[]"),
+        ("", UNNAMED),
+        ("(", "("),
+        ("shop (edge)", "shop (edge)"),
+        (" shop", " shop"),
+    ] {
+        let bucket = json!({"toggles": {"ours": {"yes": 1}}});
+        let metrics = json!({"appName": name, "bucket": bucket});
+        assert_eq!(apps(Told::Metrics, &metrics), [expected; 2], "{name}");
+        let register = json!({"appName": name});
+        assert_eq!(apps(Told::Register, &register), [expected], "{name}");
+        let counted = json!({"featureName": "ours", "appName": name, "yes": 1});
+        let bulk = json!({"metrics": [counted], "applications": [register]});
+        assert_eq!(apps(Told::Bulk, &bulk), [expected; 2], "{name}");
+    }
 }

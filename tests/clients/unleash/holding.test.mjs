@@ -1,0 +1,178 @@
+// Does the published client for backends hear of a flag that is switched off
+// while an edge holds a release back?
+//
+// Below a store, as flags are authored. During a hold the tags and ids that the
+// client is given name two numbers: it has to give them back as they are, also
+// to an edge that restarts, and to go on when somebody has confirmed.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+
+import { InMemStorageProvider, Unleash } from 'unleash-client';
+
+import { Program, run } from '../dopt/lib/program.mjs';
+import { eventually, within } from '../dopt/lib/wait.mjs';
+
+const WAYS = {
+  'what has changed': { type: 'polling', format: 'delta' },
+  'a stream': { type: 'streaming' },
+};
+
+/** A flow with one version for each entry, and the flags. */
+function project(entries) {
+  const version = (entry, at) => `
+      - number: ${at + 1}
+        message: m
+        author: ada
+        created: 2026-01-01T00:00:00Z
+        entry: ${entry}
+        blocks: [ { sid: card, type: card } ]
+        paths: [ { from: entry, to: card } ]`;
+  return `flowgate: project/1
+project: demo
+name: Demo
+flows:
+  - sid: tour
+    name: tour
+    versions:${entries.map(version).join('')}
+flags:
+  - { name: banner }
+  - { name: other }
+`;
+}
+
+let folder;
+let store;
+let adminKey;
+before(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'flowgate-unleash-holding-'));
+  const signing = path.join(folder, 'signing');
+  await run(['key', 'signing', 'create', '--folder', signing]);
+  const words = ['store', '--json', '--listen', '127.0.0.1:0', '--signing', signing];
+  const data = path.join(folder, 'store');
+  store = await Program.start([...words, '--data', data], path.join(folder, 'store.log'));
+  adminKey = (await readFile(path.join(data, 'admin.key'), 'utf8')).trim();
+});
+after(async () => {
+  await store?.kill();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Runs a command as the administrator of the store. */
+function command(...words) {
+  return run([...words, '--to', store.ready.store_url], { FLOWGATE_ADMIN_KEY: adminKey });
+}
+
+async function put(...entries) {
+  const file = path.join(folder, 'project.yaml');
+  await writeFile(file, project(entries));
+  await command('import', '--yes', file);
+}
+
+async function key(kind) {
+  const words = ['--kind', kind, '--environment', 'development', '--name', kind];
+  return (await command('key', 'create', ...words)).trim();
+}
+
+test('a flag that is switched off during a hold is off in every client', async (t) => {
+  await put('everyone');
+  for (const flag of ['banner', 'other']) await command('flag', 'enable', flag);
+  const [edgeKey, server, token] = [await key('edge'), await key('server'), await key('client')];
+  const words = ['edge', '--json', '--admin', '127.0.0.1:0', '--workers', '1'];
+  words.push('--upstream-url', store.ready.store_url, '--environment-key', `development=${edgeKey}`);
+  words.push('--trust-root', path.join(folder, 'signing', 'root.json'));
+  words.push('--environment-guard-contexts', 'development=200');
+  words.push('--environment-guard-percent', 'development=30');
+  words.push('--data', path.join(folder, 'edge'));
+  const begin = async (listen) => {
+    const program = await Program.start([...words, '--listen', listen], path.join(folder, 'edge.log'));
+    const ready = `${program.ready.edge_admin_url}/ready`;
+    await eventually('the edge is ready', async () => (await fetch(ready)).ok);
+    return program;
+  };
+  let edge = await begin('127.0.0.1:0');
+  const clients = [];
+  t.after(async () => {
+    for (const client of clients) client.destroy();
+    await edge.kill();
+  });
+  const url = edge.ready.edge_url;
+  /** The release that is held; none is undefined. */
+  const held = async () => {
+    const status = await (await fetch(`${edge.ready.edge_admin_url}/status`)).json();
+    return status.environments[0].held?.release;
+  };
+  const open = async (mode) => {
+    const client = new Unleash({
+      url: `${url}/api/`,
+      appName: 'holding',
+      customHeaders: { Authorization: token },
+      refreshInterval: 100,
+      metricsInterval: 0,
+      storageProvider: new InMemStorageProvider(),
+      experimentalMode: mode,
+      disableAutoStart: true,
+      skipInstanceCountWarning: true,
+    });
+    clients.push(client);
+    client.on('error', () => {});
+    const synchronized = new Promise((resolve) => client.once('synchronized', resolve));
+    await client.start();
+    await within('the client is synchronized', synchronized);
+    return client;
+  };
+  const openAll = async (when) => {
+    const opened = Object.entries(WAYS).map(async ([way, mode]) => [`${way}, ${when}`, await open(mode)]);
+    return Promise.all(opened);
+  };
+  await eventually('the edge knows the key', async () => {
+    const headers = { Authorization: token };
+    return (await fetch(`${url}/api/client/features`, { headers })).ok;
+  });
+  const early = await openAll('from before');
+  const all = async (clients, flag, on) => {
+    for (const [way, client] of clients) {
+      await eventually(`${flag} is ${on ? 'on' : 'off'}: ${way}`, () => client.isEnabled(flag, {}) === on);
+    }
+  };
+  await all(early, 'banner', true);
+  await all(early, 'other', true);
+
+  for (let user = 0; user < 800; user += 1) {
+    const body = JSON.stringify({ subject: { user: `u${user}` }, flows: { tour: 'latest' } });
+    const headers = { 'x-api-key': server, 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/v1/evaluate`, { method: 'POST', headers, body });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+  await put('everyone', 'api-only');
+  const first = await eventually('the release is held', held);
+  await command('flag', 'disable', 'banner');
+  await all(early, 'banner', false);
+  // The release that says the same is held, too; no client has more to hear.
+  const release = await eventually('so is the next one', async () => {
+    const now = await held();
+    return now > first && now;
+  });
+  const during = await openAll('from during the hold');
+  await all(during, 'banner', false);
+
+  await edge.kill();
+  edge = await begin(new URL(url).host);
+  assert.equal(await held(), release, 'it is held over the restart');
+  const late = await openAll('from after the restart');
+  const everybody = [...early, ...during, ...late];
+  await all(everybody, 'banner', false);
+  await command('release', 'confirm', 'development', String(release));
+  await eventually('nothing is held', async () => (await held()) === undefined);
+  await all(everybody, 'banner', false);
+  // Whoever did not come back would not hear of these.
+  await command('flag', 'disable', 'other');
+  await all(everybody, 'other', false);
+  await command('flag', 'enable', 'banner');
+  await all(everybody, 'banner', true);
+  const streams = everybody.filter(([way]) => way.startsWith('a stream'));
+  for (const [way, client] of streams) assert.equal(client.repository.getMode(), 'streaming', way);
+});
