@@ -49,14 +49,15 @@ pub(super) fn funnel(
         return Ok(Outcome::Done);
     }
     console.line(&format!(
-        "flow {}, version {} in {}: {} runs started, {} go on, {} stopped, {} finished",
+        "flow {}, version {} in {}: {} runs started, {} go on, {} stopped, {} finished, {} expired",
         arguments.flow,
         found["version"],
         arguments.environment,
         found["started"],
         found["running"],
         found["stopped"],
-        found["finished"]
+        found["finished"],
+        found["expired"]
     ))?;
     let rows = |member: &str| found[member].as_array().cloned().unwrap_or_default();
     let columns = [

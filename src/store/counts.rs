@@ -51,6 +51,8 @@ pub struct Funnel {
     pub stopped: u64,
     /// Those that came to their end.
     pub finished: u64,
+    /// Those whose conversation was over before they came to any end.
+    pub expired: u64,
     /// In the order of the version.
     pub blocks: Vec<FunnelBlock>,
     /// In the order of the version.
@@ -166,16 +168,17 @@ impl Store {
             let along = by_names.filter(|((_, fact), _)| leads(fact, &path.on));
             along.map(|(_, count)| count).sum()
         };
-        let (started, stopped, finished) =
-            (of("", "started"), of("", "stopped"), of("", "finished"));
+        let [started, stopped, finished, expired] =
+            ["started", "stopped", "finished", "expired"].map(|fact| of("", fact));
         Ok(Funnel {
             flow: flow.sid.clone(),
             environment: String::new(),
             version: number,
             started,
-            running: started.saturating_sub(stopped + finished),
+            running: started.saturating_sub(stopped + finished + expired),
             stopped,
             finished,
+            expired,
             blocks: blocks
                 .iter()
                 .map(|own| FunnelBlock {

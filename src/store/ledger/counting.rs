@@ -4,8 +4,8 @@
 //! that changes it: how many were judged by a deployment and what came of them,
 //! how many runs of a flow version were started and ended, and how many of them
 //! came through each block and left it by which names. A run is one user in one
-//! conversation, or outside of any. What is forgotten by age stays counted, what
-//! is erased does not. Pure.
+//! conversation, or outside of any. What is forgotten by age stays counted, but
+//! stands nowhere and goes on no more; what is erased does not. Pure.
 
 use std::collections::BTreeMap;
 
@@ -68,19 +68,36 @@ pub(crate) fn user(before: &UserDocument, after: &UserDocument, erased: bool, co
     }
 }
 
+/// Counts that a run was forgotten by age: what it reached stays counted, but
+/// it goes on no more and stands nowhere.
+pub(crate) fn expired(state: &FlowStateDocument, counts: &mut Counts) {
+    let mut count = |block: &str, fact: &str, by: i64| {
+        *counts.entry(of_flow(state, block, fact)).or_default() += by;
+    };
+    if state.started && !state.stopped && !state.finished {
+        count("", "expired", 1);
+    }
+    for block in state.blocks.iter().filter(|own| own.active) {
+        count(&block.block, "active", -1);
+    }
+}
+
+fn of_flow(state: &FlowStateDocument, block: &str, fact: &str) -> Counter {
+    Counter {
+        of: Counted::Flow(state.flow.clone(), state.version),
+        block: block.to_owned(),
+        fact: fact.to_owned(),
+    }
+}
+
 fn counts_the_same(one: &FlowStateDocument, other: &FlowStateDocument) -> bool {
     let flags = |own: &FlowStateDocument| (own.started, own.stopped, own.finished);
     flags(one) == flags(other) && one.blocks == other.blocks
 }
 
 fn run(state: &FlowStateDocument, by: i64, counts: &mut Counts) {
-    let mut count = |block: &str, fact: String| {
-        let counter = Counter {
-            of: Counted::Flow(state.flow.clone(), state.version),
-            block: block.to_owned(),
-            fact,
-        };
-        *counts.entry(counter).or_default() += by;
+    let mut count = |block: &str, fact: &str| {
+        *counts.entry(of_flow(state, block, fact)).or_default() += by;
     };
     let flags = [
         (state.started, "started"),
@@ -88,25 +105,25 @@ fn run(state: &FlowStateDocument, by: i64, counts: &mut Counts) {
         (state.finished, "finished"),
     ];
     for (_, fact) in flags.into_iter().filter(|(holds, _)| *holds) {
-        count("", fact.to_owned());
+        count("", fact);
     }
     for block in &state.blocks {
         block_facts(block, |fact| count(&block.block, fact));
     }
 }
 
-fn block_facts(block: &BlockStateDocument, mut count: impl FnMut(String)) {
-    count("entered".to_owned());
+fn block_facts(block: &BlockStateDocument, mut count: impl FnMut(&str)) {
+    count("entered");
     if block.active {
-        count("active".to_owned());
+        count("active");
     }
     if block.exited {
-        count("exited".to_owned());
+        count("exited");
     }
     if !block.taken.is_empty() {
         // Together, so that who took two names of one path is one. A list of
         // texts can always be written.
         let names = serde_json::to_string(&block.taken).unwrap_or_default();
-        count(format!("took {names}"));
+        count(&format!("took {names}"));
     }
 }

@@ -7,11 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
+use super::{
+    Run,
+    counting::{self, Counts},
+};
 use crate::{
     clock::UnixMs,
     limits,
-    progress::event::{Change, UserDocument, subject_hash},
+    progress::event::{Change, FlowStateDocument, UserDocument, subject_hash},
     store::{
         engine::{Ending, Engine, EngineError, Swept, conversations_active_ms},
         workspace::Environment,
@@ -51,8 +54,8 @@ impl Default for Retention {
 }
 
 /// Drops states of conversations that ended before this time; says how many.
-/// A conversation ends as a whole: one flow that goes on keeps all of them.
-fn drop_ended(document: &mut UserDocument, ended_before: UnixMs) -> usize {
+/// They count as expired. A conversation ends as a whole: one flow that goes on keeps all of them.
+fn drop_ended(document: &mut UserDocument, ended_before: UnixMs, counts: &mut Counts) -> usize {
     let active = conversations_active_ms(document).into_iter();
     let over: BTreeSet<String> = active
         .filter(|(_, at)| *at < ended_before)
@@ -61,20 +64,22 @@ fn drop_ended(document: &mut UserDocument, ended_before: UnixMs) -> usize {
     if over.is_empty() {
         return 0;
     }
-    let before = document.flows.len();
-    let is_over = |conversation: &String| over.contains(conversation);
-    document
-        .flows
-        .retain(|state| !state.conversation.as_ref().is_some_and(is_over));
-    before - document.flows.len()
+    let is_over = |state: &mut FlowStateDocument| {
+        let conversation = state.conversation.as_ref();
+        conversation.is_some_and(|own| over.contains(own))
+    };
+    let dropped = document.flows.extract_if(.., is_over);
+    dropped
+        .map(|state| counting::expired(&state, counts))
+        .count()
 }
 
 impl Run<'_> {
     /// Ends conversations of a user who is written to anyway; says whether
     /// there were any.
-    pub(super) fn end_conversations(&self, document: &mut UserDocument) -> bool {
+    pub(super) fn end_conversations(&mut self, document: &mut UserDocument) -> bool {
         let ended_before = self.now.saturating_sub(self.retention.conversation_ms);
-        let dropped = drop_ended(document, ended_before);
+        let dropped = drop_ended(document, ended_before, &mut self.counts);
         // States from before there was a time in them: from now on.
         for state in &mut document.flows {
             state.touched_ms.get_or_insert(self.now);
@@ -120,7 +125,8 @@ pub(crate) fn sweep(
                 }
                 Err(error) => return Err(error),
             };
-            let dropped = drop_ended(&mut document, ended_before);
+            let mut counts = Counts::new();
+            let dropped = drop_ended(&mut document, ended_before, &mut counts);
             states += dropped;
             if dropped == 0 {
                 // Somebody came back in the meantime, or the row was listed
@@ -128,6 +134,7 @@ pub(crate) fn sweep(
                 rows.put_user(&document)?;
                 continue;
             }
+            rows.count(&counts)?;
             document.doc_rev = document.doc_rev.max(rows.forgotten_rev()?) + 1;
             rows.put_user(&document)?;
             rows.note(&Change {

@@ -44,6 +44,34 @@ fn a_conversation_is_over_at_the_next_record_after_its_life() {
     assert_eq!(conversations(&scene), left);
 }
 
+/// Found by review: runs went on, and stood where they had stood, for ever
+/// after their conversation was over.
+#[test]
+fn a_run_whose_conversation_is_over_goes_on_no_more_and_stands_nowhere() {
+    let scene = Scene::new();
+    let mut edge = scene.edge("a");
+    edge.start("u").ship();
+    talk(&mut edge, "one");
+    edge.ship();
+    let funnel = || {
+        let told = scene.store.funnel(WHERE, "hello", Some(1)).unwrap();
+        let first = &told.blocks[0];
+        let runs = (told.started, told.running, told.expired);
+        (runs, (first.entered, first.active))
+    };
+    assert_eq!(funnel(), ((2, 2, 0), (2, 2)));
+    scene.house.wait(LIFE_MS + 1);
+    scene.store.sweep(scene.house.ambient.now_ms()).unwrap();
+    assert_eq!(funnel(), ((2, 1, 1), (2, 1)));
+    talk(&mut edge, "two");
+    edge.ship();
+    assert_eq!(funnel(), ((3, 2, 1), (3, 2)));
+    scene.house.wait(LIFE_MS + 1);
+    talk(&mut edge, "three");
+    edge.ship();
+    assert_eq!(funnel(), ((4, 2, 2), (4, 2)), "by the next record");
+}
+
 /// The first waiting record, and what it left, as of another version.
 fn in_version(edge: &mut Edge<'_>, conversation: &str, number: u32) {
     talk(edge, conversation);
