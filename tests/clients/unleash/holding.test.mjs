@@ -7,14 +7,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 
 import { InMemStorageProvider, Unleash } from 'unleash-client';
 
-import { Program, run } from '../dopt/lib/program.mjs';
 import { eventually, within } from '../dopt/lib/wait.mjs';
+import { Store } from './lib/store.mjs';
 
 const WAYS = {
   'what has changed': { type: 'polling', format: 'delta' },
@@ -44,55 +41,21 @@ flags:
 `;
 }
 
-let folder;
 let store;
-let adminKey;
 before(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), 'flowgate-unleash-holding-'));
-  const signing = path.join(folder, 'signing');
-  await run(['key', 'signing', 'create', '--folder', signing]);
-  const words = ['store', '--json', '--listen', '127.0.0.1:0', '--signing', signing];
-  const data = path.join(folder, 'store');
-  store = await Program.start([...words, '--data', data], path.join(folder, 'store.log'));
-  adminKey = (await readFile(path.join(data, 'admin.key'), 'utf8')).trim();
+  store = await Store.start();
 });
-after(async () => {
-  await store?.kill();
-  await rm(folder, { recursive: true, force: true });
-});
+after(() => store?.stop());
 
-/** Runs a command as the administrator of the store. */
-function command(...words) {
-  return run([...words, '--to', store.ready.store_url], { FLOWGATE_ADMIN_KEY: adminKey });
-}
-
-async function put(...entries) {
-  const file = path.join(folder, 'project.yaml');
-  await writeFile(file, project(entries));
-  await command('import', '--yes', file);
-}
-
-async function key(kind) {
-  const words = ['--kind', kind, '--environment', 'development', '--name', kind];
-  return (await command('key', 'create', ...words)).trim();
-}
+const put = (...entries) => store.put(project(entries));
 
 test('a flag that is switched off during a hold is off in every client', async (t) => {
   await put('everyone');
-  for (const flag of ['banner', 'other']) await command('flag', 'enable', flag);
-  const [edgeKey, server, token] = [await key('edge'), await key('server'), await key('client')];
-  const words = ['edge', '--json', '--admin', '127.0.0.1:0', '--workers', '1'];
-  words.push('--upstream-url', store.ready.store_url, '--environment-key', `development=${edgeKey}`);
-  words.push('--trust-root', path.join(folder, 'signing', 'root.json'));
-  words.push('--environment-guard-contexts', 'development=200');
-  words.push('--environment-guard-percent', 'development=30');
-  words.push('--data', path.join(folder, 'edge'));
-  const begin = async (listen) => {
-    const program = await Program.start([...words, '--listen', listen], path.join(folder, 'edge.log'));
-    const ready = `${program.ready.edge_admin_url}/ready`;
-    await eventually('the edge is ready', async () => (await fetch(ready)).ok);
-    return program;
-  };
+  for (const flag of ['banner', 'other']) await store.command('flag', 'enable', flag);
+  const [edgeKey, server, token] = [await store.key('edge'), await store.key('server'), await store.key('client')];
+  const guard = ['--environment-guard-contexts', 'development=200'];
+  guard.push('--environment-guard-percent', 'development=30');
+  const begin = (listen) => store.edge(edgeKey, { listen, more: guard });
   let edge = await begin('127.0.0.1:0');
   const clients = [];
   t.after(async () => {
@@ -149,7 +112,7 @@ test('a flag that is switched off during a hold is off in every client', async (
   }
   await put('everyone', 'api-only');
   const first = await eventually('the release is held', held);
-  await command('flag', 'disable', 'banner');
+  await store.command('flag', 'disable', 'banner');
   await all(early, 'banner', false);
   // The release that says the same is held, too; no client has more to hear.
   const release = await eventually('so is the next one', async () => {
@@ -165,13 +128,13 @@ test('a flag that is switched off during a hold is off in every client', async (
   const late = await openAll('from after the restart');
   const everybody = [...early, ...during, ...late];
   await all(everybody, 'banner', false);
-  await command('release', 'confirm', 'development', String(release));
+  await store.command('release', 'confirm', 'development', String(release));
   await eventually('nothing is held', async () => (await held()) === undefined);
   await all(everybody, 'banner', false);
   // Whoever did not come back would not hear of these.
-  await command('flag', 'disable', 'other');
+  await store.command('flag', 'disable', 'other');
   await all(everybody, 'other', false);
-  await command('flag', 'enable', 'banner');
+  await store.command('flag', 'enable', 'banner');
   await all(everybody, 'banner', true);
   const streams = everybody.filter(([way]) => way.startsWith('a stream'));
   for (const [way, client] of streams) assert.equal(client.repository.getMode(), 'streaming', way);
