@@ -15,6 +15,7 @@ mod shape;
 mod site;
 mod socket;
 mod store;
+mod terminal;
 
 pub(crate) use client::{Answer, Client, body_of};
 pub(crate) use dev::Dev;
@@ -26,6 +27,7 @@ pub(crate) use shape::{check_block, check_dopt_error, check_flow, check_problem}
 pub(crate) use site::{Site, project};
 pub(crate) use socket::{Socket, Upgrade};
 pub(crate) use store::Store;
+pub(crate) use terminal::Terminal;
 
 use std::time::{Duration, Instant};
 
