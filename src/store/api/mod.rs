@@ -39,6 +39,7 @@ use route::{Admin, Route};
 
 use super::{
     Actor, Due, Store, StoreError,
+    condition::Condition,
     confirming::Meant,
     workspace::{StoredKey, StoredKeyKind},
 };
@@ -191,9 +192,10 @@ impl Api {
             }
             let condition = request.if_match.as_deref();
             terms::refuse_untagged(&route, condition)?;
-            let condition = condition.filter(|_| terms::is_about_the_thing(&route));
-            if let Some(tag) = condition.map(terms::tag).transpose()?.flatten() {
-                api = api.on(api.store.expecting(tag));
+            let tag = condition.map(terms::tag).transpose()?.flatten();
+            let about = terms::subject(&route, &query, &api.store.workspace());
+            if let (Some(about), Some(tag)) = (about, tag) {
+                api = api.on(api.store.expecting(Condition { about, tag }));
             }
         }
         let answered = match route {

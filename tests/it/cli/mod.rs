@@ -14,6 +14,7 @@ mod people;
 mod rollouts;
 mod settings;
 mod snapshots;
+mod trying;
 mod users;
 
 use std::process::Command;

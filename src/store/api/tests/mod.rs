@@ -2,6 +2,7 @@
 
 mod asked;
 mod bodies;
+mod conditions;
 mod following;
 mod reads;
 mod rights;
