@@ -11,6 +11,7 @@ pub mod api;
 mod audit;
 mod authoring;
 pub mod backup;
+mod called;
 mod compiled;
 mod condition;
 mod confirming;

@@ -4,6 +4,7 @@ mod asked;
 mod bodies;
 mod conditions;
 mod following;
+mod names;
 mod reads;
 mod rights;
 mod terms;
