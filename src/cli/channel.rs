@@ -114,7 +114,7 @@ pub(super) fn run(
 fn told(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
     match output {
         Output::Json => table::json(console, answer),
-        Output::Table => table::print(console, output, &COLUMNS, &[answer.clone()]),
+        Output::Table => table::print(console, output, &COLUMNS, std::slice::from_ref(answer)),
     }
 }
 

@@ -262,8 +262,7 @@ fn an_attribute_that_no_channel_carries_is_told_of() {
         .json();
     let mut channels = listed.as_array().into_iter().flatten();
     let web = channels.find(|own| own["name"] == "web").expect("web");
-    // What the demo says of it stays.
-    assert_eq!(web["attributes"], json!(["tags", "locale", "page", "plan"]));
+    assert_eq!(web["attributes"], json!(["plan", "tags"]));
     let file = desk.folder.path().join("audience.yaml");
     let audience = |attribute: &str| {
         let rule =
