@@ -186,6 +186,7 @@ impl Api {
         request: Request,
     ) -> Result<Response, Problem> {
         let mut api = self;
+        let makes = terms::makes(&route);
         if terms::changes(&route) {
             if terms::dry_run(&mut query)? {
                 api = api.on(api.store.trying());
@@ -206,7 +207,7 @@ impl Api {
         match answered {
             Ok(response) if api.store.is_trial() => {
                 let unconfirmed = api.store.unconfirmed();
-                Ok(terms::tried(response, unconfirmed))
+                Ok(terms::tried(response, unconfirmed, makes))
             }
             Ok(response) => Ok(response),
             Err(problem) => Err(api.with_other_change(problem).await),

@@ -109,31 +109,44 @@ pub(super) fn subject(route: &Admin, query: &Query, workspace: &Workspace) -> Op
             Subject::Deployment(own.map_or_else(|| which.clone(), |own| own.uid.clone()))
         }
         Admin::Channels(channels::Asked::Put(name)) => Subject::Channel(name.clone()),
-        Admin::Environments(environments::Asked::Create)
-        | Admin::Projects(projects::Asked::Create)
-        | Admin::Draft(drafts::Asked::Create)
-        | Admin::Flag(flags::Asked::Create | flags::Asked::CreateSegment)
-        | Admin::Deployments(deployments::Asked::Create) => Subject::New,
+        route if makes(route) => Subject::New,
         _ => return None,
     })
 }
 
-/// Refuses a condition on what has no tag to go by: what users did is changed by
-/// the record, files are about many things, and keys are told by nothing that
-/// changes. A condition that is not looked at would be a promise.
-pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<(), Problem> {
-    let untagged = matches!(
+/// Whether a route makes something that is not there yet.
+pub(super) fn makes(route: &Admin) -> bool {
+    matches!(
         route,
-        Admin::Subject(..)
-            | Admin::Import
-            | Admin::ImportUnleash
-            | Admin::ImportUsers(_)
-            | Admin::CreateKey
-            | Admin::RotateKey
-            | Admin::RevokeKey
-            | Admin::RetryWebhook(..)
-            | Admin::ConfirmRelease(..)
-    );
+        Admin::Environments(environments::Asked::Create | environments::Asked::Clone(_))
+            | Admin::Projects(projects::Asked::Create)
+            | Admin::Draft(drafts::Asked::Create)
+            | Admin::Flag(flags::Asked::Create | flags::Asked::CreateSegment)
+            | Admin::Deployments(deployments::Asked::Create)
+    )
+}
+
+/// Operations on what has no tag to go by: what users did is changed by the
+/// record, files are about many things, and keys are told by nothing that
+/// changes.
+pub(super) const UNTAGGED: &[&str] = &[
+    "import",
+    "importUnleash",
+    "importUsers",
+    "createKey",
+    "rotateKey",
+    "revokeKey",
+    "resetUser",
+    "moveUser",
+    "eraseUser",
+    "eraseGroup",
+    "retryWebhook",
+    "confirmRelease",
+];
+
+/// Refuses a condition on those: one that is not looked at would be a promise.
+pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<(), Problem> {
+    let untagged = UNTAGGED.contains(&needs(route).operation);
     match condition.filter(|text| untagged && text.trim() != "*") {
         None => Ok(()),
         Some(found) => {
@@ -147,15 +160,19 @@ pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<
 }
 
 /// An answer that says that nothing was written. What was made up for it and
-/// is gone again (the text of a key) is not told; where it would have to be
-/// confirmed is.
-pub(super) fn tried(response: Response, unconfirmed: Vec<String>) -> Response {
+/// is gone again (the text of a key, uid and tag of what would be made) is not
+/// told; where it would have to be confirmed is.
+pub(super) fn tried(response: Response, unconfirmed: Vec<String>, makes: bool) -> Response {
     if response.status >= 300 {
         return response;
     }
     let answer = match serde_json::from_slice(&response.body) {
         Ok(Value::Object(mut members)) => {
             forget_text(&mut members);
+            if makes {
+                members.remove("uid");
+                members.remove("etag");
+            }
             let keys = members.get_mut("keys").and_then(Value::as_array_mut);
             let keys = keys.into_iter().flatten();
             keys.filter_map(Value::as_object_mut).for_each(forget_text);

@@ -202,6 +202,13 @@ async fn a_dry_run_of_every_change_answers_what_would_be_and_writes_nothing() {
         let told = body(&would);
         assert_eq!(told["dryRun"], true, "{operation}: {told}");
         assert!(told.get("key").is_none(), "{operation}: a key that is none");
+        for made_up in ["uid", "etag"] {
+            let is_told = told.get(made_up).is_some();
+            assert!(
+                !is_told || !(operation.starts_with("create") || operation.starts_with("clone")),
+                "{operation}"
+            );
+        }
         assert_eq!(everything(&desk), before, "{operation} wrote something");
         let done = ask(&desk, method, path, &body_sent, Some("*")).await;
         assert!(
