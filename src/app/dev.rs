@@ -41,6 +41,7 @@ pub struct Dev {
     store: Store,
     edge: Edge,
     info: DevInfo,
+    admin_key_is_new: bool,
 }
 
 impl Dev {
@@ -56,7 +57,12 @@ impl Dev {
         };
         let store = Store::start_with(&store_config, signing, ambient.clone())?;
         match Self::start_edge(&config, &store, store_config.signing(), ambient) {
-            Ok((edge, info)) => Ok(Self { store, edge, info }),
+            Ok((edge, info, admin_key_is_new)) => Ok(Self {
+                store,
+                edge,
+                info,
+                admin_key_is_new,
+            }),
             Err(error) => {
                 store.stop();
                 Err(error)
@@ -69,7 +75,7 @@ impl Dev {
         store: &Store,
         signing: &Path,
         ambient: Ambient,
-    ) -> Result<(Edge, DevInfo), StartError> {
+    ) -> Result<(Edge, DevInfo, bool), StartError> {
         let inner = store.inner();
         let info_path = config.info_file();
         let kept = kept_info(&info_path)?;
@@ -77,9 +83,7 @@ impl Dev {
             import_demo(inner)?;
         }
         let mut info = kept.unwrap_or_default();
-        if info.admin_key.is_empty() {
-            info.admin_key = read_text(&store_admin_key(config)?)?;
-        }
+        let admin_key_is_new = find_admin_key(inner, &store_admin_key(config)?, &mut info)?;
         ask_for_nothing(inner)?;
         let workspace = inner.workspace();
         let is_there = |name: &str| workspace.environment(name).is_some();
@@ -104,7 +108,7 @@ impl Dev {
             })
             .and_then(|()| wait_until_ready(&edge));
         match ready {
-            Ok(()) => Ok((edge, info)),
+            Ok(()) => Ok((edge, info, admin_key_is_new)),
             Err(error) => {
                 edge.stop();
                 Err(error)
@@ -123,6 +127,11 @@ impl Dev {
     /// What stands in `dev.json`.
     pub fn info(&self) -> DevInfo {
         self.info.clone()
+    }
+
+    /// Whether the admin key that stood there was not valid any more.
+    pub fn admin_key_is_new(&self) -> bool {
+        self.admin_key_is_new
     }
 
     /// Stops the edge first, so that its last steps reach the store.
@@ -216,6 +225,35 @@ fn add_missing_keys(store: &store::Store, info: &mut DevInfo) -> Result<(), Star
     Ok(())
 }
 
+/// Sees to an admin key that works: the one of `dev.json`, else the store's
+/// first, else a new one. Says whether one stood there that works no longer.
+fn find_admin_key(
+    store: &store::Store,
+    first: &Path,
+    info: &mut DevInfo,
+) -> Result<bool, StartError> {
+    let works = |key: &str| store.authenticate(key).is_some();
+    if works(&info.admin_key) {
+        return Ok(false);
+    }
+    let had_one = !info.admin_key.is_empty();
+    let first = read_text(first).ok().filter(|key| works(key));
+    info.admin_key = match first {
+        Some(key) => key,
+        None => {
+            let keys = store.keys(None)?;
+            let admins = keys.iter().filter(|key| key.kind == StoredKeyKind::Admin);
+            let name = KeyName {
+                kind: StoredKeyKind::Admin,
+                environment: None,
+                name: format!("dev-{}", admins.count() + 1),
+            };
+            store.create_key(&name, &[])?.key
+        }
+    };
+    Ok(had_one)
+}
+
 fn wait_until_ready(edge: &Edge) -> Result<(), StartError> {
     let begun = Instant::now();
     while begun.elapsed() < READY_WITHIN {
@@ -234,12 +272,6 @@ fn store_admin_key(config: &DevConfig) -> Result<PathBuf, StartError> {
     Ok(config.store()?.data().join("admin.key"))
 }
 
-fn read_text(path: &Path) -> Result<String, StartError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(cause) => Err(StartError::File {
-            path: path.to_owned(),
-            cause,
-        }),
-    }
+fn read_text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map(|text| text.trim().to_owned())
 }

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// A server that can be asked.
+#[derive(Clone)]
 pub(super) struct Asking {
     /// `store` or `edge`.
     name: &'static str,

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, Target},
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
@@ -35,10 +35,7 @@ pub(super) struct ImportArguments {
     #[arg(long, value_name = "THEIRS=OURS", value_parser = renamed)]
     map_environment: Vec<(String, String)>,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: Change,
 }
 
 /// Arguments of `flowgate export`.
@@ -77,17 +74,17 @@ pub(super) fn import(
     }
     let files: Result<Vec<Value>, Failure> = arguments.files.iter().map(read_file).collect();
     let mut body = json!({"files": files?});
-    let admin = Admin::find(&arguments.target, variables)?;
+    let author = arguments.change.author(variables)?;
     let answer = match arguments.format {
-        Format::Project => admin.post(&["import"], &body)?,
+        Format::Project => author.post(&["import"], &body)?,
         Format::Unleash => {
             let environments: BTreeMap<_, _> = arguments.map_environment.iter().cloned().collect();
             body["environment"] = json!(arguments.environment);
             body["environments"] = json!(environments);
-            admin.post(&["import", "unleash"], &body)?
+            author.post(&["import", "unleash"], &body)?
         }
     };
-    report(console, arguments, &answer)?;
+    report(console, &arguments.change, &answer)?;
     Ok(Outcome::Done)
 }
 
@@ -138,12 +135,8 @@ pub(super) fn project_file(path: &PathBuf) -> Result<SourceFile, Failure> {
     })
 }
 
-fn report(
-    console: &mut Console,
-    arguments: &ImportArguments,
-    answer: &Value,
-) -> Result<(), Failure> {
-    if arguments.output == Output::Json {
+fn report(console: &mut Console, change: &Change, answer: &Value) -> Result<(), Failure> {
+    if change.output == Output::Json {
         return table::json(console, answer);
     }
     let columns = [
@@ -160,6 +153,9 @@ fn report(
     }
     table::print(console, Output::Table, &columns, changes)?;
     console.notices(answer, &["file", "position"])?;
+    if change.is_dry() {
+        return change.told(console, answer, "imported; nothing was changed");
+    }
     let revisions = answer["revisions"].as_object().into_iter().flatten();
     let revisions: Vec<String> = revisions
         .map(|(environment, revision)| {

@@ -6,12 +6,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Author, Change, TaggedChange, Target},
     author::project_file,
     console::Console,
     editing,
@@ -37,7 +37,7 @@ pub(super) enum DraftCommand {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         #[command(flatten)]
-        how: How,
+        change: Change,
     },
     /// Call a flow something else; client code is not concerned.
     Rename {
@@ -48,7 +48,7 @@ pub(super) enum DraftCommand {
         #[arg(value_name = "NAME")]
         name: String,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Forget a flow that is not in use any more.
     Delete {
@@ -56,7 +56,7 @@ pub(super) enum DraftCommand {
         #[arg(value_name = "SID")]
         flow: String,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Edit the draft in $VISUAL or $EDITOR, look at what changed, and save it.
     Edit {
@@ -67,7 +67,7 @@ pub(super) enum DraftCommand {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Print a version as it stands in project files.
     Print {
@@ -77,6 +77,9 @@ pub(super) enum DraftCommand {
         /// draft, latest or a number; with @ENV as that environment sees it.
         #[arg(long, value_name = "VERSION", default_value = "draft")]
         version: String,
+        /// Print its entity tag instead, for --if-match of a later command.
+        #[arg(long)]
+        etag: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -95,7 +98,7 @@ pub(super) enum DraftCommand {
         #[arg(long)]
         migration: Option<MigrationName>,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// List the versions of a flow.
     History {
@@ -138,7 +141,7 @@ pub(super) enum DraftCommand {
         #[arg(long)]
         discard: bool,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Put content onto a committed version, everywhere or in one environment;
     /// users stay where they are.
@@ -161,32 +164,10 @@ pub(super) enum DraftCommand {
         #[arg(long, requires = "environment", conflicts_with = "file")]
         follow: bool,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Walk a version for a pretended user; nothing is stored or called.
     Try(Walk),
-}
-
-/// Which store is asked, whether for good, and how the answer is printed.
-#[derive(Debug, Args)]
-pub(super) struct How {
-    /// Only say what would happen.
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
-impl How {
-    fn query(&self) -> &'static [(&'static str, &'static str)] {
-        match self.dry_run {
-            true => &[("dryRun", "true")],
-            false => &[],
-        }
-    }
 }
 
 /// What a version means for users of earlier ones.
@@ -213,38 +194,47 @@ pub(super) fn run(
             flow,
             project,
             name,
-            how,
+            change,
         } => {
             let body = json!({"sid": flow, "project": project, "name": name});
             let ends = (Method::POST, &["flows"][..]);
-            change(console, variables, &how, ends, Some(&body), "created")?;
+            let author = change.author(variables)?;
+            does(console, (&author, &change), ends, Some(&body), "created")?;
         }
-        DraftCommand::Rename { flow, name, how } => {
+        DraftCommand::Rename { flow, name, change } => {
             let body = json!({"name": name});
             let ends = (Method::PATCH, &["flows", &flow][..]);
-            change(console, variables, &how, ends, Some(&body), "renamed")?;
+            let author = change.author(variables)?;
+            does(console, (&author, &change), ends, Some(&body), "renamed")?;
         }
-        DraftCommand::Delete { flow, how } => {
+        DraftCommand::Delete { flow, change } => {
             let ends = (Method::DELETE, &["flows", &flow][..]);
-            change(console, variables, &how, ends, None, "deleted")?;
+            let author = change.author(variables)?;
+            does(console, (&author, &change), ends, None, "deleted")?;
         }
-        DraftCommand::Edit { flow, file, how } => {
-            return edit(console, variables, (&flow, file.as_ref()), &how);
+        DraftCommand::Edit { flow, file, change } => {
+            return edit(console, variables, (&flow, file.as_ref()), &change);
         }
         DraftCommand::Print {
             flow,
             version,
+            etag,
             target,
         } => {
             let path = ["flows", &flow, "versions", &version];
-            console.print(&Admin::find(&target, variables)?.get_text(&path, &[])?)?;
+            let found = Admin::find(&target, variables)?.get_tagged(&path, None)?;
+            let (text, tag) = found.unwrap_or_default();
+            match etag {
+                true => console.line(&tag)?,
+                false => console.print(&text)?,
+            }
         }
         DraftCommand::Commit {
             flow,
             message,
             author,
             migration,
-            how,
+            change,
         } => {
             let migration = migration.and_then(|own| own.to_possible_value());
             let migration = migration.map(|own| own.get_name().to_owned());
@@ -253,7 +243,8 @@ pub(super) fn run(
                 body["author"] = author.into();
             }
             let ends = (Method::POST, &["flows", &flow, "commit"][..]);
-            change(console, variables, &how, ends, Some(&body), "committed")?;
+            let author = change.author(variables)?;
+            does(console, (&author, &change), ends, Some(&body), "committed")?;
         }
         DraftCommand::History {
             flow,
@@ -287,11 +278,12 @@ pub(super) fn run(
             flow,
             version,
             discard,
-            how,
+            change,
         } => {
             let body = json!({"version": version, "discard": discard});
             let ends = (Method::POST, &["flows", &flow, "restore"][..]);
-            change(console, variables, &how, ends, Some(&body), "restored")?;
+            let author = change.author(variables)?;
+            does(console, (&author, &change), ends, Some(&body), "restored")?;
         }
         DraftCommand::DeployContent {
             flow,
@@ -299,41 +291,36 @@ pub(super) fn run(
             file,
             environment,
             follow,
-            how,
+            change,
         } => {
             let place = environment.map_or(version.to_string(), |name| format!("{version}@{name}"));
             let path = ["flows", &flow, "versions", &place];
-            let admin = Admin::find(&how.target, variables)?;
+            let author = change.author(variables)?;
             let answer = match file.filter(|_| !follow) {
-                Some(file) => {
-                    let text = project_file(&file)?.content;
-                    admin.put_text(&path, how.query(), "*", &text)?
-                }
-                None => admin.change(Method::DELETE, &path, how.query(), None)?,
+                Some(file) => author.put_text(&path, &project_file(&file)?.content)?,
+                None => author.change(Method::DELETE, &path, &[], None)?,
             };
-            told(console, &how, &answer, "deployed")?;
+            told(console, &change, &answer, "deployed")?;
         }
         DraftCommand::Try(asked) => walk(console, variables, &asked)?,
     }
     Ok(Outcome::Done)
 }
 
-fn change(
+fn does(
     console: &mut Console,
-    variables: &Variables,
-    how: &How,
+    (author, change): (&Author, &Change),
     (method, path): (Method, &[&str]),
     body: Option<&Value>,
     word: &str,
 ) -> Result<(), Failure> {
-    let admin = Admin::find(&how.target, variables)?;
-    let answer = admin.change(method, path, how.query(), body)?;
-    told(console, how, &answer, word)
+    let answer = author.change(method, path, &[], body)?;
+    told(console, change, &answer, word)
 }
 
 /// What was done, or would be.
-fn told(console: &mut Console, how: &How, answer: &Value, word: &str) -> Result<(), Failure> {
-    if how.output == Output::Json {
+fn told(console: &mut Console, change: &Change, answer: &Value, word: &str) -> Result<(), Failure> {
+    if change.output == Output::Json {
         return table::json(console, answer);
     }
     differences(console, &answer["differences"])?;
@@ -347,8 +334,7 @@ fn told(console: &mut Console, how: &How, answer: &Value, word: &str) -> Result<
     if changes.is_some_and(Vec::is_empty) {
         return console.line("nothing to change");
     }
-    let would = if how.dry_run { "would be " } else { "" };
-    console.line(&format!("{would}{word}{version}"))
+    change.told(console, answer, &format!("{word}{version}"))
 }
 
 /// One line for each thing that differs.
@@ -377,16 +363,18 @@ fn edit(
     console: &mut Console,
     variables: &Variables,
     (flow, file): (&str, Option<&PathBuf>),
-    how: &How,
+    change: &TaggedChange,
 ) -> Result<Outcome, Failure> {
-    let admin = Admin::find(&how.target, variables)?;
+    let author = change.author(variables)?;
     let path = ["flows", flow, "versions", "draft"];
-    let read = admin.get_tagged(&path)?;
+    let missing = Some("unknown-version");
+    let read = author.store().get_tagged(&path, missing)?;
     let (before, tag) = match read {
         Some((text, tag)) => (text, tag),
         // There is none yet: begin with the newest version, if there is one.
         None => {
-            let latest = admin.get_tagged(&["flows", flow, "versions", "latest"])?;
+            let latest = ["flows", flow, "versions", "latest"];
+            let latest = author.store().get_tagged(&latest, missing)?;
             let text = latest.map_or(editing::TEMPLATE.to_owned(), |(text, _)| {
                 editing::without_history(&text)
             });
@@ -410,23 +398,28 @@ fn edit(
         )),
         None => failure,
     };
-    let tried = admin.put_text(&path, &[("dryRun", "true")], &tag, &text);
-    let tried = tried.map_err(keeping)?;
-    if how.dry_run {
-        told(console, how, &tried, "saved")?;
+    let author = author.resting_on(Some(&tag));
+    let tried = author.trying().put_text(&path, &text).map_err(keeping)?;
+    if change.is_dry() {
+        told(console, change, &tried, "saved")?;
+        // What somebody has typed is never thrown away.
+        if let Some(kept) = &kept {
+            let file = kept.display();
+            console.complain(&format!("your text is in {file}: --file saves it"));
+        }
         return Ok(Outcome::Done);
     }
-    if !how.target.yes && file.is_none() {
+    if !change.is_agreed() && file.is_none() {
         differences(console, &tried["differences"])?;
         if !editing::agreed(console, "save this draft?")? {
             console.line("nothing was saved")?;
             return Ok(Outcome::NotSo);
         }
     }
-    let answer = admin.put_text(&path, &[], &tag, &text).map_err(keeping)?;
+    let answer = author.put_text(&path, &text).map_err(keeping)?;
     if let Some(kept) = &kept {
         editing::forget(kept);
     }
-    told(console, how, &answer, "saved")?;
+    told(console, change, &answer, "saved")?;
     Ok(Outcome::Done)
 }

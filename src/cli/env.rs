@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, TaggedChange, Target},
     console::Console,
     env_life::{self, Kind, LifeCommand},
     failure::{Failure, Outcome},
@@ -70,10 +70,7 @@ pub(super) struct Set {
     #[arg(long, conflicts_with = "browser_properties")]
     any_browser_property: bool,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: TaggedChange,
 }
 
 /// Whether users may come without a signed token.
@@ -148,12 +145,11 @@ pub(super) fn run(
         }
         EnvCommand::Life(command) => return env_life::run(command, variables, console),
         EnvCommand::Set(set) => {
-            let admin = Admin::find(&set.target, variables)?;
-            let answer = admin.post(&["environments", &set.environment], &set.body()?)?;
-            match set.output {
-                Output::Json => table::json(console, &answer)?,
-                Output::Table => console.line(&format!("set: {}", set.environment))?,
-            }
+            let body = set.body()?;
+            let author = set.change.author(variables)?;
+            let answer = author.post(&["environments", &set.environment], &body)?;
+            let line = format!("set: {}", set.environment);
+            set.change.told(console, &answer, &line)?;
         }
     }
     Ok(Outcome::Done)

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, TaggedChange, Target},
     console::Console,
     env::{list, state},
     failure::{Failure, Outcome},
@@ -21,19 +21,28 @@ use crate::config::Variables;
 pub(super) enum LifeCommand {
     /// Show an environment with the projects that are active in it.
     Show {
+        /// Its name.
+        #[arg(value_name = "ENV")]
+        environment: String,
         #[command(flatten)]
-        which: Which,
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
     },
     /// Make an environment; an edge can be pointed at it at once.
     Create {
-        #[command(flatten)]
-        which: Which,
+        /// Its name.
+        #[arg(value_name = "ENV")]
+        environment: String,
         /// What it is for.
         #[arg(long = "type", value_enum, default_value_t = Kind::Development)]
         kind: Kind,
         /// Whether drafts are visible in it [default: in development].
         #[arg(long, value_name = "TRUE|FALSE")]
         drafts: Option<bool>,
+        #[command(flatten)]
+        change: Change,
     },
     /// Make an environment with what was authored in another one, which it then
     /// has nothing to do with; never its users.
@@ -41,8 +50,9 @@ pub(super) enum LifeCommand {
         /// The one that is cloned.
         #[arg(value_name = "FROM")]
         from: String,
-        #[command(flatten)]
-        which: Which,
+        /// The name of the new one.
+        #[arg(value_name = "ENV")]
+        environment: String,
         /// What the new one is for [default: the same].
         #[arg(long = "type", value_enum)]
         kind: Option<Kind>,
@@ -58,6 +68,8 @@ pub(super) enum LifeCommand {
         /// Make keys of the same names on the same terms, and print them once.
         #[arg(long)]
         keys: bool,
+        #[command(flatten)]
+        change: TaggedChange,
     },
     /// Let nothing new begin in an environment; it is served as ever.
     Deprecate {
@@ -77,17 +89,14 @@ pub(super) enum LifeCommand {
     },
 }
 
-/// One environment of a store.
+/// One environment of a store that is changed.
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// Its name.
     #[arg(value_name = "ENV")]
     environment: String,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: TaggedChange,
 }
 
 /// What an environment is for.
@@ -122,55 +131,57 @@ pub(super) fn run(
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
     match command {
-        LifeCommand::Show { which } => {
-            let admin = Admin::find(&which.target, variables)?;
-            let answer = admin.get(&["environments", &which.environment], &[])?;
-            match which.output {
+        LifeCommand::Show {
+            environment,
+            target,
+            output,
+        } => {
+            let admin = Admin::find(&target, variables)?;
+            let answer = admin.get_one(&["environments", &environment], &[])?;
+            match output {
                 Output::Json => table::json(console, &answer)?,
                 Output::Table => show(console, &admin, answer)?,
             }
         }
         LifeCommand::Create {
-            which,
+            environment,
             kind,
             drafts,
+            change,
         } => {
-            let body = json!({"name": which.environment, "type": kind.name(), "drafts": drafts});
-            let admin = Admin::find(&which.target, variables)?;
-            let answer = admin.post(&["environments"], &body)?;
-            which.told(console, &answer, "created")?;
+            let body = json!({"name": environment, "type": kind.name(), "drafts": drafts});
+            let answer = change.author(variables)?.post(&["environments"], &body)?;
+            change.told(console, &answer, &format!("created: {environment}"))?;
         }
         LifeCommand::Clone {
             from,
-            which,
+            environment,
             kind,
             drafts,
             projects,
             access,
             keys,
+            change,
         } => {
             let body = json!({
-                "name": which.environment, "type": kind.map(Kind::name), "drafts": drafts,
+                "name": environment, "type": kind.map(Kind::name), "drafts": drafts,
                 "projects": projects, "access": access, "keys": keys,
             });
-            let admin = Admin::find(&which.target, variables)?;
-            let answer = admin.post(&["environments", &from, "clone"], &body)?;
-            match which.output {
-                Output::Json => table::json(console, &answer)?,
-                Output::Table => cloned(console, &from, &answer)?,
-            }
+            let author = change.author(variables)?;
+            let answer = author.post(&["environments", &from, "clone"], &body)?;
+            cloned(console, &from, &change, &answer)?;
         }
         LifeCommand::Deprecate { which, undo } => {
             let body = json!({"deprecated": !undo});
-            let admin = Admin::find(&which.target, variables)?;
-            let answer = admin.post(&["environments", &which.environment], &body)?;
+            let author = which.change.author(variables)?;
+            let answer = author.post(&["environments", &which.environment], &body)?;
             which.told(console, &answer, if undo { "open" } else { "deprecated" })?;
         }
         LifeCommand::Delete { which, force } => {
             let query: &[_] = if force { &[("force", "true")] } else { &[] };
             let path = ["environments", &*which.environment];
-            let admin = Admin::find(&which.target, variables)?;
-            let answer = admin.change(Method::DELETE, &path, query, None)?;
+            let author = which.change.author(variables)?;
+            let answer = author.change(Method::DELETE, &path, query, None)?;
             which.told(console, &answer, "deleted")?;
         }
     }
@@ -179,10 +190,8 @@ pub(super) fn run(
 
 impl Which {
     fn told(&self, console: &mut Console, answer: &Value, word: &str) -> Result<(), Failure> {
-        match self.output {
-            Output::Json => table::json(console, answer),
-            Output::Table => console.line(&format!("{word}: {}", self.environment)),
-        }
+        let line = format!("{word}: {}", self.environment);
+        self.change.told(console, answer, &line)
     }
 }
 
@@ -215,8 +224,13 @@ fn show(console: &mut Console, admin: &Admin, answer: Value) -> Result<(), Failu
     list(console, Output::Table, json!([answer]))
 }
 
-fn cloned(console: &mut Console, from: &str, answer: &Value) -> Result<(), Failure> {
-    console.line(&format!(
+fn cloned(
+    console: &mut Console,
+    from: &str,
+    change: &Change,
+    answer: &Value,
+) -> Result<(), Failure> {
+    let line = format!(
         "cloned: {from} as {}, with {} projects, {} statuses, {} deployments, {} contents, {} flags",
         answer["name"].as_str().unwrap_or_default(),
         answer["projects"].as_array().map_or(0, Vec::len),
@@ -224,9 +238,10 @@ fn cloned(console: &mut Console, from: &str, answer: &Value) -> Result<(), Failu
         answer["deployments"],
         answer["contents"],
         answer["flags"],
-    ))?;
+    );
+    change.told(console, answer, &line)?;
     let keys = answer["keys"].as_array().cloned().unwrap_or_default();
-    if keys.is_empty() {
+    if keys.is_empty() || change.output == Output::Json {
         return Ok(());
     }
     let columns = [
@@ -234,5 +249,7 @@ fn cloned(console: &mut Console, from: &str, answer: &Value) -> Result<(), Failu
         ("name", "NAME"),
         ("key", "KEY, SHOWN ONCE"),
     ];
-    table::print(console, Output::Table, &columns, &keys)
+    // The text of a key that is only tried would never be one.
+    let shown = if change.is_dry() { 2 } else { columns.len() };
+    table::print(console, Output::Table, &columns[..shown], &keys)
 }

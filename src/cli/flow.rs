@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, TaggedChange, Target},
     console::Console,
     draft::{self, DraftCommand},
     failure::{Failure, Outcome},
@@ -59,10 +59,7 @@ pub(super) struct Status {
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: TaggedChange,
 }
 
 /// Runs one of them.
@@ -81,7 +78,7 @@ pub(super) fn run(
             target,
             output,
         } => {
-            let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
+            let answer = Admin::find(&target, variables)?.get_one(&["flows", &flow], &[])?;
             show(console, output, &answer)?;
         }
         FlowCommand::Funnel(arguments) => return funnel::funnel(&arguments, variables, console),
@@ -99,16 +96,11 @@ fn set(
     variables: &Variables,
 ) -> Result<(), Failure> {
     let body = json!({"environment": status.environment, "enabled": enabled});
-    let admin = Admin::find(&status.target, variables)?;
-    let answer = admin.post(&["flows", &status.flow, "status"], &body)?;
-    if status.output == Output::Json {
-        return table::json(console, &answer);
-    }
+    let author = status.change.author(variables)?;
+    let answer = author.post(&["flows", &status.flow, "status"], &body)?;
     let word = if enabled { "enabled" } else { "disabled" };
-    console.line(&format!(
-        "{word}: {} in {}",
-        status.flow, status.environment
-    ))
+    let line = format!("{word}: {} in {}", status.flow, status.environment);
+    status.change.told(console, &answer, &line)
 }
 
 /// Where a flow is on, in words.

@@ -3,16 +3,13 @@
 //! Lists groups with their properties, shows one, erases one. That users name
 //! a group stays with the users.
 
-use std::io::IsTerminal;
-
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, Target},
     console::Console,
-    editing::agreed,
     failure::{Failure, Outcome},
     table::{self, Output},
 };
@@ -40,8 +37,11 @@ pub(super) enum GroupCommand {
     Erase {
         /// Group id.
         group: String,
+        /// Which environment's.
+        #[arg(long, value_name = "ENV", default_value = "development")]
+        environment: String,
         #[command(flatten)]
-        place: Place,
+        change: Change,
     },
 }
 
@@ -82,23 +82,20 @@ pub(super) fn run(
             }
             Ok(Outcome::Done)
         }
-        GroupCommand::Erase { group, place } => {
-            let admin = Admin::find(&place.target, variables)?;
-            let question = format!(
-                "erase all that is known of group {group} in {}?",
-                place.environment
-            );
-            if std::io::stdin().is_terminal() && !admin.is_agreed() && !agreed(console, &question)?
-            {
+        GroupCommand::Erase {
+            group,
+            environment,
+            change,
+        } => {
+            let question = format!("erase all that is known of group {group} in {environment}?");
+            if change.is_declined(console, &question)? {
                 console.line("nothing was erased")?;
-                return Ok(Outcome::Done);
+                return Ok(Outcome::NotSo);
             }
-            let path = ["environments", &*place.environment, "groups", &*group];
-            let gone = admin.change(Method::DELETE, &path, &[], None)?;
-            match place.output {
-                Output::Json => table::json(console, &gone)?,
-                Output::Table => console.line(&format!("erased {group}"))?,
-            }
+            let path = ["environments", &*environment, "groups", &*group];
+            let author = change.author(variables)?;
+            let gone = author.change(Method::DELETE, &path, &[], None)?;
+            change.told(console, &gone, &format!("erased {group}"))?;
             Ok(Outcome::Done)
         }
     }

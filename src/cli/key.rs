@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, Target},
     console::Console,
     failure::{Failure, Outcome},
     hash::{self, GenerateArguments, HashArguments},
@@ -52,10 +52,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
         #[command(flatten)]
-        target: Target,
-        /// Table or JSON.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        change: Change,
     },
     /// List keys, without their secrets.
     List {
@@ -80,10 +77,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "SECONDS", conflicts_with = "overlap")]
         overlap_s: Option<u64>,
         #[command(flatten)]
-        target: Target,
-        /// Table or JSON.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        change: Change,
     },
     /// Make a key useless at once.
     Revoke {
@@ -94,7 +88,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "CHARACTERS")]
         last: Option<String>,
         #[command(flatten)]
-        target: Target,
+        change: Change,
     },
     /// Make the text of a key that no store knows, for offline snapshots and
     /// for edges below an edge.
@@ -228,8 +222,7 @@ pub(super) fn run(
             role,
             environments,
             from,
-            target,
-            output,
+            change,
         } => {
             let mut body = which.body();
             body["projects"] = json!(projects);
@@ -248,8 +241,8 @@ pub(super) fn run(
             if let Some(from) = from {
                 body["text"] = json!(text_of(&from)?);
             }
-            let made = Admin::find(&target, variables)?.post(&["keys"], &body)?;
-            made_key(console, output, &made)?;
+            let made = change.author(variables)?.post(&["keys"], &body)?;
+            made_key(console, &change, &made, "created")?;
         }
         KeyCommand::List {
             environment,
@@ -265,8 +258,7 @@ pub(super) fn run(
             which,
             overlap,
             overlap_s,
-            target,
-            output,
+            change,
         } => {
             let mut body = which.body();
             if let Some(overlap_s) = overlap.or(overlap_s) {
@@ -275,21 +267,26 @@ pub(super) fn run(
                     .saturating_add(overlap_s.saturating_mul(1000));
                 body["overlap_until_ms"] = json!(until);
             }
-            let made = Admin::find(&target, variables)?.post(&["keys", "rotate"], &body)?;
-            made_key(console, output, &made)?;
+            let author = change.author(variables)?;
+            let made = author.post(&["keys", "rotate"], &body)?;
+            made_key(console, &change, &made, "rotated")?;
         }
         KeyCommand::Revoke {
             which,
             last,
-            target,
+            change,
         } => {
             let mut body = which.body();
             if let Some(last) = last {
                 body["last"] = json!(last);
             }
-            let ended = Admin::find(&target, variables)?.post(&["keys", "revoke"], &body)?;
-            let count = ended.as_array().map_or(0, Vec::len);
-            console.line(&format!("revoked: {count} secrets of {}", which.name()))?;
+            let author = change.author(variables)?;
+            let ended = author.post(&["keys", "revoke"], &body)?;
+            // A list that is only tried stands in an object.
+            let list = ended.as_array().or_else(|| ended["answer"].as_array());
+            let count = list.map_or(0, Vec::len);
+            let line = format!("revoked: {count} secrets of {}", which.name());
+            change.told(console, &ended, &line)?;
         }
         KeyCommand::Generate(arguments) => return hash::generate(&arguments, console),
         KeyCommand::Hash(arguments) => return hash::hash(&arguments, console),
@@ -358,10 +355,22 @@ fn duration_s(text: &str) -> Result<u64, String> {
     number.ok_or_else(expected)
 }
 
-/// A fresh secret: alone on standard output, so that a script can take it.
-fn made_key(console: &mut Console, output: Output, made: &Value) -> Result<(), Failure> {
-    if output == Output::Json {
-        return table::json(console, made);
+/// A fresh secret: alone on standard output, so that a script can take it. One
+/// that is only tried has none.
+fn made_key(
+    console: &mut Console,
+    change: &Change,
+    made: &Value,
+    word: &str,
+) -> Result<(), Failure> {
+    if change.output == Output::Json || change.is_dry() {
+        let part = |member: &str| made[member].as_str().unwrap_or_default();
+        let (kind, name) = (part("kind"), part("name"));
+        let place = match made["environment"].as_str() {
+            Some(environment) => format!(" in {environment}"),
+            None => String::new(),
+        };
+        return change.told(console, made, &format!("{word}: {kind} key {name}{place}"));
     }
     let Some(secret) = made["key"].as_str() else {
         return Err(Failure::undone("the store's answer holds no key"));

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, TaggedChange, Target},
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
@@ -27,11 +27,21 @@ pub(super) enum ProjectCommand {
         output: Output,
     },
     /// Show a project with its flows.
-    Show(Which),
+    Show {
+        /// The project.
+        #[arg(value_name = "SID")]
+        project: String,
+        #[command(flatten)]
+        target: Target,
+        /// Table or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
     /// Make a project.
     Create {
-        #[command(flatten)]
-        which: Which,
+        /// The project.
+        #[arg(value_name = "SID")]
+        project: String,
         /// Its name, for people [default: the sid].
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
@@ -39,6 +49,8 @@ pub(super) enum ProjectCommand {
         /// future included].
         #[arg(long, value_delimiter = ',', value_name = "ENV,…")]
         environments: Option<Vec<String>>,
+        #[command(flatten)]
+        change: Change,
     },
     /// Change what is given; the rest stays.
     Set {
@@ -64,17 +76,14 @@ pub(super) enum ProjectCommand {
     Delete(Which),
 }
 
-/// One project of a store.
+/// One project of a store that is changed.
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// The project.
     #[arg(value_name = "SID")]
     project: String,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: TaggedChange,
 }
 
 /// Columns of a listing.
@@ -96,23 +105,29 @@ pub(super) fn run(
             let answer = Admin::find(&target, variables)?.get(&["projects"], &[])?;
             list(console, output, &answer)?;
         }
-        ProjectCommand::Show(which) => {
-            let answer = which.read(&Admin::find(&which.target, variables)?)?;
-            which.told(console, &answer)?;
-            if which.output == Output::Table {
+        ProjectCommand::Show {
+            project,
+            target,
+            output,
+        } => {
+            let answer = Admin::find(&target, variables)?.get_one(&["projects", &project], &[])?;
+            told(console, output, &answer)?;
+            if output == Output::Table {
                 let flows = answer["flows"].as_array().into_iter().flatten();
                 let flows: Vec<&str> = flows.filter_map(Value::as_str).collect();
                 console.line(&format!("flows: {}", flows.join(", ")))?;
             }
         }
         ProjectCommand::Create {
-            which,
+            project,
             name,
             environments,
+            change,
         } => {
-            let body = json!({"sid": which.project, "name": name, "environments": environments});
-            let answer = Admin::find(&which.target, variables)?.post(&["projects"], &body)?;
-            which.told(console, &answer)?;
+            let body = json!({"sid": project, "name": name, "environments": environments});
+            let answer = change.author(variables)?.post(&["projects"], &body)?;
+            told(console, change.output, &answer)?;
+            change.ends(console, &answer)?;
         }
         ProjectCommand::Set {
             which,
@@ -122,7 +137,8 @@ pub(super) fn run(
             activate,
             deactivate,
         } => {
-            let admin = Admin::find(&which.target, variables)?;
+            let mut author = which.change.author(variables)?;
+            let path = ["projects", &*which.project];
             let mut body = json!({});
             if let Some(name) = name {
                 body["name"] = json!(name);
@@ -132,7 +148,8 @@ pub(super) fn run(
             } else if let Some(environments) = environments {
                 body["environments"] = json!(environments);
             } else if !activate.is_empty() || !deactivate.is_empty() {
-                let before = which.read(&admin)?;
+                let before = author.store().get_one(&path, &[])?;
+                author = author.resting_on(before["etag"].as_str());
                 body["environments"] = json!(moved(&before, &activate, &deactivate));
             }
             if body == json!({}) {
@@ -140,32 +157,24 @@ pub(super) fn run(
                     "give --name, --environments, --everywhere, --activate or --deactivate",
                 ));
             }
-            let path = ["projects", &*which.project];
-            let answer = admin.change(Method::PATCH, &path, &[], Some(&body))?;
-            which.told(console, &answer)?;
+            let answer = author.change(Method::PATCH, &path, &[], Some(&body))?;
+            told(console, which.change.output, &answer)?;
+            which.change.ends(console, &answer)?;
         }
         ProjectCommand::Delete(which) => {
-            let admin = Admin::find(&which.target, variables)?;
-            admin.change(Method::DELETE, &["projects", &which.project], &[], None)?;
-            match which.output {
-                Output::Json => table::json(console, &json!({"deleted": which.project}))?,
-                Output::Table => console.line(&format!("deleted: {}", which.project))?,
-            }
+            let author = which.change.author(variables)?;
+            let path = ["projects", &*which.project];
+            let answer = author.change(Method::DELETE, &path, &[], None)?;
+            which.change.deleted(console, &answer, &which.project)?;
         }
     }
     Ok(Outcome::Done)
 }
 
-impl Which {
-    fn read(&self, admin: &Admin) -> Result<Value, Failure> {
-        admin.get(&["projects", &self.project], &[])
-    }
-
-    fn told(&self, console: &mut Console, answer: &Value) -> Result<(), Failure> {
-        match self.output {
-            Output::Json => table::json(console, answer),
-            Output::Table => list(console, Output::Table, &json!([answer])),
-        }
+fn told(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
+    match output {
+        Output::Json => table::json(console, answer),
+        Output::Table => list(console, Output::Table, &json!([answer])),
     }
 }
 

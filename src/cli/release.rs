@@ -8,10 +8,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    admin::{Admin, Target},
+    admin::Change,
     console::Console,
     failure::{Failure, Outcome},
-    table::{self, Output},
 };
 use crate::config::Variables;
 
@@ -27,10 +26,7 @@ pub(super) enum ReleaseCommand {
         #[arg(value_name = "VERSION")]
         version: u64,
         #[command(flatten)]
-        target: Target,
-        /// Table or JSON.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        change: Change,
     },
 }
 
@@ -43,19 +39,13 @@ pub(super) fn run(
     let ReleaseCommand::Confirm {
         environment,
         version,
-        target,
-        output,
+        change,
     } = command;
     let number = version.to_string();
     let path = ["environments", &environment, "releases", &number, "confirm"];
-    let answer = Admin::find(&target, variables)?.post(&path, &json!({}))?;
-    if output == Output::Json {
-        table::json(console, &answer)?;
-    } else {
-        let revision = answer["revision"].as_str().unwrap_or_default();
-        console.line(&format!(
-            "confirmed: release {version} of {environment}, at revision {revision}"
-        ))?;
-    }
+    let answer = change.author(variables)?.post(&path, &json!({}))?;
+    let revision = answer["revision"].as_str().unwrap_or_default();
+    let line = format!("confirmed: release {version} of {environment}, at revision {revision}");
+    change.told(console, &answer, &line)?;
     Ok(Outcome::Done)
 }

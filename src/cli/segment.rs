@@ -10,11 +10,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, TaggedChange, Target},
     author::project_file,
     console::Console,
     failure::{Failure, Outcome},
-    flag::{self, How, condition},
+    flag::{self, condition},
     table::{self, Output},
 };
 use crate::config::Variables;
@@ -57,7 +57,7 @@ pub(super) enum SegmentCommand {
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
         #[command(flatten)]
-        how: How,
+        change: Change,
     },
     /// Change what is given; every strategy that uses it follows.
     Set {
@@ -74,7 +74,7 @@ pub(super) enum SegmentCommand {
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Forget a segment that no strategy uses.
     Delete {
@@ -82,7 +82,7 @@ pub(super) enum SegmentCommand {
         #[arg(value_name = "NAME|ID")]
         segment: String,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
 }
 
@@ -102,7 +102,7 @@ pub(super) fn run(
             target,
             output,
         } => {
-            let answer = Admin::find(&target, variables)?.get(&["segments", &segment], &[])?;
+            let answer = Admin::find(&target, variables)?.get_one(&["segments", &segment], &[])?;
             show(console, output, &answer)?;
         }
         SegmentCommand::Create {
@@ -110,24 +110,21 @@ pub(super) fn run(
             project,
             constraints,
             description,
-            how,
+            change,
         } => {
             let mut body = said(Some(&constraints), description.as_deref())?;
             body["name"] = json!(segment);
             body["project"] = json!(project);
-            how.change(
-                console,
-                variables,
-                (Method::POST, &["segments"]),
-                Some(&body),
-            )?;
+            let author = change.author(variables)?;
+            let ends = (Method::POST, &["segments"][..]);
+            flag::does(console, (&author, &change), ends, Some(&body))?;
         }
         SegmentCommand::Set {
             segment,
             name,
             constraints,
             description,
-            how,
+            change,
         } => {
             let mut body = said(constraints.as_deref(), description.as_deref())?;
             if let Some(name) = name {
@@ -138,10 +135,11 @@ pub(super) fn run(
                     .mend("give --constraints, --name or --description"));
             }
             let ends = (Method::PATCH, &["segments", &*segment][..]);
-            how.change(console, variables, ends, Some(&body))?;
+            let author = change.author(variables)?;
+            flag::does(console, (&author, &change), ends, Some(&body))?;
         }
-        SegmentCommand::Delete { segment, how } => {
-            flag::delete(console, variables, &how, ("segments", &segment))?;
+        SegmentCommand::Delete { segment, change } => {
+            flag::delete(console, variables, &change, ("segments", &segment))?;
         }
     }
     Ok(Outcome::Done)

@@ -80,6 +80,10 @@ pub(super) fn dev(
     let data = config.data().to_owned();
     let program = app::Dev::start(config, Ambient::system()).map_err(|e| not_started("dev", &e))?;
     let info = program.info();
+    if program.admin_key_is_new() {
+        console
+            .complain("the admin key in dev.json was not valid any more: another stands there now");
+    }
     console.print(&if arguments.common.json {
         one_line(&serde_json::to_value(&info).map_err(|error| {
             Failure::undone("the addresses cannot be written as JSON").because(&error)

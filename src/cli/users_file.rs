@@ -16,7 +16,7 @@ use clap::Args;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Author, Change, Target},
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
@@ -36,14 +36,8 @@ pub(super) struct ImportArguments {
     /// Into which environment.
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
-    /// Only say what would be made and changed.
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: Change,
 }
 
 /// Arguments of `flowgate user export`.
@@ -65,7 +59,7 @@ pub(super) fn import(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
-    let admin = Admin::find(&arguments.target, variables)?;
+    let author = arguments.change.author(variables)?;
     let name = arguments.file.display().to_string();
     let unreadable =
         |error: &io::Error| Failure::undone(format!("{name} cannot be read")).because(error);
@@ -76,7 +70,7 @@ pub(super) fn import(
     let mut lines = BufReader::new(source);
     let mut importing = Importing {
         arguments,
-        admin,
+        author,
         console,
         number: 0,
         sent: 0,
@@ -119,7 +113,7 @@ fn next_line(source: &mut impl BufRead) -> io::Result<Option<Line>> {
 /// An import under way.
 struct Importing<'a> {
     arguments: &'a ImportArguments,
-    admin: Admin,
+    author: Author,
     console: &'a mut Console,
     /// Of the line read last, from 1.
     number: u64,
@@ -191,9 +185,9 @@ impl Importing<'_> {
             return Ok(());
         };
         let lines: Vec<&RawValue> = batch.iter().map(|(_, raw)| &**raw).collect();
-        let body = json!({"lines": lines, "dry_run": self.arguments.dry_run});
+        let body = json!({"lines": lines});
         let path = ["environments", &self.arguments.environment, "users"];
-        let answer = self.admin.post(&path, &body).inspect_err(|_| {
+        let answer = self.author.post(&path, &body).inspect_err(|_| {
             let words = format!(
                 "stopped behind line {}; what came before is taken, and the same command can be run again",
                 self.sent
@@ -220,8 +214,8 @@ impl Importing<'_> {
     fn finish(mut self) -> Result<Outcome, Failure> {
         self.refused.sort();
         let ImportedUsers { users, groups, .. } = self.done;
-        let is_dry = self.arguments.dry_run;
-        if self.arguments.output == Output::Json {
+        let is_dry = self.arguments.change.is_dry();
+        if self.arguments.change.output == Output::Json {
             let refused = self.refused.iter();
             let refused: Vec<Value> = refused
                 .map(|(line, why)| json!({"line": line, "why": why}))

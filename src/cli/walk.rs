@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Question, Target},
     console::Console,
     failure::Failure,
     table::{self, Output},
@@ -73,7 +73,7 @@ pub(super) fn walk(
         body["group"] = group.clone();
     }
     let admin = Admin::find(&walk.target, variables)?;
-    let answer = admin.post(&["flows", &walk.flow, "try"], &body)?;
+    let answer = admin.ask(&["flows", &walk.flow], Question::Try, &[], &body)?;
     if walk.output == Output::Json {
         return table::json(console, &answer);
     }

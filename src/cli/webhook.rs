@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Change, Target},
     console::{Console, plain},
     failure::{Failure, Outcome},
     table::{self, Output},
@@ -60,7 +60,7 @@ pub(super) struct RetryArguments {
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
     #[command(flatten)]
-    target: Target,
+    change: Change,
 }
 
 /// States of a delivery.
@@ -153,15 +153,25 @@ fn retry(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
-    let admin = Admin::find(&arguments.target, variables)?;
-    let (environment, id) = (&arguments.environment, &arguments.id);
+    let RetryArguments {
+        id,
+        environment,
+        change,
+    } = arguments;
     let path = ["environments", environment, "webhooks", id, "retry"];
-    let answer = admin.post(&path, &json!({}))?;
-    let said = match answer["state"].as_str() {
-        Some("waiting") => "waits for its next attempt",
-        Some("delivered") => "is delivered already",
+    let answer = change.author(variables)?.post(&path, &json!({}))?;
+    let said = match (answer["state"].as_str(), change.is_dry()) {
+        (Some("waiting"), false) => "waits for its next attempt",
+        (Some("waiting"), true) => "would wait for its next attempt",
+        (Some("delivered"), _) => "is delivered already",
         _ => return Err(Failure::undone("the store's answer is not a webhook")),
     };
-    console.print(&format!("webhook {} {said}\n", plain(id)))?;
+    match change.output {
+        Output::Json => table::json(console, &answer)?,
+        Output::Table => {
+            console.print(&format!("webhook {} {said}\n", plain(id)))?;
+            change.ends(console, &answer)?;
+        }
+    }
     Ok(Outcome::Done)
 }

@@ -24,8 +24,13 @@ pub const AUDIT_PER_ANSWER: usize = 50;
 /// Entries of one answer: each may hold a megabyte.
 pub const AUDIT_PER_ANSWER_MAX: usize = 200;
 
+/// Entries in which the change is looked for that somebody was too late for:
+/// most are the newest one, and the answer can do without.
+pub const LATE_ENTRIES_MAX: usize = 20;
+
 /// Entries one sweep forgets; the writer is held meanwhile.
 pub const AUDIT_SWEEP_MAX: usize = 256;
 
 const _: () = assert!(AUDIT_PER_ANSWER <= AUDIT_PER_ANSWER_MAX);
+const _: () = assert!(LATE_ENTRIES_MAX <= AUDIT_PER_ANSWER_MAX);
 const _: () = assert!(AUDIT_STATE_BYTES_MAX * 2 <= AUDIT_ENTRY_BYTES_MAX);

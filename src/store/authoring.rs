@@ -11,11 +11,8 @@ use std::{
 };
 
 use super::{
-    Actor, AuditEntry, Store, StoreError, confirming,
-    engine::Write,
-    key_ending, locked,
-    touching::{self, Touched},
-    workspace::Workspace,
+    Actor, AuditEntry, Store, StoreError, condition::Condition, confirming, engine::Write,
+    key_ending, locked, touching, workspace::Workspace,
 };
 
 /// What would be after everything that was tried so far.
@@ -31,20 +28,6 @@ impl Trial {
     pub(super) fn workspace(&self) -> Option<Arc<Workspace>> {
         locked(&self.workspace).clone()
     }
-}
-
-/// Why a change is not made: the thing is not what its author read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name:?} was changed since it was read")]
-pub struct Stale {
-    /// Which kind of thing.
-    pub kind: &'static str,
-    /// What people call it.
-    pub name: String,
-    /// The tag that was sent.
-    pub found: String,
-    /// That of what is there; empty when nothing is.
-    pub expected: String,
 }
 
 impl Store {
@@ -80,11 +63,11 @@ impl Store {
         names.collect()
     }
 
-    /// The same store, on which a thing is changed only while it has this tag.
+    /// The same store, on which a thing is changed only while this holds.
     #[must_use]
-    pub(super) fn expecting(&self, tag: String) -> Self {
+    pub(super) fn expecting(&self, condition: Condition) -> Self {
         Self {
-            expected: Some(tag.into()),
+            condition: Some(Arc::new(condition)),
             ..self.clone()
         }
     }
@@ -98,7 +81,11 @@ impl Store {
         let author = locked(&self.authoring);
         let before = self.workspace();
         let (after, mut writes, answer) = work(&before)?;
+        // Of two who read the same, one wins and the other hears of it.
+        let holds = self.condition.as_ref().map(|own| own.check(&before));
+        let holds = holds.transpose();
         if writes.is_empty() {
+            holds?;
             return Ok(answer);
         }
         let touched = writes.iter();
@@ -106,7 +93,7 @@ impl Store {
         let touched: Vec<_> = touched.collect();
         self.actor.permit(&touched, &after)?;
         key_ending::refuse_last(&before, &after, self.ambient.now_ms())?;
-        self.refuse_stale(&touched, &before)?;
+        holds?;
         let meant = confirming::refuse_unmeant(&self.actor.meant, &writes, &before, &after);
         if let Some(trial) = &self.trial {
             if let Err(StoreError::Unconfirmed { environments, .. }) = meant {
@@ -134,27 +121,5 @@ impl Store {
         self.changes.send_modify(|count| *count += 1);
         drop(author);
         Ok(answer)
-    }
-
-    /// Compared under the lock of authors: of two who read the same, one wins
-    /// and the other hears of it.
-    fn refuse_stale(&self, touched: &[Touched], before: &Workspace) -> Result<(), StoreError> {
-        let Some(found) = &self.expected else {
-            return Ok(());
-        };
-        let Some((first, expected)) = touched.iter().find_map(|own| Some((own, own.tag(before)?)))
-        else {
-            return Ok(());
-        };
-        if **found == *expected {
-            return Ok(());
-        }
-        Err(Stale {
-            kind: first.kind(),
-            name: first.name.clone(),
-            found: found.to_string(),
-            expected,
-        }
-        .into())
     }
 }

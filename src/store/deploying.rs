@@ -7,13 +7,13 @@
 
 use super::{
     Store, StoreError,
+    called::{expected_name, is_name_for_people},
     engine::Write,
     environment_names,
     workspace::{Channel, Deployment, Environment, Flow, Workspace},
 };
 use crate::{
     clock::Ambient,
-    limits,
     snapshot::{
         compile::{DeploymentFault, channel_fault, compile_deployment},
         wire::VersionPolicy,
@@ -68,10 +68,7 @@ pub enum DeployError {
         expected: String,
     },
     /// Names are for people and stand in listings.
-    #[error(
-        "the name {0:?} does not fit (expected 1 to {max} bytes of printable text)",
-        max = limits::SID_BYTES_MAX
-    )]
+    #[error("the name {0:?} does not fit (expected {expected})", expected = expected_name())]
     Name(String),
     /// Another deployment of the environment is called so.
     #[error("another deployment of environment {environment} is named {name:?} (choose another)")]
@@ -328,12 +325,11 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
             expected: environment_names(workspace),
         });
     }
-    if own.name.is_empty()
-        || own.name.len() > limits::SID_BYTES_MAX
-        || own.name.chars().any(char::is_control)
-    {
-        errors.push(DeployError::Name(own.name.clone()));
-    }
+    let alternatives = own.rollout.alternatives.iter();
+    let names = alternatives.filter_map(|own| own.name.as_ref());
+    let unfit = std::iter::once(&own.name).chain(names);
+    let unfit = unfit.filter(|name| !is_name_for_people(name));
+    errors.extend(unfit.cloned().map(DeployError::Name));
     if own.rollout.salt.is_empty() {
         errors.push(DeployError::Salt);
     }

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::{
+    called::{expected_name, is_name_for_people},
     engine::Write,
     key_terms::{KeyTerms, refuse_guessable},
     key_text::key_text,
@@ -114,8 +115,8 @@ pub enum KeyError {
         rule: &'static str,
     },
     /// Names are for people and stand in listings.
-    #[error("the key name has {0} bytes (expected 1 to {max})", max = limits::SID_BYTES_MAX)]
-    Name(usize),
+    #[error("the key name {0:?} does not fit (expected {expected})", expected = expected_name())]
+    Name(String),
     /// A line break or an escape sequence in a listing is an attack on its
     /// reader.
     #[error("the key name {0:?} has a control character (expected printable text)")]
@@ -212,11 +213,11 @@ pub(super) fn create(
 ) -> Result<Changed<NewKey>, KeyError> {
     let environment_uid = place(workspace, name)?;
     let now = ambient.now_ms();
-    if name.name.is_empty() || name.name.len() > limits::SID_BYTES_MAX {
-        return Err(KeyError::Name(name.name.len()));
-    }
     if name.name.chars().any(char::is_control) {
         return Err(KeyError::NameControl(name.name.clone()));
+    }
+    if !is_name_for_people(&name.name) {
+        return Err(KeyError::Name(name.name.clone()));
     }
     if named(workspace, name, &environment_uid, now)
         .next()

@@ -11,7 +11,9 @@ pub mod api;
 mod audit;
 mod authoring;
 pub mod backup;
+mod called;
 mod compiled;
+mod condition;
 mod confirming;
 mod counts;
 mod demo;
@@ -60,7 +62,7 @@ mod workspace;
 
 pub use access::{AccessChange, AccessError, NewUserKey};
 pub use audit::{AuditChange, AuditEntry, AuditError, AuditFilter, AuditPage, Audited, Who};
-pub use authoring::Stale;
+pub use condition::Stale;
 pub use counts::{DeploymentCounts, Funnel, FunnelBlock, FunnelPath};
 pub use demo::DEMO;
 pub use deploying::DeployError;
@@ -131,7 +133,7 @@ pub struct Store {
     /// Where something is only tried.
     trial: Option<Arc<authoring::Trial>>,
     /// What a thing has to be for its change.
-    expected: Option<Arc<str>>,
+    condition: Option<Arc<condition::Condition>>,
 }
 
 /// What all handles of one store work on.
@@ -325,7 +327,7 @@ impl Store {
             retention: Retention::default(),
             actor: Arc::new(Actor::store()),
             trial: None,
-            expected: None,
+            condition: None,
         };
         match store.publish() {
             Ok(_) => {}

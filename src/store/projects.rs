@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     Store, StoreError,
+    called::{expected_name, is_name_for_people},
     engine::Write,
     environment_names,
     import::is_name,
@@ -61,10 +62,7 @@ pub enum ProjectError {
     )]
     Sid(String),
     /// Names are for people and stand in listings.
-    #[error(
-        "the name {0:?} does not fit (expected 1 to {max} bytes of printable text)",
-        max = limits::SID_BYTES_MAX
-    )]
+    #[error("the name {0:?} does not fit (expected {expected})", expected = expected_name())]
     Name(String),
     /// Another project has it.
     #[error("project {0:?} exists already")]
@@ -188,8 +186,7 @@ fn changed(
 ) -> Result<Project, StoreError> {
     let mut project = before.clone();
     if let Some(name) = &change.name {
-        let fits = (1..=limits::SID_BYTES_MAX).contains(&name.len());
-        if !fits || name.chars().any(char::is_control) {
+        if !is_name_for_people(name) {
             return Err(ProjectError::Name(name.clone()).into());
         }
         project.name.clone_from(name);

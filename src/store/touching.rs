@@ -104,17 +104,6 @@ impl Touched {
         }
     }
 
-    /// Names what it is like in a workspace, for `If-Match`; none for versions,
-    /// which have tags of their own.
-    pub(super) fn tag(&self, all: &Workspace) -> Option<String> {
-        match &self.thing {
-            Thing::Version(..) | Thing::Content(..) => None,
-            Thing::Status(uid, _) => Some(flow_tag(all, uid)),
-            Thing::Flow(uid) => Some(flow_tag(all, uid)),
-            other => Some(tag_of(other.state(all))),
-        }
-    }
-
     /// As it was and as it is; none where it is not there. Nothing secret is
     /// in it: neither texts nor hashes of keys, nor what webhooks are sent.
     pub(super) fn states(
@@ -192,6 +181,16 @@ impl Thing {
     }
 }
 
+/// The tag of a project.
+pub(super) fn project_tag(all: &Workspace, sid: &str) -> String {
+    tag_of(Thing::Project(sid.to_owned()).state(all))
+}
+
+/// The tag of what is said of a channel; empty when nothing is.
+pub(super) fn channel_tag(all: &Workspace, name: &str) -> String {
+    tag_of(Thing::Channel(name.to_owned()).state(all))
+}
+
 /// The tag of a deployment.
 pub(super) fn deployment_tag(all: &Workspace, uid: &str) -> String {
     tag_of(Thing::Deployment(uid.to_owned()).state(all))
@@ -216,6 +215,7 @@ pub(super) fn flow_tag(all: &Workspace, uid: &str) -> String {
     }))
 }
 
+/// Empty when there is nothing.
 fn tag_of(state: Option<Value>) -> String {
     let Some(state) = state else {
         return String::new();

@@ -12,7 +12,7 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Dev, body_of, check_dopt_error, check_flow, run};
+use crate::harness::{Client, Dev, body_of, check_dopt_error, check_flow, flowgate, run};
 
 const KINDS: [&str; 6] = ["blocks", "users", "client", "frontend", "server", "edge"];
 
@@ -286,4 +286,44 @@ fn an_unreadable_dev_json_is_not_written_over() {
     assert!(text.contains("dev.json"), "{text}");
     let left = std::fs::read_to_string(&path).expect("the file");
     assert_eq!(left, "{\"edge_url\":");
+}
+
+/// Found by trying it: a revoked admin key was printed at every start, and no
+/// command could say what to do about it.
+#[test]
+fn an_admin_key_that_was_revoked_is_told_of_and_replaced_at_the_next_start() {
+    let folder = folder();
+    let mut dev = Dev::start(folder.path());
+    let says = |words: &[&str]| {
+        let data = folder.path().join("dev");
+        run(flowgate().args(words).arg("--data").arg(data))
+    };
+    let revoke = ["key", "revoke", "first", "--kind", "admin"];
+    let refused = says(&revoke);
+    assert!(!refused.status.success(), "the last one is not revoked");
+    let create = ["key", "create", "ann", "--kind", "admin"];
+    assert!(says(&create).status.success());
+    assert!(says(&revoke).status.success());
+    let dead = dev.program.text("admin_key");
+    let refused = says(&["key", "list"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        complaint.contains("dev.json is not valid any more")
+            && complaint.contains("start it again"),
+        "{complaint}"
+    );
+
+    drop(dev);
+    dev = Dev::start(folder.path());
+    let fresh = dev.program.text("admin_key");
+    assert_ne!(fresh, dead);
+    assert!(says(&["key", "list"]).status.success());
+    let log = || std::fs::read_to_string(folder.path().join("dev.log")).expect("a log");
+    assert!(log().contains("was not valid any more"), "{}", log());
+    // That one stays.
+    drop(dev);
+    dev = Dev::start(folder.path());
+    assert_eq!(dev.program.text("admin_key"), fresh);
+    assert!(!log().contains("was not valid any more"), "{}", log());
 }

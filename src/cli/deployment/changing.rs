@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        admin::Admin,
+        admin::{Author, Change},
         console::Console,
         editing::agreed,
         failure::{Failure, Outcome},
-        table::{self, Output},
+        table::Output,
     },
     Which,
     preview::{self, PreviewSettings},
@@ -27,9 +27,6 @@ use super::{
 /// How careful a change is.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Care {
-    /// Only say what it would mean.
-    #[arg(long)]
-    dry_run: bool,
     /// Tell first whom it lets in, puts out or moves; without a terminal and
     /// without --yes it ends there, with 1.
     #[arg(long, conflicts_with = "dry_run")]
@@ -44,37 +41,38 @@ pub(super) type Asked<'a> = (Method, &'a [&'a str], Option<&'a Value>);
 /// A new deployment.
 pub(super) fn create(
     console: &mut Console,
-    admin: &Admin,
+    author: &Author,
     body: &Value,
-    (care, output): (&Care, Output),
+    (care, change): (&Care, &Change),
 ) -> Result<Outcome, Failure> {
-    let dry = [("dryRun", "true")];
-    let would = admin.change(Method::POST, &["deployments"], &dry, Some(body))?;
-    if care.dry_run {
-        return told(console, output, &would);
+    let would = author.trying().post(&["deployments"], body)?;
+    if change.is_dry() {
+        return told(console, change, &would);
     }
-    let found = preview_of(console, admin, (None, body), (care, output))?;
-    if !goes_on(console, &would, (admin, output), false, found)? {
+    let found = preview_of(console, author, (None, body), (care, change))?;
+    if !goes_on(console, &would, change, false, found)? {
         return Ok(Outcome::NotSo);
     }
-    let made = admin.post(&["deployments"], body)?;
-    showing::rows(console, output, vec![made.clone()], &made)?;
+    let made = author.post(&["deployments"], body)?;
+    showing::rows(console, change.output, vec![made.clone()], &made)?;
     Ok(Outcome::Done)
 }
 
 /// A change of one that is there; `switches` says that running conversations
-/// notice at once.
+/// notice at once. It rests on the state that its preview and its notes speak
+/// of.
 pub(super) fn change(
     console: &mut Console,
-    admin: &Admin,
+    author: Author,
     (which, (method, more, body)): (&Which, Asked<'_>),
-    (care, output): (&Care, Output),
+    (care, change): (&Care, &Change),
     switches: bool,
 ) -> Result<Outcome, Failure> {
-    let dry = [("dryRun", "true")];
-    let would = which.ask(admin, method.clone(), more, &dry, body)?;
-    if care.dry_run {
-        return told(console, output, &would);
+    let read = which.read(author.store())?;
+    let author = author.resting_on(read["etag"].as_str());
+    let would = which.change(&author.trying(), method.clone(), more, body)?;
+    if change.is_dry() {
+        return told(console, change, &would);
     }
     let as_body = match (more, body) {
         (["activate"], _) => json!({"active": true}),
@@ -82,43 +80,42 @@ pub(super) fn change(
         (_, Some(body)) => body.clone(),
         (_, None) => json!({"active": false}),
     };
-    let found = preview_of(console, admin, (Some(which), &as_body), (care, output))?;
-    if !goes_on(console, &would, (admin, output), switches, found)? {
+    let found = preview_of(console, &author, (Some(which), &as_body), (care, change))?;
+    if !goes_on(console, &would, change, switches, found)? {
         return Ok(Outcome::NotSo);
     }
     let deletes = method == Method::DELETE;
-    let answer = which.ask(admin, method, more, &[], body)?;
-    match (deletes, output) {
-        (true, Output::Json) => table::json(console, &json!({"deleted": which.deployment}))?,
-        (true, Output::Table) => console.line(&format!("deleted: {}", which.deployment))?,
-        (false, _) => showing::rows(console, output, vec![answer.clone()], &answer)?,
+    let answer = which.change(&author, method, more, body)?;
+    match deletes {
+        true => change.deleted(console, &answer, &which.deployment)?,
+        false => showing::rows(console, change.output, vec![answer.clone()], &answer)?,
     }
     Ok(Outcome::Done)
 }
 
 /// The answer of a dry run.
-fn told(console: &mut Console, output: Output, would: &Value) -> Result<Outcome, Failure> {
-    showing::rows(console, output, vec![would.clone()], would)?;
-    if output == Output::Table {
+fn told(console: &mut Console, change: &Change, would: &Value) -> Result<Outcome, Failure> {
+    showing::rows(console, change.output, vec![would.clone()], would)?;
+    if change.output == Output::Table {
         notes(console, would)?;
-        console.line("nothing was changed (it was a dry run)")?;
     }
+    change.ends(console, would)?;
     Ok(Outcome::Done)
 }
 
 /// Whether a preview was asked for, and told.
 fn preview_of(
     console: &mut Console,
-    admin: &Admin,
+    author: &Author,
     (which, body): (Option<&Which>, &Value),
-    (care, output): (&Care, Output),
+    (care, change): (&Care, &Change),
 ) -> Result<bool, Failure> {
     if care.preview {
-        let found = preview::ask(admin, which, body, &care.settings)?;
+        let found = preview::ask(author.store(), which, body, &care.settings)?;
         // A script reads one answer: that of the change, or of the preview
         // when nothing follows.
-        if output == Output::Table || !admin.is_agreed() {
-            preview::print(console, output, &found)?;
+        if change.output == Output::Table || !change.is_agreed() {
+            preview::print(console, change.output, &found)?;
         }
     }
     Ok(care.preview)
@@ -128,14 +125,15 @@ fn preview_of(
 fn goes_on(
     console: &mut Console,
     would: &Value,
-    (admin, output): (&Admin, Output),
+    change: &Change,
     switches: bool,
     previewed: bool,
 ) -> Result<bool, Failure> {
+    let output = change.output;
     if output == Output::Table {
         notes(console, would)?;
     }
-    if admin.is_agreed() {
+    if change.is_agreed() {
         return Ok(true);
     }
     let at_terminal = std::io::stdin().is_terminal() && output == Output::Table;

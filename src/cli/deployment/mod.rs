@@ -15,12 +15,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::{
-    changing::{Care, change},
+    changing::Care,
     preview::PreviewSettings,
     settings::{Settings, scheduled},
 };
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Author, Change, TaggedChange, Target},
     console::Console,
     failure::{Failure, Outcome},
     table::Output,
@@ -62,10 +62,7 @@ pub(super) enum DeploymentCommand {
         #[command(flatten)]
         care: Care,
         #[command(flatten)]
-        target: Target,
-        /// Table or JSON.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
+        change: TaggedChange,
     },
     /// Let it decide; conversations go on where they stood.
     Activate(CarefulSwitch),
@@ -98,10 +95,7 @@ pub(super) struct CreateArguments {
     #[command(flatten)]
     care: Care,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: Change,
 }
 
 /// Arguments of `flowgate deployment set`.
@@ -120,10 +114,7 @@ pub(super) struct SetArguments {
     #[command(flatten)]
     care: Care,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: TaggedChange,
 }
 
 /// Arguments of `flowgate deployment preview`.
@@ -178,9 +169,11 @@ pub(super) struct Switch {
 #[derive(Debug, Args)]
 pub(super) struct CarefulSwitch {
     #[command(flatten)]
-    switch: Switch,
+    which: Which,
     #[command(flatten)]
     care: Care,
+    #[command(flatten)]
+    change: TaggedChange,
 }
 
 /// Runs one of them.
@@ -203,7 +196,7 @@ pub(super) fn run(
         }
         DeploymentCommand::Show(switch) => {
             let admin = Admin::find(&switch.target, variables)?;
-            let answer = switch.which.ask(&admin, Method::GET, &[], &[], None)?;
+            let answer = switch.which.read(&admin)?;
             showing::whole(console, switch.output, &answer)?;
             Ok(Outcome::Done)
         }
@@ -229,27 +222,30 @@ pub(super) fn run(
             steps,
             clear,
             care,
-            target,
-            output,
+            change,
         } => {
-            let admin = Admin::find(&target, variables)?;
+            let mut author = change.author(variables)?;
             let mut body = json!({"schedule": steps});
             if clear {
                 // What holds now goes on holding.
-                let own = which.ask(&admin, Method::GET, &[], &[], None)?;
+                let own = which.read(author.store())?;
+                author = author.resting_on(own["etag"].as_str());
                 body["basisPoints"] = own["basisPointsNow"].clone();
             }
             let asked = (Method::PATCH, &[][..], Some(&body));
-            change(console, &admin, (&which, asked), (&care, output), false)
+            changing::change(console, author, (&which, asked), (&care, &change), false)
         }
         DeploymentCommand::Activate(own) => own.post("activate", variables, console),
         DeploymentCommand::Deactivate(own) => own.post("deactivate", variables, console),
         DeploymentCommand::Delete(own) => {
-            let CarefulSwitch { switch, care } = &own;
-            let admin = Admin::find(&switch.target, variables)?;
+            let CarefulSwitch {
+                which,
+                care,
+                change,
+            } = &own;
+            let author = change.author(variables)?;
             let asked = (Method::DELETE, &[][..], None);
-            let how = (care, switch.output);
-            change(console, &admin, (&switch.which, asked), how, true)
+            changing::change(console, author, (which, asked), (care, change), true)
         }
     }
 }
@@ -259,7 +255,7 @@ fn create(
     variables: &Variables,
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
-    let admin = Admin::find(&arguments.target, variables)?;
+    let author = arguments.change.author(variables)?;
     let mut body = arguments.settings.body()?;
     let given = [
         ("name", &arguments.name),
@@ -273,8 +269,9 @@ fn create(
     }
     body["environment"] = json!(arguments.environment);
     body["active"] = json!(!arguments.inactive);
-    wizard::complete(console, &admin, &mut body)?;
-    changing::create(console, &admin, &body, (&arguments.care, arguments.output))
+    wizard::complete(console, author.store(), &mut body)?;
+    let how = (&arguments.care, &arguments.change);
+    changing::create(console, &author, &body, how)
 }
 
 fn set(
@@ -293,31 +290,36 @@ fn set(
             "give --percentage, --version, --audience or another of `flowgate deployment set --help`",
         ));
     }
-    let admin = Admin::find(&arguments.target, variables)?;
+    let author = arguments.change.author(variables)?;
     let asked = (Method::PATCH, &[][..], Some(&body));
-    let how = (&arguments.care, arguments.output);
-    change(console, &admin, (&arguments.which, asked), how, false)
+    let how = (&arguments.care, &*arguments.change);
+    changing::change(console, author, (&arguments.which, asked), how, false)
 }
 
 impl Which {
-    /// Asks something of it.
-    fn ask(
+    /// Reads it, with its entity tag.
+    fn read(&self, admin: &Admin) -> Result<Value, Failure> {
+        admin.get_one(&self.path(&[]), &self.query())
+    }
+
+    /// Changes it.
+    fn change(
         &self,
-        admin: &Admin,
+        author: &Author,
         method: Method,
         more: &[&str],
-        query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        author.change(method, &self.path(more), &self.query(), body)
+    }
+
+    fn path<'p>(&'p self, more: &[&'p str]) -> Vec<&'p str> {
         let path = ["deployments", &*self.deployment];
-        let path: Vec<&str> = path.iter().chain(more).copied().collect();
-        let environment = self.environment.as_deref();
-        let environment = environment.map(|name| ("environment", name));
-        let query: Vec<(&str, &str)> = environment
-            .into_iter()
-            .chain(query.iter().copied())
-            .collect();
-        admin.change(method, &path, &query, body)
+        path.iter().chain(more).copied().collect()
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        query(self.environment.as_deref())
     }
 }
 
@@ -328,11 +330,14 @@ impl CarefulSwitch {
         variables: &Variables,
         console: &mut Console,
     ) -> Result<Outcome, Failure> {
-        let Self { switch, care } = self;
-        let admin = Admin::find(&switch.target, variables)?;
+        let Self {
+            which,
+            care,
+            change,
+        } = self;
+        let author = change.author(variables)?;
         let asked = (Method::POST, &[verb][..], None);
-        let how = (care, switch.output);
-        change(console, &admin, (&switch.which, asked), how, true)
+        changing::change(console, author, (which, asked), (care, change), true)
     }
 }
 

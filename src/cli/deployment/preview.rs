@@ -4,12 +4,11 @@
 //! users are looked at is the caller's choice; that there are more is said.
 
 use clap::Args;
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        admin::Admin,
+        admin::{Admin, Question},
         console::Console,
         failure::Failure,
         table::{self, Output},
@@ -75,13 +74,14 @@ pub(super) fn ask(
         for (name, value) in given {
             query.extend(value.as_deref().map(|value| (name, value)));
         }
-        let page = match which {
-            Some(which) => which.ask(admin, Method::POST, &["preview"], &query, Some(body))?,
-            None => {
-                let path = ["deployments", "preview"];
-                admin.change(Method::POST, &path, &query, Some(body))?
+        let path = match which {
+            Some(which) => {
+                query.extend(which.query());
+                which.path(&[])
             }
+            None => vec!["deployments"],
         };
+        let page = admin.ask(&path, Question::Preview, &query, body)?;
         let sum = match whole.take() {
             None => page,
             Some(before) => together(before, page, how.examples),

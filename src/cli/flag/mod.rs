@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Admin, Target},
+    admin::{Admin, Author, Change, TaggedChange, Target},
     console::Console,
     failure::{Failure, Outcome},
     table::{self, Output},
@@ -59,7 +59,7 @@ pub(super) enum FlagCommand {
         #[command(flatten)]
         words: Words,
         #[command(flatten)]
-        how: How,
+        change: Change,
     },
     /// Switch a flag on; without strategies it is on for everybody.
     Enable(Switch),
@@ -75,7 +75,7 @@ pub(super) enum FlagCommand {
         #[command(flatten)]
         rules: Rules,
         #[command(flatten)]
-        how: How,
+        change: TaggedChange,
     },
     /// Take a flag from all edges; it is off when it comes back.
     Archive(One),
@@ -173,7 +173,7 @@ pub(super) struct Switch {
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
     #[command(flatten)]
-    how: How,
+    change: TaggedChange,
 }
 
 /// A flag, and nothing more.
@@ -183,65 +183,46 @@ pub(super) struct One {
     #[arg(value_name = "NAME")]
     flag: String,
     #[command(flatten)]
-    how: How,
+    change: TaggedChange,
 }
 
-/// Which store is asked, whether for good, and how the answer is printed.
-#[derive(Debug, Args)]
-pub(super) struct How {
-    /// Only say what would happen.
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+/// Asks for a change of a flag or a segment and tells what it was.
+pub(super) fn does(
+    console: &mut Console,
+    (author, change): (&Author, &Change),
+    (method, path): (Method, &[&str]),
+    body: Option<&Value>,
+) -> Result<(), Failure> {
+    let answer = author.change(method, path, &[], body)?;
+    told(console, change, &answer)
 }
 
-impl How {
-    fn query(&self) -> &'static [(&'static str, &'static str)] {
-        match self.dry_run {
-            true => &[("dryRun", "true")],
-            false => &[],
-        }
+/// One line for each change, and what may not be meant.
+fn told(console: &mut Console, change: &Change, answer: &Value) -> Result<(), Failure> {
+    if change.output == Output::Json {
+        return table::json(console, answer);
     }
-
-    /// Asks for a change and tells what it was.
-    pub(super) fn change(
-        &self,
-        console: &mut Console,
-        variables: &Variables,
-        (method, path): (Method, &[&str]),
-        body: Option<&Value>,
-    ) -> Result<(), Failure> {
-        let admin = Admin::find(&self.target, variables)?;
-        let answer = admin.change(method, path, self.query(), body)?;
-        self.told(console, &answer)
+    let text = |own: &Value, member: &str| own[member].as_str().unwrap_or_default().to_owned();
+    console.notices(answer, &["position"])?;
+    let changes = answer["changes"].as_array();
+    if changes.is_some_and(Vec::is_empty) {
+        return console.line("nothing to change");
     }
-
-    /// One line for each change, and what may not be meant.
-    fn told(&self, console: &mut Console, answer: &Value) -> Result<(), Failure> {
-        if self.output == Output::Json {
-            return table::json(console, answer);
-        }
-        let text = |own: &Value, member: &str| own[member].as_str().unwrap_or_default().to_owned();
-        console.notices(answer, &["position"])?;
-        let changes = answer["changes"].as_array();
-        if changes.is_some_and(Vec::is_empty) {
-            return console.line("nothing to change");
-        }
-        let would = if self.dry_run { "would be done: " } else { "" };
-        for change in changes.into_iter().flatten() {
-            let place = match change["environment"].as_str() {
-                Some(environment) => format!(" in {environment}"),
-                None => String::new(),
-            };
-            let (kind, name) = (text(change, "kind"), text(change, "sid"));
-            console.line(&format!("{would}{kind}: {name}{place}"))?;
-        }
-        Ok(())
+    change.unconfirmed(console, answer)?;
+    let would = if change.is_dry() {
+        "would be done: "
+    } else {
+        ""
+    };
+    for own in changes.into_iter().flatten() {
+        let place = match own["environment"].as_str() {
+            Some(environment) => format!(" in {environment}"),
+            None => String::new(),
+        };
+        let (kind, name) = (text(own, "kind"), text(own, "sid"));
+        console.line(&format!("{would}{kind}: {name}{place}"))?;
     }
+    Ok(())
 }
 
 /// Runs one of them.
@@ -270,19 +251,21 @@ pub(super) fn run(
             target,
             output,
         } => {
-            let answer = Admin::find(&target, variables)?.get(&["flags", &flag], &[])?;
+            let answer = Admin::find(&target, variables)?.get_one(&["flags", &flag], &[])?;
             show(console, output, &answer)?;
         }
         FlagCommand::Create {
             flag,
             project,
             words,
-            how,
+            change,
         } => {
             let mut body = words.body();
             body["name"] = json!(flag);
             body["project"] = json!(project);
-            how.change(console, variables, (Method::POST, &["flags"]), Some(&body))?;
+            let author = change.author(variables)?;
+            let ends = (Method::POST, &["flags"][..]);
+            does(console, (&author, &change), ends, Some(&body))?;
         }
         FlagCommand::Enable(switch) => set_on(console, variables, &switch, "on")?,
         FlagCommand::Disable(switch) => set_on(console, variables, &switch, "off")?,
@@ -290,11 +273,11 @@ pub(super) fn run(
             flag,
             words,
             rules,
-            how,
-        } => set(console, variables, &flag, (&words, &rules), &how)?,
+            change,
+        } => set(console, variables, &flag, (&words, &rules), &change)?,
         FlagCommand::Archive(one) => post(console, variables, &one, "archive")?,
         FlagCommand::Revive(one) => post(console, variables, &one, "revive")?,
-        FlagCommand::Delete(one) => delete(console, variables, &one.how, ("flags", &one.flag))?,
+        FlagCommand::Delete(one) => delete(console, variables, &one.change, ("flags", &one.flag))?,
     }
     Ok(Outcome::Done)
 }
@@ -305,16 +288,14 @@ fn set_on(
     switch: &Switch,
     state: &str,
 ) -> Result<(), Failure> {
-    let path = [
-        "flags",
-        &switch.flag,
-        "environments",
-        &switch.environment,
-        state,
-    ];
-    switch
-        .how
-        .change(console, variables, (Method::POST, &path), None)
+    let Switch {
+        flag,
+        environment,
+        change,
+    } = switch;
+    let path = ["flags", flag, "environments", environment, state];
+    let author = change.author(variables)?;
+    does(console, (&author, change), (Method::POST, &path), None)
 }
 
 fn post(
@@ -324,26 +305,20 @@ fn post(
     verb: &str,
 ) -> Result<(), Failure> {
     let path = ["flags", &*one.flag, verb];
-    one.how
-        .change(console, variables, (Method::POST, &path), None)
+    let author = one.change.author(variables)?;
+    does(console, (&author, &one.change), (Method::POST, &path), None)
 }
 
-/// Forgets a flag or a segment, or says whether that could be done.
+/// Forgets a flag or a segment.
 pub(super) fn delete(
     console: &mut Console,
     variables: &Variables,
-    how: &How,
+    change: &TaggedChange,
     (family, name): (&str, &str),
 ) -> Result<(), Failure> {
-    let admin = Admin::find(&how.target, variables)?;
-    let answer = admin.change(Method::DELETE, &[family, name], how.query(), None)?;
-    if how.dry_run {
-        return how.told(console, &answer);
-    }
-    match how.output {
-        Output::Json => table::json(console, &json!({"deleted": name})),
-        Output::Table => console.line(&format!("deleted: {name}")),
-    }
+    let author = change.author(variables)?;
+    let answer = author.change(Method::DELETE, &[family, name], &[], None)?;
+    change.deleted(console, &answer, name)
 }
 
 fn set(
@@ -351,7 +326,7 @@ fn set(
     variables: &Variables,
     flag: &str,
     (words, rules): (&Words, &Rules),
-    how: &How,
+    change: &TaggedChange,
 ) -> Result<(), Failure> {
     let body = words.body();
     let says_words = body != json!({});
@@ -364,12 +339,12 @@ fn set(
         )),
         (true, false) => {
             let ends = (Method::PATCH, &["flags", flag][..]);
-            how.change(console, variables, ends, Some(&body))
+            let author = change.author(variables)?;
+            does(console, (&author, change), ends, Some(&body))
         }
         (false, true) => {
-            let admin = Admin::find(&how.target, variables)?;
-            let answer = rules.put(&admin, flag, how.query())?;
-            how.told(console, &answer)
+            let answer = rules.put(change.author(variables)?, flag)?;
+            told(console, change, &answer)
         }
     }
 }

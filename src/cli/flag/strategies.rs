@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{admin::Admin, author::project_file, failure::Failure};
+use super::super::{admin::Author, author::project_file, failure::Failure};
 
 /// What can be said of strategies.
 #[derive(Debug, Args)]
@@ -36,12 +36,7 @@ impl Rules {
     }
 
     /// Replaces the strategies of the environment.
-    pub(super) fn put(
-        &self,
-        admin: &Admin,
-        flag: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Value, Failure> {
+    pub(super) fn put(&self, author: Author, flag: &str) -> Result<Value, Failure> {
         let path = [
             "flags",
             flag,
@@ -49,12 +44,13 @@ impl Rules {
             &self.environment,
             "strategies",
         ];
-        let (read, tag) = admin.get_tagged(&path)?.unwrap_or_default();
+        let read = author.store().get_tagged(&path, None)?;
+        let (read, tag) = read.unwrap_or_default();
         let text = match &self.strategies {
             Some(file) => list_in(file)?,
             None => self.rolled(&read)?.to_string(),
         };
-        admin.put_text(&path, query, &tag, &text)
+        author.resting_on(Some(&tag)).put_text(&path, &text)
     }
 
     /// The strategies that were read, with another rollout.

@@ -3,19 +3,15 @@
 //! Begins a flow anew, moves them, erases them; and says what they see
 //! afterwards. Erasing cannot be taken back, so somebody at a terminal is asked.
 
-use std::io::IsTerminal;
-
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        admin::{Admin, Target},
+        admin::Change,
         console::Console,
-        editing::agreed,
         failure::{Failure, Outcome},
-        table::{self, Output},
     },
     showing,
 };
@@ -36,10 +32,7 @@ struct Whose {
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: Change,
 }
 
 /// Arguments of `flowgate user reset`.
@@ -81,10 +74,7 @@ pub(in crate::cli) struct EraseArguments {
     #[arg(long, value_name = "ENV", default_value = "development")]
     environment: String,
     #[command(flatten)]
-    target: Target,
-    /// Table or JSON.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    change: Change,
 }
 
 /// `flowgate user reset`.
@@ -125,10 +115,11 @@ impl Whose {
         if let Some(conversation) = &self.conversation {
             body["conversation"] = json!(conversation);
         }
-        let admin = Admin::find(&self.target, variables)?;
+        let author = self.change.author(variables)?;
         let path = ["environments", &self.environment, "users", &self.user, verb];
-        let answer = admin.post(&path, &body)?;
-        showing::print(console, self.output, &answer)?;
+        let answer = author.post(&path, &body)?;
+        showing::print(console, self.change.output, &answer)?;
+        self.change.ends(console, &answer)?;
         Ok(Outcome::Done)
     }
 }
@@ -140,27 +131,29 @@ pub(super) fn erase(
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
     let EraseArguments {
-        user, environment, ..
+        user,
+        environment,
+        change,
     } = arguments;
-    let admin = Admin::find(&arguments.target, variables)?;
     let question = format!("erase all that is known of user {user} in {environment}?");
-    if std::io::stdin().is_terminal() && !admin.is_agreed() && !agreed(console, &question)? {
+    if change.is_declined(console, &question)? {
         console.line("nothing was erased")?;
-        return Ok(Outcome::Done);
+        return Ok(Outcome::NotSo);
     }
     let path = ["environments", environment, "users", user];
-    let gone = admin.change(Method::DELETE, &path, &[], None)?;
-    if arguments.output == Output::Json {
-        table::json(console, &gone)?;
-        return Ok(Outcome::Done);
-    }
-    let known = match gone["known"] == true {
-        true => "erased",
-        false => "nobody was known by this id; what edges still ship of it is dropped:",
-    };
-    console.line(&format!(
-        "{known} {user}: {} percentage decisions and {} webhooks or records that did not fit went with it",
+    let author = change.author(variables)?;
+    let gone = author.change(Method::DELETE, &path, &[], None)?;
+    let with = format!(
+        "{} percentage decisions and {} webhooks or records that did not fit",
         gone["memberships"], gone["traces"]
-    ))?;
+    );
+    let line = match gone["known"] == true {
+        true => format!("erased {user}, and with it {with}"),
+        false => format!(
+            "erased {user}, whom nobody knows (what edges still ship of it is dropped), and with \
+             it {with}"
+        ),
+    };
+    change.told(console, &gone, &line)?;
     Ok(Outcome::Done)
 }

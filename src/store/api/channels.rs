@@ -13,12 +13,13 @@ use super::{
     problem::Problem,
     route::{Admin, allowed, decoded},
 };
-use crate::store::{Channel, Workspace};
+use crate::store::{Channel, Workspace, touching};
 
 /// What is asked of channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     List,
+    Show(String),
     Put(String),
 }
 
@@ -32,9 +33,11 @@ struct Body {
 }
 
 pub(super) fn route(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
-    let (expected, asked) = match rest {
-        [] => ("GET", Asked::List),
-        [name] => ("PUT", Asked::Put(decoded(name)?)),
+    let (expected, asked) = match (rest, method) {
+        ([], _) => ("GET", Asked::List),
+        ([name], "PUT") => ("PUT", Asked::Put(decoded(name)?)),
+        ([name], "GET") => ("GET", Asked::Show(decoded(name)?)),
+        ([name], _) => ("GET, PUT", Asked::Show(decoded(name)?)),
         _ => return Ok(None),
     };
     allowed(method, expected).map(|()| Some(Admin::Channels(asked)))
@@ -47,6 +50,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let name = match asked {
         Asked::List => return Response::json(200, &listed(&api.store.workspace())),
+        Asked::Show(name) => return shown(api, &name),
         Asked::Put(name) => name,
     };
     let Body {
@@ -61,9 +65,29 @@ pub(super) async fn answer(
     api.blocking(move |store| store.put_channel(channel))
         .await?;
     api.settle().await?;
-    let mut all = listed(&api.store.workspace());
-    all.retain(|own| own["name"] == *name);
-    Response::json(200, &all.pop())
+    shown(api, &name)
+}
+
+/// One, with the tag of what is said of it: an empty one when nothing is.
+fn shown(api: &Api, name: &str) -> Result<Response, Problem> {
+    let workspace = api.store.workspace();
+    let all = listed(&workspace);
+    let Some(own) = all.iter().find(|own| own["name"] == name) else {
+        let names = all.iter().filter_map(|own| own["name"].as_str());
+        let names: Vec<&str> = names.collect();
+        let detail = format!("channel {name:?} is neither described nor deployed on");
+        return Err(Problem::new(404, "unknown-channel", detail)
+            .found(name)
+            .expected(&match names.is_empty() {
+                true => "none: there are no channels yet".to_owned(),
+                false => format!("one of: {}", names.join(", ")),
+            }));
+    };
+    let tag = touching::channel_tag(&workspace, name);
+    Ok(Response {
+        etag: Some(format!("\"{tag}\"")),
+        ..Response::json(200, own)?
+    })
 }
 
 /// By name.

@@ -39,6 +39,7 @@ use route::{Admin, Route};
 
 use super::{
     Actor, Due, Store, StoreError,
+    condition::Condition,
     confirming::Meant,
     workspace::{StoredKey, StoredKeyKind},
 };
@@ -185,15 +186,17 @@ impl Api {
         request: Request,
     ) -> Result<Response, Problem> {
         let mut api = self;
+        let makes = terms::makes(&route);
         if terms::changes(&route) {
             if terms::dry_run(&mut query)? {
                 api = api.on(api.store.trying());
             }
             let condition = request.if_match.as_deref();
             terms::refuse_untagged(&route, condition)?;
-            let condition = condition.filter(|_| terms::is_about_the_thing(&route));
-            if let Some(tag) = condition.map(terms::tag).transpose()?.flatten() {
-                api = api.on(api.store.expecting(tag));
+            let tag = condition.map(terms::tag).transpose()?.flatten();
+            let about = terms::subject(&route, &query, &api.store.workspace());
+            if let (Some(about), Some(tag)) = (about, tag) {
+                api = api.on(api.store.expecting(Condition { about, tag }));
             }
         }
         let answered = match route {
@@ -204,7 +207,7 @@ impl Api {
         match answered {
             Ok(response) if api.store.is_trial() => {
                 let unconfirmed = api.store.unconfirmed();
-                Ok(terms::tried(response, unconfirmed))
+                Ok(terms::tried(response, unconfirmed, makes))
             }
             Ok(response) => Ok(response),
             Err(problem) => Err(api.with_other_change(problem).await),

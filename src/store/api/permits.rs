@@ -148,6 +148,7 @@ needs! {
     Admin::Subject(name, subjects::Asked::EraseGroup(_)) => "eraseGroup", Editor, Place::In(name);
 
     Admin::Channels(channels::Asked::List) => "channels", Viewer, Place::Anywhere;
+    Admin::Channels(channels::Asked::Show(_)) => "channel", Viewer, Place::Anywhere;
     Admin::Channels(channels::Asked::Put(_)) => "setChannel", Editor, Place::Anywhere;
 }
 

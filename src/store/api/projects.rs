@@ -11,7 +11,7 @@ use super::{
     problem::Problem,
     route::{allowed, decoded},
 };
-use crate::store::ProjectChange;
+use crate::store::{ProjectChange, ProjectListing, touching};
 
 /// What is asked of projects, by sid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     match asked {
         Asked::List => Response::json(200, &api.store.projects()),
-        Asked::Show(sid) => Response::json(200, &api.store.project(&sid)?),
+        Asked::Show(sid) => shown(api, 200, &api.store.project(&sid)?),
         Asked::Create => {
             let CreateBody {
                 sid,
@@ -88,7 +88,7 @@ pub(super) async fn answer(
                 .blocking(move |store| store.create_project(&sid, &change))
                 .await?;
             api.settle().await?;
-            Response::json(201, &made)
+            shown(api, 201, &made)
         }
         Asked::Change(sid) => {
             let ChangeBody { name, environments } = read(body)?;
@@ -97,7 +97,7 @@ pub(super) async fn answer(
                 .blocking(move |store| store.set_project(&sid, &change))
                 .await?;
             api.settle().await?;
-            Response::json(200, &after)
+            shown(api, 200, &after)
         }
         Asked::Delete(sid) => {
             api.blocking(move |store| store.delete_project(&sid))
@@ -106,4 +106,13 @@ pub(super) async fn answer(
             Ok(Response::empty(204))
         }
     }
+}
+
+/// One, with the tag of what is said of it.
+fn shown(api: &Api, status: u16, own: &ProjectListing) -> Result<Response, Problem> {
+    let tag = touching::project_tag(&api.store.workspace(), &own.sid);
+    Ok(Response {
+        etag: Some(format!("\"{tag}\"")),
+        ..Response::json(status, own)?
+    })
 }

@@ -8,12 +8,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, Response, drafts,
+    Api, Response, channels, deployments, drafts, environments, flags,
     permits::needs,
     problem::Problem,
+    projects,
     route::{Admin, Query},
 };
-use crate::store::{AuditFilter, Audited, Role, Store};
+use crate::{
+    limits::LATE_ENTRIES_MAX,
+    store::{AuditChange, AuditFilter, Audited, Role, Store, Workspace, condition::Subject},
+};
 
 /// Whether a route changes anything.
 pub(super) fn changes(route: &Admin) -> bool {
@@ -75,33 +79,74 @@ pub(super) fn tag(condition: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Whether a condition is about the thing as such; versions have tags of their
-/// own, which go by their text.
-pub(super) fn is_about_the_thing(route: &Admin) -> bool {
-    use drafts::Asked;
-    !matches!(
+/// What a condition of this route is about; none where versions, flags and
+/// segments have tags of their own, which go by their text.
+pub(super) fn subject(route: &Admin, query: &Query, workspace: &Workspace) -> Option<Subject> {
+    Some(match route {
+        Admin::Environments(
+            environments::Asked::Set(name)
+            | environments::Asked::Clone(name)
+            | environments::Asked::Delete(name),
+        ) => Subject::Environment(name.clone()),
+        Admin::Projects(projects::Asked::Change(sid) | projects::Asked::Delete(sid)) => {
+            Subject::Project(sid.clone())
+        }
+        Admin::FlowStatus(sid)
+        | Admin::Draft(drafts::Asked::Rename(sid) | drafts::Asked::Delete(sid)) => {
+            Subject::Flow(sid.clone())
+        }
+        Admin::Deployments(
+            deployments::Asked::Replace(which)
+            | deployments::Asked::Change(which)
+            | deployments::Asked::Activate(which)
+            | deployments::Asked::Deactivate(which)
+            | deployments::Asked::Delete(which),
+        ) => {
+            let place = query.iter().find(|(name, _)| name == "environment");
+            let place = place.map(|(_, name)| name.as_str());
+            let own = deployments::found(workspace, place, which).ok();
+            // Of one that is not there the route itself has more to say.
+            Subject::Deployment(own.map_or_else(|| which.clone(), |own| own.uid.clone()))
+        }
+        Admin::Channels(channels::Asked::Put(name)) => Subject::Channel(name.clone()),
+        route if makes(route) => Subject::New,
+        _ => return None,
+    })
+}
+
+/// Whether a route makes something that is not there yet.
+pub(super) fn makes(route: &Admin) -> bool {
+    matches!(
         route,
-        Admin::Flag(_)
-            | Admin::Draft(
-                Asked::PutDraft(_)
-                    | Asked::Content(..)
-                    | Asked::Follow(..)
-                    | Asked::Commit(_)
-                    | Asked::Restore(_)
-            )
+        Admin::Environments(environments::Asked::Create | environments::Asked::Clone(_))
+            | Admin::Projects(projects::Asked::Create)
+            | Admin::Draft(drafts::Asked::Create)
+            | Admin::Flag(flags::Asked::Create | flags::Asked::CreateSegment)
+            | Admin::Deployments(deployments::Asked::Create)
     )
 }
 
-/// Refuses a condition on what has no tag to go by: what users did is changed by
-/// the record, and a condition that is not looked at would be a promise.
+/// Operations on what has no tag to go by: what users did is changed by the
+/// record, files are about many things, and keys are told by nothing that
+/// changes.
+pub(super) const UNTAGGED: &[&str] = &[
+    "import",
+    "importUnleash",
+    "importUsers",
+    "createKey",
+    "rotateKey",
+    "revokeKey",
+    "resetUser",
+    "moveUser",
+    "eraseUser",
+    "eraseGroup",
+    "retryWebhook",
+    "confirmRelease",
+];
+
+/// Refuses a condition on those: one that is not looked at would be a promise.
 pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<(), Problem> {
-    let untagged = matches!(
-        route,
-        Admin::Subject(..)
-            | Admin::ImportUsers(_)
-            | Admin::RetryWebhook(..)
-            | Admin::ConfirmRelease(..)
-    );
+    let untagged = UNTAGGED.contains(&needs(route).operation);
     match condition.filter(|text| untagged && text.trim() != "*") {
         None => Ok(()),
         Some(found) => {
@@ -115,15 +160,19 @@ pub(super) fn refuse_untagged(route: &Admin, condition: Option<&str>) -> Result<
 }
 
 /// An answer that says that nothing was written. What was made up for it and
-/// is gone again (the text of a key) is not told; where it would have to be
-/// confirmed is.
-pub(super) fn tried(response: Response, unconfirmed: Vec<String>) -> Response {
+/// is gone again (the text of a key, uid and tag of what would be made) is not
+/// told; where it would have to be confirmed is.
+pub(super) fn tried(response: Response, unconfirmed: Vec<String>, makes: bool) -> Response {
     if response.status >= 300 {
         return response;
     }
     let answer = match serde_json::from_slice(&response.body) {
         Ok(Value::Object(mut members)) => {
             forget_text(&mut members);
+            if makes {
+                members.remove("uid");
+                members.remove("etag");
+            }
             let keys = members.get_mut("keys").and_then(Value::as_array_mut);
             let keys = keys.into_iter().flatten();
             keys.filter_map(Value::as_object_mut).for_each(forget_text);
@@ -153,19 +202,30 @@ impl Api {
         };
         let asked = Audited {
             filter: AuditFilter {
-                kind: Some(kind.to_owned()),
-                object: Some(object),
+                object: Some(object.clone()),
                 ..AuditFilter::default()
             },
-            count_max: 1,
+            count_max: LATE_ENTRIES_MAX,
             ..Audited::default()
         };
         let page = self
             .blocking(move |store: &Store| store.audit(&asked))
             .await;
         if let Ok(page) = page {
-            problem.tell_change(page.entries.first());
+            let is_it = |own: &AuditChange| own.object == object && moves(own, kind);
+            let mut entries = page.entries.iter();
+            problem.tell_change(entries.find(|own| own.changes.iter().any(is_it)));
         }
         problem
+    }
+}
+
+/// Whether a change gives things of a kind another tag: that of a flow speaks
+/// also of where it is on and of its newest version, which a draft is not.
+fn moves(change: &AuditChange, kind: &str) -> bool {
+    match (kind, change.kind.as_str()) {
+        ("flow", "status") => true,
+        ("flow", "version") => change.version.is_some_and(|number| number > 0),
+        (kind, own) => kind == own,
     }
 }

@@ -189,8 +189,12 @@ fn contents(workspace: &Workspace, flow: &Flow) -> Result<Vec<Value>, StoreError
 fn write_committed(version: &AuthoredVersion) -> Result<Value, StoreError> {
     let mut table = Table::default();
     table.put("number", version.part.number);
-    table.text("message", &version.message);
-    table.text("author", &version.author);
+    // Left out by whoever committed it, and no message is empty.
+    for (member, said) in [("message", &version.message), ("author", &version.author)] {
+        if !said.is_empty() {
+            table.text(member, said);
+        }
+    }
     let created = time(version.created_ms)?;
     table.text("created", &created);
     write_version(&mut table, version)?;

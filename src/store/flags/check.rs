@@ -10,9 +10,10 @@ use crate::{
     evaluate::predicate::Constraint,
     limits::{
         CONSTRAINT_VALUES_AUTHORED_MAX, FLAG_NAME_AUTHORED_BYTES_MAX, FLAG_TEXT_BYTES_MAX,
-        SID_BYTES_MAX, VARIANT_WEIGHT_MAX, VARIANTS_MAX,
+        VARIANT_WEIGHT_MAX, VARIANTS_MAX,
     },
     snapshot::flags::{Flags, FlagsDocument},
+    store::called::{expected_name, is_name_for_people},
 };
 
 /// Every operator of a constraint.
@@ -53,10 +54,8 @@ pub(in crate::store) fn name(name: &str) -> Option<String> {
 
 /// What is wrong with a segment's name, which is for people.
 pub(in crate::store) fn segment_name(name: &str) -> Option<String> {
-    let fits = (1..=SID_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
-    (!fits).then(|| {
-        format!("the name is {name:?} (expected 1 to {SID_BYTES_MAX} bytes of printable text)")
-    })
+    (!is_name_for_people(name))
+        .then(|| format!("the name is {name:?} (expected {})", expected_name()))
 }
 
 /// Refuses more of something than there may be.

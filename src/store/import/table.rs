@@ -5,7 +5,14 @@
 //! words may be written with dashes as well.
 
 use super::Faults;
-use crate::{clock::UnixMs, limits, store::project_file::Node};
+use crate::{
+    clock::UnixMs,
+    limits,
+    store::{
+        called::{expected_name, is_blank, is_name_for_people},
+        project_file::Node,
+    },
+};
 
 /// A table being read: members are taken out, what remains is unknown.
 pub(super) struct Table<'a> {
@@ -76,6 +83,31 @@ impl<'a> Table<'a> {
                 None
             }
         }
+    }
+
+    /// What people call it.
+    pub(super) fn name(&mut self, member: &str) -> Option<String> {
+        let name = self.text(member)?;
+        if is_name_for_people(&name) {
+            return Some(name);
+        }
+        self.fault(format!(
+            "{member} is {name:?} (expected {})",
+            expected_name()
+        ));
+        None
+    }
+
+    /// A text that is left out where there is nothing to say.
+    pub(super) fn words(&mut self, member: &str) -> Option<String> {
+        let words = self.text(member)?;
+        if !is_blank(&words) {
+            return Some(words);
+        }
+        self.fault(format!(
+            "{member} is {words:?} (expected a text that is not blank, or none at all)"
+        ));
+        None
     }
 
     pub(super) fn bool(&mut self, member: &str) -> Option<bool> {

@@ -63,8 +63,8 @@ pub(super) fn version(
     if ordinal.is_some() {
         read.number = number(&mut table)?;
         table.position = read.position(flow);
-        read.message = table.text("message");
-        read.author = table.text("author");
+        read.message = table.words("message");
+        read.author = table.name("author");
         read.created_ms = table.time("created");
     }
     read.migration = migration(&mut table);

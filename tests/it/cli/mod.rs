@@ -15,6 +15,7 @@ mod rollouts;
 mod settings;
 mod snapshots;
 mod terminal;
+mod trying;
 mod users;
 
 use std::process::Command;

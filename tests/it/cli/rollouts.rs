@@ -243,6 +243,13 @@ fn an_attribute_that_no_channel_carries_is_told_of() {
         "channel",
         "set",
         "web",
+        // What the demo says of it, and would stay.
+        "--remove-attribute",
+        "locale",
+        "--remove-attribute",
+        "page",
+        "--remove-attribute",
+        "tags",
         "--attribute",
         "plan",
         "--attribute",

@@ -11,6 +11,8 @@ mod tests;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::terms;
+
 /// Where the edge's is served; it takes no key.
 const EDGE_PATH: &str = "/edge/v1/openapi.json";
 
@@ -113,8 +115,14 @@ fn complete(path: &str, operation: &mut Value) {
     }
     let has_body = operation.get("requestBody").is_some();
     let changes = operation["x-flowgate-role"] != "viewer";
-    let terms = ["DryRun", "IfMatch", "Confirm"];
-    for name in terms.into_iter().filter(|_| changes) {
+    let name = operation["operationId"].as_str().unwrap_or_default();
+    let tagged = changes && !terms::UNTAGGED.contains(&name);
+    let terms = [
+        ("DryRun", changes),
+        ("IfMatch", tagged),
+        ("Confirm", changes),
+    ];
+    for (name, _) in terms.into_iter().filter(|(_, holds)| *holds) {
         let reference = json!({"$ref": format!("#/components/parameters/{name}")});
         if !parameters.contains(&reference) {
             parameters.push(reference);
@@ -127,7 +135,7 @@ fn complete(path: &str, operation: &mut Value) {
         ("403", "Forbidden", true),
         ("404", "NotFound", true),
         ("410", "Gone", true),
-        ("412", "Changed", changes),
+        ("412", "Changed", tagged),
         ("413", "TooLarge", has_body),
         ("422", "Refused", has_body),
         ("428", "Unconfirmed", changes),

@@ -6,6 +6,7 @@ use super::*;
 use crate::store::api::{
     permits::{OPERATIONS, Place, needs},
     route::{Edge, Route},
+    terms::UNTAGGED,
 };
 
 /// Every route of edges, by name. A new one does not compile until it is told
@@ -129,6 +130,29 @@ fn every_family_is_read_and_every_reference_leads_somewhere() {
     for name in schemas.expect("schemas").keys() {
         let reference = format!("#/components/schemas/{name}");
         assert!(used.contains(&reference), "{name} is used nowhere");
+    }
+}
+
+#[test]
+fn what_can_be_read_with_a_tag_takes_a_condition_and_nothing_else_does() {
+    let document = document(ADMIN_PATH);
+    for name in UNTAGGED {
+        assert!(OPERATIONS.contains(name), "{name} is no operation");
+    }
+    let condition = json!({"$ref": "#/components/parameters/IfMatch"});
+    for (method, path, _, operation) in operations(&document) {
+        let name = operation["operationId"].as_str().expect("a name");
+        let takes = operation["parameters"].as_array().expect("parameters");
+        let takes = takes.contains(&condition);
+        let changes = operation["x-flowgate-role"] != "viewer";
+        assert_eq!(takes, changes && !UNTAGGED.contains(&name), "{name}");
+        // What is changed under a path is read there, with its tag; settings of
+        // environments have it as a member.
+        let read = &document["paths"][&path]["get"]["responses"]["200"];
+        let reads = method != "POST" && takes && !read.is_null();
+        if reads && !path.starts_with("/admin/v1/environments/") {
+            assert!(!read["headers"]["ETag"].is_null(), "{path} has no ETag");
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod asked;
 mod bodies;
+mod conditions;
 mod following;
+mod names;
 mod reads;
 mod rights;
 mod terms;

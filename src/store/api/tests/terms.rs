@@ -1,4 +1,4 @@
-//! Does every change take `dryRun` and `If-Match`, and is no work lost?
+//! Does every change take `dryRun`, and does it say what would be?
 
 use super::{
     asked::{Asked, of_environments, of_flags, of_people},
@@ -140,7 +140,7 @@ fn requests() -> Vec<Asked> {
 const ELSEWHERE: &[&str] = &["confirmRelease", "retryWebhook", "importUnleash"];
 
 /// Everything that a change could change.
-fn everything(desk: &Desk) -> String {
+pub(super) fn everything(desk: &Desk) -> String {
     let store = &desk.api.store;
     let audited = crate::store::Audited {
         count_max: 1,
@@ -155,7 +155,13 @@ fn everything(desk: &Desk) -> String {
     )
 }
 
-async fn ask(desk: &Desk, method: &str, target: &str, body: &Value, tag: Option<&str>) -> Response {
+pub(super) async fn ask(
+    desk: &Desk,
+    method: &str,
+    target: &str,
+    body: &Value,
+    tag: Option<&str>,
+) -> Response {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let request = Request {
         method: method.to_owned(),
@@ -196,6 +202,13 @@ async fn a_dry_run_of_every_change_answers_what_would_be_and_writes_nothing() {
         let told = body(&would);
         assert_eq!(told["dryRun"], true, "{operation}: {told}");
         assert!(told.get("key").is_none(), "{operation}: a key that is none");
+        for made_up in ["uid", "etag"] {
+            let is_told = told.get(made_up).is_some();
+            assert!(
+                !is_told || !(operation.starts_with("create") || operation.starts_with("clone")),
+                "{operation}"
+            );
+        }
         assert_eq!(everything(&desk), before, "{operation} wrote something");
         let done = ask(&desk, method, path, &body_sent, Some("*")).await;
         assert!(
@@ -287,129 +300,6 @@ async fn what_would_be_refused_is_refused_in_a_dry_run() {
         )
         .await;
         assert_eq!(answer.status, 400, "{query}");
-    }
-}
-
-#[tokio::test]
-async fn whoever_is_too_late_hears_who_was_first_and_what_they_changed() {
-    let desk = Desk::with(Ambient::system());
-    let made = json!({"environment": "production", "flow": "customer-support", "name": "d",
-        "channel": "kiosk"});
-    assert_eq!(
-        ask(&desk, "POST", "deployments", &made, None).await.status,
-        201
-    );
-    let status = json!({"environment": "production", "enabled": false});
-    let cases = [
-        (
-            "deployments/d",
-            "PATCH",
-            "deployments/d",
-            json!({"basisPoints": 10}),
-            json!({"basisPoints": 20}),
-        ),
-        (
-            "flows/onboarding-tour",
-            "PATCH",
-            "flows/onboarding-tour",
-            json!({"name": "A"}),
-            json!({"name": "B"}),
-        ),
-        (
-            "flows/welcome-modal",
-            "POST",
-            "flows/welcome-modal/status",
-            status.clone(),
-            json!({"environment": "development", "enabled": false}),
-        ),
-        (
-            "flags/board-view",
-            "PATCH",
-            "flags/board-view",
-            json!({"description": "A"}),
-            json!({"description": "B"}),
-        ),
-        (
-            "segments/staff",
-            "PATCH",
-            "segments/staff",
-            json!({"description": "A"}),
-            json!({"description": "B"}),
-        ),
-    ];
-    for (read, method, path, first, second) in cases {
-        let tag = ask(&desk, "GET", read, &Value::Null, None)
-            .await
-            .etag
-            .unwrap();
-        let one = ask(&desk, method, path, &first, Some(&tag)).await;
-        assert_eq!(one.status, 200, "{path}: {:?}", one.body);
-        let late = ask(&desk, method, path, &second, Some(&tag)).await;
-        assert_eq!(late.status, 412, "{path}: {:?}", late.body);
-        let told = body(&late);
-        let change = &told["change"];
-        assert_eq!(change["who"]["name"], "test", "{told}");
-        let own = &change["changes"][0];
-        assert_ne!(own["before"], own["after"], "{told}");
-        let again = ask(&desk, "GET", read, &Value::Null, None)
-            .await
-            .etag
-            .unwrap();
-        assert_ne!(tag, again);
-        let now = ask(&desk, method, path, &second, Some(&again)).await;
-        assert_eq!(now.status, 200, "{path}: {:?}", now.body);
-    }
-    // Settings of environments stand in their list.
-    let listed = body(&ask(&desk, "GET", "environments", &Value::Null, None).await);
-    let tag = listed[1]["etag"].as_str().unwrap().to_owned();
-    let path = "environments/production";
-    let (on, off) = (
-        json!({"refuse_force": true}),
-        json!({"refuse_force": false}),
-    );
-    assert_eq!(ask(&desk, "POST", path, &on, Some(&tag)).await.status, 200);
-    assert_eq!(ask(&desk, "POST", path, &off, Some(&tag)).await.status, 412);
-    let malformed = ask(&desk, "POST", path, &off, Some("tag")).await;
-    assert_eq!(malformed.status, 400);
-}
-
-#[tokio::test]
-async fn content_of_an_environment_is_dropped_by_whoever_read_it() {
-    let desk = Desk::with(Ambient::system());
-    let path = "flows/feature-announcement/versions/1@development";
-    let read = ask(&desk, "GET", path, &Value::Null, None).await;
-    let text = String::from_utf8(read.body.to_vec()).unwrap();
-    let changed = Value::String(text.replace("title: ", "title: Really "));
-    let request = Request {
-        method: "PUT".to_owned(),
-        path: format!("/admin/v1/{path}"),
-        key: Some(desk.admin.clone()),
-        if_match: read.etag,
-        body: changed.as_str().unwrap().to_owned().into(),
-        ..Request::default()
-    };
-    assert_eq!(desk.api.handle(request).await.status, 200);
-    let tag = ask(&desk, "GET", path, &Value::Null, None)
-        .await
-        .etag
-        .unwrap();
-    let late = ask(&desk, "DELETE", path, &Value::Null, Some("\"0\"")).await;
-    assert_eq!(late.status, 412, "{:?}", late.body);
-    let done = ask(&desk, "DELETE", path, &Value::Null, Some(&tag)).await;
-    assert_eq!(done.status, 200, "{:?}", done.body);
-}
-
-#[tokio::test]
-async fn a_condition_on_what_has_no_tag_is_refused() {
-    let desk = Desk::with(Ambient::system());
-    for (method, path) in [
-        ("DELETE", "environments/production/users/nobody"),
-        ("DELETE", "environments/production/groups/nobody"),
-        ("POST", "environments/production/webhooks/none/retry"),
-    ] {
-        let answer = ask(&desk, method, path, &Value::Null, Some("\"x\"")).await;
-        assert_eq!(answer.status, 400, "{path}: {:?}", answer.body);
-        assert_eq!(body(&answer)["type"], "urn:flowgate:problem:no-condition");
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     snapshot::wire::{OnVersionChange, VersionPolicy},
     store::{
+        called::{is_blank, is_name_for_people},
         export,
         workspace::{AuthoredVersion, Channel, Deployment, Project, WebhookSettings},
     },
@@ -75,9 +76,13 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
     );
     prop::collection::vec(flow, 1..4).prop_map(|flows| {
         let mut workspace = workspace();
-        for (ordinal, (versions, has_draft, enabled, name, deployments)) in
+        for (ordinal, (versions, has_draft, enabled, text, deployments)) in
             flows.into_iter().enumerate()
         {
+            let name = match is_name_for_people(&text) {
+                true => text.clone(),
+                false => format!("name {ordinal}"),
+            };
             let project = format!("p{}", ordinal % 2);
             workspace.projects.insert(
                 project.clone(),
@@ -109,18 +114,16 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                 };
                 let version = AuthoredVersion {
                     part,
-                    message: history(&name),
+                    message: history(if is_blank(&text) { "" } else { &text }),
                     author: history("ann"),
                     created_ms: 1_700_000_000_123 + u64::from(number),
-                    webhooks: webhooks(&flow.uid, number, &name),
+                    webhooks: webhooks(&flow.uid, number, &text),
                 };
                 flow.versions.insert(number, Arc::new(version));
             }
             for (at, mut deployment) in deployments.into_iter().enumerate() {
                 deployment.uid = format!("{}d{at}", flow.uid);
-                deployment.name = format!("{name}{ordinal}{at}")
-                    .replace(char::is_control, "")
-                    .to_owned();
+                deployment.name = format!("{name}{ordinal}{at}");
                 deployment.flow_uid.clone_from(&flow.uid);
                 deployment.channel = format!("c{ordinal}:{at}");
                 if flow.latest() == 0 {
@@ -129,7 +132,7 @@ fn any_workspace() -> impl Strategy<Value = Workspace> {
                 let channel = Channel {
                     name: deployment.channel.clone(),
                     exclusive: enabled,
-                    attributes: vec![name.clone()],
+                    attributes: vec![text.clone()],
                 };
                 workspace.channels.insert(channel.name.clone(), channel);
                 workspace
@@ -173,6 +176,7 @@ fn any_deployment() -> impl Strategy<Value = Deployment> {
         prop::option::of("\\PC{0,8}"),
         prop::collection::vec(rule, 1..3),
     )
+        .prop_map(|(name, rules)| (name.filter(|name| is_name_for_people(name)), rules))
         .prop_map(|(name, rules)| serde_json::json!({"name": name, "rules": rules}));
     (
         prop::collection::vec(alternative, 0..3),

@@ -2,6 +2,9 @@
 //!
 //! Exit codes, what goes to which stream, and what is sent to the store.
 
+mod conditions;
+mod leaves;
+
 use std::{
     cell::RefCell,
     io::{self, Read, Write},

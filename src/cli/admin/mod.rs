@@ -2,17 +2,21 @@
 //!
 //! One client of the store's authoring API for all commands: where it is, with
 //! which key, and how its refusals become words. A key comes from `--key`, the
-//! variable `FLOWGATE_ADMIN_KEY`, or the `dev.json` of a data folder.
+//! variable `FLOWGATE_ADMIN_KEY`, or the `dev.json` of a data folder. It reads
+//! and nothing else; what changes something is in [`changing`].
+
+mod changing;
+
+pub(super) use changing::{Author, Change, TaggedChange};
 
 use std::path::PathBuf;
 
 use clap::Args;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    asking::{self, Asking, Sent},
-    consent::Open,
+    asking::{self, Answered, Asking, Sent},
     failure::Failure,
     place::Trust,
     table,
@@ -50,9 +54,30 @@ impl std::fmt::Debug for Target {
 }
 
 /// A store that can be asked.
+#[derive(Clone)]
 pub(super) struct Admin {
     asking: Asking,
-    yes: bool,
+    /// The folder whose `dev.json` has the key.
+    folder: Option<PathBuf>,
+}
+
+/// What is asked with a body and changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    /// Whom a deployment would let in.
+    Preview,
+    /// Where steps through a version lead.
+    Try,
+}
+
+impl Question {
+    /// How its path ends.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Preview => "preview",
+            Self::Try => "try",
+        }
+    }
 }
 
 impl Admin {
@@ -62,13 +87,16 @@ impl Admin {
             .key
             .as_deref()
             .or_else(|| variables.value(ADMIN_KEY_VARIABLE));
+        let usual = PathBuf::from("./.flowgate");
         let info = match (&target.data, given) {
             (Some(folder), _) => Some(dev_info(folder)?),
             // After `flowgate dev` the next command should just work; but a
             // key that was given is never sent to another store than intended.
-            (None, None) => DevInfo::read(&PathBuf::from("./.flowgate/dev.json")).ok(),
+            (None, None) => DevInfo::read(&usual.join("dev.json")).ok(),
             (None, Some(_)) => None,
         };
+        let folder = info.as_ref().filter(|_| given.is_none());
+        let folder = folder.map(|_| target.data.clone().unwrap_or(usual));
         let base = target
             .to
             .clone()
@@ -84,19 +112,23 @@ impl Admin {
             })?;
         Ok(Self {
             asking: Asking::store(&base, Secret::new(key), &target.trust)?,
-            yes: target.yes,
+            folder,
         })
-    }
-
-    /// Whether whoever calls wants to be asked nothing.
-    pub(super) fn is_agreed(&self) -> bool {
-        self.yes
     }
 
     /// Asks and expects a success.
     pub(super) fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
-        let (status, answer) = self.call(Method::GET, path, query, None)?;
-        json_of(status, &answer)
+        self.json(&self.exchange(Method::GET, path, query, &Sent::default())?)
+    }
+
+    /// Asks for one thing; with its entity tag as a member, where it has one.
+    pub(super) fn get_one(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let answered = self.exchange(Method::GET, path, query, &Sent::default())?;
+        let mut answer = self.json(&answered)?;
+        if let (Some(etag), Value::Object(members)) = (answered.etag, &mut answer) {
+            members.insert("etag".to_owned(), json!(etag));
+        }
+        Ok(answer)
     }
 
     /// Asks for a text.
@@ -105,135 +137,99 @@ impl Admin {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<String, Failure> {
-        let (status, answer) = self.call(Method::GET, path, query, None)?;
-        if status != 200 {
-            return Err(refusal(status, &answer));
-        }
-        String::from_utf8(answer).map_err(|_| Failure::undone("the store's answer is not text"))
+        let answered = self.exchange(Method::GET, path, query, &Sent::default())?;
+        self.text(answered)
     }
 
-    /// Changes something and expects a success.
-    pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
-        self.change(Method::POST, path, &[], Some(body))
-    }
-
-    /// Changes something by another method than POST.
-    pub(super) fn change(
+    /// A text with its entity tag; none when there is no such thing, if the
+    /// store calls that `missing`.
+    pub(super) fn get_tagged(
         &self,
-        method: Method,
         path: &[&str],
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
-        let (status, answer) = self.call(method, path, query, body)?;
-        json_of(status, &answer)
-    }
-
-    /// A text with its entity tag; none when there is no such thing.
-    pub(super) fn get_tagged(&self, path: &[&str]) -> Result<Option<(String, String)>, Failure> {
-        let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
-        let answered = self
-            .asking
-            .exchange(Method::GET, &path, &[], &Sent::default())?;
-        if answered.status == 404
-            && answered
-                .body
-                .windows(15)
-                .any(|own| own == b"unknown-version")
-        {
+        missing: Option<&str>,
+    ) -> Result<Option<(String, String)>, Failure> {
+        let answered = self.exchange(Method::GET, path, &[], &Sent::default())?;
+        if missing.is_some_and(|missing| is_about(&answered, missing)) {
             return Ok(None);
         }
-        if answered.status != 200 {
-            return Err(refusal(answered.status, &answered.body));
-        }
-        let text = String::from_utf8(answered.body)
-            .map_err(|_| Failure::undone("the store's answer is not text"))?;
-        Ok(Some((text, answered.etag.unwrap_or_default())))
+        let etag = answered.etag.clone().unwrap_or_default();
+        Ok(Some((self.text(answered)?, etag)))
     }
 
-    /// Replaces a text, on the condition that it still has this entity tag.
-    pub(super) fn put_text(
+    /// Asks with a body for something that changes nothing.
+    pub(super) fn ask(
         &self,
         path: &[&str],
+        question: Question,
         query: &[(&str, &str)],
-        if_match: &str,
-        text: &str,
+        body: &Value,
     ) -> Result<Value, Failure> {
+        let path: Vec<&str> = path.iter().copied().chain([question.name()]).collect();
         let sent = Sent {
-            if_match: Some(if_match.to_owned()),
-            body: Some(text.as_bytes().to_vec()),
+            body: Some(body.to_string().into_bytes()),
             ..Sent::default()
         };
-        let (status, answer) = self.confirmed(&Method::PUT, path, query, sent)?;
-        json_of(status, &answer)
+        self.json(&self.exchange(Method::POST, &path, query, &sent)?)
     }
 
-    fn call(
+    fn exchange(
         &self,
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<(u16, Vec<u8>), Failure> {
-        let sent = Sent {
-            body: body.map(|body| body.to_string().into_bytes()),
-            ..Sent::default()
-        };
-        self.confirmed(&method, path, query, sent)
-    }
-
-    /// Asks, and where that wants to be confirmed asks whoever is there and
-    /// then again.
-    fn confirmed(
-        &self,
-        method: &Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-        mut sent: Sent,
-    ) -> Result<(u16, Vec<u8>), Failure> {
+        sent: &Sent,
+    ) -> Result<Answered, Failure> {
         let path: Vec<&str> = ["admin", "v1"].iter().chain(path).copied().collect();
-        let ask = |sent: &Sent| {
-            self.asking
-                .exchange(method.clone(), &path, query, sent)
-                .map(|answered| (answered.status, answered.body))
-        };
-        let first = ask(&sent)?;
-        let Some(open) = Open::read(first.0, &first.1) else {
-            return Ok(first);
-        };
-        if !self.yes {
-            open.ask()?;
+        self.asking.exchange(method, &path, query, sent)
+    }
+
+    fn text(&self, answered: Answered) -> Result<String, Failure> {
+        if answered.status != 200 {
+            return Err(self.refusal(&answered));
         }
-        sent.confirm = Some(open.names());
-        ask(&sent)
+        String::from_utf8(answered.body)
+            .map_err(|_| Failure::undone("the store's answer is not text"))
+    }
+
+    /// The JSON of a success; everything else is a failure.
+    fn json(&self, answered: &Answered) -> Result<Value, Failure> {
+        match answered.status {
+            204 => Ok(Value::Null),
+            200..=299 => serde_json::from_slice(&answered.body).map_err(|error| {
+                Failure::undone("the store's answer is not JSON")
+                    .because(&error)
+                    .mend("is there a flowgate store at this address?")
+            }),
+            _ => Err(self.refusal(answered)),
+        }
+    }
+
+    fn refusal(&self, answered: &Answered) -> Failure {
+        let failure = asking::refusal("store", answered.status, &answered.body);
+        match (answered.status, &self.folder) {
+            // Revoked behind the back of the program that wrote it.
+            (401, Some(folder)) => failure.mend(format!(
+                "the key of {} is not valid any more: stop flowgate dev and start it again, it \
+                 makes a new one; or give one by --key or {ADMIN_KEY_VARIABLE}",
+                folder.join("dev.json").display()
+            )),
+            (401 | 403, _) => failure.mend(format!(
+                "give an admin key of this store that may do it by --key, {ADMIN_KEY_VARIABLE} or --data"
+            )),
+            (412, _) => match other_change(&answered.body) {
+                Some(who) => failure.mend(who),
+                None => failure,
+            },
+            _ => failure,
+        }
     }
 }
 
-/// The JSON of a success; everything else is a failure.
-fn json_of(status: u16, answer: &[u8]) -> Result<Value, Failure> {
-    match status {
-        204 => Ok(Value::Null),
-        200..=299 => serde_json::from_slice(answer).map_err(|error| {
-            Failure::undone("the store's answer is not JSON")
-                .because(&error)
-                .mend("is there a flowgate store at this address?")
-        }),
-        _ => Err(refusal(status, answer)),
-    }
-}
-
-fn refusal(status: u16, answer: &[u8]) -> Failure {
-    let failure = asking::refusal("store", status, answer);
-    match status {
-        401 | 403 => failure.mend(format!(
-            "give an admin key of this store that may do it by --key, {ADMIN_KEY_VARIABLE} or --data"
-        )),
-        412 => match other_change(answer) {
-            Some(who) => failure.mend(who),
-            None => failure,
-        },
-        _ => failure,
-    }
+/// Whether nothing was found, and it is called so.
+fn is_about(answered: &Answered, kind: &str) -> bool {
+    let problem: Option<Value> = serde_json::from_slice(&answered.body).ok();
+    let own = problem.as_ref().and_then(|own| own["type"].as_str());
+    answered.status == 404 && own.is_some_and(|own| own.ends_with(&format!(":{kind}")))
 }
 
 /// Whose change came first, and where it stands.
@@ -261,7 +257,7 @@ pub(super) fn dev_info(folder: &std::path::Path) -> Result<DevInfo, Failure> {
 mod tests {
     use super::*;
 
-    fn target(to: Option<&str>, key: Option<&str>, data: Option<PathBuf>) -> Target {
+    pub(super) fn target(to: Option<&str>, key: Option<&str>, data: Option<PathBuf>) -> Target {
         Target {
             to: to.map(ToOwned::to_owned),
             key: key.map(ToOwned::to_owned),
@@ -275,7 +271,13 @@ mod tests {
     fn who_is_too_late_hears_whose_change_came_first() {
         let change = serde_json::json!({"id": 7, "at_ms": 0, "who": {"name": "ann"}});
         let answer = serde_json::json!({"detail": "it was changed", "change": change});
-        let told = refusal(412, answer.to_string().as_bytes()).to_string();
+        let admin = Admin::find(&target(None, Some("k"), None), &Variables::default());
+        let answered = Answered {
+            status: 412,
+            etag: None,
+            body: answer.to_string().into_bytes(),
+        };
+        let told = admin.expect("a key").refusal(&answered).to_string();
         assert!(told.contains("ann changed it at 1970"), "{told}");
         assert!(told.contains("flowgate audit show 7"), "{told}");
     }
