@@ -10,49 +10,76 @@ pub(super) const BUCKETS: u16 = 10_000;
 
 /// The bucket of an id: 0..10000. The salt comes with its colon.
 pub fn bucket(salt: &str, id: &str) -> u16 {
-    (murmur3_32(0, salt.as_bytes(), id.as_bytes()) % u32::from(BUCKETS)) as u16
+    (Salted::of(0, salt).hash_of(id) % u32::from(BUCKETS)) as u16
 }
 
-/// Where an id falls among `of` places, counted from 1, as Unleash's clients
-/// compute it: the same hash, over a group that comes with its colon.
-pub(super) fn place(seed: u32, group: &str, id: &str, of: NonZeroU32) -> u32 {
-    murmur3_32(seed, group.as_bytes(), id.as_bytes()) % of + 1
+/// A hash that has read a salt and waits for an id. Written out because the
+/// library's reads from a stream, which takes longer than the rest of a
+/// rollout, and begins with the salt each time; a test compares the two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Salted {
+    hash: u32,
+    /// Bytes that make no whole word yet, the first one lowest.
+    odd: u32,
+    /// How many bits of it there are: fewer than 32.
+    bits: u32,
+    length: u32,
 }
 
-/// The hash of one text behind the other. Written out because the library's
-/// reads from a stream, which takes longer than the rest of a rollout; a test
-/// compares the two.
-fn murmur3_32(seed: u32, salt: &[u8], id: &[u8]) -> u32 {
-    let length = salt.len().wrapping_add(id.len()) as u32;
-    let (words, odd) = salt.as_chunks();
-    let mut hash = words.iter().fold(seed, |hash, word| stir(hash, *word));
-    // The word that the seam between the two runs through.
-    let mut seam = [0; 4];
-    let missing = if odd.is_empty() { 0 } else { 4 - odd.len() };
-    let (head, id) = id.split_at(missing.min(id.len()));
-    for (place, byte) in seam.iter_mut().zip(odd.iter().chain(head)) {
-        *place = *byte;
+impl Salted {
+    /// With this seed, behind this salt, which comes with its colon.
+    pub(crate) fn of(seed: u32, salt: &str) -> Self {
+        let begun = Self {
+            hash: seed,
+            odd: 0,
+            bits: 0,
+            length: 0,
+        };
+        begun.behind(salt.as_bytes())
     }
-    if missing > 0 && head.len() == missing {
-        hash = stir(hash, seam);
-        seam = [0; 4];
+
+    /// Where an id falls among `of` places, counted from 1, as Unleash's
+    /// clients compute it.
+    pub(super) fn place(self, id: &str, of: NonZeroU32) -> u32 {
+        self.hash_of(id) % of + 1
     }
-    let (words, odd) = id.as_chunks();
-    hash = words.iter().fold(hash, |hash, word| stir(hash, *word));
-    // Either these or the bytes before the seam are left over, never both.
-    if !odd.is_empty() {
-        seam[..odd.len()].copy_from_slice(odd);
+
+    fn hash_of(self, id: &str) -> u32 {
+        let whole = self.behind(id.as_bytes());
+        // Left-over bytes change the hash without turning it; none are zero,
+        // which changes nothing.
+        finish(whole.hash ^ scrambled(whole.odd), whole.length)
     }
-    // Left-over bytes change the hash without turning it; zeros do not.
-    finish(hash ^ scrambled(seam), length)
+
+    fn behind(mut self, bytes: &[u8]) -> Self {
+        self.length = self.length.wrapping_add(bytes.len() as u32);
+        let (words, odd) = bytes.as_chunks();
+        let mut waiting = u64::from(self.odd);
+        for word in words {
+            waiting |= u64::from(u32::from_le_bytes(*word)) << self.bits;
+            self.hash = stir(self.hash, waiting as u32);
+            waiting >>= 32;
+        }
+        self.odd = waiting as u32;
+        for byte in odd {
+            self.odd |= u32::from(*byte) << self.bits;
+            self.bits += 8;
+            if self.bits == 32 {
+                self.hash = stir(self.hash, self.odd);
+                (self.odd, self.bits) = (0, 0);
+            }
+        }
+        self
+    }
 }
 
-fn scrambled(word: [u8; 4]) -> u32 {
-    let word = u32::from_le_bytes(word).wrapping_mul(0xcc9e_2d51);
-    word.rotate_left(15).wrapping_mul(0x1b87_3593)
+fn scrambled(word: u32) -> u32 {
+    word.wrapping_mul(0xcc9e_2d51)
+        .rotate_left(15)
+        .wrapping_mul(0x1b87_3593)
 }
 
-fn stir(hash: u32, word: [u8; 4]) -> u32 {
+fn stir(hash: u32, word: u32) -> u32 {
     let hash = (hash ^ scrambled(word)).rotate_left(13);
     hash.wrapping_mul(5).wrapping_add(0xe654_6b64)
 }
@@ -70,12 +97,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{bucket, place};
+    use super::{Salted, bucket};
 
     /// The values that Unleash publishes for those who write clients.
     #[test]
     fn places_are_those_of_unleash() {
-        let place = |seed, group, id, of: u32| place(seed, group, id, of.try_into().unwrap());
+        let place =
+            |seed, group, id, of: u32| Salted::of(seed, group).place(id, of.try_into().unwrap());
         assert_eq!(place(0, "gr1:", "123", 100), 73);
         assert_eq!(place(0, "groupX:", "999", 100), 25);
         assert_eq!(place(86_028_157, "gr1:", "123", 100), 96);

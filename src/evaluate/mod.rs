@@ -18,6 +18,7 @@ mod state;
 mod subject;
 mod transition;
 
+pub(crate) use bucket::Salted;
 pub use bucket::bucket;
 pub use decide::{Ask, Decision, Enrolled, Migrated, Tag, TagError, VersionSource, decide};
 pub use flags::{FlagAsk, judge};

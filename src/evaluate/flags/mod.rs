@@ -11,7 +11,7 @@ mod tests;
 use std::num::NonZeroU32;
 
 use super::{
-    bucket::place,
+    bucket::Salted,
     predicate::{Found, Predicate},
     subject::SubjectView,
 };
@@ -22,10 +22,6 @@ use crate::{
         Variant, Variants,
     },
 };
-
-/// What a hash for choosing variants begins with, so that who is in a rollout
-/// says nothing about the variant.
-const VARIANT_SEED: u32 = 86_028_157;
 
 const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
@@ -145,7 +141,7 @@ impl StrategyRule {
 
 impl Rollout {
     fn has(&self, ask: &FlagAsk<'_>, draw: Draw) -> bool {
-        let place = match self.stickiness.place(ask, 0, &self.group, HUNDRED) {
+        let place = match self.stickiness.place(ask, self.group, HUNDRED) {
             Sticky::At(place) => place,
             Sticky::Nowhere => return false,
             Sticky::Drawn => draw.percent(),
@@ -166,7 +162,7 @@ impl Variants {
             stickiness,
             group,
         } = self.choice.as_ref()?;
-        let target = match stickiness.place(ask, VARIANT_SEED, group, *weights) {
+        let target = match stickiness.place(ask, *group, *weights) {
             Sticky::At(place) => place,
             Sticky::Nowhere | Sticky::Drawn => draw.among(*weights),
         };
@@ -189,8 +185,8 @@ enum Sticky {
 }
 
 impl Stickiness {
-    fn place(&self, ask: &FlagAsk<'_>, seed: u32, group: &str, of: NonZeroU32) -> Sticky {
-        let hashed = |id: &str| place(seed, group, id, of);
+    fn place(&self, ask: &FlagAsk<'_>, group: Salted, of: NonZeroU32) -> Sticky {
+        let hashed = |id: &str| group.place(id, of);
         match self {
             Self::Random => Sticky::Drawn,
             Self::Field(field) => match ask.found.read(*field, hashed) {

@@ -33,7 +33,7 @@ use rustc_hash::FxHashMap;
 
 use self::inline::Inlined;
 use super::model::SetAside;
-use crate::evaluate::predicate::Predicate;
+use crate::evaluate::{Salted, predicate::Predicate};
 
 /// All flags of an environment.
 #[derive(Debug, Default)]
@@ -170,8 +170,8 @@ pub(crate) struct Rollout {
     /// Of hundred places; 0 to 100.
     pub(crate) percent: u32,
     pub(crate) stickiness: Stickiness,
-    /// What is hashed before the id, with its colon.
-    pub(crate) group: Box<str>,
+    /// What is hashed before the id.
+    pub(crate) group: Salted,
 }
 
 /// What a choice goes by.
@@ -207,8 +207,8 @@ pub(crate) struct Choice {
     /// Sum of all weights.
     pub(crate) weights: NonZeroU32,
     pub(crate) stickiness: Stickiness,
-    /// What is hashed before the id, with its colon.
-    pub(crate) group: Box<str>,
+    /// What is hashed before the id.
+    pub(crate) group: Salted,
 }
 
 /// One of several faces of a flag that is on.

@@ -14,10 +14,17 @@ use super::{
     fragment,
 };
 use crate::{
-    evaluate::predicate::{Constraint, Predicate},
+    evaluate::{
+        Salted,
+        predicate::{Constraint, Predicate},
+    },
     limits::{CONSTRAINT_VALUES_MAX, VARIANTS_MAX},
     snapshot::wire::{FlagPart, OverridePart, StrategyPart, VariantPart},
 };
+
+/// What a hash for choosing variants begins with, so that who is in a rollout
+/// says nothing about the variant.
+const VARIANT_SEED: u32 = 86_028_157;
 
 const DEFAULT: &str = "default";
 const RANDOM: &str = "random";
@@ -138,7 +145,7 @@ impl Compiling {
         StrategyRule::Rollout(Rollout {
             percent,
             stickiness,
-            group: format!("{group}:").into(),
+            group: Salted::of(0, &format!("{group}:")),
         })
     }
 
@@ -230,7 +237,7 @@ impl Compiling {
         let choice = NonZeroU32::new(weights).map(|weights| Choice {
             weights,
             stickiness: self.choice_by(by, parts),
-            group: format!("{group}:").into(),
+            group: Salted::of(VARIANT_SEED, &format!("{group}:")),
         });
         Ok(Variants {
             list: list.collect(),
