@@ -80,7 +80,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         ChannelCommand::List { target, output } => {
-            let answer = Admin::find(&target, variables)?.get(&["channels"], &[])?;
+            let answer = Admin::find(&target, variables)?.list(&["channels"], &[], "channels")?;
             let rows = answer.as_array().cloned().unwrap_or_default();
             table::print(console, output, &COLUMNS, &rows)?;
         }

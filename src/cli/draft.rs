@@ -251,9 +251,10 @@ pub(super) fn run(
             target,
             output,
         } => {
-            let answer = Admin::find(&target, variables)?.get(&["flows", &flow], &[])?;
+            let path = ["flows", &flow, "versions"];
+            let answer = Admin::find(&target, variables)?.list(&path, &[], "versions")?;
             match output {
-                Output::Json => table::json(console, &answer["history"])?,
+                Output::Json => table::json(console, &answer)?,
                 Output::Table => flow::history(console, &answer)?,
             }
         }

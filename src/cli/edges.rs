@@ -40,8 +40,7 @@ pub(super) fn edges(
         .map(|name| ("environment", name))
         .into_iter()
         .collect();
-    let answer = admin.get(&["edges"], &query)?;
-    let Value::Array(mut rows) = answer else {
+    let Value::Array(mut rows) = admin.list(&["edges"], &query, "edges")? else {
         return Err(Failure::undone("the store's answer is not a list of edges"));
     };
     if arguments.output == Output::Table {

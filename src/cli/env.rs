@@ -140,7 +140,8 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         EnvCommand::List { target, output } => {
-            let answer = Admin::find(&target, variables)?.get(&["environments"], &[])?;
+            let answer =
+                Admin::find(&target, variables)?.list(&["environments"], &[], "environments")?;
             list(console, output, answer)?;
         }
         EnvCommand::Life(command) => return env_life::run(command, variables, console),

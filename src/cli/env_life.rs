@@ -210,7 +210,7 @@ fn show(console: &mut Console, admin: &Admin, answer: Value) -> Result<(), Failu
         state(&answer),
         answer["edges"],
     ))?;
-    let projects = admin.get(&["projects"], &[])?;
+    let projects = admin.list(&["projects"], &[], "projects")?;
     let projects = projects.as_array().into_iter().flatten();
     let is_active = |own: &&Value| {
         let names = own["environments"].as_array();

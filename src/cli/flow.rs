@@ -70,7 +70,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         FlowCommand::List { target, output } => {
-            let answer = Admin::find(&target, variables)?.get(&["flows"], &[])?;
+            let answer = Admin::find(&target, variables)?.list(&["flows"], &[], "flows")?;
             list(console, output, &answer)?;
         }
         FlowCommand::Show {
@@ -78,7 +78,9 @@ pub(super) fn run(
             target,
             output,
         } => {
-            let answer = Admin::find(&target, variables)?.get_one(&["flows", &flow], &[])?;
+            let admin = Admin::find(&target, variables)?;
+            let mut answer = admin.get_one(&["flows", &flow], &[])?;
+            complete(&admin, &mut answer)?;
             show(console, output, &answer)?;
         }
         FlowCommand::Funnel(arguments) => return funnel::funnel(&arguments, variables, console),
@@ -87,6 +89,21 @@ pub(super) fn run(
         FlowCommand::Disable(status) => set(console, &status, false, variables)?,
     }
     Ok(Outcome::Done)
+}
+
+/// A flow with all of its versions and deployments.
+fn complete(admin: &Admin, flow: &mut Value) -> Result<(), Failure> {
+    let sid = flow["sid"].as_str().unwrap_or_default().to_owned();
+    if flow["history_left_out"] != 0 {
+        flow["history"] = admin.list(&["flows", &sid, "versions"], &[], "versions")?;
+        flow["history_left_out"] = json!(0);
+    }
+    if flow["deployments_left_out"] != 0 {
+        let of_it = [("flow", sid.as_str())];
+        flow["deployments"] = admin.list(&["deployments"], &of_it, "deployments")?;
+        flow["deployments_left_out"] = json!(0);
+    }
+    Ok(())
 }
 
 fn set(
@@ -135,8 +152,8 @@ fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
 }
 
 /// The versions of a flow as a table.
-pub(super) fn history(console: &mut Console, flow: &Value) -> Result<(), Failure> {
-    let mut versions = flow["history"].as_array().cloned().unwrap_or_default();
+pub(super) fn history(console: &mut Console, versions: &Value) -> Result<(), Failure> {
+    let mut versions = versions.as_array().cloned().unwrap_or_default();
     for version in &mut versions {
         version["created"] = json!(version["created_ms"].as_u64().map(table::time));
         if version["version"] == 0 {
@@ -172,7 +189,7 @@ fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
             ""
         }
     ))?;
-    history(console, answer)?;
+    history(console, &answer["history"])?;
     let deployments = answer["deployments"]
         .as_array()
         .cloned()

@@ -251,7 +251,7 @@ pub(super) fn run(
         } => {
             let environment = environment.iter();
             let query: Vec<_> = environment.map(|e| ("environment", e.as_str())).collect();
-            let answer = Admin::find(&target, variables)?.get(&["keys"], &query)?;
+            let answer = Admin::find(&target, variables)?.list(&["keys"], &query, "keys")?;
             list(console, output, answer)?;
         }
         KeyCommand::Rotate {

@@ -102,7 +102,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         ProjectCommand::List { target, output } => {
-            let answer = Admin::find(&target, variables)?.get(&["projects"], &[])?;
+            let answer = Admin::find(&target, variables)?.list(&["projects"], &[], "projects")?;
             list(console, output, &answer)?;
         }
         ProjectCommand::Show {

@@ -94,7 +94,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         SegmentCommand::List { target, output } => {
-            let answer = Admin::find(&target, variables)?.get(&["segments"], &[])?;
+            let answer = Admin::find(&target, variables)?.list(&["segments"], &[], "segments")?;
             list(console, output, &answer)?;
         }
         SegmentCommand::Show {

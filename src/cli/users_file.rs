@@ -265,9 +265,11 @@ pub(super) fn export(
     let admin = Admin::find(&arguments.target, variables)?;
     let path = ["environments", &arguments.environment, "users"];
     for kind in ["groups", "users"] {
-        let mut after = String::new();
+        let mut after: Option<String> = None;
         loop {
-            let page = admin.get(&path, &[("kind", kind), ("after", &after)])?;
+            let place = after.as_deref().map(|after| ("after", after));
+            let query: Vec<_> = std::iter::once(("kind", kind)).chain(place).collect();
+            let page = admin.get(&path, &query)?;
             let mut text = String::new();
             for line in page["lines"].as_array().into_iter().flatten() {
                 text.push_str(&line.to_string());
@@ -275,7 +277,7 @@ pub(super) fn export(
             }
             console.print(&text)?;
             match page["next"].as_str() {
-                Some(next) => next.clone_into(&mut after),
+                Some(next) => after = Some(next.to_owned()),
                 None => break,
             }
         }

@@ -18,6 +18,9 @@ use super::{
     variables::{ADMIN_KEY_VARIABLE, PREFIX, Variables, is_service_link},
 };
 
+/// Why a name with a dot is refused.
+const DOTTED: &str = "a name in it has a dot (names have letters, digits, - and _)";
+
 /// One value as it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
@@ -166,11 +169,18 @@ impl Settings {
     /// Walks a TOML table down to its values.
     fn table(&mut self, prefix: &str, table: Table, origin: &Origin) {
         for (name, value) in table {
+            let has_dot = name.contains('.');
             let path = if prefix.is_empty() {
                 name
             } else {
                 format!("{prefix}.{name}")
             };
+            // Neither a key nor the name of an instance: it would be taken for
+            // two segments, or for none.
+            if has_dot {
+                self.fault(path, None, origin.clone(), DOTTED.to_owned());
+                continue;
+            }
             match value {
                 Value::Table(inner) if self.surface.key(&path).is_none() => {
                     // An instance without any key still is one: its missing
@@ -192,14 +202,29 @@ impl Settings {
     fn put(&mut self, key: String, value: Value, origin: Origin) {
         let known = self.surface.key(&key).is_some() || self.surface.secret_of_file(&key).is_some();
         if !known {
-            let hint = self.nearest_key(&key);
-            self.fault(key, None, origin, unknown("key", hint.as_deref()));
+            let rule = match self.is_dotted(&key) {
+                true => DOTTED.to_owned(),
+                false => unknown("key", self.nearest_key(&key).as_deref()),
+            };
+            self.fault(key, None, origin, rule);
             return;
         }
         if let Some((instance, _)) = key.rsplit_once('.') {
             self.note_instance(instance);
         }
         self.values.insert(key, Written { value, origin });
+    }
+
+    /// Whether it would be a key if the name chosen in it had no dots.
+    fn is_dotted(&self, key: &str) -> bool {
+        let ends = key.split_once('.').zip(key.rsplit_once('.'));
+        ends.is_some_and(|((section, _), (before, leaf))| {
+            let is_longer = before.matches('.').count() > 1;
+            let plain = format!("{section}.*.{leaf}");
+            let surface = self.surface;
+            let is_key = surface.key(&plain).is_some() || surface.secret_of_file(&plain).is_some();
+            is_longer && is_key
+        })
     }
 
     fn note_instance(&mut self, path: &str) {

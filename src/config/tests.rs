@@ -396,6 +396,26 @@ fn a_downstream_key_in_place_of_its_hash_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn an_environment_name_with_a_dot_is_refused_however_it_is_written() {
+    let (settings, _folder) = complete_edge();
+    for text in [
+        "[environment.eu.prod]\nkey = \"k\"",
+        "[environment.eu.prod]\nkey_file = \"k\"",
+        "[environment.\"eu.prod\"]\nkey = \"k\"",
+        "[environment.\"eu.prod\"]",
+        "environment.\"eu.prod\".required = true",
+    ] {
+        let written = settings.clone().text("edge.toml", text);
+        let faults = faults_of(EdgeConfig::build(written)).join("\n");
+        assert!(faults.contains("environment.eu.prod"), "{text}: {faults}");
+        assert!(faults.contains("has a dot"), "{text}: {faults}");
+    }
+    let unknown = settings.text("edge.toml", "[environment.eu.prod]\nkex = \"k\"");
+    let faults = faults_of(EdgeConfig::build(unknown)).join("\n");
+    assert!(faults.contains("there is no such key"), "{faults}");
+}
+
+#[test]
 fn dev_refuses_one_address_for_two_listeners() {
     let settings = Settings::new(&DEV).set("store.listen", "127.0.0.1:7070");
     let faults = DevConfig::build(settings).expect_err("a clash");

@@ -10,6 +10,7 @@ mod authored_flags;
 mod authoring;
 mod flags;
 mod looking;
+mod paging;
 mod relations;
 mod usage;
 mod webhooks;
@@ -42,6 +43,7 @@ pub use looking::{
     PREVIEW_VIEWS_PER_USER_MAX, USER_FLOWS_PER_ANSWER, USER_SEARCH_SCANNED_MAX, USERS_PER_ANSWER,
     USERS_PER_ANSWER_MAX,
 };
+pub use paging::{FLOW_VERSIONS_TOLD_MAX, LISTED_PER_ANSWER, LISTED_PER_ANSWER_MAX};
 pub use usage::{
     USAGE_APPLICATIONS_KEPT_MAX, USAGE_APPS_MAX, USAGE_BATCH_BYTES_MAX, USAGE_BATCH_COUNTS_MAX,
     USAGE_BODY_BYTES_MAX, USAGE_COUNT_MAX, USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Mutex};
 
 use serde::Serialize;
 
-use super::{Store, StoreError, known_environment, locked};
+use super::{Page, PageAsk, Store, StoreError, known_environment, locked, paging::EDGES};
 use crate::{
     clock::UnixMs, http::version::Fit, limits::EDGES_KEPT_MAX, progress::event::EdgeReport,
 };
@@ -100,28 +100,45 @@ impl Edges {
         locked(&self.seen).retain(|(own, _), _| own != environment);
     }
 
-    fn list(&self, now: UnixMs, current: impl Fn(&str) -> Option<String>) -> Vec<EdgeListing> {
-        let seen = locked(&self.seen).clone();
-        let listing = |((environment, _), own): ((String, String), Seen)| {
-            // An environment that is gone has no edges.
-            let current = current(&environment)?;
-            let why = own.why(now);
-            Some(EdgeListing {
-                environment,
-                address: own.from,
-                current,
-                seen_ms: own.seen_ms,
-                seen_s: now.saturating_sub(own.seen_ms) / 1_000,
-                straggler: !why.is_empty(),
-                why,
-                report: own.report,
-            })
-        };
-        seen.into_iter().filter_map(listing).collect()
+    /// A page of the edges of one environment, or of all.
+    fn page(
+        &self,
+        environment: Option<&str>,
+        ask: &PageAsk,
+    ) -> Result<Page<(String, Seen)>, StoreError> {
+        let seen = locked(&self.seen);
+        let fits = |own: &str| environment.is_none_or(|name| own == name);
+        let rows = seen.iter().filter(|((own, _), _)| fits(own));
+        let page = EDGES.page(ask, rows, |(place, _)| (*place).clone())?;
+        // Those who report wait meanwhile, so no more than this is copied.
+        Ok(page.map(|((environment, _), own)| (environment.clone(), own.clone())))
+    }
+
+    /// When each edge of an environment was heard of, by the names they give
+    /// themselves.
+    fn heard(&self, environment: &str) -> Vec<(String, UnixMs)> {
+        let seen = locked(&self.seen);
+        let own = seen.iter().filter(|((own, _), _)| own == environment);
+        own.map(|((_, edge), own)| (edge.clone(), own.seen_ms))
+            .collect()
     }
 }
 
 impl Seen {
+    fn listing(self, environment: String, current: String, now: UnixMs) -> EdgeListing {
+        let why = self.why(now);
+        EdgeListing {
+            environment,
+            address: self.from,
+            current,
+            seen_ms: self.seen_ms,
+            seen_s: now.saturating_sub(self.seen_ms) / 1_000,
+            straggler: !why.is_empty(),
+            why,
+            report: self.report,
+        }
+    }
+
     fn why(&self, now: UnixMs) -> Vec<&'static str> {
         let since = |then: UnixMs| now.saturating_sub(then);
         let is_behind = |then| since(then) > BEHIND_AFTER_MS;
@@ -153,15 +170,33 @@ impl Store {
         Ok(())
     }
 
-    /// Every edge that reported within a day, or those of one environment.
-    pub fn edges(&self, environment: Option<&str>) -> Result<Vec<EdgeListing>, StoreError> {
+    /// A page of the edges that reported within a day: of all, or of those of
+    /// one environment.
+    pub fn edges(
+        &self,
+        environment: Option<&str>,
+        ask: &PageAsk,
+    ) -> Result<Page<EdgeListing>, StoreError> {
         if let Some(name) = environment {
             known_environment(&self.workspace(), name)?;
         }
-        let current = |name: &str| Some(self.watch(name).ok()?.borrow().revision.to_string());
-        let mut list = self.edges.list(self.ambient.now_ms(), current);
-        list.retain(|own| environment.is_none_or(|name| own.environment == name));
-        Ok(list)
+        let now = self.ambient.now_ms();
+        let page = self.edges.page(environment, ask)?;
+        let listing = |(name, own): (String, Seen)| {
+            // An environment that is gone has no edges.
+            let current = self.watch(&name).ok()?.borrow().revision.to_string();
+            Some(own.listing(name, current, now))
+        };
+        Ok(Page {
+            rows: page.rows.into_iter().filter_map(listing).collect(),
+            next: page.next,
+        })
+    }
+
+    /// When each edge of an environment was heard of, by the names they give
+    /// themselves.
+    pub(super) fn edges_heard(&self, environment: &str) -> Vec<(String, UnixMs)> {
+        self.edges.heard(environment)
     }
 }
 
@@ -183,10 +218,26 @@ mod tests {
     }
 
     fn why(edges: &Edges, now: UnixMs) -> Vec<&'static str> {
-        let list = edges.list(now, |_| Some("0.2".to_owned()));
+        let mut list = list(edges);
         assert_eq!(list.len(), 1);
-        assert_eq!(list[0].straggler, !list[0].why.is_empty());
-        list[0].why.clone()
+        let (environment, own) = list.remove(0);
+        let listing = own.listing(environment, "0.2".to_owned(), now);
+        assert_eq!(listing.straggler, !listing.why.is_empty());
+        listing.why
+    }
+
+    /// All of them, in pages.
+    fn list(edges: &Edges) -> Vec<(String, Seen)> {
+        let mut all = Vec::new();
+        let mut ask = PageAsk::first(99);
+        loop {
+            let page = edges.page(None, &ask).expect("a page");
+            all.extend(page.rows);
+            ask.after = page.next;
+            if ask.after.is_none() {
+                return all;
+            }
+        }
     }
 
     #[test]
@@ -221,15 +272,18 @@ mod tests {
         for edge in 0..=EDGES_KEPT_MAX as u64 {
             edges.take("dev", report(&format!("e{edge}"), "0.2"), "0.2", edge);
         }
-        let list = |now| edges.list(now, |_| Some("0.2".to_owned()));
-        let kept = list(0);
+        let kept = list(&edges);
         assert_eq!(kept.len(), EDGES_KEPT_MAX + 1);
-        let oldest: Vec<&EdgeListing> = kept.iter().filter(|own| own.report.edge == "e0").collect();
-        assert_eq!(oldest.len(), 1, "the oldest went, but not another's");
-        assert_eq!(oldest[0].environment, "production");
+        let oldest = kept.iter().filter(|(_, own)| own.report.edge == "e0");
+        let oldest: Vec<&String> = oldest.map(|(environment, _)| environment).collect();
+        assert_eq!(oldest, ["production"], "not another's");
+        let page = edges.page(Some("production"), &PageAsk::first(3));
+        let page = page.expect("a page");
+        assert_eq!((page.rows.len(), page.next), (1, None));
+        assert_eq!(edges.heard("production"), [("e0".to_owned(), 0)]);
         edges.take("dev", report("late", "0.2"), "0.2", FORGOTTEN_AFTER_MS * 2);
-        assert_eq!(list(FORGOTTEN_AFTER_MS * 2).len(), 1);
-        let gone = edges.list(0, |_| None);
-        assert!(gone.is_empty(), "an environment that is gone has no edges");
+        assert_eq!(list(&edges).len(), 1);
+        edges.forget("dev");
+        assert!(list(&edges).is_empty());
     }
 }

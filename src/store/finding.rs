@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Store, StoreError,
+    PageAsk, Store, StoreError,
     engine::EngineError,
     known_environment,
+    paging::FOUND_USERS,
     rehearse::{judged, recorded, rehearse},
     workspace::{Flow, Workspace},
 };
@@ -38,10 +39,8 @@ pub struct UserSearch {
     pub property: Option<(String, Option<String>)>,
     /// A group they belong to.
     pub group: Option<String>,
-    /// Only ids after this one.
-    pub after: String,
-    /// At most so many.
-    pub count_max: usize,
+    /// Which page.
+    pub page: PageAsk,
 }
 
 /// Who was found.
@@ -161,7 +160,8 @@ impl Store {
         let workspace = self.workspace();
         let uid = &known_environment(&workspace, environment)?.uid;
         let mut found = FoundUsers::default();
-        let mut after = search.after.clone();
+        let mut after: String = FOUND_USERS.place(&search.page)?.unwrap_or_default();
+        let count_max = FOUND_USERS.count(search.page.count_max);
         if let Some(prefix) = search.prefix.as_ref().filter(|own| **own > after) {
             // Itself first: what follows comes after it.
             let own = self.engine.user(uid, prefix)?;
@@ -182,10 +182,10 @@ impl Store {
                 if !search.prefix.as_ref().is_none_or(begins) {
                     return Ok(found);
                 }
-                let is_full = found.users.len() >= search.count_max
+                let is_full = found.users.len() >= count_max
                     || found.scanned >= limits::USER_SEARCH_SCANNED_MAX;
                 if is_full {
-                    found.next = Some(after);
+                    found.next = Some(FOUND_USERS.cursor(&after));
                     return Ok(found);
                 }
                 after.clone_from(id);

@@ -6,7 +6,7 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    Store, StoreError, key_ending,
+    Page, PageAsk, Store, StoreError, key_ending,
     key_terms::KeyTerms,
     keys::{self, Changed, KeyError, KeyListing, KeyName, NewKey},
     workspace::{StoredKey, Workspace},
@@ -56,6 +56,15 @@ impl Store {
     /// All keys, or those of one environment; never their secrets.
     pub fn keys(&self, environment: Option<&str>) -> Result<Vec<KeyListing>, StoreError> {
         Ok(keys::list(&self.workspace(), environment)?)
+    }
+
+    /// The same, a page at a time.
+    pub fn keys_page(
+        &self,
+        environment: Option<&str>,
+        ask: &PageAsk,
+    ) -> Result<Page<KeyListing>, StoreError> {
+        keys::page(&self.workspace(), environment, ask)
     }
 
     /// Whether somebody has a key that may do everything here.

@@ -7,10 +7,12 @@
 use serde::Serialize;
 
 use super::{
+    Page, PageAsk, StoreError,
     called::{expected_name, is_name_for_people},
     engine::Write,
     key_terms::{KeyTerms, refuse_guessable},
     key_text::key_text,
+    paging::KEYS,
     rights::{Rights, Role},
     workspace::{StoredKey, StoredKeyKind, Workspace},
 };
@@ -19,6 +21,9 @@ use crate::{
     limits,
     snapshot::sha256_hex,
 };
+
+/// Hexadecimal digits that tell secrets of one name and moment apart.
+const SEAT_DIGITS: usize = 16;
 
 /// Characters of a key that listings show.
 const SHOWN_CHARACTERS: usize = 6;
@@ -320,17 +325,42 @@ pub(super) fn list(
     workspace: &Workspace,
     environment: Option<&str>,
 ) -> Result<Vec<KeyListing>, KeyError> {
+    let keys = listed(workspace, environment)?;
+    Ok(keys.map(|key| listing(workspace, key)).collect())
+}
+
+/// A page of them. Of keys that were made in the same moment it is by name.
+pub(super) fn page(
+    workspace: &Workspace,
+    environment: Option<&str>,
+    ask: &PageAsk,
+) -> Result<Page<KeyListing>, StoreError> {
+    let keys = listed(workspace, environment)?;
+    let mut places: Vec<_> = keys.map(|key| (seat(key), key)).collect();
+    places.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let page = KEYS.page(ask, places, |(seat, _)| seat.clone())?;
+    Ok(page.map(|(_, key)| listing(workspace, key)))
+}
+
+fn listed<'w>(
+    workspace: &'w Workspace,
+    environment: Option<&str>,
+) -> Result<impl Iterator<Item = &'w StoredKey>, KeyError> {
     let uid = environment
         .map(|name| environment_uid(workspace, name))
         .transpose()?;
-    let keys = workspace.keys.iter();
     // Those of environments that are gone say nothing to anybody.
     let is_gone = |uid: &String| workspace.deleted.contains_key(uid);
-    Ok(keys
-        .filter(|key| !key.environment_uid.as_ref().is_some_and(is_gone))
-        .filter(|key| uid.is_none() || key.environment_uid == uid)
-        .map(|key| listing(workspace, key))
-        .collect())
+    let keys = workspace.keys.iter();
+    let keys = keys.filter(move |key| !key.environment_uid.as_ref().is_some_and(is_gone));
+    Ok(keys.filter(move |key| uid.is_none() || key.environment_uid == uid))
+}
+
+/// The place of a key among all. It stands in cursors, so the hash of the text
+/// is not in it: a hash of that tells keys of one name apart as well.
+fn seat(key: &StoredKey) -> (UnixMs, String, String) {
+    let apart = &sha256_hex(key.sha256.as_bytes())[..SEAT_DIGITS];
+    (key.created_ms, key.name.clone(), apart.to_owned())
 }
 
 pub(super) fn environment_uid(workspace: &Workspace, name: &str) -> Result<String, KeyError> {

@@ -40,6 +40,7 @@ mod naming;
 mod notices;
 pub mod offline;
 mod outbox;
+mod paging;
 mod people;
 mod preview;
 mod project_file;
@@ -89,6 +90,7 @@ pub use outbox::{
     Deliveries, Delivery, DeliveryError, DeliveryPage, Outbox, OutboxCounts, WebhookKey,
     WebhookRules,
 };
+pub use paging::{Page, PageAsk};
 pub use people::{ErasedTally, UserError, Where};
 pub use preview::{Example, Movement, MovementCounts, Preview, PreviewAsk, Seen};
 pub use projects::{ProjectChange, ProjectError, ProjectListing};
@@ -112,7 +114,7 @@ use std::{
 
 use bytes::Bytes;
 use compiled::Compiled;
-use engine::{Engine, EngineError, Publication, SqliteEngine, Write};
+use engine::{Engine, EngineError, Publication, SqliteEngine};
 use following::Following;
 use shelf::Shelves;
 use signing::Signing;
@@ -222,7 +224,7 @@ pub enum StoreError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// A cursor of the change stream.
+    /// A cursor of the change stream, or of a list.
     #[error(transparent)]
     Cursor(#[from] CursorError),
     /// One user.
@@ -296,10 +298,9 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let mut workspace = engine.workspace()?;
         if workspace.environments.is_empty() {
-            workspace.environments = environments::defaults(&ambient);
-            let environments = workspace.environments.iter().cloned();
-            let writes: Vec<Write> = environments.map(Write::Environment).collect();
+            let (first, writes) = environments::begun(&workspace, &ambient);
             engine.commit(&writes)?;
+            workspace = first;
         }
         let following = Following::default();
         following.welcome(&workspace.environments);

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    Store, StoreError,
+    Page, PageAsk, Store, StoreError,
     called::{expected_name, is_name_for_people},
     engine::Write,
     environment_names,
     import::is_name,
     known_environment,
+    paging::PROJECTS,
     workspace::{Project, Workspace},
 };
 use crate::limits;
@@ -81,11 +82,12 @@ pub enum ProjectError {
 }
 
 impl Store {
-    /// All projects, by sid.
-    pub fn projects(&self) -> Vec<ProjectListing> {
+    /// A page of all projects, by sid.
+    pub fn projects(&self, ask: &PageAsk) -> Result<Page<ProjectListing>, StoreError> {
         let workspace = self.workspace();
         let projects = workspace.projects.values();
-        projects.map(|own| listing(&workspace, own)).collect()
+        let page = PROJECTS.page(ask, projects, |own| own.sid.clone())?;
+        Ok(page.map(|own| listing(&workspace, own)))
     }
 
     /// One of them.

@@ -7,13 +7,14 @@ use serde_json::Map;
 use tokio::sync::watch;
 
 use super::{
-    Store, StoreError,
+    Page, PageAsk, Store, StoreError,
     engine::{DeadLetter, MembershipKey, Swept},
     known_environment,
     ledger::{
         self, ImportedUsers,
         changes::{self, Cursor},
     },
+    paging::{EXPORTED_GROUPS, EXPORTED_USERS},
     user_line::UserLine,
 };
 use crate::{
@@ -156,18 +157,20 @@ impl Store {
         Ok(done)
     }
 
-    /// Users after an id, as lines of such a file, in the order of their ids.
+    /// A page of users as lines of such a file, in the order of their ids.
     pub fn export_users(
         &self,
         environment: &str,
-        after: &str,
-    ) -> Result<Vec<UserLine>, StoreError> {
+        ask: &PageAsk,
+    ) -> Result<Page<UserLine>, StoreError> {
         let workspace = self.workspace();
         let uid = &known_environment(&workspace, environment)?.uid;
-        let users = self
-            .engine
-            .users_after(uid, after, limits::USER_LINES_MAX)?;
-        let lines = users.into_iter().map(|document| {
+        let after: String = EXPORTED_USERS.place(ask)?.unwrap_or_default();
+        let count_max = EXPORTED_USERS.count(ask.count_max);
+        // One more says whether anything follows.
+        let users = self.engine.users_after(uid, &after, count_max + 1)?;
+        let page = EXPORTED_USERS.cut(users, count_max, |last| last.identifier.clone());
+        Ok(page.map(|document| {
             let groups = document.groups.into_iter().map(|identifier| GroupDocument {
                 identifier,
                 properties: Map::new(),
@@ -177,28 +180,27 @@ impl Store {
                 properties: document.properties,
                 groups: groups.collect(),
             }
-        });
-        Ok(lines.collect())
+        }))
     }
 
     /// The same of groups.
     pub fn export_groups(
         &self,
         environment: &str,
-        after: &str,
-    ) -> Result<Vec<UserLine>, StoreError> {
+        ask: &PageAsk,
+    ) -> Result<Page<UserLine>, StoreError> {
         let workspace = self.workspace();
         let uid = &known_environment(&workspace, environment)?.uid;
-        let groups = self
-            .engine
-            .groups_after(uid, after, limits::USER_LINES_MAX)?;
-        let lines = groups.into_iter().map(|record| {
+        let after: String = EXPORTED_GROUPS.place(ask)?.unwrap_or_default();
+        let count_max = EXPORTED_GROUPS.count(ask.count_max);
+        let groups = self.engine.groups_after(uid, &after, count_max + 1)?;
+        let page = EXPORTED_GROUPS.cut(groups, count_max, |last| last.identifier.clone());
+        Ok(page.map(|record| {
             UserLine::Group(GroupDocument {
                 identifier: record.identifier,
                 properties: record.properties,
             })
-        });
-        Ok(lines.collect())
+        }))
     }
 
     /// Forgets what is too old, a bounded amount of it. To be called now and

@@ -131,6 +131,32 @@ impl Admin {
         Ok(answer)
     }
 
+    /// All rows of a list, page after page.
+    pub(super) fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        member: &str,
+    ) -> Result<Value, Failure> {
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let place = after.as_deref().map(|after| ("after", after));
+            let query: Vec<_> = query.iter().copied().chain(place).collect();
+            let mut page = self.get(path, &query)?;
+            let rows = page.get_mut(member).map(Value::take);
+            let Some(Value::Array(rows)) = rows else {
+                let what = format!("the store's answer is not a list of {member}");
+                return Err(Failure::undone(what).mend("is it of this release?"));
+            };
+            all.extend(rows);
+            match page["next"].as_str() {
+                Some(next) => after = Some(next.to_owned()),
+                None => return Ok(Value::Array(all)),
+            }
+        }
+    }
+
     /// Asks for a text.
     pub(super) fn get_text(
         &self,

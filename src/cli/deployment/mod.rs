@@ -189,7 +189,8 @@ pub(super) fn run(
             output,
         } => {
             let query = query(environment.as_deref());
-            let answer = Admin::find(&target, variables)?.get(&["deployments"], &query)?;
+            let answer =
+                Admin::find(&target, variables)?.list(&["deployments"], &query, "deployments")?;
             let rows = answer.as_array().cloned().unwrap_or_default();
             showing::rows(console, output, rows, &answer)?;
             Ok(Outcome::Done)

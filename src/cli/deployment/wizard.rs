@@ -47,9 +47,9 @@ pub(super) fn complete(
         .mend("give NAME, --flow and --channel"));
     }
     let possible = Possible {
-        flows: admin.get(&["flows"], &[])?,
-        channels: admin.get(&["channels"], &[])?,
-        deployments: admin.get(&["deployments"], &[])?,
+        flows: admin.list(&["flows"], &[], "flows")?,
+        channels: admin.list(&["channels"], &[], "channels")?,
+        deployments: admin.list(&["deployments"], &[], "deployments")?,
     };
     Wizard {
         console,

@@ -243,7 +243,7 @@ pub(super) fn run(
             if archived {
                 query.push(("archived", "true"));
             }
-            let answer = Admin::find(&target, variables)?.get(&["flags"], &query)?;
+            let answer = Admin::find(&target, variables)?.list(&["flags"], &query, "flags")?;
             list(console, output, &answer)?;
         }
         FlagCommand::Show {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Response, audit, channels, deployments, environments, flows, funnel,
+    paging::{paged, told},
     problem::Problem,
     projects,
     route::{Admin, Query, parameters},
@@ -23,6 +24,7 @@ use crate::{
     store::{
         Change, Fault, ImportReport, KeyName, KeyTerms, Role, SourceFile, StoredKeyKind,
         UnleashTerms, Workspace,
+        paging::{EDGES, KEYS},
     },
 };
 
@@ -119,12 +121,12 @@ pub(super) async fn answer(
             return Ok(Response::of(200, "application/yaml", text.into()));
         }
         Admin::Keys => {
-            let [environment] = parameters(query, ["environment"])?;
-            return Response::json(200, &api.store.keys(environment.as_deref())?);
+            let ([environment], ask) = paged(query, KEYS, ["environment"])?;
+            return told(KEYS, &api.store.keys_page(environment.as_deref(), &ask)?);
         }
         Admin::Edges => {
-            let [environment] = parameters(query, ["environment"])?;
-            return Response::json(200, &api.store.edges(environment.as_deref())?);
+            let ([environment], ask) = paged(query, EDGES, ["environment"])?;
+            return told(EDGES, &api.store.edges(environment.as_deref(), &ask)?);
         }
         Admin::User(id) => {
             let [environment] = parameters(query, ["environment"])?;
@@ -159,6 +161,10 @@ pub(super) async fn answer(
         Admin::Deployments(asked) => {
             return deployments::answer(api, asked, query, body).await;
         }
+        Admin::Projects(projects::Asked::List) => return projects::list(api, query),
+        Admin::Channels(channels::Asked::List) => return channels::list(api, query),
+        Admin::Flows => return flows::list(api, query),
+        Admin::FlowVersions(sid) => return flows::versions(api, &sid, query),
         _ => {}
     }
     let [] = parameters(query, [])?;
@@ -202,8 +208,7 @@ pub(super) async fn answer(
         Admin::Projects(asked) => projects::answer(api, asked, &body).await,
         Admin::ImportUsers(environment) => users::import(api, environment, body).await,
         Admin::RetryWebhook(environment, id) => webhooks::retry(api, environment, id).await,
-        Admin::Flows => flows::flows(api, None),
-        Admin::Flow(sid) => flows::flows(api, Some(&sid)),
+        Admin::Flow(sid) => flows::show(api, &sid),
         Admin::Channels(asked) => channels::answer(api, asked, &body).await,
         Admin::FlowStatus(sid) => flows::status(api, sid, &body).await,
         Admin::ConfirmRelease(environment, version) => confirm(api, environment, version).await,
@@ -212,6 +217,8 @@ pub(super) async fn answer(
         | Admin::Draft(_)
         | Admin::Audit(_)
         | Admin::Flag(_)
+        | Admin::Flows
+        | Admin::FlowVersions(_)
         | Admin::Edges
         | Admin::ExportUsers(_)
         | Admin::Export
@@ -310,15 +317,27 @@ fn files(body: Bytes) -> Result<Vec<SourceFile>, Problem> {
     Ok(vec![SourceFile { name, content }])
 }
 
-pub(super) fn revisions(api: &Api) -> BTreeMap<String, String> {
+fn revisions(api: &Api) -> BTreeMap<String, String> {
     let workspace = api.store.workspace();
     let names = workspace.environments.iter().map(|own| own.name.clone());
     names
         .filter_map(|name| {
-            let current = api.store.watch(&name).ok()?.borrow().revision;
-            Some((name, current.to_string()))
+            let current = revision(api, &name)?;
+            Some((name, current))
         })
         .collect()
+}
+
+/// What is in force in an environment.
+pub(super) fn revision(api: &Api, environment: &str) -> Option<String> {
+    Some(
+        api.store
+            .watch(environment)
+            .ok()?
+            .borrow()
+            .revision
+            .to_string(),
+    )
 }
 
 fn named(kind: StoredKeyKind, environment: Option<String>, name: String) -> KeyName {

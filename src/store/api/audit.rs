@@ -4,13 +4,13 @@
 
 use super::{
     Api, Response,
+    paging::paged,
     problem::Problem,
     route::{Query, parameters},
 };
 use crate::{
     clock::UnixMs,
-    limits::{AUDIT_PER_ANSWER, AUDIT_PER_ANSWER_MAX},
-    store::{AuditFilter, Audited, Store},
+    store::{AuditFilter, Audited, Store, paging::AUDIT},
 };
 
 /// What is asked of the log.
@@ -33,16 +33,8 @@ pub(super) async fn answer(api: &Api, asked: Asked, query: &Query) -> Result<Res
 }
 
 async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
-    let known = [
-        "environment",
-        "who",
-        "object",
-        "kind",
-        "since",
-        "after",
-        "limit",
-    ];
-    let [environment, who, object, kind, since, after, count] = parameters(query, known)?;
+    let known = ["environment", "who", "object", "kind", "since"];
+    let ([environment, who, object, kind, since], page) = paged(query, AUDIT, known)?;
     let asked = Audited {
         environment,
         filter: AuditFilter {
@@ -52,8 +44,7 @@ async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
             since_ms: since.map_or(Ok(0), |text| time(&text))?,
             ..AuditFilter::default()
         },
-        after,
-        count_max: count.map_or(Ok(AUDIT_PER_ANSWER), |text| read_count(&text))?,
+        page,
     };
     let work = move |store: &Store| store.audit(&asked);
     Response::json(200, &api.blocking(work).await?)
@@ -68,15 +59,5 @@ fn time(text: &str) -> Result<UnixMs, Problem> {
         Problem::new(400, "malformed-time", "since cannot be read")
             .found(text)
             .expected("a time such as 2026-11-22T07:00:00Z, or milliseconds since 1970")
-    })
-}
-
-fn read_count(text: &str) -> Result<usize, Problem> {
-    let number = text.parse().ok();
-    let number = number.filter(|number| (1..=AUDIT_PER_ANSWER_MAX).contains(number));
-    number.ok_or_else(|| {
-        Problem::new(400, "malformed-limit", "so many entries cannot be told of")
-            .found(text)
-            .expected(&format!("1 to {AUDIT_PER_ANSWER_MAX}"))
     })
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{
     Api, Response,
-    admin::{read, revisions},
+    admin::{read, revision},
+    paging::{self, paged},
     problem::Problem,
     route::{Query, allowed, decoded, parameters},
 };
@@ -17,7 +18,7 @@ use crate::{
     snapshot::wire::{EnvironmentType, UnsignedUsers},
     store::{
         AccessChange, CloneTerms, Environment, EnvironmentChange, NewEnvironment, NewUserKey,
-        known_environment, touching,
+        Workspace, known_environment, paging::ENVIRONMENTS, touching,
     },
 };
 
@@ -139,9 +140,11 @@ pub(super) async fn answer(
         let [force] = parameters(query, ["force"])?;
         return delete(api, name, force).await;
     }
+    if asked == Asked::List {
+        return list(api, query);
+    }
     let [] = parameters(query, [])?;
     match asked {
-        Asked::List => list(api),
         Asked::Show(name) => show(api, 200, &name),
         Asked::Create => {
             let body: CreateBody = read(body)?;
@@ -181,7 +184,7 @@ pub(super) async fn answer(
             Response::json(201, &cloned)
         }
         // Answered above.
-        Asked::Delete(_) => Ok(Response::empty(204)),
+        Asked::List | Asked::Delete(_) => Ok(Response::empty(204)),
     }
 }
 
@@ -228,25 +231,28 @@ async fn delete(api: &Api, name: String, force: Option<String>) -> Result<Respon
     Response::json(200, &json!({"deleted": name}))
 }
 
-fn list(api: &Api) -> Result<Response, Problem> {
+/// By name.
+fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
+    let ([], ask) = paged(query, ENVIRONMENTS, [])?;
     let workspace = api.store.workspace();
-    let answers = workspace.environments.iter().map(|own| told(api, own));
-    Response::json(200, &answers.collect::<Result<Vec<_>, _>>()?)
+    let mut all: Vec<&Environment> = workspace.environments.iter().collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    let page = ENVIRONMENTS.page(&ask, all, |own| own.name.clone())?;
+    paging::told(ENVIRONMENTS, &page.map(|own| told(api, &workspace, own)))
 }
 
 fn show(api: &Api, status: u16, name: &str) -> Result<Response, Problem> {
     let workspace = api.store.workspace();
     let environment = known_environment(&workspace, name)?;
-    Response::json(status, &told(api, environment)?)
+    Response::json(status, &told(api, &workspace, environment))
 }
 
-fn told(api: &Api, environment: &Environment) -> Result<Answer, Problem> {
-    let revision = revisions(api).remove(&environment.name);
-    let tag = touching::environment_tag(&api.store.workspace(), &environment.uid);
-    Ok(Answer {
+fn told(api: &Api, workspace: &Workspace, environment: &Environment) -> Answer {
+    let tag = touching::environment_tag(workspace, &environment.uid);
+    Answer {
         environment: environment.clone(),
-        revision: revision.unwrap_or_default(),
-        edges: api.store.edges(Some(&environment.name))?.len(),
+        revision: revision(api, &environment.name).unwrap_or_default(),
+        edges: api.store.edges_heard(&environment.name).len(),
         etag: format!("\"{tag}\""),
-    })
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Request, Response,
+    paging::{paged, told},
     problem::Problem,
     route::{Admin, Query, allowed, decoded, parameters},
     terms::{tag, truth},
@@ -17,6 +18,7 @@ use super::{
 use crate::store::{
     Flag, ImportReport, Known, Segment, Store, StoreError, Terms, Workspace, export,
     flags::{editing::known, segments},
+    paging::{FLAGS, SEGMENTS},
 };
 
 /// What is asked of flags and segments.
@@ -105,13 +107,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     match &asked {
         Asked::Flags => return list(api, query).await,
-        Asked::Segments => {
-            let [] = parameters(query, [])?;
-            let workspace = api.store.workspace();
-            let segments = workspace.segments.values();
-            let rows = segments.map(|own| segment_value(&workspace, own));
-            return Response::json(200, &rows.collect::<Result<Vec<_>, StoreError>>()?);
-        }
+        Asked::Segments => return list_segments(api, query),
         Asked::Flag(name) => return show(api, query, Told::Flag(name.clone())).await,
         Asked::Segment(which) => return show(api, query, Told::Segment(which.clone())).await,
         Asked::Strategies(name, place) => return strategies(api, query, name, place).await,
@@ -264,7 +260,7 @@ fn shown(
 }
 
 async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
-    let [project, archived] = parameters(query, ["project", "archived"])?;
+    let ([project, archived], ask) = paged(query, FLAGS, ["project", "archived"])?;
     let archived = archived.map_or(Ok(false), |text| truth("archived", &text))?;
     api.blocking(move |store| {
         let workspace = store.workspace();
@@ -272,10 +268,23 @@ async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
             own.archived_ms.is_some() == archived
                 && project.as_ref().is_none_or(|wanted| *wanted == own.project)
         });
-        let rows = flags.map(|own| flag_value(store, &workspace, own));
-        Response::json(200, &rows.collect::<Result<Vec<_>, StoreError>>()?)
+        let page = FLAGS.page(&ask, flags, |own| own.name.clone())?;
+        let page = page.try_map(|own| flag_value(store, &workspace, own))?;
+        told(FLAGS, &page)
     })
     .await
+}
+
+/// By number.
+fn list_segments(api: &Api, query: &Query) -> Result<Response, Problem> {
+    let ([], ask) = paged(query, SEGMENTS, [])?;
+    let workspace = api.store.workspace();
+    let segments = workspace.segments.values();
+    let page = SEGMENTS.page(&ask, segments, |own| own.id)?;
+    told(
+        SEGMENTS,
+        &page.try_map(|own| segment_value(&workspace, own))?,
+    )
 }
 
 async fn strategies(

@@ -3,11 +3,28 @@
 //! What there is and where it is switched on. The status is the one thing that
 //! is set here; what flows consist of comes with imports.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Response, admin::read, deployments::written, problem::Problem};
-use crate::store::{DeployError, StoreError, Workspace, touching};
+use super::{
+    Api, Response,
+    admin::read,
+    deployments::{in_order, written},
+    paging::{paged, told},
+    problem::Problem,
+    route::Query,
+};
+use crate::{
+    limits::FLOW_VERSIONS_TOLD_MAX,
+    store::{
+        DeployError, StoreError, Workspace,
+        paging::{FLOWS, VERSIONS},
+        touching,
+        workspace::{AuthoredVersion, Flow},
+    },
+};
 
 /// The body of a status.
 #[derive(Deserialize)]
@@ -36,42 +53,79 @@ pub(super) async fn status(
     Response::json(200, &answer)
 }
 
-/// Every flow, or one in full.
-pub(super) fn flows(api: &Api, sid: Option<&str>) -> Result<Response, Problem> {
+/// A page of all flows, or of those of a project, by sid.
+pub(super) fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
+    let ([project], ask) = paged(query, FLOWS, ["project"])?;
     let workspace = api.store.workspace();
-    let Some(sid) = sid else {
-        let flows = workspace.flows.values();
-        let flows: Vec<Value> = flows.map(|flow| flow_row(&workspace, flow)).collect();
-        return Response::json(200, &flows);
-    };
-    let flow = workspace.flows.get(sid);
-    let flow = flow.ok_or_else(|| StoreError::Deploy(DeployError::UnknownFlow(sid.to_owned())))?;
+    let flows = workspace.flows.values();
+    let flows = flows.filter(|own| project.as_ref().is_none_or(|wanted| *wanted == own.project));
+    let page = FLOWS.page(&ask, flows, |own| own.sid.clone())?;
+    told(FLOWS, &page.map(|flow| flow_row(&workspace, flow)))
+}
+
+/// A page of the versions of a flow, by number; the draft comes first.
+pub(super) fn versions(api: &Api, sid: &str, query: &Query) -> Result<Response, Problem> {
+    let ([], ask) = paged(query, VERSIONS, [])?;
+    let workspace = api.store.workspace();
+    let flow = known(&workspace, sid)?;
+    let page = VERSIONS.page(&ask, &flow.versions, |(number, _)| **number)?;
+    told(
+        VERSIONS,
+        &page.map(|own| version_row(&workspace, flow, own)),
+    )
+}
+
+/// One flow, with its newest versions and its first deployments.
+pub(super) fn show(api: &Api, sid: &str) -> Result<Response, Problem> {
+    let workspace = api.store.workspace();
+    let flow = known(&workspace, sid)?;
     let mut answer = flow_row(&workspace, flow);
-    let own_content = |number: u32| -> Vec<&str> {
-        let places = flow.content.keys().filter(|(own, _)| *own == number);
-        let places = places.filter_map(|(_, uid)| workspace.environment_by_uid(uid));
-        places.map(|own| own.name.as_str()).collect()
-    };
-    let versions = flow.versions.iter().map(|(number, version)| {
-        json!({
-            "content_in": own_content(*number),
-            "version": number, "blocks": version.part.blocks.len(), "message": version.message,
-            "author": version.author, "created_ms": version.created_ms,
-            "migration": version.part.migration,
-        })
-    });
-    answer["history"] = versions.collect();
+    let committed = flow.versions.range(1..);
+    let older = committed
+        .clone()
+        .count()
+        .saturating_sub(FLOW_VERSIONS_TOLD_MAX);
+    let draft = flow.versions.get_key_value(&0);
+    answer["history"] = draft
+        .into_iter()
+        .chain(committed.skip(older))
+        .map(|own| version_row(&workspace, flow, own))
+        .collect();
+    answer["history_left_out"] = json!(older);
     let now = api.store.now_ms();
-    let deployments = workspace.deployments.values();
-    let own = deployments.filter(|own| own.flow_uid == flow.uid);
-    answer["deployments"] = own.map(|own| written(&workspace, own, now)).collect();
+    let deployments = in_order(&workspace, |own| own.flow_uid == flow.uid);
+    let told = deployments.iter().take(FLOW_VERSIONS_TOLD_MAX);
+    answer["deployments"] = told.map(|(_, own)| written(&workspace, own, now)).collect();
+    let left_out = deployments.len().saturating_sub(FLOW_VERSIONS_TOLD_MAX);
+    answer["deployments_left_out"] = json!(left_out);
     Ok(Response {
         etag: Some(format!("\"{}\"", touching::flow_tag(&workspace, &flow.uid))),
         ..Response::json(200, &answer)?
     })
 }
 
-fn flow_row(workspace: &Workspace, flow: &crate::store::workspace::Flow) -> Value {
+fn known<'w>(workspace: &'w Workspace, sid: &str) -> Result<&'w Flow, StoreError> {
+    let flow = workspace.flows.get(sid);
+    flow.ok_or_else(|| StoreError::Deploy(DeployError::UnknownFlow(sid.to_owned())))
+}
+
+fn version_row(
+    workspace: &Workspace,
+    flow: &Flow,
+    (number, version): (&u32, &Arc<AuthoredVersion>),
+) -> Value {
+    let places = flow.content.keys().filter(|(own, _)| own == number);
+    let places = places.filter_map(|(_, uid)| workspace.environment_by_uid(uid));
+    let places: Vec<&str> = places.map(|own| own.name.as_str()).collect();
+    json!({
+        "content_in": places,
+        "version": number, "blocks": version.part.blocks.len(), "message": version.message,
+        "author": version.author, "created_ms": version.created_ms,
+        "migration": version.part.migration,
+    })
+}
+
+fn flow_row(workspace: &Workspace, flow: &Flow) -> Value {
     let environments = workspace.environments.iter();
     let shown = environments.filter(|own| workspace.is_shown(flow, &own.uid));
     let status: serde_json::Map<String, Value> = shown

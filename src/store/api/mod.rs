@@ -16,6 +16,7 @@ mod flags;
 mod flows;
 mod funnel;
 mod openapi;
+mod paging;
 mod permits;
 mod problem;
 mod projects;

@@ -94,6 +94,7 @@ needs! {
 
     Admin::Flows => "flows", Viewer, Place::Anywhere;
     Admin::Flow(_) => "flow", Viewer, Place::Anywhere;
+    Admin::FlowVersions(_) => "versions", Viewer, Place::Anywhere;
     Admin::FlowStatus(_) => "setFlowStatus", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Create) => "createFlow", Editor, Place::Anywhere;
     Admin::Draft(drafts::Asked::Rename(_)) => "renameFlow", Editor, Place::Anywhere;

@@ -392,9 +392,6 @@ impl From<DeliveryError> for Problem {
         match error {
             DeliveryError::Unknown(_) => Self::new(404, "unknown-webhook", text),
             DeliveryError::UnknownFlow(_) => Self::new(404, "unknown-flow", text),
-            DeliveryError::Cursor(found) => Self::new(400, "malformed-cursor", text)
-                .found(&found)
-                .expected("the next of an earlier answer, or none"),
         }
     }
 }
@@ -412,9 +409,6 @@ impl From<AuditError> for Problem {
         let text = error.to_string();
         match error {
             AuditError::Unknown(_) => Self::new(404, "unknown-entry", text),
-            AuditError::Cursor(found) => Self::new(400, "malformed-cursor", text)
-                .found(&found)
-                .expected("the next of an earlier answer, or none"),
         }
     }
 }

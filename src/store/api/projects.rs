@@ -8,10 +8,11 @@ use serde::{Deserialize, Deserializer};
 use super::{
     Api, Response,
     admin::read,
+    paging::{paged, told},
     problem::Problem,
-    route::{allowed, decoded},
+    route::{Query, allowed, decoded},
 };
-use crate::store::{ProjectChange, ProjectListing, touching};
+use crate::store::{ProjectChange, ProjectListing, paging::PROJECTS, touching};
 
 /// What is asked of projects, by sid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,12 @@ fn given<'de, D: Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// A page of them, by sid.
+pub(super) fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
+    let ([], ask) = paged(query, PROJECTS, [])?;
+    told(PROJECTS, &api.store.projects(&ask)?)
+}
+
 /// Answers one of them.
 pub(super) async fn answer(
     api: &Api,
@@ -72,7 +79,8 @@ pub(super) async fn answer(
     body: &bytes::Bytes,
 ) -> Result<Response, Problem> {
     match asked {
-        Asked::List => Response::json(200, &api.store.projects()),
+        // Answered before.
+        Asked::List => Ok(Response::empty(204)),
         Asked::Show(sid) => shown(api, 200, &api.store.project(&sid)?),
         Asked::Create => {
             let CreateBody {

@@ -65,6 +65,8 @@ pub(super) enum Admin {
     Channels(channels::Asked),
     Flows,
     Flow(String),
+    /// Its versions.
+    FlowVersions(String),
     /// How far its runs came.
     Funnel(String),
     /// Environment, and what is asked of its users and groups.
@@ -203,6 +205,7 @@ fn flows(method: &str, rest: &[&str]) -> Result<Option<Admin>, Problem> {
         ([sid], _) => ("GET, PATCH, DELETE", Admin::Flow(decoded(sid)?)),
         ([sid, "funnel"], _) => ("GET", Admin::Funnel(decoded(sid)?)),
         ([sid, "status"], _) => ("POST", Admin::FlowStatus(decoded(sid)?)),
+        ([sid, "versions"], _) => ("GET", Admin::FlowVersions(decoded(sid)?)),
         ([sid, "versions", "draft"], "PUT") => {
             ("PUT", Admin::Draft(Asked::PutDraft(decoded(sid)?)))
         }
@@ -301,7 +304,13 @@ pub(super) fn parameters<const N: usize>(
     query: &Query,
     known: [&str; N],
 ) -> Result<[Option<String>; N], Problem> {
-    let mut values = std::array::from_fn(|_| None);
+    let mut found = values(query, &known)?.into_iter();
+    Ok(std::array::from_fn(|_| found.next().flatten()))
+}
+
+/// The same of as many parameters as there are.
+pub(super) fn values(query: &Query, known: &[&str]) -> Result<Vec<Option<String>>, Problem> {
+    let mut values = vec![None; known.len()];
     for (name, value) in query {
         match known.iter().position(|known| known == name) {
             Some(at) => {

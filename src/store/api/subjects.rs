@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::{
     Api, Response, admin,
+    paging::paged,
     problem::Problem,
     route::{Admin, Query, allowed, decoded, parameters, subject},
 };
 use crate::{
-    limits::{USERS_PER_ANSWER, USERS_PER_ANSWER_MAX},
     progress::event::UserDocument,
-    store::{Store, UserSearch, Where},
+    store::{Store, UserSearch, Where, paging::FOUND_USERS},
 };
 
 /// What is asked, in which environment.
@@ -161,8 +161,8 @@ fn shown(
 }
 
 async fn find(api: &Api, environment: String, query: &Query) -> Result<Response, Problem> {
-    let known = ["prefix", "contains", "property", "group", "after", "limit"];
-    let [prefix, contains, property, group, after, limit] = parameters(query, known)?;
+    let known = ["prefix", "contains", "property", "group"];
+    let ([prefix, contains, property, group], page) = paged(query, FOUND_USERS, known)?;
     let property = property.map(|text| match text.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
         None => (text, None),
@@ -172,19 +172,8 @@ async fn find(api: &Api, environment: String, query: &Query) -> Result<Response,
         contains,
         property,
         group,
-        after: after.unwrap_or_default(),
-        count_max: limit.map_or(Ok(USERS_PER_ANSWER), |text| read_count(&text))?,
+        page,
     };
     let work = move |store: &Store| store.find_users(&environment, &search);
     Response::json(200, &api.blocking(work).await?)
-}
-
-fn read_count(text: &str) -> Result<usize, Problem> {
-    let number = text.parse().ok();
-    let number = number.filter(|number| (1..=USERS_PER_ANSWER_MAX).contains(number));
-    number.ok_or_else(|| {
-        Problem::new(400, "malformed-limit", "so many users cannot be told of")
-            .found(text)
-            .expected(&format!("1 to {USERS_PER_ANSWER_MAX}"))
-    })
 }

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     limits::LATE_ENTRIES_MAX,
-    store::{AuditChange, AuditFilter, Audited, Role, Store, Workspace, condition::Subject},
+    store::{
+        AuditChange, AuditFilter, Audited, PageAsk, Role, Store, Workspace, condition::Subject,
+    },
 };
 
 /// Whether a route changes anything.
@@ -205,7 +207,7 @@ impl Api {
                 object: Some(object.clone()),
                 ..AuditFilter::default()
             },
-            count_max: LATE_ENTRIES_MAX,
+            page: PageAsk::first(LATE_ENTRIES_MAX),
             ..Audited::default()
         };
         let page = self

@@ -7,12 +7,16 @@ use bytes::Bytes;
 
 use super::{
     Api, Response,
+    paging::paged,
     problem::Problem,
     route::{Query, parameters},
 };
 use crate::{
-    limits::{USAGE_HOURS_MAX, USAGE_PER_ANSWER, USAGE_PER_ANSWER_MAX},
-    store::{Store, UsageQuery},
+    limits::USAGE_HOURS_MAX,
+    store::{
+        Store, UsageQuery,
+        paging::{APPLICATIONS, USAGE},
+    },
     usage::UsageBatch,
 };
 
@@ -49,12 +53,11 @@ pub(super) async fn take(api: &Api, environment: String, body: Bytes) -> Result<
 pub(super) async fn answer(api: &Api, asked: Asked, query: &Query) -> Result<Response, Problem> {
     match asked {
         Asked::Flags(environment) => {
-            let [hours, app, after, limit] = parameters(query, ["hours", "app", "after", "limit"])?;
+            let ([hours, app], page) = paged(query, USAGE, ["hours", "app"])?;
             let asked = UsageQuery {
                 hours: read_hours(hours)?,
                 app,
-                after,
-                count_max: read_count(limit)?,
+                page,
             };
             let work = move |store: &Store| store.usage(&environment, &asked);
             Response::json(200, &api.blocking(work).await?)
@@ -66,11 +69,8 @@ pub(super) async fn answer(api: &Api, asked: Asked, query: &Query) -> Result<Res
             Response::json(200, &api.blocking(work).await?)
         }
         Asked::Applications => {
-            let [environment, after, limit] = parameters(query, ["environment", "after", "limit"])?;
-            let count_max = read_count(limit)?;
-            let work = move |store: &Store| {
-                store.applications(environment.as_deref(), after.as_deref(), count_max)
-            };
+            let ([environment], page) = paged(query, APPLICATIONS, ["environment"])?;
+            let work = move |store: &Store| store.applications(environment.as_deref(), &page);
             Response::json(200, &api.blocking(work).await?)
         }
     }
@@ -84,18 +84,5 @@ fn read_hours(text: Option<String>) -> Result<u64, Problem> {
         Problem::new(400, "malformed-hours", "so many hours cannot be summed")
             .found(&text)
             .expected(&format!("1 to {USAGE_HOURS_MAX}"))
-    })
-}
-
-fn read_count(text: Option<String>) -> Result<usize, Problem> {
-    let Some(text) = text else {
-        return Ok(USAGE_PER_ANSWER);
-    };
-    let number = text.parse().ok();
-    let number = number.filter(|number| (1..=USAGE_PER_ANSWER_MAX).contains(number));
-    number.ok_or_else(|| {
-        Problem::new(400, "malformed-limit", "so many rows cannot be told of")
-            .found(&text)
-            .expected(&format!("1 to {USAGE_PER_ANSWER_MAX}"))
     })
 }

@@ -4,17 +4,21 @@
 //! that do not fit are told of in the answer; the others are taken.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     Api, Response, admin,
+    paging::{paged, told},
     problem::Problem,
-    route::{Query, parameters},
+    route::Query,
 };
 use crate::{
     limits::USER_LINES_MAX,
-    store::{Store, UserLine},
+    store::{
+        Store, UserLine,
+        paging::{EXPORTED_GROUPS, EXPORTED_USERS},
+    },
 };
 
 /// Lines to take.
@@ -25,14 +29,6 @@ struct ImportBody {
     /// Nothing is written.
     #[serde(default)]
     dry_run: bool,
-}
-
-/// One page of lines.
-#[derive(Serialize)]
-struct Page {
-    lines: Vec<Box<RawValue>>,
-    /// Where the next one begins; none when this was the last.
-    next: Option<String>,
 }
 
 /// `POST /admin/v1/environments/{env}/users`.
@@ -65,8 +61,8 @@ pub(super) async fn export(
     environment: String,
     query: &Query,
 ) -> Result<Response, Problem> {
-    let [kind, after] = parameters(query, ["kind", "after"])?;
-    let after = after.unwrap_or_default();
+    // Either takes as many.
+    let ([kind], ask) = paged(query, EXPORTED_USERS, ["kind"])?;
     let is_of_groups = match kind.as_deref() {
         None | Some("users") => false,
         Some("groups") => true,
@@ -78,28 +74,16 @@ pub(super) async fn export(
             );
         }
     };
-    let page = move |store: &Store| {
-        let lines = match is_of_groups {
-            true => store.export_groups(&environment, &after)?,
-            false => store.export_users(&environment, &after)?,
+    let work = move |store: &Store| {
+        let (list, page) = match is_of_groups {
+            true => (EXPORTED_GROUPS, store.export_groups(&environment, &ask)?),
+            false => (EXPORTED_USERS, store.export_users(&environment, &ask)?),
         };
-        page(lines)
+        let page = page.try_map(|line| {
+            let text = line.write().and_then(RawValue::from_string);
+            text.map_err(|error| Problem::internal(&error))
+        })?;
+        told(list, &page)
     };
-    Response::json(200, &api.blocking(page).await?)
-}
-
-fn page(lines: Vec<UserLine>) -> Result<Page, Problem> {
-    let is_full = lines.len() == USER_LINES_MAX;
-    let next = lines.last().filter(|_| is_full).map(|line| match line {
-        UserLine::User { user, .. } => user.clone(),
-        UserLine::Group(group) => group.identifier.clone(),
-    });
-    let written = lines.into_iter().map(|line| {
-        let text = line.write().and_then(RawValue::from_string);
-        text.map_err(|error| Problem::internal(&error))
-    });
-    Ok(Page {
-        lines: written.collect::<Result<_, _>>()?,
-        next,
-    })
+    api.blocking(work).await
 }

@@ -5,15 +5,8 @@
 
 use serde_json::Value;
 
-use super::{
-    Api, Response,
-    problem::Problem,
-    route::{Query, parameters},
-};
-use crate::{
-    limits::{WEBHOOKS_PER_ANSWER, WEBHOOKS_PER_ANSWER_MAX},
-    store::{Deliveries, engine::DeliveryState},
-};
+use super::{Api, Response, paging::paged, problem::Problem, route::Query};
+use crate::store::{Deliveries, engine::DeliveryState, paging::WEBHOOKS};
 
 /// `GET /admin/v1/environments/{env}/webhooks`.
 pub(super) async fn list(
@@ -21,14 +14,12 @@ pub(super) async fn list(
     environment: String,
     query: &Query,
 ) -> Result<Response, Problem> {
-    let known = ["state", "user", "flow", "after", "limit"];
-    let [state, user, flow, after, count] = parameters(query, known)?;
+    let ([state, user, flow], page) = paged(query, WEBHOOKS, ["state", "user", "flow"])?;
     let asked = Deliveries {
         state: state.map(read_state).transpose()?,
         user,
         flow,
-        after,
-        count_max: count.map_or(Ok(WEBHOOKS_PER_ANSWER), |text| read_count(&text))?,
+        page,
     };
     let work = move |store: &crate::store::Store| store.deliveries(&environment, &asked);
     Response::json(200, &api.blocking(work).await?)
@@ -46,15 +37,5 @@ fn read_state(word: String) -> Result<DeliveryState, Problem> {
         Problem::new(400, "malformed-state", "no webhook is in this state")
             .found(&word)
             .expected("waiting, delivered or given-up")
-    })
-}
-
-fn read_count(text: &str) -> Result<usize, Problem> {
-    let number = text.parse().ok();
-    let number = number.filter(|number| (1..=WEBHOOKS_PER_ANSWER_MAX).contains(number));
-    number.ok_or_else(|| {
-        Problem::new(400, "malformed-limit", "so many webhooks cannot be told of")
-            .found(text)
-            .expected(&format!("1 to {WEBHOOKS_PER_ANSWER_MAX}"))
     })
 }

@@ -10,8 +10,9 @@ pub use entry::{AuditChange, AuditEntry, Who};
 
 use serde::Serialize;
 
-use super::{Store, StoreError, known_environment, workspace::Environment};
-use crate::limits;
+use super::{
+    Page, PageAsk, Store, StoreError, known_environment, paging::AUDIT, workspace::Environment,
+};
 
 /// Why entries are not told of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +20,6 @@ pub enum AuditError {
     /// Not there, or not any more.
     #[error("no entry {0} is in the audit log (was it too long ago?)")]
     Unknown(u64),
-    /// Not of an earlier answer.
-    #[error("the cursor cannot be read")]
-    Cursor(String),
 }
 
 /// Which entries are meant; the default is all.
@@ -46,10 +44,8 @@ pub struct Audited {
     pub environment: Option<String>,
     /// The rest of the filter.
     pub filter: AuditFilter,
-    /// Behind where an earlier answer ended.
-    pub after: Option<String>,
-    /// At most so many; never above the limit.
-    pub count_max: usize,
+    /// Which page.
+    pub page: PageAsk,
 }
 
 /// A stretch of the log.
@@ -71,17 +67,12 @@ impl Store {
             environment_uid: environment.transpose()?.map(|own| own.uid.clone()),
             ..asked.filter.clone()
         };
-        let before = asked.after.as_deref().map_or(Ok(u64::MAX), |cursor| {
-            let read = cursor.parse::<u64>();
-            read.map_err(|_| AuditError::Cursor(cursor.to_owned()))
-        })?;
-        let count_max = asked.count_max.clamp(1, limits::AUDIT_PER_ANSWER_MAX);
+        let before = AUDIT.place(&asked.page)?.unwrap_or(u64::MAX);
+        let count_max = AUDIT.count(asked.page.count_max);
         // One more says whether anything follows.
-        let mut entries = self.engine.audited(&filter, before, count_max + 1)?;
-        let follows = entries.len() > count_max;
-        entries.truncate(count_max);
-        let next = entries.last().filter(|_| follows);
-        let next = next.map(|last| last.id.to_string());
+        let entries = self.engine.audited(&filter, before, count_max + 1)?;
+        let Page { rows, next } = AUDIT.cut(entries, count_max, |last| last.id);
+        let entries = rows;
         Ok(AuditPage { entries, next })
     }
 

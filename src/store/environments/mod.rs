@@ -12,10 +12,10 @@ pub use cloning::{CloneTerms, Cloned};
 use std::sync::Arc;
 
 use super::{
-    AccessChange, Store, StoreError, access,
+    AccessChange, Actor, AuditEntry, Store, StoreError, access,
     engine::Write,
     import::is_name,
-    known_environment,
+    known_environment, touching,
     workspace::{DeletedEnvironment, Environment, StoredKey, Workspace},
 };
 use crate::{
@@ -179,7 +179,7 @@ impl Store {
         self.author(|workspace| {
             let environment = known_environment(workspace, name)?;
             refuse_last(workspace, environment)?;
-            let running = self.running_edges(name, now)?;
+            let running = self.running_edges(name, now);
             if !running.is_empty() && !force {
                 return Err(EnvironmentError::Served {
                     name: name.to_owned(),
@@ -197,10 +197,10 @@ impl Store {
     }
 
     /// Edges that were heard of a moment ago, by the names they give themselves.
-    fn running_edges(&self, name: &str, now: UnixMs) -> Result<Vec<String>, StoreError> {
-        let edges = self.edges(Some(name))?.into_iter();
-        let running = edges.filter(|own| now.saturating_sub(own.seen_ms) <= EDGE_RUNS_MS);
-        Ok(running.map(|own| own.report.edge).collect())
+    fn running_edges(&self, name: &str, now: UnixMs) -> Vec<String> {
+        let edges = self.edges_heard(name).into_iter();
+        let running = edges.filter(|(_, seen_ms)| now.saturating_sub(*seen_ms) <= EDGE_RUNS_MS);
+        running.map(|(edge, _)| edge).collect()
     }
 
     /// Goes on erasing what is left of deleted environments.
@@ -236,14 +236,25 @@ impl Store {
     }
 }
 
-/// What a fresh store has: a world to try things in, with drafts, and the real one.
-pub(super) fn defaults(ambient: &Ambient) -> Vec<Environment> {
+/// What a fresh store has, and how to get there: a world to try things in, with
+/// drafts, and the real one. Nobody asked for them but the store itself.
+pub(super) fn begun(workspace: &Workspace, ambient: &Ambient) -> (Workspace, Vec<Write>) {
     let environment =
         |name, kind, drafts| Environment::new(ambient.hex::<16>(), name, kind, drafts);
-    vec![
+    let mut after = workspace.clone();
+    after.environments = vec![
         environment("development", EnvironmentType::Development, true),
         environment("production", EnvironmentType::Production, false),
-    ]
+    ];
+    let environments = after.environments.iter().cloned();
+    let mut writes: Vec<Write> = environments.map(Write::Environment).collect();
+    let touched = writes.iter();
+    let touched = touched.filter_map(|write| touching::touched(write, workspace, &after));
+    let touched: Vec<_> = touched.collect();
+    let ends = (workspace, &after);
+    let entry = AuditEntry::of_change(&Actor::store(), ambient.now_ms(), &touched, ends);
+    writes.push(Write::Audit(Box::new(entry)));
+    (after, writes)
 }
 
 /// The workspace without an environment, and how to get there.

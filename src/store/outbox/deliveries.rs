@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::call;
 use crate::{
     clock::UnixMs,
-    limits,
     store::{
-        Store, StoreError,
+        PageAsk, Store, StoreError,
         engine::{
             Attempt, DeliveryFilter, DeliveryPlace, DeliveryState, OutboxEntry, WebhookEffect,
         },
         known_environment,
+        paging::WEBHOOKS,
         workspace::Workspace,
     },
 };
@@ -29,9 +29,6 @@ pub enum DeliveryError {
     /// A filter by a flow that is not there.
     #[error("the flow {0:?} does not exist")]
     UnknownFlow(String),
-    /// Not of an earlier answer.
-    #[error("the cursor cannot be read")]
-    Cursor(String),
 }
 
 /// What is asked for; the default is the newest of all.
@@ -43,10 +40,8 @@ pub struct Deliveries {
     pub user: Option<String>,
     /// Only of this flow, by its sid.
     pub flow: Option<String>,
-    /// Behind where an earlier answer ended.
-    pub after: Option<String>,
-    /// At most so many; never above the limit.
-    pub count_max: usize,
+    /// Which page.
+    pub page: PageAsk,
 }
 
 /// One webhook and what became of it.
@@ -104,20 +99,18 @@ impl Store {
             user: asked.user.clone(),
             flow: flow.transpose()?,
         };
-        let after = asked.after.as_deref().map(place).transpose()?;
-        let count_max = asked.count_max.clamp(1, limits::WEBHOOKS_PER_ANSWER_MAX);
+        let after = WEBHOOKS.place(&asked.page)?;
+        let after = after.map(|(posted_ms, id)| DeliveryPlace { posted_ms, id });
+        let count_max = WEBHOOKS.count(asked.page.count_max);
         // One more says whether anything follows.
-        let mut found =
+        let found =
             self.engine
                 .deliveries(&environment.uid, &filter, after.as_ref(), count_max + 1)?;
-        let follows = found.len() > count_max;
-        found.truncate(count_max);
-        let next = found.last().filter(|_| follows);
-        let next = next.map(|last| format!("{}.{}", last.posted_ms, last.id));
-        let webhooks = found.into_iter().map(|entry| self.told(&workspace, entry));
+        let page = WEBHOOKS.cut(found, count_max, |last| (last.posted_ms, last.id.clone()));
+        let page = page.map(|entry| self.told(&workspace, entry));
         Ok(DeliveryPage {
-            webhooks: webhooks.collect(),
-            next,
+            webhooks: page.rows,
+            next: page.next,
         })
     }
 
@@ -176,14 +169,4 @@ impl Store {
             attempts: entry.log,
         }
     }
-}
-
-/// Reads where an earlier answer ended.
-fn place(cursor: &str) -> Result<DeliveryPlace, DeliveryError> {
-    let wrong = || DeliveryError::Cursor(cursor.to_owned());
-    let (posted, id) = cursor.split_once('.').ok_or_else(wrong)?;
-    Ok(DeliveryPlace {
-        posted_ms: posted.parse().map_err(|_| wrong())?,
-        id: id.to_owned(),
-    })
 }

@@ -10,7 +10,7 @@ use super::{
     tests::{FREE, Receiver, Site, WHERE, answer},
     *,
 };
-use crate::store::engine::DeliveryState;
+use crate::store::{PageAsk, engine::DeliveryState};
 
 #[tokio::test]
 async fn tokens_are_filled_in_everywhere_and_nothing_else_is_changed() {
@@ -113,8 +113,10 @@ async fn the_log_is_read_in_pages_and_by_what_it_says() {
     let mut after = None;
     loop {
         let asked = Deliveries {
-            after,
-            count_max: 2,
+            page: PageAsk {
+                after,
+                count_max: 2,
+            },
             ..Deliveries::default()
         };
         let found = page(asked).unwrap();
@@ -129,7 +131,7 @@ async fn the_log_is_read_in_pages_and_by_what_it_says() {
     let of = |user: Option<&str>, flow: Option<&str>| Deliveries {
         user: user.map(ToOwned::to_owned),
         flow: flow.map(ToOwned::to_owned),
-        count_max: 100,
+        page: PageAsk::first(100),
         ..Deliveries::default()
     };
     assert_eq!(page(of(Some("c"), None)).unwrap().webhooks.len(), 1);
@@ -137,7 +139,10 @@ async fn the_log_is_read_in_pages_and_by_what_it_says() {
     assert!(page(of(Some("nobody"), None)).unwrap().webhooks.is_empty());
     assert!(page(of(None, Some("other"))).is_err());
     let wrong = Deliveries {
-        after: Some("x".to_owned()),
+        page: PageAsk {
+            after: Some("x".to_owned()),
+            count_max: 2,
+        },
         ..Deliveries::default()
     };
     assert!(page(wrong).is_err());

@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     progress::event::{Batch, ShippedRecord},
     store::{
+        PageAsk,
         engine::DeliveryState,
         tests::{House, file},
     },
@@ -204,7 +205,7 @@ flows:
     pub(super) fn log(&self, state: Option<DeliveryState>) -> Vec<Delivery> {
         let asked = Deliveries {
             state,
-            count_max: 100,
+            page: PageAsk::first(100),
             ..Deliveries::default()
         };
         self.store.deliveries(WHERE, &asked).unwrap().webhooks

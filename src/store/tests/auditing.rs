@@ -8,10 +8,19 @@ use crate::store::{
     rights::{Actor, Rights},
 };
 
-/// What the log says of everything, the oldest first.
+/// The entry of what a store begins with.
+const BEGUN: u64 = 1;
+
+/// What the log says of everything since the store began, the oldest first.
 fn entries(store: &Store) -> Vec<crate::store::AuditEntry> {
+    let mut entries = all_entries(store);
+    entries.retain(|own| own.id != BEGUN);
+    entries
+}
+
+fn all_entries(store: &Store) -> Vec<crate::store::AuditEntry> {
     let asked = Audited {
-        count_max: 200,
+        page: PageAsk::first(200),
         ..Audited::default()
     };
     let mut entries = store.audit(&asked).unwrap().entries;
@@ -120,7 +129,7 @@ fn an_import_is_one_entry_that_names_everything_it_changed() {
     );
     // A flow is found by its sid, whatever was done to it.
     let asked = Audited {
-        count_max: 1,
+        page: PageAsk::first(1),
         filter: crate::store::AuditFilter {
             object: Some("customer-support".to_owned()),
             ..Default::default()
@@ -189,6 +198,32 @@ fn a_change_without_entry_and_an_entry_without_change_are_impossible() {
 }
 
 #[test]
+fn what_a_store_begins_with_has_an_entry_of_the_store_itself() {
+    let house = House::new();
+    let store = house.open();
+    let begun = all_entries(&store);
+    let [entry] = begun.as_slice() else {
+        panic!("one entry was expected: {begun:?}");
+    };
+    assert_eq!(
+        (entry.who.name.as_str(), entry.who.last.as_ref()),
+        ("store", None)
+    );
+    assert_eq!((entry.id, entry.at_ms), (BEGUN, house.ambient.now_ms()));
+    let told = entry.changes.iter().map(|own| {
+        assert_eq!((&*own.action, &*own.kind), ("created", "environment"));
+        assert!(own.before.is_none() && own.after.is_some());
+        assert_eq!(own.environments, Some(vec![own.object.clone()]));
+        own.object.as_str()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["development", "production"]);
+    // Once, and with what it begins with: nobody adds a project but by a change.
+    assert!(store.workspace().projects.is_empty());
+    drop(store);
+    assert_eq!(all_entries(&house.open()), begun);
+}
+
+#[test]
 fn the_log_is_read_in_pages_and_forgotten_in_time() {
     let house = House::new();
     let store = house.open();
@@ -197,7 +232,7 @@ fn the_log_is_read_in_pages_and_forgotten_in_time() {
         store.create_key(&key(&format!("k{number}")), &[]).unwrap();
     }
     let mut asked = Audited {
-        count_max: 3,
+        page: PageAsk::first(3),
         environment: Some("production".to_owned()),
         ..Audited::default()
     };
@@ -211,18 +246,21 @@ fn the_log_is_read_in_pages_and_forgotten_in_time() {
                 .map(|own| own.changes[0].object.clone()),
         );
         let Some(next) = page.next else { break };
-        asked.after = Some(next);
+        asked.page.after = Some(next);
     }
-    assert_eq!(seen, ["k6", "k5", "k4", "k3", "k2", "k1", "k0"]);
-    asked.after = Some("soon".to_owned());
-    assert!(matches!(store.audit(&asked), Err(StoreError::Audit(_))));
+    let begun = "development";
+    assert_eq!(seen, ["k6", "k5", "k4", "k3", "k2", "k1", "k0", begun]);
+    asked.page.after = Some("soon".to_owned());
+    assert!(matches!(store.audit(&asked), Err(StoreError::Cursor(_))));
     // Nothing of it is noticed elsewhere.
     let elsewhere = Audited {
         environment: Some("development".to_owned()),
-        count_max: 9,
+        page: PageAsk::first(9),
         ..Audited::default()
     };
-    assert_eq!(store.audit(&elsewhere).unwrap().entries, []);
+    let others = store.audit(&elsewhere).unwrap().entries;
+    assert_eq!(others.len(), 1, "what the store began with");
+    assert_eq!(others[0].who.name, "store");
     // Never sooner than the time it is kept for.
     let newest = entries(&store).last().unwrap().at_ms;
     let kept = crate::store::Retention::default().audit_ms;

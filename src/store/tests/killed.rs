@@ -8,9 +8,12 @@
 use std::{fs, path::PathBuf};
 
 use super::*;
-use crate::snapshot::wire::EnvironmentType;
-use crate::store::{
-    CloneTerms, Commit, NewEnvironment, ProjectChange, SeenVersion, Terms, workspace::Workspace,
+use crate::{
+    snapshot::wire::EnvironmentType,
+    store::{
+        CloneTerms, Commit, NewEnvironment, ProjectChange, SeenVersion, Terms, engine::Write,
+        workspace::Workspace,
+    },
 };
 
 /// Before the first frame of the log.

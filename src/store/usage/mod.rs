@@ -9,9 +9,10 @@ use std::{collections::BTreeMap, ops::Range};
 use serde::Serialize;
 
 use super::{
-    Store, StoreError,
+    PageAsk, Store, StoreError,
     engine::{ApplicationUsage, UsageAsked, UsageKept},
     known_environment,
+    paging::{APPLICATIONS, USAGE},
 };
 use crate::{
     clock::UnixMs,
@@ -44,10 +45,8 @@ pub struct UsageQuery {
     pub hours: u64,
     /// Only by this application.
     pub app: Option<String>,
-    /// Behind where an earlier answer ended.
-    pub after: Option<String>,
-    /// At most so many; never above the limit.
-    pub count_max: usize,
+    /// Which page.
+    pub page: PageAsk,
 }
 
 /// The use of flags, a stretch of the list.
@@ -181,20 +180,17 @@ impl Store {
         let workspace = self.workspace();
         let environment = known_environment(&workspace, environment)?;
         let hours = self.hours(asked.hours);
-        let count_max = asked.count_max.clamp(1, limits::USAGE_PER_ANSWER_MAX);
+        let count_max = USAGE.count(asked.page.count_max);
         let asked = UsageAsked {
             hours: hours.clone(),
             app: asked.app.clone(),
-            after: asked.after.clone().unwrap_or_default(),
+            after: USAGE.place(&asked.page)?.unwrap_or_default(),
             // One more says whether anything follows.
             count_max: count_max + 1,
         };
-        let mut found = self.engine.flag_usage(&environment.uid, &asked)?;
-        let follows = found.len() > count_max;
-        found.truncate(count_max);
-        let next = found.last().filter(|_| follows);
-        let next = next.map(|last| last.flag.clone());
-        let flags = found.into_iter().map(|own| FlagSums {
+        let found = self.engine.flag_usage(&environment.uid, &asked)?;
+        let page = USAGE.cut(found, count_max, |last| last.flag.clone());
+        let page = page.map(|own| FlagSums {
             counts: summed(own.apps.values()),
             flag: own.flag,
             apps: own.apps.into_keys().collect(),
@@ -204,8 +200,8 @@ impl Store {
             environment: environment.name.clone(),
             from_ms: hours.start,
             until_ms: hours.end,
-            flags: flags.collect(),
-            next,
+            flags: page.rows,
+            next: page.next,
         })
     }
 
@@ -244,33 +240,29 @@ impl Store {
         })
     }
 
-    /// Applications of one environment or of all, from behind a place on.
+    /// A page of the applications of one environment, or of all.
     pub fn applications(
         &self,
         environment: Option<&str>,
-        after: Option<&str>,
-        count_max: usize,
+        ask: &PageAsk,
     ) -> Result<ApplicationPage, StoreError> {
         let workspace = self.workspace();
         if let Some(name) = environment {
             known_environment(&workspace, name)?;
         }
-        let (begin, after) = after
-            .unwrap_or_default()
-            .split_once('/')
-            .unwrap_or_default();
-        let count_max = count_max.clamp(1, limits::USAGE_PER_ANSWER_MAX);
+        let (begin, after): (String, String) = APPLICATIONS.place(ask)?.unwrap_or_default();
+        let count_max = APPLICATIONS.count(ask.count_max);
         let mut names: Vec<&str> = workspace
             .environments
             .iter()
             .map(|own| own.name.as_str())
-            .filter(|own| environment.is_none_or(|name| name == *own) && *own >= begin)
+            .filter(|own| environment.is_none_or(|name| name == *own) && *own >= begin.as_str())
             .collect();
         names.sort_unstable();
         let mut applications = Vec::new();
         for name in names {
             let uid = &known_environment(&workspace, name)?.uid;
-            let after = if name == begin { after } else { "" };
+            let after = if name == begin { after.as_str() } else { "" };
             let missing = count_max + 1 - applications.len();
             let found = self.engine.applications(uid, after, missing)?;
             applications.extend(found.into_iter().map(|known| Application {
@@ -281,11 +273,13 @@ impl Store {
                 break;
             }
         }
-        let follows = applications.len() > count_max;
-        applications.truncate(count_max);
-        let next = applications.last().filter(|_| follows);
-        let next = next.map(|last| format!("{}/{}", last.environment, last.known.app));
-        Ok(ApplicationPage { applications, next })
+        let page = APPLICATIONS.cut(applications, count_max, |last| {
+            (last.environment.clone(), last.known.app.clone())
+        });
+        Ok(ApplicationPage {
+            applications: page.rows,
+            next: page.next,
+        })
     }
 
     /// Forgets what is too old, a bounded amount of it.

@@ -51,7 +51,7 @@ fn sighting(app: &str, instance: &str, sdk: &str) -> Sighting {
 fn query(hours: u64) -> UsageQuery {
     UsageQuery {
         hours,
-        count_max: 10,
+        page: PageAsk::first(10),
         ..UsageQuery::default()
     }
 }
@@ -128,12 +128,13 @@ fn sums_are_of_the_hours_asked_for_and_told_a_stretch_at_a_time() {
     assert_eq!(names(&page(&of_desk)), ["a", "c"]);
     assert_eq!(page(&of_desk).flags[0].counts.yes, 10);
     let mut walk = UsageQuery {
-        count_max: 2,
+        page: PageAsk::first(2),
         ..query(24)
     };
     let first = page(&walk);
-    assert_eq!((names(&first).len(), first.next.as_deref()), (2, Some("b")));
-    walk.after = first.next;
+    assert_eq!(names(&first), ["a", "b"]);
+    assert!(first.next.is_some());
+    walk.page.after = first.next;
     let last = page(&walk);
     assert_eq!((names(&last), last.next), (vec!["c".to_owned()], None));
 
@@ -164,7 +165,9 @@ fn applications_are_known_by_their_instances() {
     let mut later = batch((1, 2), Vec::new());
     later.seen = vec![sighting("shop", "i1", "node:3"), sighting("shop", "i2", "")];
     store.take_usage("development", &later).unwrap();
-    let page = store.applications(Some("development"), None, 10).unwrap();
+    let page = store
+        .applications(Some("development"), &PageAsk::first(10))
+        .unwrap();
     let names: Vec<&str> = page
         .applications
         .iter()
@@ -175,14 +178,14 @@ fn applications_are_known_by_their_instances() {
     assert_eq!(shop.instances, 2);
     assert!(shop.sdks.iter().eq(["node:2", "node:3"]), "{shop:?}");
     assert_eq!(shop.strategies.len(), 4);
-    let mut after = None;
+    let mut ask = PageAsk::first(1);
     let mut all = Vec::new();
     loop {
-        let page = store.applications(None, after.as_deref(), 1).unwrap();
+        let page = store.applications(None, &ask).unwrap();
         let own = page.applications.into_iter();
         all.extend(own.map(|own| format!("{} {}", own.environment, own.known.app)));
-        after = page.next;
-        if after.is_none() {
+        ask.after = page.next;
+        if ask.after.is_none() {
             break;
         }
     }
@@ -242,7 +245,7 @@ fn what_is_too_old_or_of_no_time_is_left_out_and_forgotten() {
     assert_eq!(yes(1_000), 0);
     assert!(
         store
-            .applications(None, None, 10)
+            .applications(None, &PageAsk::first(10))
             .unwrap()
             .applications
             .is_empty()

@@ -48,7 +48,7 @@ impl Author {
     fn revisions(&self) -> Value {
         let answer = self.dev.store().get("/admin/v1/environments");
         let answer = body_of(&answer, 200);
-        let all = answer.as_array().into_iter().flatten();
+        let all = answer["environments"].as_array().into_iter().flatten();
         all.map(|own| own["revision"].clone()).collect()
     }
 }

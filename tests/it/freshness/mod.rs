@@ -76,10 +76,8 @@ impl Scene {
     /// The revision the store has in force.
     fn revision(&self) -> String {
         let environments = body_of(&self.store.admin().get("/admin/v1/environments"), 200);
-        let environments = environments.as_array().expect("a list").clone();
-        let own = environments
-            .into_iter()
-            .find(|own| own["name"] == "development");
+        let environments = environments["environments"].as_array().expect("a list");
+        let own = environments.iter().find(|own| own["name"] == "development");
         let own = own.expect("development");
         own["revision"].as_str().expect("a revision").to_owned()
     }

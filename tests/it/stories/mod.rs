@@ -65,12 +65,8 @@ impl Pair {
         let published = || {
             let answer = self.store.admin().get("/admin/v1/environments");
             let environments = body_of(&answer, 200);
-            let environments = environments.as_array().cloned().or_else(|| {
-                let own = environments["environments"].as_array();
-                own.cloned()
-            });
-            let environments = environments.expect("a list of environments");
-            let mut own = environments.iter();
+            let environments = environments["environments"].as_array();
+            let mut own = environments.expect("a list of environments").iter();
             let own = own.find(|own| own["name"] == "development");
             own.expect("development")["revision"].clone()
         };

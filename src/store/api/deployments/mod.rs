@@ -16,17 +16,20 @@ use body::{Body, check_place, create, whole};
 use super::{
     Api, Response,
     admin::read,
+    paging::{paged, told},
     problem::Problem,
     route::{Admin, Query, allowed, decoded, parameters},
 };
 use crate::{
     clock::UnixMs,
     store::{
-        DeployError, Deployment, Store, StoreError, Workspace,
+        DeployError, Deployment, Page, Store, StoreError, Workspace,
         deploying::{
             Edit, activate, deactivate, delete_deployment, edit_deployment, put_deployment,
         },
-        known_environment, notices, touching,
+        known_environment, notices,
+        paging::DEPLOYMENTS,
+        touching,
     },
 };
 
@@ -75,6 +78,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let asked = match asked {
         Asked::Preview(which) => return previewing::answer(api, which, query, body).await,
+        Asked::List => return list(api, query).await,
         asked => asked,
     };
     let [environment] = parameters(query, ["environment"])?;
@@ -84,7 +88,6 @@ pub(super) async fn answer(
     let workspace = api.store.workspace();
     let find = |which: &str| found(&workspace, environment, which).map(|own| own.uid.clone());
     let (uid, work): (String, Work) = match asked {
-        Asked::List => return list(api, &workspace, environment, now).await,
         Asked::Show(which) => {
             let own = found(&workspace, environment, &which)?;
             let answer = written(&workspace, own, now);
@@ -103,7 +106,9 @@ pub(super) async fn answer(
         Asked::Activate(which) => (find(&which)?, Work::Active(true)),
         Asked::Deactivate(which) => (find(&which)?, Work::Active(false)),
         Asked::Delete(which) => (find(&which)?, Work::Delete),
-        Asked::Preview(_) => return Err(Problem::new(404, "unknown-route", "no such question")),
+        Asked::List | Asked::Preview(_) => {
+            return Err(Problem::new(404, "unknown-route", "no such question"));
+        }
     };
     let before = workspace.deployments.get(&uid).cloned();
     let made = matches!(work, Work::Create(_)) && !dry_run;
@@ -163,21 +168,49 @@ impl Work {
     }
 }
 
-async fn list(
-    api: &Api,
-    workspace: &Workspace,
-    environment: Option<&str>,
-    now: UnixMs,
-) -> Result<Response, Problem> {
-    let wanted = environment.map(|name| known_environment(workspace, name));
+/// A page of all, of those of an environment or of a flow.
+async fn list(api: &Api, query: &Query) -> Result<Response, Problem> {
+    let ([environment, flow], ask) = paged(query, DEPLOYMENTS, ["environment", "flow"])?;
+    let workspace = api.store.workspace();
+    let wanted = environment.map(|name| known_environment(&workspace, &name));
     let wanted = wanted.transpose()?;
-    let fits = |own: &&Deployment| wanted.is_none_or(|env| env.uid == own.environment_uid);
-    let mut found: Vec<&Deployment> = workspace.deployments.values().filter(fits).collect();
-    found.sort_by(|a, b| (&a.environment_uid, &a.name).cmp(&(&b.environment_uid, &b.name)));
-    let answers = found.iter().map(|own| written(workspace, own, now));
+    let of = flow.map(|sid| {
+        let flow = workspace.flows.get(&sid);
+        flow.ok_or(StoreError::Deploy(DeployError::UnknownFlow(sid)))
+    });
+    let of = of.transpose()?;
+    let found = in_order(&workspace, |own| {
+        wanted.is_none_or(|env| env.uid == own.environment_uid)
+            && of.is_none_or(|flow| flow.uid == own.flow_uid)
+    });
+    let page = DEPLOYMENTS.page(&ask, found, |((environment, name), _)| {
+        ((*environment).to_owned(), (*name).to_owned())
+    })?;
+    let Page { rows, next } = page;
+    let now = api.store.now_ms();
+    let answers = rows.iter().map(|(_, own)| written(&workspace, own, now));
     let answers = answers.collect();
-    let found = found.into_iter().cloned().collect();
-    Response::json(200, &counted(api, answers, found).await?)
+    let rows = rows.into_iter().map(|(_, own)| own.clone()).collect();
+    let rows = counted(api, answers, rows).await?;
+    told(DEPLOYMENTS, &Page { rows, next })
+}
+
+/// Deployments with the names of their environments and their own, by which
+/// they are in order.
+pub(super) fn in_order(
+    workspace: &Workspace,
+    wanted: impl Fn(&Deployment) -> bool,
+) -> Vec<((&str, &str), &Deployment)> {
+    let deployments = workspace.deployments.values().filter(|own| wanted(own));
+    let mut found: Vec<_> = deployments
+        .map(|own| {
+            let environment = workspace.environment_by_uid(&own.environment_uid);
+            let environment = environment.map_or("", |own| own.name.as_str());
+            ((environment, own.name.as_str()), own)
+        })
+        .collect();
+    found.sort_by_key(|(place, _)| *place);
+    found
 }
 
 /// With what the percentage of each came to so far.

@@ -62,12 +62,13 @@ pub(super) async fn answer(
             }
         };
         if !store.actor.rights.reach(&proposed.environment_uid) {
+            let environment = workspace.environment_by_uid(&proposed.environment_uid);
             return Err(Problem::new(
                 403,
                 "forbidden",
                 "the key does not hold where these users are",
             )
-            .found(&proposed.name)
+            .found(environment.map_or("", |own| own.name.as_str()))
             .expected(&store.actor.rights.environment_names(&workspace).join(", ")));
         }
         let preview = store.preview_deployment(&proposed, &ask)?;

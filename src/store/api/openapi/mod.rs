@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::terms;
+use crate::store::paging::{LISTS, List};
 
 /// Where the edge's is served; it takes no key.
 const EDGE_PATH: &str = "/edge/v1/openapi.json";
@@ -94,8 +95,16 @@ fn admin() -> Value {
     document
 }
 
+/// How many rows one answer of a list has.
+fn limit(list: List) -> Value {
+    let schema =
+        json!({"type": "integer", "minimum": 1, "maximum": list.max, "default": list.usual});
+    json!({"name": "limit", "in": "query", "description": "At most so many.", "schema": schema})
+}
+
 /// Adds what every operation has: parameters of its path that say nothing of
-/// their own, and the answers that any of them may give.
+/// their own, those of pages where it is a list, and the answers that any of
+/// them may give.
 fn complete(path: &str, operation: &mut Value) {
     let given = operation["parameters"].take();
     let mut parameters = match given {
@@ -127,6 +136,13 @@ fn complete(path: &str, operation: &mut Value) {
         if !parameters.contains(&reference) {
             parameters.push(reference);
         }
+    }
+    let list = LISTS
+        .iter()
+        .find(|own| operation["operationId"] == own.name);
+    if let Some(list) = list {
+        parameters.push(json!({"$ref": "#/components/parameters/After"}));
+        parameters.push(limit(*list));
     }
     operation["parameters"] = Value::Array(parameters);
     let usual = [

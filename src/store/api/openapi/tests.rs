@@ -111,6 +111,86 @@ fn the_document_for_authors_and_the_routes_say_the_same() {
     assert_eq!(told, expected, "every route is told");
 }
 
+/// Reads that are no lists, and why nothing in them grows without bound.
+const NO_LISTS: &[(&str, &str)] = &[
+    ("export", "a file"),
+    ("environment", "one thing"),
+    ("project", "one thing"),
+    ("auditEntry", "one thing"),
+    ("user", "a document of bounded size"),
+    (
+        "showUser",
+        "a document of bounded size, and so many flows at a time",
+    ),
+    ("group", "a document of bounded size"),
+    (
+        "flagUsage",
+        "as many hours as are asked for, and applications that are kept",
+    ),
+    ("flow", "one thing, with the newest of its versions"),
+    ("version", "a file"),
+    (
+        "compareVersions",
+        "as many differences as two versions have blocks",
+    ),
+    ("funnel", "as many rows as a version has blocks"),
+    ("flag", "one thing"),
+    (
+        "flagStrategies",
+        "what is replaced as a whole, under one tag",
+    ),
+    ("segment", "one thing"),
+    ("deployment", "one thing"),
+    ("channel", "one thing"),
+];
+
+/// A schema, behind its reference.
+fn schema<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document
+            .pointer(reference.trim_start_matches('#'))
+            .expect("it leads somewhere"),
+        None => schema,
+    }
+}
+
+#[test]
+fn every_list_is_told_in_pages_of_one_form() {
+    let document = document(ADMIN_PATH);
+    let mut lists = BTreeSet::new();
+    for (method, path, _, operation) in operations(&document) {
+        let name = operation["operationId"].as_str().expect("a name");
+        let list = LISTS.iter().find(|own| own.name == name);
+        let Some(list) = list else {
+            let is_other = NO_LISTS.iter().any(|(own, _)| *own == name);
+            assert!(method != "GET" || is_other, "{name} is a list, or no list?");
+            continue;
+        };
+        assert_eq!(method, "GET", "{path}");
+        lists.insert(name.to_owned());
+        let parameters = operation["parameters"].as_array().expect("parameters");
+        let after = json!({"$ref": "#/components/parameters/After"});
+        assert!(parameters.contains(&after), "{name}");
+        let mut limit = parameters.iter().filter(|own| own["name"] == "limit");
+        let limit = &limit.next().expect("a limit")["schema"];
+        assert_eq!(
+            (&limit["maximum"], &limit["default"]),
+            (&json!(list.max), &json!(list.usual))
+        );
+        let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let answer = schema(&document, answer);
+        assert_eq!(answer["properties"][list.member]["type"], "array", "{name}");
+        let next = json!({"$ref": "#/components/schemas/Next"});
+        assert_eq!(answer["properties"]["next"], next, "{name}");
+        let required = answer["required"].as_array().expect("required");
+        for member in [list.member, "next"] {
+            assert!(required.iter().any(|own| own == member), "{name}: {member}");
+        }
+    }
+    let expected: BTreeSet<String> = LISTS.iter().map(|own| own.name.to_owned()).collect();
+    assert_eq!(lists, expected);
+}
+
 #[test]
 fn every_family_is_read_and_every_reference_leads_somewhere() {
     for family in FAMILIES {

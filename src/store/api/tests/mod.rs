@@ -3,8 +3,10 @@
 mod asked;
 mod bodies;
 mod conditions;
+mod environment_names;
 mod following;
 mod names;
+mod paging;
 mod reads;
 mod rights;
 mod terms;
@@ -401,7 +403,8 @@ async fn an_export_comes_back_through_import_without_a_change() {
     let text = String::from_utf8(export.body.to_vec()).unwrap();
     let answer = desk.admin("POST", "import", &text).await;
     assert_eq!(body(&answer)["changes"], json!([]));
-    let environments = body(&desk.admin("GET", "environments", "").await);
+    let listed = body(&desk.admin("GET", "environments", "").await);
+    let environments = &listed["environments"];
     assert_eq!(environments[1]["name"], "production");
     assert_eq!(environments[1]["type"], "production");
     assert_eq!(environments[0]["drafts"], true);

@@ -97,6 +97,55 @@ async fn a_limited_key_sees_no_users_keys_or_edges_of_other_environments() {
     }
 }
 
+/// It judges stored users and tells some of them, so it takes what reading users
+/// takes: a viewer who holds where they are.
+#[tokio::test]
+async fn a_preview_takes_the_right_to_read_users_of_its_environment() {
+    let desk = Desk::with(Ambient::system());
+    let workspace = desk.api.store.workspace();
+    let uid = &workspace.environment("production").unwrap().uid;
+    let own = workspace.deployments_in(uid).next().unwrap();
+    let flow = workspace.flow_by_uid(&own.flow_uid).unwrap();
+    let there = format!("deployments/{}/preview", own.uid);
+    let new = |environment: &str| json!({"environment": environment, "flow": flow.sid, "name": "new", "channel": "new"});
+    let nothing = json!({});
+    let cases = [
+        (&[][..], 200, 200, 200),
+        (&["production"], 200, 200, 403),
+        (&["development"], 403, 403, 200),
+    ];
+    for (places, changed, made, elsewhere) in cases {
+        let key = desk.made("viewer", places).await;
+        let local = new("development");
+        for (target, body, status) in [
+            (&*there, &nothing, changed),
+            ("deployments/preview", &new("production"), made),
+            ("deployments/preview", &local, elsewhere),
+        ] {
+            let (found, told) = desk.ask(&key, "POST", target, body).await;
+            assert_eq!(found, status, "{places:?} {target}: {told}");
+            if status == 403 {
+                let asked = if body == &local {
+                    "development"
+                } else {
+                    "production"
+                };
+                assert_eq!(told["found"], asked);
+                assert_eq!(told["expected"], places.join(", "));
+                assert!(told.get("examples").is_none());
+            }
+            // The same key reads users where it previews, and only there.
+            let place = if body == &local {
+                "development"
+            } else {
+                "production"
+            };
+            let users = format!("environments/{place}/users:find");
+            assert_eq!(desk.ask(&key, "GET", &users, &Value::Null).await.0, status);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_editor_changes_what_is_noticed_in_their_environments_only() {
     let desk = Desk::with(Ambient::system());

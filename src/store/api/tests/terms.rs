@@ -143,7 +143,7 @@ const ELSEWHERE: &[&str] = &["confirmRelease", "retryWebhook", "importUnleash"];
 pub(super) fn everything(desk: &Desk) -> String {
     let store = &desk.api.store;
     let audited = crate::store::Audited {
-        count_max: 1,
+        page: crate::store::PageAsk::first(1),
         ..Default::default()
     };
     format!(

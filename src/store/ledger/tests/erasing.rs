@@ -3,7 +3,10 @@
 use Outcome::{Applied, Superseded};
 
 use super::*;
-use crate::{progress::event::subject_hash, store::Where};
+use crate::{
+    progress::event::subject_hash,
+    store::{PageAsk, Where},
+};
 
 const LATER: u64 = 1_000_000;
 
@@ -130,8 +133,11 @@ fn a_tombstone_goes_when_its_time_is_over_and_revisions_grow_on() {
     edge.start("u").ship();
     erase(&scene, "u");
     let stone = scene.user("u");
-    let none = scene.store.export_users(WHERE, "").unwrap();
-    assert!(none.is_empty(), "{none:?}");
+    let none = scene
+        .store
+        .export_users(WHERE, &PageAsk::default())
+        .unwrap();
+    assert!(none.rows.is_empty(), "{none:?}");
     scene.store.sweep(START + 2_000).unwrap();
     assert_eq!(scene.user("u"), stone);
     scene.house.wait(Retention::default().tombstone_ms + 2_000);
