@@ -86,6 +86,13 @@ impl Asking {
         query: &[(&str, &str)],
         sent: &Sent,
     ) -> Result<Answered, Failure> {
+        // Urls take these for steps through the path: another thing would be
+        // asked for, and perhaps changed.
+        if let Some(step) = path.iter().find(|own| matches!(**own, "." | "..")) {
+            return Err(Failure::usage(format!(
+                "{step:?} names nothing that can be asked for by a url"
+            )));
+        }
         let mut url = self.place.url().clone();
         url.set_path("");
         if let Ok(mut segments) = url.path_segments_mut() {

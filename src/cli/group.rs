@@ -20,9 +20,6 @@ use crate::config::Variables;
 pub(super) enum GroupCommand {
     /// List groups, in the order of their ids.
     List {
-        /// Only groups whose ids come after this one.
-        #[arg(long, value_name = "ID")]
-        after: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -65,7 +62,7 @@ pub(super) fn run(
     console: &mut Console,
 ) -> Result<Outcome, Failure> {
     match command {
-        GroupCommand::List { after, place } => list(after.as_deref(), &place, variables, console),
+        GroupCommand::List { place } => list(&place, variables, console),
         GroupCommand::Show { group, place } => {
             let path = ["environments", &*place.environment, "groups", &*group];
             let found = Admin::find(&place.target, variables)?.get(&path, &[])?;
@@ -101,29 +98,19 @@ pub(super) fn run(
     }
 }
 
-fn list(
-    after: Option<&str>,
-    place: &Place,
-    variables: &Variables,
-    console: &mut Console,
-) -> Result<Outcome, Failure> {
+fn list(place: &Place, variables: &Variables, console: &mut Console) -> Result<Outcome, Failure> {
     let admin = Admin::find(&place.target, variables)?;
     let path = ["environments", &*place.environment, "users"];
-    let mut query = vec![("kind", "groups")];
-    query.extend(after.map(|after| ("after", after)));
-    let page = admin.get(&path, &query)?;
+    let found = admin.list(&path, &[("kind", "groups")], "lines")?;
     if place.output == Output::Json {
-        table::json(console, &page)?;
+        table::json(console, &found)?;
         return Ok(Outcome::Done);
     }
-    let lines = page["lines"].as_array().into_iter().flatten();
+    let lines = found.as_array().into_iter().flatten();
     let rows: Vec<Value> = lines
         .map(|own| row(&own["group"], &own["properties"]))
         .collect();
     tell(console, &rows)?;
-    if let Some(next) = page["next"].as_str() {
-        console.line(&format!("there may be more: --after {next}"))?;
-    }
     Ok(Outcome::Done)
 }
 

@@ -250,13 +250,15 @@ mod tests {
         PageAsk { after, count_max }
     }
 
+    type Place = (u8, String);
+
     /// What is told of numbers that change between two pages, and those that
     /// were there all the time.
     fn walk(
-        first: &BTreeSet<(u8, String)>,
-        changes: &[(bool, (u8, String))],
+        first: &BTreeSet<Place>,
+        changes: &[(bool, Place)],
         count_max: usize,
-    ) -> (Vec<(u8, String)>, BTreeSet<(u8, String)>) {
+    ) -> (Vec<Place>, BTreeSet<Place>) {
         let (mut list, mut kept, mut told) = (first.clone(), first.clone(), Vec::new());
         let (mut after, mut changes) = (None, changes.iter());
         loop {

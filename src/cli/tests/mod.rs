@@ -45,17 +45,28 @@ fn flowgate(words: &[&str]) -> (u8, String, String) {
 
 /// A store that takes one request, gives one answer, and tells what it got.
 fn store_that_answers(status: &str, answer: &str) -> (String, JoinHandle<String>) {
+    store_that_answers_in_turn(status, &[answer])
+}
+
+/// The same with as many requests as there are answers.
+fn store_that_answers_in_turn(status: &str, answers: &[&str]) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let response = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
-        answer.len()
-    );
+    let response = |answer: &&str| {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+            answer.len()
+        )
+    };
+    let responses: Vec<String> = answers.iter().map(response).collect();
     let got = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a connection");
-        let request = whole_request(&mut stream);
-        stream.write_all(response.as_bytes()).expect("an answer");
-        request
+        let mut requests = String::new();
+        for response in responses {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            requests.push_str(&whole_request(&mut stream));
+            stream.write_all(response.as_bytes()).expect("an answer");
+        }
+        requests
     });
     (url, got)
 }
@@ -208,6 +219,60 @@ fn a_refusal_of_the_store_is_shown_with_a_way_out() {
         request.to_lowercase().contains("x-api-key: admin-1"),
         "{request}"
     );
+}
+
+#[test]
+fn a_list_is_read_page_after_page() {
+    let pages = [
+        r#"{"projects":[{"sid":"a"},{"sid":"b"}],"next":"n1"}"#,
+        r#"{"projects":[],"next":"n2"}"#,
+        r#"{"projects":[{"sid":"c"}],"next":null}"#,
+    ];
+    let (url, got) = store_that_answers_in_turn("200 OK", &pages);
+    let words = ["project", "list", "--output", "json"];
+    let (code, results, _) = flowgate(&[&words[..], &["--to", &url, "--key", "admin-1"]].concat());
+    assert_eq!(code, 0);
+    let rows: serde_json::Value = serde_json::from_str(&results).expect("JSON");
+    let sids = rows.as_array().expect("a list").iter();
+    assert!(sids.map(|row| &row["sid"]).eq(["a", "b", "c"]), "{results}");
+    let requests = got.join().expect("requests");
+    let asked: Vec<&str> = requests
+        .lines()
+        .filter_map(|line| line.strip_prefix("GET /admin/v1/projects"))
+        .collect();
+    let expected = [" HTTP/1.1", "?after=n1 HTTP/1.1", "?after=n2 HTTP/1.1"];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn an_answer_that_is_no_page_is_none() {
+    let (url, got) = store_that_answers("200 OK", r#"[{"sid":"a"}]"#);
+    let words = ["project", "list", "--to", &url, "--key", "admin-1"];
+    let (code, _, complaints) = flowgate(&words);
+    assert_eq!(code, 2);
+    assert!(
+        complaints.contains("is not a list of projects"),
+        "{complaints}"
+    );
+    got.join().expect("a request");
+}
+
+#[test]
+fn a_name_that_no_url_can_say_is_refused_before_anything_is_asked() {
+    for name in [".", ".."] {
+        let words = [
+            "env",
+            "show",
+            name,
+            "--to",
+            "http://127.0.0.1:9",
+            "--key",
+            "k",
+        ];
+        let (code, _, complaints) = flowgate(&words);
+        assert_eq!(code, 64, "{complaints}");
+        assert!(complaints.contains(&format!("{name:?}")), "{complaints}");
+    }
 }
 
 #[test]

@@ -55,8 +55,8 @@ pub(super) struct FindArguments {
     /// A group they belong to.
     #[arg(long, value_name = "ID")]
     group: Option<String>,
-    /// Only users whose ids come after this one.
-    #[arg(long, value_name = "ID")]
+    /// Go on where a list ended.
+    #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
     /// How many at the most.
     #[arg(long, value_name = "COUNT", default_value_t = crate::limits::USERS_PER_ANSWER)]
