@@ -101,7 +101,10 @@ async fn whoever_is_too_late_hears_who_was_first_and_what_they_changed() {
     }
     // Settings of environments stand in their list.
     let listed = body(&ask(&desk, "GET", "environments", &Value::Null, None).await);
-    let tag = listed["environments"][1]["etag"].as_str().unwrap().to_owned();
+    let tag = listed["environments"][1]["etag"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = "environments/production";
     let (on, off) = (
         json!({"refuse_force": true}),
