@@ -4,7 +4,7 @@
 //! compares and restores versions, deploys content, and walks a version for a
 //! pretended user. What is about to be written can be looked at first.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
@@ -379,7 +379,8 @@ fn edit(
             let text = latest.map_or(editing::TEMPLATE.to_owned(), |(text, _)| {
                 editing::without_history(&text)
             });
-            (text, "*".to_owned())
+            // The tag of what is not there: whoever begins one, too, is met.
+            (text, "\"\"".to_owned())
         }
     };
     let (text, kept) = match file {
@@ -392,10 +393,15 @@ fn edit(
             }
         },
     };
-    let keeping = |failure: Failure| match &kept {
-        Some(kept) => failure.mend(format!(
-            "your text is in {}: correct it and give it with --file",
-            kept.display()
+    // What somebody has typed is never thrown away.
+    let place = kept.as_ref().map(|kept| kept.display().to_string());
+    let keeping = |failure: Failure| match &place {
+        Some(place) if failure.is_late() => failure.also(&format!(
+            "your text is in {place}: put what `flowgate flow print {flow}` tells now into it, and \
+             give it with --file and, as --if-match, what the same tells with --etag"
+        )),
+        Some(place) => failure.also(&format!(
+            "your text is in {place}: correct it and give it with --file"
         )),
         None => failure,
     };
@@ -403,17 +409,20 @@ fn edit(
     let tried = author.trying().put_text(&path, &text).map_err(keeping)?;
     if change.is_dry() {
         told(console, change, &tried, "saved")?;
-        // What somebody has typed is never thrown away.
-        if let Some(kept) = &kept {
-            let file = kept.display();
-            console.complain(&format!("your text is in {file}: --file saves it"));
+        if let Some(place) = &place {
+            console.complain(&format!("your text is in {place}: --file saves it"));
         }
         return Ok(Outcome::Done);
     }
-    if !change.is_agreed() && file.is_none() {
+    // A file may be older than what it replaces; whoever is there is shown.
+    let is_asked = file.is_none() || (!change.is_tagged() && std::io::stdin().is_terminal());
+    if !change.is_agreed() && is_asked {
         differences(console, &tried["differences"])?;
-        if !editing::agreed(console, "save this draft?")? {
+        if !editing::agreed(console, "save this draft?").map_err(keeping)? {
             console.line("nothing was saved")?;
+            if let Some(place) = &place {
+                console.line(&format!("your text is in {place}"))?;
+            }
             return Ok(Outcome::NotSo);
         }
     }

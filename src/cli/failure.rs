@@ -33,6 +33,8 @@ pub(super) struct Failure {
     code: u8,
     text: String,
     mend: Option<String>,
+    /// Somebody else was first.
+    late: bool,
 }
 
 impl Failure {
@@ -42,6 +44,7 @@ impl Failure {
             code: 2,
             text: text.into(),
             mend: None,
+            late: false,
         }
     }
 
@@ -72,6 +75,24 @@ impl Failure {
     pub(super) fn mend(mut self, how: impl Into<String>) -> Self {
         self.mend = Some(how.into());
         self
+    }
+
+    /// The same, because somebody else was first.
+    pub(super) fn late(self) -> Self {
+        Self { late: true, ..self }
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// One more thing to do about it.
+    pub(super) fn also(self, how: &str) -> Self {
+        let how = match &self.mend {
+            Some(first) => format!("{first}; {how}"),
+            None => how.to_owned(),
+        };
+        self.mend(how)
     }
 
     pub(super) fn code(&self) -> u8 {

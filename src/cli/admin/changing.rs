@@ -40,8 +40,9 @@ pub(in crate::cli) struct Change {
 /// The same of a thing that has an entity tag.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TaggedChange {
-    /// Only while it has this entity tag, the member etag of `show --output
-    /// json`; refused when somebody changed it meanwhile.
+    /// Only while it has this entity tag: the member etag of `show --output
+    /// json`, for a draft or a version what `flow print --etag` tells; refused
+    /// when somebody changed it meanwhile.
     #[arg(long, value_name = "ETAG", value_parser = entity_tag)]
     if_match: Option<String>,
     #[command(flatten)]
@@ -167,6 +168,11 @@ impl TaggedChange {
             if_match: self.if_match.clone(),
             ..self.change.author(variables)?
         })
+    }
+
+    /// Whether whoever calls says what they have read.
+    pub(in crate::cli) fn is_tagged(&self) -> bool {
+        self.if_match.is_some()
     }
 }
 

@@ -243,8 +243,8 @@ impl Admin {
                 "give an admin key of this store that may do it by --key, {ADMIN_KEY_VARIABLE} or --data"
             )),
             (412, _) => match other_change(&answered.body) {
-                Some(who) => failure.mend(who),
-                None => failure,
+                Some(who) => failure.mend(who).late(),
+                None => failure.late(),
             },
             _ => failure,
         }

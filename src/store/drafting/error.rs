@@ -35,11 +35,11 @@ pub enum FlowError {
         expected: String,
     },
     /// Somebody wrote the version since it was read.
-    #[error("version {version} of flow {flow:?} was changed since it was read")]
+    #[error("{version} of flow {flow:?} was changed since it was read")]
     Changed {
         /// Which flow.
         flow: String,
-        /// `draft` or a number.
+        /// `the draft`, or `version` and its number.
         version: String,
         /// The tag that was sent.
         found: String,

@@ -38,7 +38,7 @@ const TAG_DIGITS: usize = 32;
 const SOURCE: &str = "body";
 
 /// One version as text, and what names this state of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionText {
     /// YAML, as under `draft` in a project file.
     pub text: String,
@@ -368,19 +368,22 @@ fn refuse_changed(
     }
     Err(FlowError::Changed {
         flow: sid.to_owned(),
-        version: read.map_or("draft".to_owned(), |own| own.part.number.to_string()),
+        version: match read.map_or(0, |own| own.part.number) {
+            0 => "the draft".to_owned(),
+            number => format!("version {number}"),
+        },
         found: found.clone(),
         expected,
     }
     .into())
 }
 
-/// A version as text; of none, the tag of what is not there yet.
+/// A version as text; what is not there yet has an empty tag, as anything else.
 fn text_of(version: Option<&AuthoredVersion>) -> Result<VersionText, StoreError> {
-    let text = version
-        .map(export::version)
-        .transpose()?
-        .unwrap_or_default();
+    let Some(version) = version else {
+        return Ok(VersionText::default());
+    };
+    let text = export::version(version)?;
     let mut tag = sha256_hex(text.as_bytes());
     tag.truncate(TAG_DIGITS);
     Ok(VersionText { text, tag })

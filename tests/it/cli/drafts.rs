@@ -39,7 +39,12 @@ impl Desk {
 
     #[track_caller]
     fn prints(&self, version: &str) -> String {
-        self.runs(&["flow", "print", "greeting", "--version", version])
+        self.prints_of("greeting", version)
+    }
+
+    #[track_caller]
+    fn prints_of(&self, flow: &str, version: &str) -> String {
+        self.runs(&["flow", "print", flow, "--version", version])
             .with(0)
             .out
     }
@@ -154,6 +159,81 @@ fn a_flow_goes_from_nothing_to_its_second_version_and_back() {
     // What a version has can be restored over without a word.
     let words = ["flow", "restore", "greeting", "--version", "latest"];
     desk.runs(&words).with(0);
+}
+
+/// Found by review: who began a draft while somebody else began it overwrote
+/// theirs, and the advice after a refusal led to the same.
+#[test]
+fn who_edits_beside_somebody_else_is_refused_and_told_how_to_go_on() {
+    let desk = Desk::drafted();
+    let data = desk.folder.path().join("dev").display().to_string();
+    let create = ["flow", "create", "beside", "--project", "harbor"];
+    desk.runs(&create).with(0);
+    let text = |title: &str| FIRST.replace("title: Hello", &format!("title: {title}"));
+    for (round, theirs) in ["Began", "Went on"].into_iter().enumerate() {
+        // While the text is edited, somebody else saves theirs.
+        let other = desk.file("theirs.yaml", &text(theirs));
+        let mine = desk.file("mine.yaml", &text(&format!("Mine {round}")));
+        let program = env!("CARGO_BIN_EXE_flowgate");
+        let script = format!(
+            "#!/bin/sh\n{program} flow edit beside --file {other} --data {data} > /dev/null && cp {mine} \"$1\"\n"
+        );
+        let editor = desk.file("editor", &script);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&editor, mode).expect("it may be run");
+        let mut command = flowgate();
+        command
+            .current_dir(desk.folder.path())
+            .args(["flow", "edit", "beside", "--yes", "--data", &data]);
+        command.env("EDITOR", &editor).env_remove("VISUAL");
+        let refused = ended(&mut command).with(2).error;
+        assert!(
+            refused.contains("was changed since it was read"),
+            "{refused}"
+        );
+        assert!(refused.contains("first changed it at "), "{refused}");
+        assert!(desk.prints_of("beside", "draft").contains(theirs));
+        // With the advice, typed as it stands.
+        let kept = refused.split_once("your text is in ").expect("a place").1;
+        let kept = desk
+            .folder
+            .path()
+            .join(kept.split_once(':').expect("a place").0);
+        assert!(
+            std::fs::read_to_string(&kept)
+                .expect("it is there")
+                .contains("Mine")
+        );
+        assert!(refused.contains("flowgate flow print beside"), "{refused}");
+        let tag = desk
+            .runs(&["flow", "print", "beside", "--etag"])
+            .with(0)
+            .out;
+        let kept = kept.display().to_string();
+        let words = [
+            "flow",
+            "edit",
+            "beside",
+            "--dry-run",
+            "--file",
+            &kept,
+            "--if-match",
+        ];
+        let would = desk.runs(&[&words[..], &[tag.trim()]].concat()).with(0).out;
+        assert!(would.contains(&format!("{theirs:?} -> ")), "{would}");
+    }
+    let late = desk.file("late.yaml", &text("Late"));
+    let words = [
+        "flow",
+        "edit",
+        "beside",
+        "--file",
+        &late,
+        "--if-match",
+        "\"\"",
+    ];
+    let refused = desk.runs(&words).with(2).error;
+    assert!(refused.contains("draft of flow \"beside\""), "{refused}");
 }
 
 #[test]
