@@ -86,6 +86,10 @@ pub const USAGE_HOUR_VARIANTS_OF_FLAGS: u64 = 100_000;
 /// last: they stay for longer than anything else that is told.
 pub const USAGE_SEEN_MAX: u64 = 20_000;
 
+/// How many names that no flag has are let go at once for others that come
+/// later: as many as one edge lets in for an hour.
+pub const USAGE_SEEN_FORGOTTEN: usize = USAGE_UNKNOWN_FLAGS_MAX;
+
 /// How many of these only flags of the store may have: twice as many as there
 /// can be at one time, because others were deleted.
 pub const USAGE_SEEN_OF_FLAGS: u64 = 2 * FLAGS_AUTHORED_MAX as u64;

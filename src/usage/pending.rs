@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    HOUR_MS, HourCount, Report, Sighting, Tally, UsageRecord, hour_of,
+    COUNTED_HERE, HOUR_MS, HourCount, Report, Sighting, Tally, UsageRecord, hour_of,
     told::{Dropped, UsageCounters},
 };
 use crate::{
@@ -88,12 +88,14 @@ impl Pending {
     }
 
     /// Adds the use of a flag. Whoever is named here was let in before, or is
-    /// the edge itself, whose sums no client can crowd out.
+    /// the edge itself, whose sums no client can crowd out: there are only so
+    /// many flags with so many variants.
     pub(super) fn count(&mut self, mut count: HourCount, counters: &UsageCounters) {
+        let is_ours = count.app == COUNTED_HERE;
         let place = (count.hour_ms, count.app, count.flag);
         let is_there = self.counts.contains_key(&place);
         // What is there goes on counting; no new name beyond the bound.
-        if self.weight >= USAGE_PENDING_MAX {
+        if self.weight >= USAGE_PENDING_MAX && !is_ours {
             if !is_there {
                 counters.dropped(Dropped::Memory, 1);
                 return;
@@ -222,7 +224,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::usage::COUNTED_HERE;
 
     const NOW: UnixMs = 500 * HOUR_MS + 7;
 
@@ -326,6 +327,30 @@ mod tests {
         assert_eq!(yes(&counts, OTHERS), Some(1));
         assert_eq!(yes(&counts, "app-00000"), Some(1));
         assert_eq!(counters.folded.load(Relaxed), 1);
+    }
+
+    /// Found by review: one report full of variants, and the edge's own counts
+    /// were dropped until all was written.
+    #[test]
+    fn what_an_edge_counts_itself_has_room_however_much_it_is_told() {
+        let counters = Arc::<UsageCounters>::default();
+        let mut pending = Pending::default();
+        let variants: BTreeMap<String, u64> = (0..100).map(|at| (at.to_string(), 1)).collect();
+        let full = (0..USAGE_PENDING_MAX / 100).map(|at| {
+            let mut own = count("shop", &at.to_string(), 1);
+            own.counts.variants = variants.clone();
+            own
+        });
+        pending.report(report(full.collect(), Vec::new()), &counters, NOW);
+        assert!(pending.weight() >= USAGE_PENDING_MAX);
+        let known = dropped(&counters, Dropped::Memory);
+        let mut ours = count(COUNTED_HERE, "cart", 7);
+        ours.counts.variants = [("blue".to_owned(), 7)].into();
+        pending.count(ours.clone(), &counters);
+        pending.count(count("desk", "cart", 1), &counters);
+        assert_eq!(dropped(&counters, Dropped::Memory), known + 1);
+        let (counts, _) = pending.take();
+        assert!(counts.contains(&ours), "{}", counts.len());
     }
 
     #[test]

@@ -323,7 +323,7 @@ fn what_clients_make_up_crowds_no_flag_out() {
         assert!(taken.taken);
         left_out += taken.left_out;
     }
-    assert_eq!(left_out, 1);
+    assert_eq!(left_out, 0, "the oldest of them give way");
     let counts = vec![
         count("shop", "cart", 0, (1, 0)),
         count("shop", "other", 0, (1, 0)),
@@ -332,7 +332,9 @@ fn what_clients_make_up_crowds_no_flag_out() {
         journal: "f".repeat(32),
         ..batch((0, 1), counts)
     };
-    assert_eq!(store.take_usage("development", &told).unwrap().left_out, 1);
+    assert_eq!(store.take_usage("development", &told).unwrap().left_out, 0);
     let of = |flag| store.usage_of("development", flag, 1).unwrap().counts.yes;
-    assert_eq!((of("cart"), of("other")), (1, 0));
+    assert_eq!((of("cart"), of("other")), (1, 1));
+    let seen = |flag| store.usage_of("development", flag, 1).unwrap().last_seen_ms;
+    assert!(seen("made-up-0").is_none() && seen("other").is_some());
 }

@@ -29,6 +29,7 @@ pub(crate) fn conforms(open: &dyn Fn() -> Box<dyn Engine>) {
     usage::use_is_forgotten(&*open());
     usage::variants_of_several_batches_are_bounded(&*open());
     usage::names_that_are_made_up_leave_room_for_flags(&*open());
+    usage::what_an_edge_counts_itself_always_has_room(&*open());
     an_environment_is_erased_in_steps(&*open());
 }
 

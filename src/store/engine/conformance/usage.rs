@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     limits::{
         USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS, USAGE_HOUR_VARIANTS_MAX,
-        USAGE_HOUR_VARIANTS_OF_FLAGS, USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS, USAGE_VARIANTS_MAX,
+        USAGE_HOUR_VARIANTS_OF_FLAGS, USAGE_SEEN_FORGOTTEN, USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS,
+        USAGE_VARIANTS_MAX,
     },
     store::engine::{Engine, UsageAsked, UsageKept},
-    usage::{HourCount, Sighting, Tally, UsageBatch, UsageTaken},
+    usage::{COUNTED_HERE, HourCount, Sighting, Tally, UsageBatch, UsageTaken},
 };
 
 const HOURS: std::ops::Range<u64> = 0..1_000;
@@ -203,8 +204,31 @@ pub(super) fn names_that_are_made_up_leave_room_for_flags(engine: &dyn Engine) {
     };
     assert_eq!(told(0, (0..names).map(gone).collect()), names);
     let more = ["more", "f0", "cart"].map(|name| count(100, "shop", name, 1));
-    assert_eq!(told(1, more.to_vec()), 1);
-    let seen = ["more", "f0", "cart"].map(|name| engine.flag_seen(SEEN, name).unwrap());
-    assert_eq!(seen, [None, Some(101), Some(101)]);
-    assert!(engine.hour_usage(SEEN, "more", &HOURS).unwrap().is_empty());
+    // Those asked for longest ago give way, and no flag does.
+    assert_eq!(told(1, more.to_vec()), 0);
+    let last = format!("f{}", names - 1);
+    let seen = ["more", "f0", "cart", &last].map(|name| engine.flag_seen(SEEN, name).unwrap());
+    assert_eq!(seen, [Some(101), Some(101), Some(101), Some(1)]);
+    assert_eq!(engine.hour_usage(SEEN, "more", &HOURS).unwrap().len(), 1);
+    let kept = (0..names).filter(|at| {
+        let seen = engine.flag_seen(SEEN, &format!("f{at}"));
+        seen.unwrap().is_some()
+    });
+    let forgotten = names - kept.count() as u64;
+    assert!(
+        (1..=USAGE_SEEN_FORGOTTEN as u64).contains(&forgotten),
+        "{forgotten}"
+    );
+}
+
+/// What an edge counts itself is kept, however much clients tell of flags.
+pub(super) fn what_an_edge_counts_itself_always_has_room(engine: &dyn Engine) {
+    const PLACE: &str = "counted by the edge";
+    let told = |after: u64, counts: Vec<HourCount>| {
+        take(engine, PLACE, &batch(after, after + 1, counts), 900).left_out
+    };
+    let rows = (0..USAGE_HOUR_ROWS_MAX).map(|at| count(100, &format!("a{at}"), "cart", 1));
+    assert_eq!(told(0, rows.collect()), 0);
+    assert_eq!(told(1, vec![count(100, "shop", "cart", 1)]), 1);
+    assert_eq!(told(2, vec![count(100, COUNTED_HERE, "cart", 1)]), 0);
 }

@@ -38,6 +38,7 @@ impl UsageRows for SqliteEngine {
                 kept,
                 rows: BTreeMap::new(),
                 left_out: 0,
+                has_forgotten: false,
             };
             for count in &batch.counts {
                 taking.count(count)?;

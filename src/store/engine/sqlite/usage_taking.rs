@@ -14,10 +14,11 @@ use crate::{
     limits::{
         USAGE_APPLICATIONS_KEPT_MAX, USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS,
         USAGE_HOUR_VARIANTS_MAX, USAGE_HOUR_VARIANTS_OF_FLAGS, USAGE_INSTANCES_KEPT_MAX,
-        USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS, USAGE_SUM_MAX, USAGE_VARIANTS_MAX,
+        USAGE_SEEN_FORGOTTEN, USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS, USAGE_SUM_MAX,
+        USAGE_VARIANTS_MAX,
     },
     store::engine::UsageKept,
-    usage::{HourCount, Sighting},
+    usage::{COUNTED_HERE, HourCount, Sighting},
 };
 
 /// A batch on its way into the tables.
@@ -28,6 +29,8 @@ pub(super) struct Taking<'c> {
     /// Rows there are, by what is limited.
     pub(super) rows: BTreeMap<String, u64>,
     pub(super) left_out: u64,
+    /// Whether names were let go already.
+    pub(super) has_forgotten: bool,
 }
 
 impl Taking<'_> {
@@ -66,8 +69,12 @@ impl Taking<'_> {
         }
         let there = "SELECT count(*) FROM usage_seen WHERE environment_uid = ?1";
         let rows_max = room(USAGE_SEEN_MAX, USAGE_SEEN_OF_FLAGS, is_flag);
-        if !self.has_room("seen".to_owned(), there, params![environment_uid], rows_max)? {
-            return Ok(false);
+        let limited = "seen".to_owned();
+        if !self.has_room(limited.clone(), there, params![environment_uid], rows_max)? {
+            if is_flag || !self.forgets_oldest()? {
+                return Ok(false);
+            }
+            self.has_room(limited, there, params![environment_uid], rows_max)?;
         }
         self.connection
             .prepare_cached(
@@ -75,6 +82,32 @@ impl Taking<'_> {
             )?
             .execute(parameters)?;
         Ok(true)
+    }
+
+    /// Lets those names go that no flag has and that were asked for longest ago,
+    /// once a batch; says whether there were any. Else whoever makes up names
+    /// would keep those out that come later.
+    fn forgets_oldest(&mut self) -> Result<bool, EngineError> {
+        if std::mem::replace(&mut self.has_forgotten, true) {
+            return Ok(false);
+        }
+        let mut oldest = self.connection.prepare_cached(
+            "SELECT flag FROM usage_seen WHERE environment_uid = ?1 ORDER BY seen_ms, flag",
+        )?;
+        let names = oldest.query_map(params![self.environment_uid], |row| row.get(0))?;
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        let unknown = names.into_iter().filter(|name| !(self.kept.is_flag)(name));
+        let mut forgotten = 0;
+        for name in unknown.take(USAGE_SEEN_FORGOTTEN) {
+            forgotten += self
+                .connection
+                .prepare_cached("DELETE FROM usage_seen WHERE environment_uid = ?1 AND flag = ?2")?
+                .execute(params![self.environment_uid, name])? as u64;
+        }
+        if let Some(rows) = self.rows.get_mut("seen") {
+            *rows = rows.saturating_sub(forgotten);
+        }
+        Ok(forgotten > 0)
     }
 
     /// Adds to a row or makes one; says whether there was room.
@@ -102,7 +135,10 @@ impl Taking<'_> {
         }
         let limited = format!("hour {hour}");
         let there = "SELECT count(*) FROM usage_hours WHERE environment_uid = ?1 AND hour_ms = ?2";
-        let rows_max = room(USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS, is_flag);
+        let rows_max = match is_flag && is_ours(count) {
+            true => u64::MAX,
+            false => room(USAGE_HOUR_ROWS_MAX, USAGE_HOUR_ROWS_OF_FLAGS, is_flag),
+        };
         if !self.has_room(limited, there, params![environment_uid, hour], rows_max)? {
             return Ok(false);
         }
@@ -159,11 +195,14 @@ impl Taking<'_> {
         let limited = format!("variants of {hour}");
         let there =
             "SELECT count(*) FROM usage_variants WHERE environment_uid = ?1 AND hour_ms = ?2";
-        let rows_max = room(
-            USAGE_HOUR_VARIANTS_MAX,
-            USAGE_HOUR_VARIANTS_OF_FLAGS,
-            is_flag,
-        );
+        let rows_max = match is_flag && is_ours(count) {
+            true => u64::MAX,
+            false => room(
+                USAGE_HOUR_VARIANTS_MAX,
+                USAGE_HOUR_VARIANTS_OF_FLAGS,
+                is_flag,
+            ),
+        };
         if !self.has_room(limited, there, params![environment_uid, hour], rows_max)? {
             return Ok(false);
         }
@@ -291,6 +330,12 @@ impl Taking<'_> {
         self.rows.insert(limited, rows + u64::from(has_room));
         Ok(has_room)
     }
+}
+
+/// Whether an edge has counted it itself. Clients crowd out none of that, and
+/// there are only so many flags with so many variants.
+fn is_ours(count: &HourCount) -> bool {
+    count.app == COUNTED_HERE
 }
 
 /// How many rows there may be for one more of this name.
