@@ -6,7 +6,7 @@
 //! environments; a later start finds everything as it was left.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -208,18 +208,8 @@ fn add_missing_keys(store: &store::Store, info: &mut DevInfo) -> Result<(), Star
             if known {
                 continue;
             }
-            let taken = store.keys(Some(&environment.name))?;
-            let of_kind = taken.iter().filter(|key| key.kind == kind).count();
-            let name = KeyName {
-                kind,
-                environment: Some(environment.name.clone()),
-                name: match of_kind {
-                    0 => "dev".to_owned(),
-                    more => format!("dev-{}", more + 1),
-                },
-            };
-            let made = store.create_key(&name, &[])?;
-            keys.insert(kind.name().to_owned(), made.key);
+            let made = make_key(store, kind, Some(&environment.name))?;
+            keys.insert(kind.name().to_owned(), made);
         }
     }
     Ok(())
@@ -240,18 +230,34 @@ fn find_admin_key(
     let first = read_text(first).ok().filter(|key| works(key));
     info.admin_key = match first {
         Some(key) => key,
-        None => {
-            let keys = store.keys(None)?;
-            let admins = keys.iter().filter(|key| key.kind == StoredKeyKind::Admin);
-            let name = KeyName {
-                kind: StoredKeyKind::Admin,
-                environment: None,
-                name: format!("dev-{}", admins.count() + 1),
-            };
-            store.create_key(&name, &[])?.key
-        }
+        None => make_key(store, StoredKeyKind::Admin, None)?,
     };
     Ok(had_one)
+}
+
+/// Makes a key under the first of `dev`, `dev-2`, `dev-3`... that no key of its
+/// kind has there. The names of revoked ones are not taken again either: a
+/// listing would show two keys of one name.
+fn make_key(
+    store: &store::Store,
+    kind: StoredKeyKind,
+    environment: Option<&str>,
+) -> Result<String, StartError> {
+    let keys = store.keys(environment)?;
+    let of_kind = keys.iter().filter(|key| key.kind == kind);
+    let taken: BTreeSet<&str> = of_kind.map(|key| key.name.as_str()).collect();
+    let mut name = "dev".to_owned();
+    let mut number = 1_usize;
+    while taken.contains(name.as_str()) {
+        number += 1;
+        name = format!("dev-{number}");
+    }
+    let name = KeyName {
+        kind,
+        environment: environment.map(ToOwned::to_owned),
+        name,
+    };
+    Ok(store.create_key(&name, &[])?.key)
 }
 
 fn wait_until_ready(edge: &Edge) -> Result<(), StartError> {

@@ -179,7 +179,9 @@ pub enum KeyError {
     #[error("there is a key with this text already, also if it was revoked (take another)")]
     TextTaken,
     /// There is a key of this kind and name.
-    #[error("a {kind} key named {name:?} exists (rotate it, revoke it, or choose another name)")]
+    #[error(
+        "a key of kind {kind} named {name:?} exists (rotate it, revoke it, or choose another name)"
+    )]
     Taken {
         /// The kind.
         kind: &'static str,

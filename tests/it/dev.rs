@@ -6,7 +6,8 @@
 use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
 };
 
 use reqwest::Method;
@@ -294,10 +295,7 @@ fn an_unreadable_dev_json_is_not_written_over() {
 fn an_admin_key_that_was_revoked_is_told_of_and_replaced_at_the_next_start() {
     let folder = folder();
     let mut dev = Dev::start(folder.path());
-    let says = |words: &[&str]| {
-        let data = folder.path().join("dev");
-        run(flowgate().args(words).arg("--data").arg(data))
-    };
+    let says = |words: &[&str]| says(folder.path(), words);
     let revoke = ["key", "revoke", "first", "--kind", "admin"];
     let refused = says(&revoke);
     assert!(!refused.status.success(), "the last one is not revoked");
@@ -326,4 +324,71 @@ fn an_admin_key_that_was_revoked_is_told_of_and_replaced_at_the_next_start() {
     dev = Dev::start(folder.path());
     assert_eq!(dev.program.text("admin_key"), fresh);
     assert!(!log().contains("was not valid any more"), "{}", log());
+}
+
+/// A command about the store of `flowgate dev` in this folder.
+fn says(folder: &Path, words: &[&str]) -> Output {
+    run(flowgate().args(words).arg("--data").arg(folder.join("dev")))
+}
+
+#[track_caller]
+fn done(folder: &Path, words: &[&str]) -> Output {
+    let output = says(folder, words);
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    output
+}
+
+/// Keys of a kind that are not revoked, as the store lists them.
+#[track_caller]
+fn valid_keys(folder: &Path, kind: &str) -> Vec<Value> {
+    let listed = done(folder, &["key", "list", "--output", "json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let keys = listed.as_array().expect("a list").iter();
+    keys.filter(|key| key["kind"] == kind && key["revoked_ms"].is_null())
+        .cloned()
+        .collect()
+}
+
+/// The key among them whose text this is.
+#[track_caller]
+fn name_of<'k>(keys: &'k [Value], text: &str) -> &'k str {
+    let ends = |key: &&Value| text.ends_with(key["last"].as_str().expect("its end"));
+    let found = keys.iter().find(ends);
+    let found = found.unwrap_or_else(|| panic!("{text} is none of {keys:?}"));
+    found["name"].as_str().expect("a name")
+}
+
+/// Found by a review: the name of a new key was made of the number of keys, and
+/// a start failed when there was a key of that name.
+#[test]
+fn a_new_key_gets_the_first_name_that_is_free() {
+    let folder = folder();
+    let dev = Dev::start(folder.path());
+    let revoked = dev.key("development", "blocks");
+    let blocks = ["--kind", "blocks", "--environment", "development"];
+    let of_blocks = |verb, name| [&["key", verb, name], &blocks[..]].concat();
+    done(folder.path(), &of_blocks("create", "dev-3"));
+    done(folder.path(), &of_blocks("revoke", "dev"));
+    for name in ["dev", "dev-4"] {
+        done(folder.path(), &["key", "create", name, "--kind", "admin"]);
+    }
+    let again = says(folder.path(), &["key", "create", "dev", "--kind", "admin"]);
+    let complaint = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(
+        complaint.contains("a key of kind admin named \"dev\" exists"),
+        "{complaint}"
+    );
+    done(
+        folder.path(),
+        &["key", "revoke", "first", "--kind", "admin"],
+    );
+    drop(dev);
+
+    let dev = Dev::start(folder.path());
+    let admin = valid_keys(folder.path(), "admin");
+    assert_eq!(name_of(&admin, &dev.program.text("admin_key")), "dev-2");
+    let fresh = dev.key("development", "blocks");
+    assert_ne!(fresh, revoked);
+    let blocks = valid_keys(folder.path(), "blocks");
+    assert_eq!(name_of(&blocks, &fresh), "dev-2");
 }
