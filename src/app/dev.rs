@@ -82,15 +82,17 @@ impl Dev {
         if kept.is_none() && inner.workspace().flows.is_empty() {
             import_demo(inner)?;
         }
-        let mut info = kept.unwrap_or_default();
-        let admin_key_is_new = find_admin_key(inner, &store_admin_key(config)?, &mut info)?;
         ask_for_nothing(inner)?;
-        let workspace = inner.workspace();
-        let is_there = |name: &str| workspace.environment(name).is_some();
-        info.environments.retain(|name, _| is_there(name));
-        add_missing_keys(inner, &mut info)?;
-        inner.publish()?;
+        let mut info = kept.unwrap_or_default();
         info.store_url = store.addresses().store.unwrap_or_default();
+        // A key that cannot be written down is not made.
+        keep(&info, &info_path)?;
+        let admin_key_is_new = find_keys(inner, &store_admin_key(config)?, &mut info);
+        // Also when only some were made, and whatever becomes of the edge: no
+        // later start can read them back from the store.
+        keep(&info, &info_path)?;
+        let admin_key_is_new = admin_key_is_new?;
+        inner.publish()?;
         let trust_root = signing.join("root.json");
         let keys = info.environments.iter().filter_map(|(name, keys)| {
             let key = keys.get(StoredKeyKind::Edge.name())?;
@@ -100,14 +102,7 @@ impl Dev {
         let edge = Edge::start(edge_config, ambient)?;
         info.edge_url = edge.addresses().edge.unwrap_or_default();
         info.edge_admin_url = edge.addresses().admin.unwrap_or_default();
-        let ready = info
-            .write(&info_path)
-            .map_err(|cause| StartError::File {
-                path: info_path,
-                cause,
-            })
-            .and_then(|()| wait_until_ready(&edge));
-        match ready {
+        match keep(&info, &info_path).and_then(|()| wait_until_ready(&edge)) {
             Ok(()) => Ok((edge, info, admin_key_is_new)),
             Err(error) => {
                 edge.stop();
@@ -154,6 +149,13 @@ fn kept_info(path: &Path) -> Result<Option<DevInfo>, StartError> {
     }
 }
 
+fn keep(info: &DevInfo, path: &Path) -> Result<(), StartError> {
+    info.write(path).map_err(|cause| StartError::File {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
 fn import_demo(store: &store::Store) -> Result<(), StartError> {
     let files: Vec<SourceFile> = DEMO
         .iter()
@@ -188,6 +190,17 @@ fn ask_for_nothing(store: &store::Store) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+/// Sees to a key of each kind that works. Says whether an admin key stood there
+/// that works no longer.
+fn find_keys(store: &store::Store, first: &Path, info: &mut DevInfo) -> Result<bool, StartError> {
+    let admin_key_is_new = find_admin_key(store, first, info)?;
+    let workspace = store.workspace();
+    let is_there = |name: &str| workspace.environment(name).is_some();
+    info.environments.retain(|name, _| is_there(name));
+    add_missing_keys(store, info)?;
+    Ok(admin_key_is_new)
 }
 
 /// Keys cannot be read back from the store, only made; what `dev.json` lost is

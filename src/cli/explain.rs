@@ -311,9 +311,16 @@ impl EdgeTarget {
                 ))
                 .mend("give --key, --key-file, or --data with the folder of a flowgate dev")
             })?;
-        let url = self.url.clone();
-        let url = url.or_else(|| info.map(|info| info.edge_url));
-        let url = url.unwrap_or_else(|| "http://127.0.0.1:7070".to_owned());
+        let url = match (&self.url, info) {
+            (Some(url), _) => url.clone(),
+            // Keys are kept before the edge is up for the first time.
+            (None, Some(info)) if info.edge_url.is_empty() => {
+                return Err(Failure::undone("dev.json names no edge")
+                    .mend("start flowgate dev: none of its starts came so far as to have one"));
+            }
+            (None, Some(info)) => info.edge_url,
+            (None, None) => "http://127.0.0.1:7070".to_owned(),
+        };
         Asking::edge(&url, Secret::new(key), &self.trust)
     }
 }

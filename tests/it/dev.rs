@@ -392,3 +392,63 @@ fn a_new_key_gets_the_first_name_that_is_free() {
     let blocks = valid_keys(folder.path(), "blocks");
     assert_eq!(name_of(&blocks, &fresh), "dev-2");
 }
+
+/// Found by a review: each start that failed left keys whose text nobody had,
+/// an admin key among them, and the guard of the last one counted it.
+#[test]
+fn starts_that_fail_leave_no_key_that_nobody_has() {
+    let folder = folder();
+    let file = folder.path().join("dev/dev.json");
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let in_use = other.local_addr().expect("its address").to_string();
+    let fails = |edge: &str, why: &str| {
+        let mut command = flowgate();
+        command.args(["dev", "--edge", edge, "--store", "127.0.0.1:0"]);
+        command.args(["--admin", "127.0.0.1:0", "--data"]);
+        let output = run(command.arg(folder.path().join("dev")));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(why), "no {why} in: {text}");
+    };
+    for _ in 0..2 {
+        fails(&in_use, "in use");
+    }
+    let question = ["explain", "--flow", "onboarding-tour", "--user", "ada"];
+    let unanswered = says(folder.path(), &question);
+    let complaint = String::from_utf8_lossy(&unanswered.stderr).into_owned();
+    assert!(complaint.contains("names no edge"), "{complaint}");
+    let dev = Dev::start(folder.path());
+    for kind in KINDS {
+        let keys = valid_keys(folder.path(), kind);
+        assert_eq!(keys.len(), 2, "one for each environment: {keys:?}");
+        for environment in ["development", "production"] {
+            assert_eq!(name_of(&keys, &dev.key(environment, kind)), "dev");
+        }
+    }
+    done(folder.path(), &["key", "create", "ann", "--kind", "admin"]);
+    done(
+        folder.path(),
+        &["key", "revoke", "first", "--kind", "admin"],
+    );
+    drop(dev);
+
+    // Where dev.json cannot be written, no key is made at all.
+    let dead = std::fs::read_to_string(&file).expect("dev.json");
+    let obstacle = file.with_extension("json.new");
+    std::fs::create_dir(&obstacle).expect("a folder");
+    fails("127.0.0.1:0", "dev.json");
+    std::fs::remove_dir(&obstacle).expect("it is empty");
+    assert_eq!(std::fs::read_to_string(&file).expect("dev.json"), dead);
+    for _ in 0..2 {
+        fails(&in_use, "in use");
+    }
+    let dev = Dev::start(folder.path());
+    let admin = valid_keys(folder.path(), "admin");
+    let mut names: Vec<&str> = admin
+        .iter()
+        .filter_map(|key| key["name"].as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ann", "dev"]);
+    assert_eq!(name_of(&admin, &dev.program.text("admin_key")), "dev");
+}
