@@ -17,7 +17,7 @@ use super::{
     asking::{self, Asking, key_in},
     console::Console,
     failure::{Failure, Outcome},
-    place::Trust,
+    place::{Place, Trust},
     table::Output,
     told,
 };
@@ -104,7 +104,8 @@ struct EdgeTarget {
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Data folder of a `flowgate dev`, whose dev.json has address and keys
-    /// [default: ./.flowgate when it has one and no key is given].
+    /// [default: ./.flowgate when it has one, no key is given, and no other
+    /// edge by --url].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -296,7 +297,13 @@ impl EdgeTarget {
         };
         let info = match (&self.data, &given) {
             (Some(folder), _) => Some(dev_info(folder)?),
-            (None, None) => DevInfo::read(Path::new("./.flowgate/dev.json")).ok(),
+            // Its key is sent to no other edge unasked.
+            (None, None) => DevInfo::read(Path::new("./.flowgate/dev.json"))
+                .ok()
+                .filter(|info| {
+                    let url = self.url.as_deref();
+                    url.is_none_or(|url| Place::is_one(url, &info.edge_url))
+                }),
             (None, Some(_)) => None,
         };
         let environment = environment.unwrap_or("development");

@@ -70,6 +70,14 @@ impl Place {
         Ok(Self { url, socket: None })
     }
 
+    /// Whether two texts lead to one server.
+    pub(super) fn is_one(text: &str, other: &str) -> bool {
+        let read = |text| Self::read(text, "").ok();
+        read(text).zip(read(other)).is_some_and(|(one, other)| {
+            one.socket == other.socket && one.url.origin() == other.url.origin()
+        })
+    }
+
     /// Its url, to put a path to.
     pub(super) fn url(&self) -> &Url {
         &self.url
@@ -128,6 +136,32 @@ impl Trust {
         ClientFiles {
             identity: both.map(identity),
             ca: self.ca.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_scheme_host_and_port_or_a_socket_file() {
+        for (text, other) in [
+            ("http://127.0.0.1:7080", "http://127.0.0.1:7080/"),
+            ("http://STORE", "http://store:80/x"),
+            ("unix:/run/store.sock", "unix:/run/store.sock"),
+        ] {
+            assert!(Place::is_one(text, other), "{text} and {other}");
+        }
+        for (text, other) in [
+            ("http://127.0.0.1:7080", "http://127.0.0.1:7081"),
+            ("http://127.0.0.1:7080", "https://127.0.0.1:7080"),
+            ("http://127.0.0.1:7080", "http://127.0.0.2:7080"),
+            ("http://localhost/", "unix:/run/store.sock"),
+            ("unix:/run/store.sock", "unix:/run/edge.sock"),
+            ("", ""),
+        ] {
+            assert!(!Place::is_one(text, other), "{text} and {other}");
         }
     }
 }

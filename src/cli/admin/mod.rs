@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{
     asking::{self, Answered, Asking, Sent},
     failure::Failure,
-    place::Trust,
+    place::{Place, Trust},
     table,
 };
 use crate::config::{ADMIN_KEY_VARIABLE, DevInfo, Secret, Variables};
@@ -34,7 +34,8 @@ pub(super) struct Target {
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Data folder of a `flowgate dev`, whose dev.json has address and key
-    /// [default: ./.flowgate when it has one and no key is given].
+    /// [default: ./.flowgate when it has one, no key is given, and no other
+    /// store by --to].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Go on without asking, also where an environment wants changes confirmed.
@@ -53,11 +54,19 @@ impl std::fmt::Debug for Target {
     }
 }
 
+impl Target {
+    /// Whether the store of this `dev.json` is asked.
+    fn is_for(&self, info: &DevInfo) -> bool {
+        let to = self.to.as_deref();
+        to.is_none_or(|to| Place::is_one(to, &info.store_url))
+    }
+}
+
 /// A store that can be asked.
 #[derive(Clone)]
 pub(super) struct Admin {
     asking: Asking,
-    /// The folder whose `dev.json` has the key.
+    /// The folder whose `dev.json` has the key and is of this store.
     folder: Option<PathBuf>,
 }
 
@@ -91,12 +100,17 @@ impl Admin {
         let info = match (&target.data, given) {
             (Some(folder), _) => Some(dev_info(folder)?),
             // After `flowgate dev` the next command should just work; but a
-            // key that was given is never sent to another store than intended.
-            (None, None) => DevInfo::read(&usual.join("dev.json")).ok(),
+            // key is never sent to another store than intended, neither one
+            // that was given nor the one that happens to lie here.
+            (None, None) => DevInfo::read(&usual.join("dev.json"))
+                .ok()
+                .filter(|info| target.is_for(info)),
             (None, Some(_)) => None,
         };
-        let folder = info.as_ref().filter(|_| given.is_none());
-        let folder = folder.map(|_| target.data.clone().unwrap_or(usual));
+        let folder = info
+            .as_ref()
+            .filter(|info| given.is_none() && target.is_for(info))
+            .map(|_| target.data.clone().unwrap_or(usual));
         let base = target
             .to
             .clone()
@@ -338,9 +352,10 @@ mod tests {
             key(&target(None, None, data()), &none),
             ("of-the-folder".to_owned(), "http://127.0.0.1:9/".to_owned())
         );
+        // Whoever names both wants both.
         assert_eq!(
-            key(&target(Some("http://store:1"), None, data()), &none).1,
-            "http://store:1/"
+            key(&target(Some("http://store:1"), None, data()), &none),
+            ("of-the-folder".to_owned(), "http://store:1/".to_owned())
         );
     }
 

@@ -3,6 +3,7 @@
 //! One file for each family of commands; results are read from standard
 //! output as scripts read them, complaints from standard error.
 
+mod aiming;
 mod authoring;
 mod deployments;
 mod drafts;
