@@ -287,6 +287,7 @@ impl From<DeployError> for Problem {
             DeployError::NotShown { .. } => Self::new(409, "project-not-active", text),
             DeployError::UnknownVersion { .. }
             | DeployError::Name(_)
+            | DeployError::AlternativeName { .. }
             | DeployError::Salt
             | DeployError::Faulty(_) => Self::new(422, "deployment-refused", text),
         }
