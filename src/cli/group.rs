@@ -84,15 +84,22 @@ pub(super) fn run(
             environment,
             change,
         } => {
+            // Nobody is asked before it is known whom to tell.
+            let author = change.author(variables)?;
             let question = format!("erase all that is known of group {group} in {environment}?");
             if change.is_declined(console, &question)? {
                 console.line("nothing was erased")?;
                 return Ok(Outcome::NotSo);
             }
             let path = ["environments", &*environment, "groups", &*group];
-            let author = change.author(variables)?;
             let gone = author.change(Method::DELETE, &path, &[], None)?;
-            change.told(console, &gone, &format!("erased {group}"))?;
+            let line = match gone["known"] == true {
+                true => format!("erased {group}"),
+                false => format!(
+                    "erased {group}, which nobody knows (what edges still ship of it is dropped)"
+                ),
+            };
+            change.told(console, &gone, &line)?;
             Ok(Outcome::Done)
         }
     }

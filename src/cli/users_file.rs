@@ -169,10 +169,13 @@ impl Importing<'_> {
         if self.refused.len() < USER_LINES_BAD_MAX {
             return Ok(());
         }
+        let taken = match (self.arguments.change.is_dry(), self.sent) {
+            (true, _) => "nothing was written, it was a dry run".to_owned(),
+            (false, 0) => "nothing was taken".to_owned(),
+            (false, sent) => format!("the good ones up to line {sent} are taken"),
+        };
         let words = format!(
-            "{USER_LINES_BAD_MAX} lines cannot be taken; given up at line {number}, with the good \
-             ones up to line {} taken",
-            self.sent
+            "{USER_LINES_BAD_MAX} lines cannot be taken; given up at line {number}; {taken}"
         );
         Err(Failure::undone(words).mend("mend the file and run the same command again"))
     }
@@ -188,10 +191,14 @@ impl Importing<'_> {
         let body = json!({"lines": lines});
         let path = ["environments", &self.arguments.environment, "users"];
         let answer = self.author.post(&path, &body).inspect_err(|_| {
-            let words = format!(
-                "stopped behind line {}; what came before is taken, and the same command can be run again",
-                self.sent
-            );
+            let words = match (self.arguments.change.is_dry(), self.sent) {
+                (true, _) => "stopped; nothing was written, it was a dry run".to_owned(),
+                (false, 0) => "stopped; nothing was taken".to_owned(),
+                (false, sent) => format!(
+                    "stopped behind line {sent}; what came before is taken, and the same command \
+                     can be run again"
+                ),
+            };
             self.console.complain(&words);
         })?;
         let answer: ImportedUsers = serde_json::from_value(answer).map_err(|error| {
@@ -220,7 +227,7 @@ impl Importing<'_> {
             let refused: Vec<Value> = refused
                 .map(|(line, why)| json!({"line": line, "why": why}))
                 .collect();
-            let answer = json!({"lines": self.number, "dry_run": is_dry, "users": users,
+            let answer = json!({"lines": self.number, "dryRun": is_dry, "users": users,
                 "groups": groups, "refused": refused});
             table::json(self.console, &answer)?;
         } else {

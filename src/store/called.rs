@@ -27,6 +27,18 @@ pub(super) fn expected_name() -> String {
     )
 }
 
+/// What is wrong with a name that somebody gives. One that is there already was
+/// taken by an earlier release, and stays.
+pub(super) fn name_fault(member: &str, given: &str, so_far: Option<&str>) -> Option<String> {
+    if so_far == Some(given) || is_name_for_people(given) {
+        return None;
+    }
+    Some(format!(
+        "{member} is {given:?} (expected {})",
+        expected_name()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,43 +34,42 @@ pub(super) struct Condition {
 
 /// Why a change is not made: the thing is not what its author read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name:?} was changed since it was read")]
-pub struct Stale {
-    /// Which kind of thing.
-    pub kind: &'static str,
-    /// What people call it.
-    pub name: String,
-    /// The tag that was sent.
-    pub found: String,
-    /// That of what is there; empty when nothing is.
-    pub expected: String,
+pub enum Stale {
+    /// Somebody was first.
+    #[error("{kind} {name:?} was changed since it was read")]
+    Changed {
+        /// Which kind of thing.
+        kind: &'static str,
+        /// What people call it.
+        name: String,
+        /// The tag that was sent.
+        found: String,
+        /// That of what is there; empty when nothing is.
+        expected: String,
+    },
+    /// What is made cannot have been read.
+    #[error("what is to be made is not there yet, and so it has no tag")]
+    New {
+        /// The tag that was sent.
+        found: String,
+    },
 }
 
 impl Subject {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Environment(_) => "environment",
-            Self::Project(_) => "project",
-            Self::Flow(_) => "flow",
-            Self::Deployment(_) => "deployment",
-            Self::Channel(_) => "channel",
-            Self::New => "what is new",
-        }
-    }
-
-    /// What people call it.
-    fn name(&self, all: &Workspace) -> String {
-        match self {
+    /// Which kind of thing, and what people call it; none of what is made.
+    fn called(&self, all: &Workspace) -> Option<(&'static str, String)> {
+        Some(match self {
+            Self::Environment(name) => ("environment", name.clone()),
+            Self::Project(sid) => ("project", sid.clone()),
+            Self::Flow(sid) => ("flow", sid.clone()),
             Self::Deployment(uid) => {
                 let own = all.deployments.get(uid);
-                own.map_or_else(|| uid.clone(), |own| own.name.clone())
+                let name = own.map_or_else(|| uid.clone(), |own| own.name.clone());
+                ("deployment", name)
             }
-            Self::Environment(name)
-            | Self::Project(name)
-            | Self::Flow(name)
-            | Self::Channel(name) => name.clone(),
-            Self::New => String::new(),
-        }
+            Self::Channel(name) => ("channel", name.clone()),
+            Self::New => return None,
+        })
     }
 
     /// Its tag; empty when it is not there.
@@ -101,11 +100,15 @@ impl Condition {
         if self.tag == expected {
             return Ok(());
         }
-        Err(Stale {
-            kind: self.about.kind(),
-            name: self.about.name(all),
-            found: self.tag.clone(),
-            expected,
+        let found = self.tag.clone();
+        Err(match self.about.called(all) {
+            Some((kind, name)) => Stale::Changed {
+                kind,
+                name,
+                found,
+                expected,
+            },
+            None => Stale::New { found },
         })
     }
 }

@@ -70,6 +70,20 @@ pub enum DeployError {
     /// Names are for people and stand in listings.
     #[error("the name {0:?} does not fit (expected {expected})", expected = expected_name())]
     Name(String),
+    /// So do those of alternatives.
+    #[error(
+        "the name {found:?} of alternative {ordinal} of deployment {deployment:?} does not fit \
+         (expected {expected}, or none)",
+        expected = expected_name()
+    )]
+    AlternativeName {
+        /// The deployment's name.
+        deployment: String,
+        /// Which alternative, from 1.
+        ordinal: usize,
+        /// Its name.
+        found: String,
+    },
     /// Another deployment of the environment is called so.
     #[error("another deployment of environment {environment} is named {name:?} (choose another)")]
     NameTaken {
@@ -209,7 +223,8 @@ pub(super) fn put_deployment(
     let mut after = workspace.clone();
     let mut writes = Vec::new();
     if workspace.deployments.get(&deployment.uid) != Some(&deployment) {
-        if let Some(first) = check(workspace, &deployment).into_iter().next() {
+        let before = workspace.deployments.get(&deployment.uid);
+        if let Some(first) = check(workspace, before, &deployment).into_iter().next() {
             return Err(first);
         }
         let place = workspace.environment_by_uid(&deployment.environment_uid);
@@ -246,7 +261,7 @@ fn put_channel(workspace: &Workspace, channel: Channel) -> Result<Edit, DeployEr
     after.channels.insert(channel.name.clone(), channel.clone());
     let deployments = after.deployments.values();
     let mut on_it = deployments.filter(|own| own.channel == channel.name);
-    if let Some(fault) = on_it.find_map(|own| check(&after, own).into_iter().next()) {
+    if let Some(fault) = on_it.find_map(|own| check(&after, Some(own), own).into_iter().next()) {
         return Err(fault);
     }
     Ok((after, vec![Write::Channel(channel)]))
@@ -315,9 +330,13 @@ pub(super) fn refuse_deprecated(
 }
 
 /// Everything that is wrong with a deployment among those of a workspace; one
-/// with its uid there is what it replaces.
-pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError> {
-    let mut errors = Vec::new();
+/// with its uid there is what it replaces. `before` is what it was until now.
+pub(super) fn check(
+    workspace: &Workspace,
+    before: Option<&Deployment>,
+    own: &Deployment,
+) -> Vec<DeployError> {
+    let mut errors = unfit_names(before, own);
     let environment = workspace.environment_by_uid(&own.environment_uid);
     if environment.is_none() {
         errors.push(DeployError::UnknownEnvironment {
@@ -325,11 +344,6 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
             expected: environment_names(workspace),
         });
     }
-    let alternatives = own.rollout.alternatives.iter();
-    let names = alternatives.filter_map(|own| own.name.as_ref());
-    let unfit = std::iter::once(&own.name).chain(names);
-    let unfit = unfit.filter(|name| !is_name_for_people(name));
-    errors.extend(unfit.cloned().map(DeployError::Name));
     if own.rollout.salt.is_empty() {
         errors.push(DeployError::Salt);
     }
@@ -353,6 +367,28 @@ pub(super) fn check(workspace: &Workspace, own: &Deployment) -> Vec<DeployError>
         errors.extend(faults.into_iter().map(DeployError::Faulty));
     }
     errors.extend(rival(workspace, own, environment.map(|own| &*own.name)));
+    errors
+}
+
+/// Names that do not fit and were not there before: what an earlier release
+/// took keeps nobody from switching the deployment off.
+fn unfit_names(before: Option<&Deployment>, own: &Deployment) -> Vec<DeployError> {
+    let mut errors = Vec::new();
+    if !is_name_for_people(&own.name) && before.is_none_or(|before| before.name != own.name) {
+        errors.push(DeployError::Name(own.name.clone()));
+    }
+    let stood = before.map_or(&[][..], |before| &before.rollout.alternatives);
+    for (ordinal, alternative) in (1..).zip(&own.rollout.alternatives) {
+        let name = alternative.name.as_ref();
+        let unfit = name.filter(|name| !is_name_for_people(name));
+        if let Some(name) = unfit.filter(|_| stood.iter().all(|own| own.name != alternative.name)) {
+            errors.push(DeployError::AlternativeName {
+                deployment: own.name.clone(),
+                ordinal,
+                found: name.clone(),
+            });
+        }
+    }
     errors
 }
 

@@ -47,7 +47,7 @@ pub(super) fn create(
 ) -> Result<Outcome, Failure> {
     let would = author.trying().post(&["deployments"], body)?;
     if change.is_dry() {
-        return told(console, change, &would);
+        return told(console, change, &would, None);
     }
     let found = preview_of(console, author, (None, body), (care, change))?;
     if !goes_on(console, &would, change, false, found)? {
@@ -71,8 +71,9 @@ pub(super) fn change(
     let read = which.read(author.store())?;
     let author = author.resting_on(read["etag"].as_str());
     let would = which.change(&author.trying(), method.clone(), more, body)?;
+    let gone = (method == Method::DELETE).then_some(which.deployment.as_str());
     if change.is_dry() {
-        return told(console, change, &would);
+        return told(console, change, &would, gone);
     }
     let as_body = match (more, body) {
         (["activate"], _) => json!({"active": true}),
@@ -84,22 +85,31 @@ pub(super) fn change(
     if !goes_on(console, &would, change, switches, found)? {
         return Ok(Outcome::NotSo);
     }
-    let deletes = method == Method::DELETE;
     let answer = which.change(&author, method, more, body)?;
-    match deletes {
-        true => change.deleted(console, &answer, &which.deployment)?,
-        false => showing::rows(console, change.output, vec![answer.clone()], &answer)?,
+    match gone {
+        Some(name) => change.deleted(console, &answer, name)?,
+        None => showing::rows(console, change.output, vec![answer.clone()], &answer)?,
     }
     Ok(Outcome::Done)
 }
 
-/// The answer of a dry run.
-fn told(console: &mut Console, change: &Change, would: &Value) -> Result<Outcome, Failure> {
-    showing::rows(console, change.output, vec![would.clone()], would)?;
+/// The answer of a dry run; of one that would be gone, its name.
+fn told(
+    console: &mut Console,
+    change: &Change,
+    would: &Value,
+    gone: Option<&str>,
+) -> Result<Outcome, Failure> {
+    if gone.is_none() {
+        showing::rows(console, change.output, vec![would.clone()], would)?;
+    }
     if change.output == Output::Table {
         notes(console, would)?;
     }
-    change.ends(console, would)?;
+    match gone {
+        Some(name) => change.deleted(console, would, name)?,
+        None => change.ends(console, would)?,
+    }
     Ok(Outcome::Done)
 }
 

@@ -135,13 +135,14 @@ pub(super) fn erase(
         environment,
         change,
     } = arguments;
+    // Nobody is asked before it is known whom to tell.
+    let author = change.author(variables)?;
     let question = format!("erase all that is known of user {user} in {environment}?");
     if change.is_declined(console, &question)? {
         console.line("nothing was erased")?;
         return Ok(Outcome::NotSo);
     }
     let path = ["environments", environment, "users", user];
-    let author = change.author(variables)?;
     let gone = author.change(Method::DELETE, &path, &[], None)?;
     let with = format!(
         "{} percentage decisions and {} webhooks or records that did not fit",

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Response;
 use crate::store::{
     AccessError, AuditEntry, AuditError, DeliveryError, DeployError, EnvironmentError, FlagError,
-    FlowError, Forbidden, ImportError, KeyError, ProjectError, PublishError, StoreError,
+    FlowError, Forbidden, ImportError, KeyError, ProjectError, PublishError, Stale, StoreError,
     UsageError, UserError, ledger::ShipError,
 };
 
@@ -129,10 +129,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Export(_) => Self::internal(&error),
             StoreError::Forbidden(error) => error.into(),
-            StoreError::Stale(stale) => Self::new(412, "changed", stale.to_string())
-                .found(&stale.found)
-                .expected(&stale.expected)
-                .late(stale.kind, &stale.name),
+            StoreError::Stale(stale) => stale.into(),
             StoreError::Key(error) => error.into(),
             StoreError::Access(error) => error.into(),
             StoreError::Deploy(error) => error.into(),
@@ -268,6 +265,23 @@ impl From<ProjectError> for Problem {
     }
 }
 
+impl From<Stale> for Problem {
+    fn from(error: Stale) -> Self {
+        let problem = Self::new(412, "changed", error.to_string());
+        match error {
+            Stale::Changed {
+                kind,
+                name,
+                found,
+                expected,
+            } => problem.found(&found).expected(&expected).late(kind, &name),
+            Stale::New { found } => problem
+                .found(&found)
+                .expected("no If-Match, or \"*\" or \"\" in it"),
+        }
+    }
+}
+
 impl From<DeployError> for Problem {
     fn from(error: DeployError) -> Self {
         let text = error.to_string();
@@ -287,6 +301,7 @@ impl From<DeployError> for Problem {
             DeployError::NotShown { .. } => Self::new(409, "project-not-active", text),
             DeployError::UnknownVersion { .. }
             | DeployError::Name(_)
+            | DeployError::AlternativeName { .. }
             | DeployError::Salt
             | DeployError::Faulty(_) => Self::new(422, "deployment-refused", text),
         }

@@ -27,7 +27,7 @@ use crate::{
 struct ImportBody {
     lines: Vec<Box<RawValue>>,
     /// Nothing is written.
-    #[serde(default)]
+    #[serde(default, rename = "dryRun")]
     dry_run: bool,
 }
 

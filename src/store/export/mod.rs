@@ -15,6 +15,7 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::{
     StoreError,
+    called::is_blank,
     import::item_kind,
     project_file::{ENTRY, FORMAT, FORMAT_MEMBER},
     workspace::{AuthoredVersion, Channel, Environment, Flow, Project, WebhookSettings, Workspace},
@@ -191,7 +192,7 @@ fn write_committed(version: &AuthoredVersion) -> Result<Value, StoreError> {
     table.put("number", version.part.number);
     // Left out by whoever committed it, and no message is empty.
     for (member, said) in [("message", &version.message), ("author", &version.author)] {
-        if !said.is_empty() {
+        if !is_blank(said) {
             table.text(member, said);
         }
     }

@@ -29,6 +29,7 @@ use crate::{
         wire::VersionPart,
     },
     store::{
+        called::name_fault,
         environment_names,
         naming::Naming,
         projects::uids,
@@ -141,6 +142,12 @@ impl<'a> Apply<'a> {
     /// Applies one project.
     pub(super) fn project(&mut self, file: &str, given: ProjectFile, faults: &mut Faults) {
         let known = self.workspace.projects.get(&given.sid);
+        let so_far = known.map(|project| project.name.as_str());
+        let fault = given.name.as_ref();
+        let fault = fault.and_then(|name| name_fault("name", name, so_far));
+        if let Some(rule) = fault {
+            faults.add(file, "", rule);
+        }
         let name = given
             .name
             .or_else(|| known.map(|project| project.name.clone()))
@@ -185,6 +192,9 @@ impl<'a> Apply<'a> {
             return;
         };
         if let Some(name) = given.name {
+            if let Some(rule) = name_fault("name", &name, Some(&flow.name)) {
+                faults.add(file, &position, rule);
+            }
             flow.name = name;
         }
         if let Some(refuse) = given.refuse_public_force {
@@ -281,6 +291,11 @@ impl<'a> Apply<'a> {
         let (part, webhooks) = resolve::version(file, flow, given, self.naming, faults);
         self.check(file, &position, flow, &part, faults);
         let known = flow.versions.get(&number).cloned();
+        let so_far = known.as_ref().map(|known| known.author.as_str());
+        let author = history.author.as_ref();
+        if let Some(rule) = author.and_then(|own| name_fault("author", own, so_far)) {
+            faults.add(file, &position, rule);
+        }
         match &known {
             Some(known) if number > 0 => {
                 history.refuse_other(file, &position, known, faults);

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use super::{Faults, deployments::DeploymentFile};
 use crate::{
-    snapshot::wire::RolloutPart,
+    snapshot::wire::{AlternativePart, RolloutPart},
     store::{
+        called::is_blank,
         deploying::{BASIS_POINTS, check, refuse_deprecated},
         environment_names,
         naming::Naming,
@@ -76,14 +77,15 @@ impl Deploy {
             workspace.deployments.insert(uid, deployment);
         }
         for (uid, deployment) in &workspace.deployments {
+            let stored = before.deployments.get(uid);
             if let Some((file, position)) = touched.get(uid) {
                 let place = workspace.environment_by_uid(&deployment.environment_uid);
                 let late = place.map(|place| refuse_deprecated(before, deployment, place));
                 let late = late.and_then(Result::err);
-                for error in check(workspace, deployment).into_iter().chain(late) {
+                for error in check(workspace, stored, deployment).into_iter().chain(late) {
                     faults.add(file, position, error.to_string());
                 }
-                if before.deployments.get(uid) != Some(deployment) {
+                if stored != Some(deployment) {
                     notices(before, workspace, deployment, |text| {
                         faults.notice(file, position, text);
                     });
@@ -91,7 +93,7 @@ impl Deploy {
             } else if let Some(file) = self.channels.get(&deployment.channel) {
                 // What was sound may not be on a channel that is exclusive now.
                 let position = format!("channel {:?}", deployment.channel);
-                for error in check(workspace, deployment) {
+                for error in check(workspace, stored, deployment) {
                     let rule = format!("deployment {:?}: {error}", deployment.name);
                     faults.add(file, &position, rule);
                 }
@@ -149,7 +151,7 @@ fn resolve(
     // Names of deployments are unique within their environment.
     let names = [environment.uid.as_str(), &given.name];
     let rollout = RolloutPart {
-        alternatives: given.alternatives,
+        alternatives: named(given.alternatives, old),
         basis_points: given
             .basis_points
             .or(old.map(|old| old.basis_points))
@@ -179,6 +181,19 @@ fn resolve(
             .or(known.map(|known| known.active))
             .unwrap_or(true),
     })
+}
+
+/// Blank names say nothing. Exports of earlier releases have them, and only
+/// where the deployment has them as well do they stay, as what it is.
+fn named(mut given: Vec<AlternativePart>, old: Option<&RolloutPart>) -> Vec<AlternativePart> {
+    let stood = old.map_or(&[][..], |old| &old.alternatives);
+    for own in &mut given {
+        if own.name.as_deref().is_some_and(is_blank) && stood.iter().all(|old| old.name != own.name)
+        {
+            own.name = None;
+        }
+    }
+    given
 }
 
 /// What an author may not have meant.

@@ -10,6 +10,7 @@ mod apply;
 mod blocks;
 mod deploy;
 mod deployments;
+mod earlier;
 mod flags;
 mod logic;
 mod read;
@@ -256,7 +257,7 @@ pub(super) fn read_files(files: &[SourceFile]) -> Files {
         }
         match project_file::parse(&file.content, &budget) {
             Ok(projects) => {
-                for project in projects {
+                for project in projects.into_iter().map(earlier::without_blanks) {
                     let project = read::project(&file.name, project, &mut faults);
                     read.extend(project.map(|project| (file.name.clone(), project)));
                 }

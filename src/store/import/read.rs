@@ -69,7 +69,7 @@ pub(super) fn project(file: &str, node: Node, faults: &mut Faults) -> Option<Pro
         }
     }
     let sid = table.required_sid("project");
-    let name = table.name("name");
+    let name = table.text("name");
     let environments = active_in(&mut table);
     let nodes = table.list("flows");
     let channel_nodes = table.list("channels");
@@ -138,7 +138,7 @@ fn flow(file: &str, ordinal: usize, node: Node, faults: &mut Faults) -> Option<F
         table.position = format!("flow {sid:?}");
     }
     let uid = table.sid("uid");
-    let name = table.name("name");
+    let name = table.text("name");
     let refuse_public_force = table.bool("refusePublicForce");
     let deployments_only = table.bool("deploymentsOnly");
     let status = status(&mut table);

@@ -8,10 +8,7 @@ use super::Faults;
 use crate::{
     clock::UnixMs,
     limits,
-    store::{
-        called::{expected_name, is_blank, is_name_for_people},
-        project_file::Node,
-    },
+    store::{called::is_blank, project_file::Node},
 };
 
 /// A table being read: members are taken out, what remains is unknown.
@@ -83,19 +80,6 @@ impl<'a> Table<'a> {
                 None
             }
         }
-    }
-
-    /// What people call it.
-    pub(super) fn name(&mut self, member: &str) -> Option<String> {
-        let name = self.text(member)?;
-        if is_name_for_people(&name) {
-            return Some(name);
-        }
-        self.fault(format!(
-            "{member} is {name:?} (expected {})",
-            expected_name()
-        ));
-        None
     }
 
     /// A text that is left out where there is nothing to say.

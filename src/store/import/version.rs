@@ -64,7 +64,7 @@ pub(super) fn version(
         read.number = number(&mut table)?;
         table.position = read.position(flow);
         read.message = table.words("message");
-        read.author = table.name("author");
+        read.author = table.text("author");
         read.created_ms = table.time("created");
     }
     read.migration = migration(&mut table);

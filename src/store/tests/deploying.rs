@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     snapshot::wire::VersionPolicy,
-    store::{KeyTerms, deploying::fresh_uid, workspace::Deployment},
+    store::{KeyTerms, deploying::fresh_uid, engine::Write, workspace::Deployment},
 };
 
 /// Release and control versions in force.
@@ -179,6 +179,46 @@ fn a_deployment_deleted_while_inactive_stays_off_where_its_release_is_held() {
     store.put_deployment(web.clone()).unwrap();
     store.publish().unwrap();
     assert!(!listed(), "it is there again, and active");
+}
+
+/// Names once were taken that are not any more: each further change was refused,
+/// switching it off included.
+#[test]
+fn a_deployment_with_a_name_of_an_earlier_release_is_switched_off() {
+    let house = House::new();
+    let store = with_demo(&house);
+    let mut old = deployment(&store, "production", "support-web");
+    let uid = old.uid.clone();
+    old.name = "  ".to_owned();
+    old.rollout.alternatives[0].name = Some(String::new());
+    let stored = store.author(|workspace| {
+        let mut after = workspace.clone();
+        after.deployments.insert(uid.clone(), old.clone());
+        Ok((after, vec![Write::Deployment(Box::new(old.clone()))], ()))
+    });
+    stored.unwrap();
+    store.set_deployment_active(&uid, false).unwrap();
+    let mut changed = store.workspace().deployments[&uid].clone();
+    changed.rollout.basis_points = 0;
+    store.put_deployment(changed.clone()).unwrap();
+    let mut channel = store.workspace().channels[&changed.channel].clone();
+    channel.attributes.push("floor".to_owned());
+    store.put_channel(channel).unwrap();
+    let refused = |own: &Deployment, expected: &str| {
+        let error = store.put_deployment(own.clone()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected} not in: {error}");
+    };
+    let mut renamed = changed.clone();
+    renamed.name = " ".to_owned();
+    refused(&renamed, "the name \" \" does not fit");
+    let mut further = changed.rollout.alternatives[0].clone();
+    further.name = Some("\t".to_owned());
+    changed.rollout.alternatives.push(further);
+    let place = format!(
+        "alternative {} of deployment",
+        changed.rollout.alternatives.len()
+    );
+    refused(&changed, &place);
 }
 
 #[test]

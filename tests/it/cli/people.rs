@@ -230,7 +230,13 @@ fn an_erased_user_is_gone_at_the_edge_and_may_come_again() {
             .out
             .contains("seats = 3")
     );
-    desk.runs(&["group", "erase", "acme"]).with(0);
+    let told = desk.runs(&["group", "erase", "acme"]).with(0).out;
+    assert_eq!(told, "erased acme\n");
+    let told = desk.runs(&["group", "erase", "acme-2"]).with(0).out;
+    assert!(
+        told.starts_with("erased acme-2, which nobody knows"),
+        "{told}"
+    );
     desk.runs(&["group", "show", "acme"]).with(1);
 }
 

@@ -37,6 +37,36 @@ fn that_can_be_tried(folder: &Path) -> BTreeSet<String> {
     names.collect()
 }
 
+/// Whether a dry run says what the change says: each line of `would be` as the
+/// change has it, a table with the same columns.
+fn tells_of_the_same(tried: &str, done: &Ended) -> Result<(), String> {
+    let said = format!("{}{}", done.error, done.out);
+    let says = |words: &str| said.lines().any(|line| line.starts_with(words));
+    let would: Vec<&str> = tried
+        .lines()
+        .filter(|own| own.contains("would be "))
+        .collect();
+    if would.is_empty() && !tried.contains("it was a dry run") {
+        return Err("nothing says that it was tried".to_owned());
+    }
+    // Of a key that is made its text is told, which a dry run has not.
+    if says("this is the only time the key is shown") && !would.is_empty() {
+        return Ok(());
+    }
+    let plain = would.iter().map(|line| {
+        let line = line.replacen("would be ", "", 1).replacen("done: ", "", 1);
+        line.split("; nothing was ").next().map(ToOwned::to_owned)
+    });
+    let head = tried.lines().next();
+    // Nor does the change say that it had to be confirmed.
+    let head = head.filter(|own| !own.contains("would be ") && !own.starts_with("to be confirmed"));
+    let mut expected = plain.flatten().chain(head.map(ToOwned::to_owned));
+    match expected.find(|words| !says(words)) {
+        Some(words) => Err(format!("the change does not say {words:?}")),
+        None => Ok(()),
+    }
+}
+
 /// Everything that a change could change.
 fn everything(desk: &Desk) -> String {
     let store = desk.dev.store();
@@ -168,6 +198,7 @@ fn every_change_is_tried_in_its_own_words_and_writes_nothing() {
             .args(more);
         ended(command.arg("--data").arg(data).current_dir(&here))
     };
+    let mut different: Vec<String> = Vec::new();
     let mut tried: BTreeSet<String> = ELSEWHERE.iter().map(ToString::to_string).collect();
     for (name, words) in commands(folder) {
         let words = match name {
@@ -176,27 +207,29 @@ fn every_change_is_tried_in_its_own_words_and_writes_nothing() {
         };
         let before = everything(&desk);
         // Nobody is asked, so nobody has to say --yes.
-        let told = runs(name, &words, &["--dry-run"]).with(0);
-        assert!(
-            told.out.contains("would be ") || told.out.contains("it was a dry run"),
-            "{name} {words}: {}",
-            told.out
-        );
+        let tried_out = runs(name, &words, &["--dry-run"]).with(0).out;
         let told = runs(name, &words, &["--dry-run", "--output", "json"]).with(0);
         let would = told.json();
-        assert!(
-            would["dryRun"] == true || would["dry_run"] == true,
-            "{name} {words}: {would}"
-        );
+        assert_eq!(would["dryRun"], true, "{name} {words}: {would}");
         assert!(!told.out.contains("\"key\""), "{name}: {}", told.out);
         assert_eq!(everything(&desk), before, "{name} {words} wrote something");
         let left = fs::read_dir(&here).expect("a folder").count();
         assert_eq!(left, 0, "{name} left a file");
-        runs(name, &words, &["--yes"]).with(0);
+        let done = runs(name, &words, &["--yes"]).with(0);
+        if let Err(why) = tells_of_the_same(&tried_out, &done) {
+            different.push(format!(
+                "{name} {words}: {why}\n{tried_out}{}{}",
+                done.error, done.out
+            ));
+        }
+        if let Some(gone) = done.out.strip_prefix("deleted: ") {
+            assert_eq!(would["deleted"], gone.trim_end(), "{name} {words}: {would}");
+        }
         assert_ne!(everything(&desk), before, "{name} {words} does nothing");
         tried.insert(name.to_owned());
     }
     assert_eq!(tried, expected, "what the manual says can be tried");
+    assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
 #[test]

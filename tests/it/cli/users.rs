@@ -79,7 +79,7 @@ fn a_file_of_users_is_taken_once_and_comes_out_the_same() {
     assert_eq!(would["users"], tally(4, 0, 0));
     assert_eq!(would["groups"], tally(2, 1, 0));
     assert_eq!(
-        (&would["dry_run"], &would["lines"]),
+        (&would["dryRun"], &would["lines"]),
         (&json!(true), &json!(6))
     );
     assert_eq!(place.revision("ann"), 0);
@@ -116,6 +116,23 @@ fn a_file_of_users_is_taken_once_and_comes_out_the_same() {
         out.contains("\"tags\":[\"a\",\"b\"]") && out.contains("0.5"),
         "{out}"
     );
+}
+
+/// Nothing is taken by a dry run, and it said "what came before is taken".
+#[test]
+fn an_import_that_stops_says_what_is_taken() {
+    let place = Place::open();
+    let nowhere = ["--environment", "nope", "--dry-run"];
+    let tried = place.import(USERS.as_bytes(), &nowhere).with(2);
+    tried.complains_of(&["stopped; nothing was written, it was a dry run"]);
+    let stopped = place.import(USERS.as_bytes(), &nowhere[..2]).with(2);
+    stopped.complains_of(&["stopped; nothing was taken"]);
+    let bad = "{}\n".repeat(100);
+    let tried = place.import(bad.as_bytes(), &["--dry-run"]).with(2);
+    tried.complains_of(&["given up at line 100; nothing was written, it was a dry run"]);
+    let good = format!("{USERS}\n{}", "{\"user\":\"bo\"}\n".repeat(300));
+    let given_up = place.import(format!("{good}{bad}").as_bytes(), &[]).with(2);
+    given_up.complains_of(&["given up at line 406; the good ones up to line 257 are taken"]);
 }
 
 #[test]

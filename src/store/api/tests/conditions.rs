@@ -227,6 +227,17 @@ async fn what_nobody_described_has_the_empty_tag_and_what_is_new_none() {
     ] {
         let answer = ask(&desk, "POST", path, &new, Some("\"0\"")).await;
         assert_eq!(answer.status, 412, "{path}: {:?}", answer.body);
+        // Nobody changed it: found by asking, "what is new \"\" was changed".
+        let told = body(&answer);
+        let detail = "what is to be made is not there yet, and so it has no tag";
+        assert_eq!(told["detail"], detail, "{told}");
+        assert_eq!(told["found"], "0", "{told}");
+        assert_eq!(told["expected"], "no If-Match, or \"*\" or \"\" in it");
+        for condition in ["*", "\"\""] {
+            let dry = format!("{path}?dryRun=true");
+            let answer = ask(&desk, "POST", &dry, &new, Some(condition)).await;
+            assert_eq!(answer.status, 200, "{path}: {:?}", answer.body);
+        }
     }
 }
 

@@ -17,15 +17,6 @@ fn naming(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     unnamed["audience"] = json!([{"name": name,
         "rules": [{"attribute": "plan", "operator": "equals", "value": "pro"}]}]);
     let segment = json!({"project": "harbor", "name": name, "constraints": []});
-    let file = |flows: Value, named: &str| json!({"flowgate": "project/1", "project": "harbor", "name": named, "flows": flows});
-    let version = |message: &str, author: &str| {
-        file(
-            json!([{"sid": "new", "versions": [{"number": 1, "message": message, "author": author,
-                "blocks": [{"sid": "a", "type": "card"}],
-                "paths": [{"from": "entry", "to": "a"}]}]}]),
-            "Harbor",
-        )
-    };
     vec![
         ("POST", "projects", json!({"sid": "empty", "name": name})),
         ("PATCH", "projects/harbor", json!({"name": name})),
@@ -50,14 +41,25 @@ fn naming(name: &str) -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "segments", segment),
         ("PATCH", "segments/staff", json!({"name": name})),
         ("POST", "keys", key),
-        ("POST", "import", file(json!([]), name)),
-        (
-            "POST",
-            "import",
-            file(json!([{"sid": "new", "name": name}]), "Harbor"),
-        ),
-        ("POST", "import", version(name, "ada")),
-        ("POST", "import", version("why", name)),
+    ]
+}
+
+/// Files with a name.
+fn files(name: &str) -> [Value; 4] {
+    let file = |flows: Value, named: &str| json!({"flowgate": "project/1", "project": "harbor", "name": named, "flows": flows});
+    let version = |message: &str, author: &str| {
+        file(
+            json!([{"sid": "new", "versions": [{"number": 1, "message": message, "author": author,
+                "blocks": [{"sid": "a", "type": "card"}],
+                "paths": [{"from": "entry", "to": "a"}]}]}]),
+            "Harbor",
+        )
+    };
+    [
+        file(json!([]), name),
+        file(json!([{"sid": "new", "name": name}]), "Harbor"),
+        version(name, "ada"),
+        version("why", name),
     ]
 }
 
@@ -90,6 +92,26 @@ async fn an_empty_name_is_refused_wherever_people_give_one() {
         let dry = format!("{path}?dryRun=true");
         let answer = ask(&desk, method, &dry, &said, None).await;
         assert_eq!(answer.status, 200, "{path} {said}: {:?}", answer.body);
+    }
+}
+
+/// Exports of earlier releases have them.
+#[tokio::test]
+async fn what_is_blank_in_a_file_is_as_if_it_were_left_out() {
+    let desk = Desk::with(Ambient::system());
+    let dry = "import?dryRun=true";
+    for name in ["", "  ", "\u{a0}"] {
+        for file in files(name) {
+            let answer = ask(&desk, "POST", dry, &file, None).await;
+            assert_eq!(answer.status, 200, "{file}: {:?}", answer.body);
+        }
+    }
+    let [_, renamed, _, authored] = files("a\nb");
+    for file in [renamed, authored] {
+        let answer = ask(&desk, "POST", dry, &file, None).await;
+        let told = body(&answer).to_string();
+        assert_eq!(answer.status, 422, "{file}: {told}");
+        assert!(told.contains("expected 1 to 128 bytes"), "{file}: {told}");
     }
 }
 

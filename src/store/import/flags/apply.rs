@@ -17,7 +17,7 @@ use crate::{
     clock::UnixMs,
     store::{
         environment_names,
-        flags::{Flag, FlagSettings, FlagStrategy, Segment},
+        flags::{Flag, FlagSettings, FlagStrategy, Segment, check},
         naming::Naming,
         workspace::Workspace,
     },
@@ -112,6 +112,10 @@ fn put_segment(
 ) {
     let by_id = given.id.and_then(|id| workspace.segments.get(&id));
     let by_name = workspace.segment(&given.name);
+    // One that is called so was taken by an earlier release, and stays.
+    if let (Some(rule), None) = (check::segment_name(&given.name), by_name) {
+        faults.add(file, position, rule);
+    }
     if let (Some(known), Some(id)) = (by_name, given.id)
         && known.id != id
     {

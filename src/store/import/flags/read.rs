@@ -292,9 +292,6 @@ pub(in crate::store::import) fn segment(
     let name = required(&mut table, "name");
     if let Some(name) = &name {
         table.position = format!("segment {name:?}");
-        if let Some(rule) = check::segment_name(name) {
-            table.fault(rule);
-        }
     }
     let place = table.position.clone();
     let id = table.take("id").and_then(|node| {

@@ -41,6 +41,74 @@ fn an_export_of_one_environment_holds_what_it_sees() {
     assert!(!text.contains("environment: development"));
 }
 
+/// With names, messages and authors that earlier releases took.
+fn of_an_earlier_release(blank: &str, author: &str, named: &str) -> Workspace {
+    let file = format!(
+        "{ONE}    deployments: [{{name: d, environment: production, channel: web, audience: [{{name: a, \
+         rules: [{{attribute: x, operator: is_empty}}]}}]}}]\nsegments: [{{name: s, constraints: []}}]\n"
+    );
+    let mut workspace = take(&workspace(), &file).unwrap().workspace;
+    let mut project = workspace.projects["shop"].clone();
+    project.name = blank.to_owned();
+    workspace.projects.insert(project.sid.clone(), project);
+    let mut flow = workspace.flows["hello"].clone();
+    flow.name = blank.to_owned();
+    let version = Arc::make_mut(flow.versions.get_mut(&1).unwrap());
+    version.message = blank.to_owned();
+    version.author = author.to_owned();
+    workspace.flows.insert(flow.sid.clone(), flow);
+    for own in workspace.deployments.values_mut() {
+        own.rollout.alternatives[0].name = Some(blank.to_owned());
+    }
+    let segment = workspace.segment("s").unwrap();
+    let mut segment = crate::store::flags::Segment::clone(segment);
+    segment.name = named.to_owned();
+    workspace.segments.insert(segment.id, Arc::new(segment));
+    workspace
+}
+
+/// Their exports were refused, also by the store that had written them.
+#[test]
+fn what_an_earlier_release_took_is_exported_and_imported() {
+    let long = "x".repeat(200);
+    for (blank, author, named) in [("", "", "s"), ("  ", "  ", "s"), (&long, "a\nb", "  ")] {
+        let authored = of_an_earlier_release(blank, author, named);
+        let text = export::export(&authored, None).unwrap();
+        let again = take(&authored, &text).unwrap();
+        assert!(again.writes.is_empty(), "{:?}", again.report);
+        // Earlier releases wrote what nobody had said as well.
+        let text = match blank {
+            "" => text.replace(
+                "- number: 1\n",
+                "- number: 1\n    message: ''\n    author: ''\n",
+            ),
+            _ => text,
+        };
+        let elsewhere = take(&workspace(), &text);
+        if blank == long {
+            let told = elsewhere.unwrap_err().faults;
+            let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+            let told = told.join("\n");
+            for place in [
+                "flow \"hello\": name",
+                "version 1: author",
+                "segment",
+                "of alternative 1 of",
+            ] {
+                assert!(told.contains(place), "{place} not in: {told}");
+            }
+            continue;
+        }
+        let elsewhere = elsewhere.unwrap().workspace;
+        assert_eq!(elsewhere.projects["shop"].name, "shop");
+        assert_eq!(elsewhere.flows["hello"].name, "hello");
+        assert_eq!(elsewhere.flows["hello"].versions[&1].message, "");
+        let mut deployments = elsewhere.deployments.values();
+        let alternatives = &deployments.next().unwrap().rollout.alternatives;
+        assert_eq!(alternatives[0].name, None);
+    }
+}
+
 /// Any project that compiles: chains of blocks with all kinds of fields.
 fn any_workspace() -> impl Strategy<Value = Workspace> {
     let text = prop_oneof![
