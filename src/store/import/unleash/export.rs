@@ -195,23 +195,37 @@ fn split(
     strategies.sort_by_key(|own| own["sortOrder"].as_i64().unwrap_or_default());
     for own in strategies {
         let at = said(&mut settings, own, ours(own));
-        if at["strategies"].is_null() {
-            at["strategies"] = json!([]);
-        }
         if let Some(list) = at["strategies"].as_array_mut() {
             list.push(strategy(own, segments(document, own, named)));
+        }
+    }
+    for (flag, environments) in &mut settings {
+        for own in environments.values_mut() {
+            admit_everybody(flag, own);
         }
     }
     settings
 }
 
-/// What is said of the flag that something belongs to, in an environment.
+/// To clients a flag that is on and names nobody is on for everybody; here a
+/// strategy says so.
+fn admit_everybody(flag: &str, settings: &mut Value) {
+    if settings["enabled"] == true
+        && let Some(list) = settings["strategies"].as_array_mut()
+        && list.is_empty()
+    {
+        list.extend(serde_json::to_value(FlagStrategy::everybody(flag)));
+    }
+}
+
+/// What is said of the flag that something belongs to, in an environment: its
+/// list of strategies is whole, so that none of ours is left standing.
 fn said<'s>(settings: &'s mut Settings, own: &Value, environment: String) -> &'s mut Value {
     let flag = own["featureName"].as_str().unwrap_or_default().to_owned();
     let environments = settings.entry(flag).or_default();
     environments
         .entry(environment)
-        .or_insert_with(|| json!({"enabled": false}))
+        .or_insert_with(|| json!({"enabled": false, "strategies": []}))
 }
 
 /// Of flags that carry their strategies.
@@ -226,13 +240,10 @@ fn inline(
         let name = own["name"].as_str().unwrap_or_default().to_owned();
         let strategies = items(own, "strategies").iter();
         let strategies = strategies.map(|own| strategy(own, segments(document, own, named)));
-        let mut strategies: Vec<Value> = strategies.collect();
+        let strategies: Vec<Value> = strategies.collect();
         let enabled = own["enabled"] == true;
-        if enabled && strategies.is_empty() {
-            // To clients that is on for everybody; here a strategy says so.
-            strategies.extend(serde_json::to_value(FlagStrategy::everybody(&name)));
-        }
-        let settings = json!({"enabled": enabled, "strategies": strategies});
+        let mut settings = json!({"enabled": enabled, "strategies": strategies});
+        admit_everybody(&name, &mut settings);
         (name, Map::from_iter([(ours.clone(), settings)]))
     });
     flags.collect()

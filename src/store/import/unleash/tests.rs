@@ -183,6 +183,42 @@ fn a_document_for_clients_that_names_nobody_means_everybody_each_time() {
     assert!(again.writes.is_empty(), "{:?}", again.report);
 }
 
+/// Before, whom it had named went on to be the only ones.
+#[test]
+fn an_export_that_names_nobody_any_more_leaves_no_strategy_standing() {
+    let terms = UnleashTerms::default();
+    let export = |enabled: bool, strategies: Value| {
+        json!({"version": 4, "features": [{"name": "f"}],
+            "featureEnvironments": [{"featureName": "f", "environment": "production", "enabled": enabled}],
+            "featureStrategies": strategies})
+    };
+    let only_ada = |place: Value| {
+        json!([{"featureName": "f", "environment": place, "strategyName": "userWithId",
+            "parameters": {"userIds": "ada"}}])
+    };
+    // A strategy that names no environment stands in the only one.
+    let some = take(&workspace(), &export(true, only_ada(Value::Null)), &terms);
+    let some = some.unwrap().workspace;
+    let settings = &some.flags["f"].environments["uid-production"];
+    assert_eq!(settings.strategies[0].parameters["userIds"], "ada");
+    let again = take(&some, &export(true, only_ada("production".into())), &terms).unwrap();
+    assert!(again.writes.is_empty(), "{:?}", again.report);
+    for (enabled, expected) in [
+        (true, vec![FlagStrategy::everybody("f")]),
+        (false, Vec::new()),
+    ] {
+        let after = take(&some, &export(enabled, json!([])), &terms).unwrap();
+        let after = after.workspace;
+        let settings = &after.flags["f"].environments["uid-production"];
+        assert_eq!(
+            (settings.enabled, &settings.strategies),
+            (enabled, &expected)
+        );
+        let again = take(&after, &export(enabled, json!([])), &terms).unwrap();
+        assert!(again.writes.is_empty(), "{:?}", again.report);
+    }
+}
+
 #[test]
 fn environments_can_be_renamed_and_unknown_ones_are_refused() {
     let mut export = state();
