@@ -253,7 +253,7 @@ impl Store {
         list: &'static str,
         node: Node,
     ) -> Result<import::Imported, StoreError> {
-        let files = piece_of(project, list, node);
+        let files = piece_of(project, list, node).by_hand();
         Ok(import::import(workspace, files, &self.ambient)?)
     }
 

@@ -220,22 +220,14 @@ fn keep(list: &mut Vec<Fault>, file: &str, position: &str, mut rule: String) {
     });
 }
 
+/// The time of an import that asks no clock, so that it makes the same each time.
+pub(super) const NO_CLOCK: UnixMs = 0;
+
 /// Files that were read and not yet compared with what the store has.
 pub(super) struct Files {
     /// With the name of its file.
     projects: Vec<(String, read::ProjectFile)>,
     faults: Faults,
-}
-
-impl Files {
-    /// The same, where segments may be called otherwise than so far.
-    pub(super) fn renaming(mut self) -> Self {
-        for (_, project) in &mut self.projects {
-            let segments = std::mem::take(&mut project.segments).into_iter();
-            project.segments = segments.map(flags::SegmentFile::renaming).collect();
-        }
-        self
-    }
 }
 
 /// Reads files. Large ones take their time, so this needs no workspace and

@@ -17,7 +17,7 @@ use crate::{
     },
     store::{
         Fault, ImportError, PublishError, SourceFile,
-        import::{import_named, read_files},
+        import::{NO_CLOCK, import_named, read_files},
         naming::{Naming, environment_uid},
         publish,
         workspace::{Environment, StoredKey, StoredKeyKind, Workspace},
@@ -121,7 +121,7 @@ pub fn build(
         }
     }
     // No time of the import is published.
-    let imported = import_named(&workspace, read_files(files), Naming::Derived, 0)?;
+    let imported = import_named(&workspace, read_files(files), Naming::Derived, NO_CLOCK)?;
     let workspace = imported.workspace;
     let mut notices = imported.report.notices;
     for environment in environments {

@@ -20,7 +20,7 @@ flags:
   - { name: old-cart }
 ";
 
-fn with_flags(house: &House) -> Store {
+pub(super) fn with_flags(house: &House) -> Store {
     let store = house.open();
     store.import(&file(FLAGS)).unwrap();
     store.publish().unwrap();

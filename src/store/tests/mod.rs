@@ -5,6 +5,7 @@ mod auditing;
 mod content;
 mod deploying;
 mod flags;
+mod flags_by_hand;
 mod keys;
 mod killed;
 mod publishing;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    super::Faults,
+    super::{Faults, NO_CLOCK},
     read::{FlagFile, SegmentFile, SegmentNamed, SettingsFile, StrategyFile},
     settle::settle,
 };
@@ -278,14 +278,11 @@ fn configure(
     if let Some(variants) = given.variants {
         settings.variants = variants;
     }
-    match (settings.enabled_ms, given.first_enabled_ms) {
-        (Some(known), Some(given)) if known != given => {
-            let rule = "firstEnabled differs from when it was (expected the same or none: history \
-                        cannot change)";
-            faults.add(file, place, rule);
+    if let Some(first_ms) = given.first_enabled_ms {
+        match history(settings.enabled_ms, first_ms, given.is_by_hand, now) {
+            Some(rule) => faults.add(file, place, rule),
+            None => settings.enabled_ms = Some(first_ms),
         }
-        (None, Some(given)) => settings.enabled_ms = Some(given),
-        _ => {}
     }
     flag.enable(environment_uid, enabled, now);
     if flag.environments.get(environment_uid) == Some(&FlagSettings::default()) {
@@ -298,6 +295,33 @@ fn configure(
     if all_disabled {
         let text = "it is on, and every strategy is disabled: so it is on for nobody";
         faults.notice(file, place, text);
+    }
+}
+
+/// What is wrong with what is said of when a flag was first switched on. It
+/// cannot be mended later, so what cannot be true is not taken.
+fn history(known: Option<UnixMs>, given: UnixMs, is_by_hand: bool, now: UnixMs) -> Option<String> {
+    match known {
+        Some(known) if known == given => None,
+        Some(_) => Some(
+            "firstEnabled differs from when it was (expected the same or none: history cannot \
+             change)"
+                .to_owned(),
+        ),
+        None if is_by_hand => Some(
+            "firstEnabled of a flag that never was on is told by project files only (expected \
+             none: switching it on says it)"
+                .to_owned(),
+        ),
+        None if given > now && now != NO_CLOCK => {
+            let time = i64::try_from(given).ok();
+            let time = time.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+            let found = time.map_or_else(|| format!("{given} ms"), |own| own.to_string());
+            Some(format!(
+                "firstEnabled is {found} (expected no later than now)"
+            ))
+        }
+        None => None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! stays as it is.
 
 mod apply;
+mod by_hand;
 mod change;
 mod pieces;
 mod read;

@@ -46,6 +46,9 @@ pub(super) struct SettingsFile {
     pub(super) enabled: Option<bool>,
     /// When it was switched on for the first time.
     pub(super) first_enabled_ms: Option<UnixMs>,
+    /// Whether somebody says it of this flag alone, and not in a project file:
+    /// what has been is then not theirs to tell.
+    pub(super) is_by_hand: bool,
     pub(super) strategies: Option<Vec<StrategyFile>>,
     pub(super) variants: Option<Vec<FlagVariant>>,
 }
@@ -71,16 +74,6 @@ pub(in crate::store::import) struct SegmentFile {
     /// Whether its number says which one is meant, and its name what that is to
     /// be called. In a file nobody means that: every store counts from 1.
     pub(super) is_rename: bool,
-}
-
-impl SegmentFile {
-    /// The same, of the segment that has its number.
-    pub(in crate::store::import) fn renaming(self) -> Self {
-        Self {
-            is_rename: true,
-            ..self
-        }
-    }
 }
 
 /// Reads a flag.
@@ -219,6 +212,7 @@ fn settings(
     Some(SettingsFile {
         enabled,
         first_enabled_ms,
+        is_by_hand: false,
         strategies,
         variants,
     })

@@ -1,0 +1,49 @@
+//! What is refused of what somebody says of one flag or one segment?
+
+use serde_json::{Value, json};
+
+use super::{flags::with_flags, *};
+
+/// What is wrong with an import, one fault a line.
+#[track_caller]
+fn faults<T: std::fmt::Debug>(done: Result<T, StoreError>) -> String {
+    let error = match done.unwrap_err() {
+        StoreError::Import(error) => error,
+        other => panic!("{other}"),
+    };
+    let lines: Vec<String> = error.faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Before, a flag that never was on could be pre-live for ever.
+#[test]
+fn when_a_flag_was_first_switched_on_is_told_by_files_and_in_the_past() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let terms = Terms::default();
+    let since = |time: &str| {
+        let text = "flowgate: project/1\nproject: shop\nflags: [{ name: old-cart, environments: { \
+                    production: { firstEnabled: TIME } } }]\n";
+        file(&text.replace("TIME", time))
+    };
+    let refused = faults(store.import(&since("2099-01-01T00:00:00Z")));
+    let expected = "firstEnabled is 2099-01-01T00:00:00Z (expected no later than now)";
+    assert!(refused.contains(expected), "{refused}");
+    let by_hand =
+        |time: &str| json!({"environments": {"production": {"firstEnabled": time}}}).to_string();
+    let past = "2020-01-01T00:00:00Z";
+    let expected = "told by project files only";
+    for time in [past, "2099-01-01T00:00:00Z"] {
+        let refused = faults(store.change_flag("old-cart", &by_hand(time), &terms));
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let mut new: Value = serde_json::from_str(&by_hand(past)).unwrap();
+    new["name"] = "new".into();
+    new["project"] = "shop".into();
+    let refused = faults(store.create_flag(&new.to_string()));
+    assert!(refused.contains(expected), "{refused}");
+    // What was read can be sent back as it was.
+    store.import(&since(past)).unwrap();
+    let same = store.change_flag("old-cart", &by_hand(past), &terms);
+    assert!(same.unwrap().changes.is_empty());
+}
