@@ -26,7 +26,7 @@ use crate::{
 const TAG_DIGITS: usize = 32;
 
 /// How faults call what came with a request.
-const SOURCE: &str = "body";
+pub(super) const SOURCE: &str = "body";
 
 /// A flag or segment as it stands in a project file, and what names this state.
 #[derive(Clone, Debug, PartialEq, Eq)]

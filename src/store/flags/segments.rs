@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::{
     FlagError, FlagText, Segment,
-    editing::{known_project, named, node},
+    editing::{SOURCE, known_project, named, node},
 };
 use crate::store::{
     Store, StoreError, Terms,
     engine::Write,
     export,
-    import::{ChangeKind, ImportReport, change},
+    import::{ChangeKind, Fault, ImportError, ImportReport, change},
     project_file::Node,
     workspace::Workspace,
 };
@@ -57,10 +57,19 @@ impl Store {
             let Node::Table(mut members) = change else {
                 return Err(FlagError::Text("expected a table of members".to_owned()).into());
             };
-            members.retain(|(member, _)| member != "id");
-            members.push(("id".to_owned(), Node::Number(segment.id.into())));
-            if !members.iter().any(|(member, _)| member == "name") {
-                members.push(("name".to_owned(), Node::Text(segment.name.clone())));
+            // What is null counts as left out.
+            members.retain(|(member, given)| member != "id" || *given != Node::Null);
+            let id = Node::Number(segment.id.into());
+            match members.iter().find(|(member, _)| member == "id") {
+                None => members.push(("id".to_owned(), id)),
+                Some((_, given)) if *given == id => {}
+                Some((_, given)) => return Err(renumbered(segment, given.clone()).into()),
+            }
+            match members.iter().find(|(member, _)| member == "name") {
+                None => members.push(("name".to_owned(), Node::Text(segment.name.clone()))),
+                Some((_, Node::Text(name))) => free(workspace, segment, name)?,
+                // The import says what a name is.
+                Some(_) => {}
             }
             self.renaming_piece(workspace, &segment.project, Node::Table(members))
         })
@@ -125,6 +134,37 @@ pub(in crate::store) fn users(workspace: &Workspace, id: i64) -> Vec<String> {
         format!("flag {:?} in {}", flag.name, names.join(" and "))
     })
     .collect()
+}
+
+/// Refuses a name that another segment has.
+fn free(workspace: &Workspace, segment: &Segment, name: &str) -> Result<(), FlagError> {
+    match workspace.segment(name) {
+        Some(other) if other.id != segment.id => Err(FlagError::Taken {
+            what: "segment",
+            name: name.to_owned(),
+            project: other.project.clone(),
+            archived: false,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A segment keeps its number: clients read it.
+fn renumbered(segment: &Segment, given: Node) -> ImportError {
+    let rule = format!(
+        "id is {} (expected {}, or none)",
+        given.into_value(),
+        segment.id
+    );
+    let fault = Fault {
+        file: SOURCE.to_owned(),
+        position: format!("segment {:?}", segment.name),
+        rule,
+    };
+    ImportError {
+        faults: vec![fault],
+        count: 1,
+    }
 }
 
 fn text_of(segment: &Segment) -> Result<FlagText, StoreError> {

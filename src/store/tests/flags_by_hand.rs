@@ -47,3 +47,34 @@ fn when_a_flag_was_first_switched_on_is_told_by_files_and_in_the_past() {
     let same = store.change_flag("old-cart", &by_hand(past), &terms);
     assert!(same.unwrap().changes.is_empty());
 }
+
+/// Before, the refusal spoke of a number that nobody had given, and a number
+/// that somebody had given was thrown away without a word.
+#[test]
+fn a_segment_gets_no_name_and_no_number_of_another() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let terms = Terms::default();
+    let other = r#"{"project": "shop", "name": "others", "constraints": []}"#;
+    store.create_segment(other).unwrap();
+    let segments = store.workspace().segments.clone();
+    let id = store.workspace().segment("others").unwrap().id;
+    let error = store
+        .change_segment("others", r#"{"name": "testers"}"#, &terms)
+        .unwrap_err();
+    let expected = "segment \"testers\" exists already, in project \"shop\"";
+    assert_eq!(error.to_string(), expected);
+    for wrong in [json!(999), json!(1), json!("x")] {
+        // With a new name, too: nothing else is renamed or made by it.
+        for change in [json!({"id": wrong}), json!({"id": wrong, "name": "new"})] {
+            let refused = faults(store.change_segment("others", &change.to_string(), &terms));
+            let expected =
+                format!("body: segment \"others\": id is {wrong} (expected {id}, or none)");
+            assert_eq!(refused, expected);
+        }
+    }
+    assert_eq!(store.workspace().segments, segments);
+    let same = json!({"id": id, "name": "others"}).to_string();
+    let same = store.change_segment("others", &same, &terms).unwrap();
+    assert!(same.changes.is_empty());
+}
