@@ -349,15 +349,15 @@ fn set(
     }
 }
 
+/// Where a flag is on that is off everywhere.
+const NOWHERE: &str = "nowhere";
+
 /// Where a flag is on, in words.
-fn places(row: &Value) -> String {
+fn places(row: &Value) -> Option<String> {
     let environments = row["environments"].as_object().into_iter().flatten();
     let on = environments.filter(|(_, own)| own["enabled"] == true);
     let names: Vec<&str> = on.map(|(name, _)| name.as_str()).collect();
-    match names.is_empty() {
-        true => "nowhere".to_owned(),
-        false => names.join(", "),
-    }
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Failure> {
@@ -366,7 +366,7 @@ fn list(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
     }
     let mut rows = answer.as_array().cloned().unwrap_or_default();
     for row in &mut rows {
-        row["on"] = json!(places(row));
+        row["on"] = json!(places(row).as_deref().unwrap_or(NOWHERE));
     }
     let columns = [
         ("project", "PROJECT"),
@@ -385,12 +385,15 @@ fn show(console: &mut Console, output: Output, answer: &Value) -> Result<(), Fai
     }
     let text = |member: &str| answer[member].as_str().unwrap_or_default();
     console.line(&format!(
-        "flag {} of project {}, {}, {}, on in {}",
+        "flag {} of project {}, {}, {}, on {}",
         text("name"),
         text("project"),
         text("type"),
         text("stage"),
-        places(answer)
+        match places(answer) {
+            None => NOWHERE.to_owned(),
+            Some(names) => format!("in {names}"),
+        }
     ))?;
     for member in ["description", "variants", "dependencies"] {
         let value = &answer[member];

@@ -78,3 +78,16 @@ fn a_segment_gets_no_name_and_no_number_of_another() {
     let same = store.change_segment("others", &same, &terms).unwrap();
     assert!(same.changes.is_empty());
 }
+
+#[test]
+fn who_depends_on_an_archived_flag_is_named_in_whatever_number() {
+    let house = House::new();
+    let store = house.open();
+    let text = "flowgate: project/1\nproject: shop\nflags: [{ name: base }, { name: kid, dependencies: \
+                [base] }, { name: kid2, dependencies: [base] }]\n";
+    store.import(&file(text)).unwrap();
+    let refused = faults(store.archive_flag("base", &Terms::default()));
+    let expected = "kid, kid2 depend on it, so it cannot be archived (archive those first, or change \
+                    what they depend on)";
+    assert!(refused.contains(expected), "{refused}");
+}

@@ -142,6 +142,8 @@ fn a_flag_is_made_let_out_and_taken_back_from_the_command_line() {
         desk.toggle("development", "new-cart", "userId=ada")["enabled"],
         false
     );
+    let shown = desk.does(&["flag", "show", "new-cart"]);
+    assert!(shown.contains("pre-live, on in production"), "{shown}");
     let rolled = ["flag", "set", "new-cart", "--environment", "production"];
     desk.does(&[&rolled[..], &["--rollout", "0", "--stickiness", "userId"]].concat());
     desk.becomes("production", "new-cart", "userId=ada", false);
@@ -211,6 +213,8 @@ fn a_flag_is_made_let_out_and_taken_back_from_the_command_line() {
     );
     desk.does(&["flag", "disable", "new-cart", "--environment", "production"]);
     desk.becomes("production", "new-cart", "userId=bob", false);
+    let shown = desk.does(&["flag", "show", "new-cart"]);
+    assert!(shown.contains("pre-live, on nowhere"), "{shown}");
 
     let refused = desk
         .tries(&["flag", "delete", "new-cart"])

@@ -98,7 +98,7 @@ fn dependencies(workspace: &Workspace, flag: &Flag) -> Vec<String> {
     live.retain(|own| own.archived_ms.is_none());
     if !live.is_empty() && flag.archived_ms.is_some() {
         rules.push(format!(
-            "{} on it, so it cannot be archived (archive that first, or change what it depends on)",
+            "{} on it, so it cannot be archived (archive those first, or change what they depend on)",
             called(&live)
         ));
     }
