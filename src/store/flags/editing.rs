@@ -15,7 +15,7 @@ use crate::{
         deploying::refuse_hidden,
         engine::Write,
         export,
-        import::{self, ChangeKind, ImportReport, change},
+        import::{self, ChangeKind, Fault, ImportError, ImportReport, change},
         known_environment,
         project_file::{Budget, FORMAT, FORMAT_MEMBER, Node, parse},
         workspace::Workspace,
@@ -239,8 +239,14 @@ impl Store {
             let flag = Arc::clone(known(workspace, name)?);
             unchanged(workspace, &flag, terms)?;
             let mut members = members(workspace, &flag)?;
-            members.retain(|(member, _)| member != "name");
-            members.push(("name".to_owned(), Node::Text(name.to_owned())));
+            // What is null counts as left out.
+            members.retain(|(member, given)| member != "name" || *given != Node::Null);
+            let own = Node::Text(name.to_owned());
+            match members.iter().find(|(member, _)| member == "name") {
+                None => members.push(("name".to_owned(), own)),
+                Some((_, given)) if *given == own => {}
+                Some((_, given)) => return Err(renamed(name, given.clone()).into()),
+            }
             self.piece(workspace, &flag.project, "flags", Node::Table(members))
         })
     }
@@ -405,4 +411,20 @@ fn table(members: impl IntoIterator<Item = (&'static str, Node)>) -> Node {
             .map(|(name, node)| (name.to_owned(), node))
             .collect(),
     )
+}
+
+/// A flag keeps its name: applications ask for it.
+fn renamed(name: &str, given: Node) -> ImportError {
+    let fault = Fault {
+        file: SOURCE.to_owned(),
+        position: format!("flag {name:?}"),
+        rule: format!(
+            "name is {} (expected {name:?}, or none: make another flag, and archive this one)",
+            given.into_value()
+        ),
+    };
+    ImportError {
+        faults: vec![fault],
+        count: 1,
+    }
 }

@@ -91,3 +91,19 @@ fn who_depends_on_an_archived_flag_is_named_in_whatever_number() {
                     what they depend on)";
     assert!(refused.contains(expected), "{refused}");
 }
+
+/// Found by review: a name that is another's was dropped without a word.
+#[test]
+fn a_flag_keeps_its_name() {
+    let house = House::new();
+    let store = with_flags(&house);
+    let terms = Terms::default();
+    let refused = faults(store.change_flag("old-cart", r#"{"name": "new-cart"}"#, &terms));
+    let expected = "body: flag \"old-cart\": name is \"new-cart\" (expected \"old-cart\", or none: \
+                    make another flag, and archive this one)";
+    assert_eq!(refused, expected);
+    for same in [r#"{"name": "old-cart"}"#, r#"{"name": null}"#] {
+        let same = store.change_flag("old-cart", same, &terms).unwrap();
+        assert!(same.changes.is_empty());
+    }
+}
