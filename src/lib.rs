@@ -55,15 +55,15 @@
 //! | files of `store/` | question |
 //! |---|---|
 //! | `workspace`, `engine` | What is authored, and what keeps it? |
-//! | `authoring`, `touching`, `rights`, `confirming`, `audit` | How does a change become what is authored: what it touches, who may, was it meant, who did it? |
-//! | `import`, `export`, `project_file`, `naming` | What stands in files? |
+//! | `authoring`, `touching`, `rights`, `condition`, `confirming`, `audit` | How does a change become what is authored: what it touches, who may, on what it rests, was it meant, who did it? |
+//! | `import`, `export`, `project_file`, `naming`, `called` | What stands in files, and how may things be called? |
 //! | `drafting`, `deploying`, `schedule`, `flags`, `environments`, `projects`, `keys` and their neighbours | What may be done to each thing? |
 //! | `preview`, `rehearse`, `notices`, `theirs` | What would a change mean, and for whom? |
 //! | `people`, `finding`, `counts` | What is known of users, and what may an operator do to them? |
 //! | `publish`, `shelf`, `live`, `following`, `signing` | How does it reach edges? |
 //! | `ledger`, `records`, `usage`, `outbox` | What do edges tell, and what follows from it? |
 //! | `backup`, `offline` | How is it kept elsewhere, and made without a store? |
-//! | `api` | What does it answer? |
+//! | `api`, `paging` | What does it answer, and how are lists cut? |
 //!
 //! # Four walks
 //!

@@ -8,17 +8,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { InMemoryStorageProvider, UnleashClient } from 'unleash-proxy-client';
 
 import { eventually, within } from '../dopt/lib/wait.mjs';
+import { WAYS, backend } from './lib/client.mjs';
 import { Store } from './lib/store.mjs';
-
-const WAYS = {
-  'all flags': { type: 'polling', format: 'full' },
-  'what has changed': { type: 'polling', format: 'delta' },
-  'a stream': { type: 'streaming' },
-};
 
 const PROJECT = `flowgate: project/1
 project: shop
@@ -61,25 +55,8 @@ after(async () => {
 });
 
 /** A backend of this name, ready. */
-async function backend(t, appName, mode, more = {}) {
-  const client = new Unleash({
-    url: `${edge.ready.edge_url}/api/`,
-    appName,
-    customHeaders: { Authorization: keys.client },
-    refreshInterval: 100,
-    metricsInterval: 0,
-    storageProvider: new InMemStorageProvider(),
-    experimentalMode: mode,
-    disableAutoStart: true,
-    skipInstanceCountWarning: true,
-    ...more,
-  });
-  t.after(() => client.destroy());
-  client.on('error', () => {});
-  const synchronized = new Promise((resolve) => client.once('synchronized', resolve));
-  await client.start();
-  await within('the client is synchronized', synchronized);
-  return client;
+function opened(t, appName, mode, more = {}) {
+  return backend(t, { url: edge.ready.edge_url, token: keys.client, appName, mode, more });
 }
 
 /** A page of this name, started. */
@@ -105,7 +82,7 @@ async function page(t, appName, more = {}) {
 test('what is authored arrives, also behind an edge that was killed', async (t) => {
   const asking = {};
   for (const [way, mode] of Object.entries(WAYS)) {
-    const client = await backend(t, 'changes', mode);
+    const client = await opened(t, 'changes', mode);
     asking[way] = (flag, context) => client.isEnabled(flag, context);
   }
   const pages = { ann: await page(t, 'changes'), bob: await page(t, 'changes', { context: TEAM }) };
@@ -136,7 +113,7 @@ test('what is authored arrives, also behind an edge that was killed', async (t) 
 test('what the clients tell of their use stands in the store', async (t) => {
   await store.command('flag', 'enable', 'cart');
   const told = { metricsInterval: 100 };
-  const server = await backend(t, 'server', WAYS['all flags'], told);
+  const server = await opened(t, 'server', WAYS['all flags'], told);
   const asked = { yes: 0, no: 0 };
   const ask = (context) => {
     const on = server.isEnabled('cart', context);

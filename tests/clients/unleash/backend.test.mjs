@@ -7,9 +7,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { InMemStorageProvider, Unleash } from 'unleash-client';
-
 import { eventually, within } from '../dopt/lib/wait.mjs';
+import { WAYS, backend } from './lib/client.mjs';
 import { CLIENT, Edge, flags } from './lib/edge.mjs';
 
 const PRO = { userId: 'ann', properties: { plan: 'pro' } };
@@ -20,34 +19,11 @@ before(async () => {
 });
 after(() => edge.stop());
 
-/** A client as an application has it, ready; what it complains of is kept. */
-async function open(t, mode, more = {}) {
-  const client = new Unleash({
-    url: `${edge.url}/api/`,
-    appName: 'story',
-    customHeaders: { Authorization: CLIENT },
-    refreshInterval: 100,
-    metricsInterval: 100,
-    storageProvider: new InMemStorageProvider(),
-    experimentalMode: mode,
-    disableAutoStart: true,
-    skipInstanceCountWarning: true,
-    ...more,
-  });
-  t.after(() => client.destroy());
-  client.complaints = [];
-  client.on('error', (error) => client.complaints.push(String(error)));
-  const synchronized = new Promise((resolve) => client.once('synchronized', resolve));
-  await client.start();
-  await within('the client is synchronized', synchronized);
-  return client;
+/** A client as an application has it, which tells of its use. */
+function open(t, mode, { url = edge.url, ...more } = {}) {
+  const told = { metricsInterval: 100, ...more };
+  return backend(t, { url, token: CLIENT, appName: 'story', mode, more: told });
 }
-
-const WAYS = {
-  'all flags': { type: 'polling', format: 'full' },
-  'what has changed': { type: 'polling', format: 'delta' },
-  'a stream': { type: 'streaming' },
-};
 
 for (const [way, mode] of Object.entries(WAYS)) {
   test(`${way}: on, off and variants`, async (t) => {
@@ -121,7 +97,7 @@ test('a stream that breaks is taken up where it was', async (t) => {
 test('where there are streams enough, the client asks from time to time', async (t) => {
   const small = await Edge.start('--streams-max', '1');
   t.after(() => small.stop());
-  const url = `${small.url}/api/`;
+  const { url } = small;
   const first = await open(t, WAYS['a stream'], { url });
   const second = await open(t, WAYS['a stream'], { url });
   assert.equal(first.repository.getMode(), 'streaming');

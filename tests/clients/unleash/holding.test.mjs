@@ -8,15 +8,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { InMemStorageProvider, Unleash } from 'unleash-client';
-
-import { eventually, within } from '../dopt/lib/wait.mjs';
+import { eventually } from '../dopt/lib/wait.mjs';
+import { WAYS, backend } from './lib/client.mjs';
 import { Store } from './lib/store.mjs';
-
-const WAYS = {
-  'what has changed': { type: 'polling', format: 'delta' },
-  'a stream': { type: 'streaming' },
-};
 
 /** A flow with one version for each entry, and the flags. */
 function project(entries) {
@@ -57,38 +51,18 @@ test('a flag that is switched off during a hold is off in every client', async (
   guard.push('--environment-guard-percent', 'development=30');
   const begin = (listen) => store.edge(edgeKey, { listen, more: guard });
   let edge = await begin('127.0.0.1:0');
-  const clients = [];
-  t.after(async () => {
-    for (const client of clients) client.destroy();
-    await edge.kill();
-  });
+  t.after(() => edge.kill());
   const url = edge.ready.edge_url;
   /** The release that is held; none is undefined. */
   const held = async () => {
     const status = await (await fetch(`${edge.ready.edge_admin_url}/status`)).json();
     return status.environments[0].held?.release;
   };
-  const open = async (mode) => {
-    const client = new Unleash({
-      url: `${url}/api/`,
-      appName: 'holding',
-      customHeaders: { Authorization: token },
-      refreshInterval: 100,
-      metricsInterval: 0,
-      storageProvider: new InMemStorageProvider(),
-      experimentalMode: mode,
-      disableAutoStart: true,
-      skipInstanceCountWarning: true,
-    });
-    clients.push(client);
-    client.on('error', () => {});
-    const synchronized = new Promise((resolve) => client.once('synchronized', resolve));
-    await client.start();
-    await within('the client is synchronized', synchronized);
-    return client;
-  };
   const openAll = async (when) => {
-    const opened = Object.entries(WAYS).map(async ([way, mode]) => [`${way}, ${when}`, await open(mode)]);
+    const opened = ['what has changed', 'a stream'].map(async (way) => {
+      const mode = WAYS[way];
+      return [`${way}, ${when}`, await backend(t, { url, token, appName: 'holding', mode })];
+    });
     return Promise.all(opened);
   };
   await eventually('the edge knows the key', async () => {
