@@ -74,7 +74,16 @@ enum Thing {
 
 impl fmt::Display for Touched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.kind(), self.name)
+        let name = &self.name;
+        match &self.thing {
+            Thing::Status(..) => write!(f, "the status of flow {name:?}"),
+            Thing::Version(_, 0) => write!(f, "the draft of flow {name:?}"),
+            Thing::Version(_, number) => write!(f, "version {number} of flow {name:?}"),
+            Thing::Content(_, number, _) => {
+                write!(f, "the content of version {number} of flow {name:?}")
+            }
+            _ => write!(f, "{} {name:?}", self.kind()),
+        }
     }
 }
 
